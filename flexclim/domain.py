@@ -1,0 +1,145 @@
+"""Rows and columns of one field in canonical order, and what lies beyond each border.
+
+Canonical order: row 0 is the northernmost (or the top of a projected grid), column 0 of a
+global grid the first at or east of 0 degrees. Everything below the xarray level works in
+this order, so that results do not depend on how a file happens to be stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from flexclim.errors import GridError
+
+Kind = Literal["cell", "point"]
+Border = Literal["edge", "pole_row", "pole_edge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """Shape and borders of a canonical field.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    kind
+        ``"cell"``: values are means over cells that a factor splits. ``"point"``: values sit
+        on points that a finer grid keeps (rows on both poles, for example).
+    wrap
+        Whether the columns go once around the globe.
+    north, south
+        What lies beyond the first and the last row: ``"edge"`` nothing (the field is mirrored),
+        ``"pole_row"`` the row itself lies on the pole, ``"pole_edge"`` its outer edge does.
+    """
+
+    shape: tuple[int, int]
+    kind: Kind = "cell"
+    wrap: bool = False
+    north: Border = "edge"
+    south: Border = "edge"
+
+    def __post_init__(self) -> None:
+        poles = self.north != "edge" or self.south != "edge"
+        assert not poles or (self.wrap and self.shape[1] % 2 == 0), self
+
+    def refine(self, factor: int) -> Domain:
+        """Return the fine domain that nests in this one.
+
+        >>> Domain(shape=(3, 4), kind="point", wrap=True).refine(2).shape
+        (5, 8)
+        """
+        return self._resized(
+            *(
+                (n - 1) * factor + 1 if self._keeps_points(axis) else n * factor
+                for axis, n in enumerate(self.shape)
+            )
+        )
+
+    def coarsen(self, factor: int) -> Domain:
+        """Return the coarse domain in which this one nests.
+
+        Raises
+        ------
+        GridError
+            If ``factor`` does not fit; the message names the nearest crop that it fits.
+        """
+        sizes, crops = [], []
+        for axis, n in enumerate(self.shape):
+            extra = 1 if self._keeps_points(axis) else 0
+            blocks, rest = divmod(n - extra, factor)
+            sizes.append(blocks + extra)
+            crops.append(n - rest)
+            if blocks < 1:
+                crops[-1] = 0
+        if tuple(crops) != self.shape:
+            message = f"factor {factor} does not fit {self.shape[0]} x {self.shape[1]} {self.kind}s"
+            if 0 in crops:
+                raise GridError(f"{message}: the grid is smaller than one block of {factor}.")
+            rule = " (points: sizes of the form n x factor + 1)" if self.kind == "point" else ""
+            raise GridError(
+                f"{message}{rule}; the nearest crop that it fits is {crops[0]} x {crops[1]}. "
+                "Crop the field with .isel first."
+            )
+        return self._resized(*sizes)
+
+    def extension(
+        self, top: int, bottom: int, left: int, right: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Say where the values of a frame around the domain come from.
+
+        Columns wrap on a global grid; beyond a pole the field goes on half a turn away; at other
+        borders it is mirrored.
+
+        Returns
+        -------
+        rows, columns, turned
+            Index arrays of shape (h, 1), (h, w) and (h, 1): ``field[..., rows, columns]`` is the
+            extended field; ``turned`` marks rows beyond a pole, where eastward and northward
+            components change sign.
+        """
+        height, width = self.shape
+        rows, turned = self._reflect_rows(np.arange(-top, height + bottom))
+        columns = np.arange(-left, width + right)
+        columns = columns % width if self.wrap else _mirror(columns, width, self.kind)
+        shift = np.where(turned, width // 2, 0)[:, None]
+        return rows[:, None], (columns[None, :] + shift) % width, turned[:, None]
+
+    def _reflect_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        height = self.shape[0]
+        rows, turned = rows.copy(), np.zeros(rows.shape, bool)
+        if height == 1:
+            return np.zeros_like(rows), turned
+        while (outside := (rows < 0) | (rows >= height)).any():
+            above, below = rows < 0, rows >= height
+            rows[above] = -rows[above] - self._doubled(self.north)
+            rows[below] = 2 * height - 2 + self._doubled(self.south) - rows[below]
+            turned ^= outside & np.where(above, self.north != "edge", self.south != "edge")
+        return rows, turned
+
+    def _doubled(self, border: Border) -> int:
+        """Return 1 where the mirror lies on the outer edge of the last row, 0 on its centre."""
+        return int(border == "pole_edge" or (border == "edge" and self.kind == "cell"))
+
+    def _keeps_points(self, axis: int) -> bool:
+        return self.kind == "point" and not (axis == 1 and self.wrap)
+
+    def _resized(self, height: int, width: int) -> Domain:
+        return Domain(
+            shape=(height, width),
+            kind=self.kind,
+            wrap=self.wrap,
+            north=self.north,
+            south=self.south,
+        )
+
+
+def _mirror(index: np.ndarray, size: int, kind: Kind) -> np.ndarray:
+    if size == 1:
+        return np.zeros_like(index)
+    period = 2 * size if kind == "cell" else 2 * size - 2
+    index = index % period
+    return np.where(index < size, index, (period - 1 if kind == "cell" else period) - index)

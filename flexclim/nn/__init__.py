@@ -1,0 +1,1 @@
+"""The FLEX network, its diffusion and its sampler: tensors in, tensors out."""

@@ -1,0 +1,363 @@
+"""The FLEX network (arXiv 2505.17351): task encoders, a common encoder, a decoder.
+
+Legend: B batch, C channels of the diffused field, K channels of a condition, H W fine grid of one
+tile, h w bottleneck, E channels of the bottleneck, N = 1 + h w tokens, L levels.
+Submodule names follow the published checkpoints, so that their state dicts load as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flexclim.errors import ModelError
+from flexclim.nn.layers import (
+    GROUPS,
+    Block,
+    MPFourier,
+    ResBlock,
+    embedding,
+    initialise_linear,
+    output_convolution,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlexConfig:
+    """Sizes of a network.
+
+    Parameters
+    ----------
+    tile
+        (H, W) of one tile; both divide by ``unshuffle`` x 2^L.
+    channels
+        Channels of the diffused field.
+    conditions
+        Channels that each task's encoder reads, by task name.
+    model_channels, res_blocks
+        Channels and residual blocks of each level.
+    depth
+        Transformer blocks in all: half in the encoder, one in the middle, half in the decoder.
+    use_transf
+        Whether task encoders have transformer blocks too.
+    label_size
+        Numbers in a label.
+    unshuffle
+        Fold blocks of this many cells a side into channels first (1: none).
+    """
+
+    tile: tuple[int, int] = (128, 128)
+    channels: int = 1
+    conditions: Mapping[str, int] = field(default_factory=lambda: {"superres": 1})
+    model_channels: tuple[int, ...] = (64, 128, 128, 256)
+    res_blocks: tuple[int, ...] = (2, 3, 3, 3)
+    depth: int = 13
+    num_heads: int = 4
+    mlp_ratio: float = 2.0
+    dropout: float = 0.1
+    use_transf: bool = False
+    label_size: int = 1
+    unshuffle: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("tile", "model_channels", "res_blocks"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        levels = len(self.model_channels)
+        stride = self.unshuffle * 2**levels
+        if any(side % stride for side in self.tile):
+            raise ModelError(
+                f"tile {self.tile[0]} x {self.tile[1]} does not divide by {stride} "
+                f"({levels} levels, unshuffle {self.unshuffle}); choose multiples of {stride}."
+            )
+        if len(self.res_blocks) != levels:
+            raise ModelError(
+                f"res_blocks has {len(self.res_blocks)} numbers, model_channels {levels}; "
+                "give one a level."
+            )
+        if odd := [c for c in self.model_channels if c % GROUPS]:
+            raise ModelError(
+                f"model_channels holds {odd[0]}, which does not divide by {GROUPS}; "
+                f"choose multiples of {GROUPS}."
+            )
+        if self.width % self.num_heads:
+            raise ModelError(
+                f"{self.width} channels of the last level do not divide by {self.num_heads} heads."
+            )
+
+    @property
+    def width(self) -> int:
+        """Channels of the bottleneck, E."""
+        return self.model_channels[-1]
+
+    @property
+    def bottleneck(self) -> tuple[int, int]:
+        """Rows and columns of the bottleneck, (h, w)."""
+        stride = self.unshuffle * 2 ** len(self.model_channels)
+        return self.tile[0] // stride, self.tile[1] // stride
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "small": {
+        "model_channels": (64, 128, 128, 256),
+        "res_blocks": (2, 3, 3, 3),
+        "depth": 13,
+        "num_heads": 4,
+    },
+    "medium": {
+        "model_channels": (64, 128, 256, 512),
+        "res_blocks": (2, 3, 3, 4),
+        "depth": 13,
+        "num_heads": 8,
+    },
+    "big": {
+        "model_channels": (128, 256, 512, 1152),
+        "res_blocks": (2, 3, 3, 3),
+        "depth": 21,
+        "num_heads": 16,
+    },
+}
+
+
+def flex_config(size: str, **changes: Any) -> FlexConfig:
+    """Return the sizes of a published network by name, with changes.
+
+    >>> flex_config("medium", channels=2).width
+    512
+    """
+    if size not in SIZES:
+        raise ModelError(f"network size {size!r} is not one of {', '.join(SIZES)}.")
+    return replace(FlexConfig(**SIZES[size]), **changes)
+
+
+@dataclass(frozen=True)
+class TaskFeatures:
+    """What a task encoder makes of a condition, ready to be shared by members and steps."""
+
+    maps: tuple[Tensor, ...]
+    token_skips: tuple[Tensor, ...] = ()
+    tokens: Tensor | None = None
+
+    def take(self, index: Tensor) -> TaskFeatures:
+        """Return the features of the samples named by ``index`` (B',) along the batch."""
+        return TaskFeatures(
+            tuple(f.index_select(0, index) for f in self.maps),
+            tuple(f.index_select(0, index) for f in self.token_skips),
+            None if self.tokens is None else self.tokens.index_select(0, index),
+        )
+
+
+class Encoder(nn.Module):
+    """Convolutional half, and the transformer half where one is asked for."""
+
+    def __init__(self, config: FlexConfig, channels_in: int, *, time: bool, tokens: bool) -> None:
+        super().__init__()
+        width = config.width
+        self.cond_embed = embedding(config.label_size, width)
+        self.MPFourier = MPFourier(width) if time else None
+        self.time_embed = embedding(width, width) if time else None
+        self.input_blocks = _input_blocks(config, channels_in)
+        self.tr_blocks: nn.ModuleList | None = None
+        if tokens:
+            height, breadth = config.bottleneck
+            self.pos_embed = nn.Parameter(torch.zeros(1, 1 + height * breadth, width))
+            nn.init.trunc_normal_(self.pos_embed, std=0.02)
+            self.tr_blocks = nn.ModuleList(_block(config) for _ in range(config.depth // 2))
+            self.mid_block = _block(config)
+
+    def embed(self, t: Tensor | None, label: Tensor) -> Tensor:
+        """Return the (B, E) embedding of time and label."""
+        emb = self.cond_embed(label)
+        if self.time_embed is not None and self.MPFourier is not None:
+            assert t is not None
+            emb = emb + self.time_embed(self.MPFourier(t).to(emb.dtype))
+        return emb
+
+    def forward(
+        self, x: Tensor, emb: Tensor, weak: tuple[Tensor, ...] | None = None
+    ) -> TaskFeatures:
+        """Map (B, C, H, W) to feature maps and tokens; ``weak`` is added after each stage."""
+        maps = []
+        for index, stage in enumerate(self.input_blocks):
+            for layer in stage:
+                x = layer(x, emb) if isinstance(layer, ResBlock) else layer(x)
+            if weak is not None:
+                x = x + weak[index]
+            maps.append(x)
+        if self.tr_blocks is None:
+            return TaskFeatures(tuple(maps))
+        tokens = torch.cat([emb[:, None].to(x.dtype), x.flatten(2).transpose(1, 2)], dim=1)
+        tokens = tokens + self.pos_embed
+        skips = []
+        for block in self.tr_blocks:
+            tokens = block(tokens)
+            skips.append(tokens)
+        return TaskFeatures(tuple(maps), tuple(skips), self.mid_block(tokens))
+
+
+class Decoder(nn.Module):
+    """From tokens and skips of the common and the task encoder back to a field."""
+
+    def __init__(self, config: FlexConfig, channels_out: int) -> None:
+        super().__init__()
+        width = config.width
+        self.bottleneck = config.bottleneck
+        self.MPFourier = MPFourier(width)
+        self.time_embed = embedding(width, width)
+        self.cond_embed = embedding(config.label_size, width)
+        self.tr_blocks = nn.ModuleList(
+            _block(config, skip=True) for _ in range(config.depth // 2)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.output_blocks = _output_blocks(config)
+        self.final_layer = output_convolution(config.model_channels[0], channels_out)
+
+    def forward(
+        self, t: Tensor, label: Tensor, common: TaskFeatures, task: TaskFeatures
+    ) -> Tensor:
+        """Map the features of both encoders to (B, C, H, W)."""
+        emb = self.cond_embed(label)
+        emb = emb + self.time_embed(self.MPFourier(t).to(emb.dtype))
+        assert common.tokens is not None
+        first = common.tokens[:, :1] + emb[:, None]
+        tokens = torch.cat([first, common.tokens[:, 1:]], dim=1)
+        skips = common.token_skips
+        if task.tokens is not None:
+            tokens = tokens + task.tokens
+            skips = tuple(a + b for a, b in zip(skips, task.token_skips, strict=True))
+        for block, skip in zip(self.tr_blocks, reversed(skips), strict=True):
+            tokens = block(tokens, skip)
+        x = self.norm(tokens)[:, 1:].transpose(1, 2).unflatten(2, self.bottleneck)
+        x = x.to(memory_format=_memory_format(common.maps[-1]))
+        if task.tokens is None:
+            x = x + task.maps[-1]
+        for stage, own, other in zip(
+            self.output_blocks, reversed(common.maps), reversed(task.maps), strict=True
+        ):
+            x = torch.cat([x, own + other], dim=1)
+            for layer in stage:
+                x = layer(x, emb)
+        return self.final_layer(x)
+
+
+class Flex(nn.Module):
+    """One backbone with an encoder for each task.
+
+    ``encode`` runs a task encoder on a condition once; ``forward`` then predicts from any number
+    of noisy fields that share it.
+    """
+
+    def __init__(self, config: FlexConfig) -> None:
+        super().__init__()
+        self.config = config
+        fold = config.unshuffle**2
+        self.encoder = Encoder(config, config.channels * fold, time=True, tokens=True)
+        self.tasks = nn.ModuleDict(
+            {
+                task: Encoder(config, channels * fold, time=False, tokens=config.use_transf)
+                for task, channels in config.conditions.items()
+            }
+        )
+        self.decoder = Decoder(config, config.channels * fold)
+        self.apply(initialise_linear)
+
+    def encode(self, task: str, condition: Tensor, label: Tensor | None = None) -> TaskFeatures:
+        """Run the encoder of ``task`` on (B, K, H, W)."""
+        encoder = self.tasks[task]
+        assert isinstance(encoder, Encoder)
+        label = self._label(label, condition)
+        return encoder(self._fold(condition), encoder.embed(None, label))
+
+    def forward(
+        self, x: Tensor, t: Tensor, features: TaskFeatures, label: Tensor | None = None
+    ) -> Tensor:
+        """Predict from noisy fields.
+
+        Parameters
+        ----------
+        x
+            (B, C, H, W) noisy residuals.
+        t
+            (B,) times in [0, 1].
+        features
+            Of the same B samples, from :meth:`encode`.
+        label
+            (B, label_size); None: zeros.
+
+        Returns
+        -------
+        Tensor
+            (B, C, H, W), what the diffusion takes as its prediction.
+        """
+        label = self._label(label, x)
+        common = self.encoder(self._fold(x), self.encoder.embed(t, label), features.maps)
+        prediction = self.decoder(t, label, common, features)
+        if self.config.unshuffle > 1:
+            prediction = F.pixel_shuffle(prediction, self.config.unshuffle)
+        return prediction
+
+    def _fold(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[-2:]) != self.config.tile:
+            raise ModelError(
+                f"the network was made for tiles of {self.config.tile[0]} x "
+                f"{self.config.tile[1]}, not {x.shape[-2]} x {x.shape[-1]}."
+            )
+        if self.config.unshuffle == 1:
+            return x
+        folded = F.pixel_unshuffle(x, self.config.unshuffle)
+        return folded.contiguous(memory_format=_memory_format(x))
+
+    def _label(self, label: Tensor | None, like: Tensor) -> Tensor:
+        if label is None:
+            return like.new_zeros(like.shape[0], self.config.label_size)
+        return label
+
+
+def _memory_format(x: Tensor) -> torch.memory_format:
+    dense = x.is_contiguous()
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last and not dense else torch.contiguous_format
+
+
+def _block(config: FlexConfig, *, skip: bool = False) -> Block:
+    return Block(config.width, config.num_heads, config.mlp_ratio, config.dropout, skip=skip)
+
+
+def _input_blocks(config: FlexConfig, channels_in: int) -> nn.ModuleList:
+    channels = config.model_channels[0]
+    stages = [nn.Sequential(nn.Conv2d(channels_in, channels, 3, padding=1))]
+    for level_channels, blocks in zip(config.model_channels, config.res_blocks, strict=True):
+        for _ in range(blocks):
+            stages.append(_stage(config, channels, level_channels))
+            channels = level_channels
+        down = ResBlock(channels, channels, config.width, config.dropout, "down")
+        stages.append(nn.Sequential(down))
+    return nn.ModuleList(stages)
+
+
+def _output_blocks(config: FlexConfig) -> nn.ModuleList:
+    # Channels of the skips, in the order in which the encoder made them.
+    skips = [config.model_channels[0]]
+    for level_channels, blocks in zip(config.model_channels, config.res_blocks, strict=True):
+        skips += [level_channels] * (blocks + 1)
+    channels = config.width
+    up = ResBlock(channels + skips.pop(), channels, config.width, config.dropout, "up")
+    stages = [nn.Sequential(up)]
+    for level in reversed(range(len(config.model_channels))):
+        level_channels = config.model_channels[level]
+        for index in range(config.res_blocks[level] + 1):
+            stage = _stage(config, channels + skips.pop(), level_channels)
+            channels = level_channels
+            if level > 0 and index == config.res_blocks[level]:
+                stage.append(ResBlock(channels, channels, config.width, config.dropout, "up"))
+            stages.append(stage)
+    assert not skips
+    return nn.ModuleList(stages)
+
+
+def _stage(config: FlexConfig, channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(ResBlock(channels_in, channels_out, config.width, config.dropout))

@@ -1,0 +1,166 @@
+"""Building blocks of the FLEX network.
+
+Legend: B batch, C channels, H W rows and columns of a feature map, N tokens, E channels of the
+bottleneck and of every embedding. Submodule names follow the published checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Resample = Literal["down", "up"] | None
+GROUPS = 32
+
+
+class MPFourier(nn.Module):
+    """Random Fourier features of the time, cos(t f + phi) sqrt(2), drawn once and saved."""
+
+    freqs: Tensor
+    phases: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("freqs", 2 * math.pi * torch.randn(size))
+        self.register_buffer("phases", 2 * math.pi * torch.rand(size))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Map (B,) times in [0, 1] to (B, size)."""
+        angle = t.float()[:, None] * self.freqs.float() + self.phases.float()
+        return angle.cos() * math.sqrt(2)
+
+
+def embedding(inputs: int, width: int) -> nn.Sequential:
+    """Two linear layers from (B, inputs) to (B, width)."""
+    return nn.Sequential(
+        nn.Linear(inputs, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+    )
+
+
+class ResBlock(nn.Module):
+    """Residual block of two 3 x 3 convolutions, scaled and shifted by an embedding."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        embedding_width: int,
+        dropout: float,
+        resample: Resample = None,
+    ) -> None:
+        super().__init__()
+        self.resample = resample
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels_in),
+            nn.SiLU(),
+            nn.Conv2d(channels_in, channels_out, 3, padding=1),
+        )
+        self.emb_layers = nn.Sequential(
+            nn.SiLU(), nn.Linear(embedding_width, 2 * channels_out)
+        )
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels_out),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            _zero(nn.Conv2d(channels_out, channels_out, 3, padding=1)),
+        )
+        self.skip_connection: nn.Module = (
+            nn.Identity()
+            if channels_in == channels_out
+            else nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        """Map (B, C_in, H, W) and (B, E) to (B, C_out, H', W')."""
+        norm, act, conv = self.in_layers
+        h = conv(self._resampled(act(norm(x))))
+        scale, shift = self.emb_layers(emb)[:, :, None, None].chunk(2, dim=1)
+        norm, act, drop, conv = self.out_layers
+        h = conv(drop(act(norm(h) * (1 + scale) + shift)))
+        return self.skip_connection(self._resampled(x)) + h
+
+    def _resampled(self, x: Tensor) -> Tensor:
+        if self.resample == "down":
+            return F.avg_pool2d(x, 2)
+        if self.resample == "up":
+            return F.interpolate(x, scale_factor=2, mode="nearest")
+        return x
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over tokens."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, N, E) to (B, N, E)."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU (tanh form) between them."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, N, E) to (B, N, E)."""
+        return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x), approximate="tanh"))))
+
+
+class Block(nn.Module):
+    """Transformer block; one of the decoder first joins a skip from the encoder."""
+
+    def __init__(
+        self, width: int, heads: int, mlp_ratio: float, dropout: float, *, skip: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
+        self.skip_linear = nn.Linear(2 * width, width) if skip else None
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Map (B, N, E), and a skip of the same shape, to (B, N, E)."""
+        if self.skip_linear is not None:
+            assert skip is not None
+            x = self.skip_linear(torch.cat([x, skip], dim=-1))
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+def initialise_linear(module: nn.Module) -> None:
+    """Set linear layers to Xavier uniform weights and zero bias."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _zero(conv: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+def output_convolution(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Normalise, activate and map to the output channels; zero at the start of training."""
+    return nn.Sequential(
+        nn.GroupNorm(GROUPS, channels_in),
+        nn.SiLU(),
+        _zero(nn.Conv2d(channels_in, channels_out, 3, padding=1)),
+    )

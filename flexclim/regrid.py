@@ -1,0 +1,205 @@
+"""Coarse and fine: block means and interpolation on canonical arrays.
+
+Both operators are separable, so each is one sparse matrix an axis. Fields are (..., y, x).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+
+from flexclim.domain import Domain
+
+Method = Literal["nearest", "bilinear", "bicubic"]
+REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
+
+
+def axis_blocks(size: int, factor: int, *, point: bool, wrap: bool) -> sparse.csr_array:
+    """Return which fine cells, with what share, form each coarse cell of one axis.
+
+    Parameters
+    ----------
+    size
+        Number of fine cells.
+    factor
+        Fine cells a coarse cell.
+    point
+        Blocks are centred on every ``factor``-th point; an even factor takes half of the points
+        at the block's ends.
+    wrap
+        Blocks of the first point take points from the end.
+
+    Returns
+    -------
+    csr_array
+        (coarse, fine); a row holds ones, and halves at shared ends.
+
+    >>> axis_blocks(5, 2, point=True, wrap=False).toarray()
+    array([[1. , 0.5, 0. , 0. , 0. ],
+           [0. , 0.5, 1. , 0.5, 0. ],
+           [0. , 0. , 0. , 0.5, 1. ]])
+    """
+    if not point:
+        return sparse.csr_array(
+            (np.ones(size), (np.arange(size) // factor, np.arange(size))),
+            shape=(size // factor, size),
+        )
+    reach = factor // 2
+    offsets = np.arange(-reach, reach + 1)
+    shares = np.ones(offsets.size)
+    if factor % 2 == 0:
+        shares[[0, -1]] = 0.5
+    centres = np.arange(0, size, factor)
+    columns = centres[:, None] + offsets
+    rows = np.broadcast_to(np.arange(centres.size)[:, None], columns.shape)
+    values = np.broadcast_to(shares, columns.shape)
+    inside = (columns >= 0) & (columns < size) | wrap
+    return sparse.csr_array(
+        (values[inside], (rows[inside], columns[inside] % size)), shape=(centres.size, size)
+    )
+
+
+def block_mean(
+    field: np.ndarray, domain: Domain, factor: int, row_area: np.ndarray | None = None
+) -> np.ndarray:
+    """Average blocks of ``factor`` x ``factor`` fine cells, weighted by their area.
+
+    Parameters
+    ----------
+    field
+        (..., y, x) on ``domain``; NaN cells are left out of the means.
+    domain
+        The fine domain.
+    factor
+        Fine cells along one side of a coarse cell.
+    row_area
+        (y,) area of a cell of each row, in any unit; None: all alike.
+
+    Returns
+    -------
+    ndarray
+        (..., y', x') on ``domain.coarsen(factor)``, summed in float64, in the field's float
+        type; NaN where a whole block is missing.
+
+    Raises
+    ------
+    GridError
+        If ``factor`` does not fit.
+    """
+    coarse = domain.coarsen(factor)
+    point = domain.kind == "point"
+    in_rows = axis_blocks(domain.shape[0], factor, point=point, wrap=False)
+    in_columns = axis_blocks(domain.shape[1], factor, point=point, wrap=domain.wrap)
+    if row_area is not None:
+        in_rows = in_rows @ sparse.diags_array(np.asarray(row_area, float))
+    known = np.isfinite(field)
+    dtype = np.result_type(field.dtype, np.float32)
+    if known.all():
+        total = _along_axes(in_rows, field, in_columns)
+        weight = np.outer(in_rows.sum(axis=1), in_columns.sum(axis=1))
+        return (total / weight).astype(dtype)
+    # Infinite values must not turn into missing ones: only NaN is left out.
+    known = ~np.isnan(field)
+    total = _along_axes(in_rows, np.where(known, field, 0.0), in_columns)
+    weight = _along_axes(in_rows, known, in_columns)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(weight > 1e-9 * weight.max(initial=0.0), total / weight, np.nan)
+    assert mean.shape[-2:] == coarse.shape
+    return mean.astype(dtype)
+
+
+def interpolate(
+    field: np.ndarray,
+    domain: Domain,
+    factor: int,
+    method: Method = "bicubic",
+    *,
+    vector: bool = False,
+) -> np.ndarray:
+    """Bring a coarse field to the fine grid that nests in it, aligned at cell centres.
+
+    Parameters
+    ----------
+    field
+        (..., y, x) on ``domain``.
+    domain
+        The coarse domain.
+    factor
+        Fine cells along one side of a coarse cell.
+    method
+        ``"bicubic"`` is the cubic convolution of Keys (1981) with a = -1/2.
+    vector
+        Whether the field is an eastward or northward component, which changes sign across a
+        pole.
+
+    Returns
+    -------
+    ndarray
+        (..., y', x') on ``domain.refine(factor)``, in the field's float type. NaN spreads to all
+        fine cells whose stencil has one.
+    """
+    reach = REACH[method]
+    extended = extend(field, domain, reach, vector=vector)
+    fine = domain.refine(factor)
+    matrices = [
+        _axis_stencil(size, fine_size, factor, domain.kind == "point", method)
+        for size, fine_size in zip(domain.shape, fine.shape, strict=True)
+    ]
+    dtype = np.result_type(field.dtype, np.float32)
+    missing = np.isnan(extended)
+    if not missing.any():
+        return _along_axes(matrices[0], extended, matrices[1]).astype(dtype)
+    result = _along_axes(matrices[0], np.where(missing, 0.0, extended), matrices[1])
+    touched = _along_axes(abs(matrices[0]), missing, abs(matrices[1])) > 1e-9
+    return np.where(touched, np.nan, result).astype(dtype)
+
+
+def extend(field: np.ndarray, domain: Domain, reach: int, *, vector: bool = False) -> np.ndarray:
+    """Add a frame of ``reach`` cells that follows the borders of ``domain``."""
+    rows, columns, turned = domain.extension(reach, reach, reach, reach)
+    extended = field[..., rows, columns]
+    return np.where(turned, -extended, extended) if vector and turned.any() else extended
+
+
+def _axis_stencil(
+    size: int, fine_size: int, factor: int, point: bool, method: Method
+) -> sparse.csr_array:
+    """Return the (fine, coarse + 2 reach) interpolation matrix of one extended axis."""
+    fine = np.arange(fine_size)
+    position = fine / factor if point else (fine + 0.5) / factor - 0.5
+    reach = REACH[method]
+    if method == "nearest":
+        taps = np.floor(position + 0.5).astype(int)[:, None]
+        weights = np.ones(taps.shape)
+    else:
+        base = np.floor(position).astype(int)
+        offsets = np.arange(1 - reach, reach + 1)
+        taps = base[:, None] + offsets
+        distance = np.abs(position[:, None] - taps)
+        weights = 1 - distance if method == "bilinear" else _keys(distance)
+    rows = np.broadcast_to(fine[:, None], taps.shape)
+    keep = weights != 0
+    return sparse.csr_array(
+        (weights[keep], (rows[keep], taps[keep] + reach)), shape=(fine_size, size + 2 * reach)
+    )
+
+
+def _keys(distance: np.ndarray) -> np.ndarray:
+    """Cubic convolution kernel, Keys (1981), equation 15 (a = -1/2)."""
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+def _along_axes(
+    in_rows: sparse.csr_array, field: np.ndarray, in_columns: sparse.csr_array
+) -> np.ndarray:
+    """Apply one matrix along y and one along x, in float64."""
+    lead, (height, width) = field.shape[:-2], field.shape[-2:]
+    flat = np.asarray(field, float).reshape(-1, height, width)
+    result = np.empty((flat.shape[0], in_rows.shape[0], in_columns.shape[0]))
+    for index, plane in enumerate(flat):
+        result[index] = (in_columns @ (in_rows @ plane).T).T
+    return result.reshape(*lead, *result.shape[1:])
