@@ -1,0 +1,27 @@
+# Tools come from .venv where there is one, else from the active environment.
+BIN := $(if $(wildcard .venv/bin/python),.venv/bin/,)
+
+.PHONY: check fix test slow bench docs
+
+check:
+	$(BIN)ruff check .
+	$(BIN)ruff format --check .
+	$(BIN)mypy
+	$(BIN)lint-imports
+	$(BIN)pytest -q
+
+fix:
+	$(BIN)ruff check --fix .
+	$(BIN)ruff format .
+
+test:
+	$(BIN)pytest
+
+slow:
+	$(BIN)pytest -m slow
+
+bench:
+	$(BIN)python -m benchmarks
+
+docs:
+	$(BIN)sphinx-build -W --keep-going -b html docs docs/_build/html
