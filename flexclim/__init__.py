@@ -5,7 +5,7 @@ first used, so that torch is imported only by what needs it.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flexclim import accessor as accessor
 from flexclim.errors import (
@@ -17,36 +17,51 @@ from flexclim.errors import (
     StoreError,
 )
 
+if TYPE_CHECKING:
+    from flexclim import train, verify
+    from flexclim.checkpoint import list_models, load_model
+    from flexclim.downscaling import downscale, downscale_to_zarr
+    from flexclim.grid import find_grid
+    from flexclim.minflex import import_minflex
+    from flexclim.resampling import coarsen, interpolate
+
 __version__ = "0.1.0"
 
-_HOMES = {
-    "downscale": "downscaling",
-    "downscale_to_zarr": "downscaling",
-    "coarsen": "resampling",
-    "interpolate": "resampling",
-    "find_grid": "grid",
-    "load_model": "checkpoint",
-    "list_models": "checkpoint",
-    "import_minflex": "minflex",
-}
-_MODULES = ("train", "verify")
-
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "AlignmentError",
     "FlexclimError",
     "GridError",
     "ModelError",
     "RecipeError",
     "StoreError",
-    *_HOMES,
-    *_MODULES,
+    "coarsen",
+    "downscale",
+    "downscale_to_zarr",
+    "find_grid",
+    "import_minflex",
+    "interpolate",
+    "list_models",
+    "load_model",
+    "train",
+    "verify",
 ]
+
+_HOMES = {
+    "coarsen": "resampling",
+    "downscale": "downscaling",
+    "downscale_to_zarr": "downscaling",
+    "find_grid": "grid",
+    "import_minflex": "minflex",
+    "interpolate": "resampling",
+    "list_models": "checkpoint",
+    "load_model": "checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"flexclim.{_HOMES[name]}"), name)
-    if name in _MODULES:
+    if name in ("train", "verify"):
         return import_module(f"flexclim.{name}")
     raise AttributeError(f"module 'flexclim' has no attribute {name!r}")
 

@@ -1,0 +1,101 @@
+"""The functions of flexclim from a shell.
+
+Each command opens files, calls one public function and says what it wrote. Nothing heavy is
+imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flexclim.cli import fields, models
+from flexclim.errors import FlexclimError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: exit code 0 done, 1 failed, 2 bad arguments."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        app([argument for argument in arguments if argument != "--debug"], prog_name="flexclim")
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"flexclim: {_one_line(error)}", err=True)
+        raise SystemExit(1) from None
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    text = " ".join(str(error).split())
+    if isinstance(error, FlexclimError):
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where it happened)"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import flexclim
+
+        typer.echo(f"flexclim {flexclim.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error happened. Works anywhere.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Downscale climate fields with diffusion models.
+
+    \b
+    Examples:
+      flexclim demo
+      flexclim downscale coarse.nc fine.zarr --factor 4 --members 16
+      flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
+    """  # noqa: D301
+
+
+def doctor() -> None:
+    """Show versions, devices, threads and files; exit with 1 if something is missing."""
+    from flexclim.doctor import examine, missing
+
+    findings = examine()
+    for section, found in findings.items():
+        typer.echo(section)
+        for name, value in found.items():
+            typer.echo(f"  {name:15} {value}")
+    if lacking := missing(findings):
+        typer.echo(f"flexclim: missing: {', '.join(lacking)}", err=True)
+        raise typer.Exit(1)
+
+
+for _command in (
+    fields.demo,
+    fields.downscale,
+    fields.verify,
+    fields.info,
+    models.train,
+    models.recipes,
+    models.models,
+    models.import_minflex,
+    doctor,
+):
+    app.command()(_command)

@@ -1,0 +1,170 @@
+"""Commands that read and write fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from flexclim.errors import StoreError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("flexclim-demo"),
+    members: Annotated[int, typer.Option(min=2, help="Ensemble members.")] = 8,
+) -> None:
+    """Downscale the shipped ERA5 sample, score it against the truth and draw it.
+
+    Works offline. What an earlier demo left in the folder is replaced, all else stays.
+
+    \b
+    Examples:
+      flexclim demo
+      flexclim demo --out /tmp/demo
+    """  # noqa: D301
+    from flexclim.demo import run
+
+    run(out, members=members)
+
+
+def downscale(
+    source: Annotated[Path, typer.Argument(help="Coarse field: NetCDF or Zarr.")],
+    target: Annotated[Path, typer.Argument(help="What to write: .zarr (resumes) or .nc.")],
+    factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Refinement of the grid.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Name, folder or file. [bundled model]")
+    ] = None,
+    members: Annotated[int, typer.Option("--members", "-n", min=1, help="Ensemble members.")] = 8,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed gives another ensemble.")] = 0,
+    variables: Annotated[
+        str | None, typer.Option(help="Such as u10,v10. [all that have the grid's dimensions]")
+    ] = None,
+    conserve: Annotated[
+        bool | None,
+        typer.Option(
+            "--conserve/--no-conserve",
+            help="Block means equal the input. [as the model's card says]",
+        ),
+    ] = None,
+    non_negative: Annotated[
+        bool | None,
+        typer.Option(
+            "--non-negative/--any-sign", help="Never below zero. [from standard_name and units]"
+        ),
+    ] = None,
+    grid: Annotated[
+        Literal["cell", "point"] | None, typer.Option(help="Where coordinates can't tell. [found]")
+    ] = None,
+    static: Annotated[
+        Path | None, typer.Option(help="Fields that the model asks for, such as orography.")
+    ] = None,
+    noise: Annotated[
+        Literal["independent", "frozen", "ar1"], typer.Option(help="How times are correlated.")
+    ] = "independent",
+    noise_timescale: Annotated[str | None, typer.Option(help="For ar1, such as 6h.")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Fine cells tiles share. [chosen]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16. [chosen]")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing NetCDF file.")
+    ] = False,
+) -> None:
+    """Downscale a coarse field to an ensemble of fine ones.
+
+    A Zarr store that an interrupted run left is continued: give the same command again.
+
+    \b
+    Examples:
+      flexclim downscale coarse.nc fine.zarr --factor 4
+      flexclim downscale coarse.nc fine.nc -f 4 -n 16 --variables u10,v10 --seed 1
+      flexclim downscale wind.nc fine.zarr -f 4 --noise ar1 --noise-timescale 6h
+    """  # noqa: D301
+    import flexclim
+
+    if target.suffix not in (".zarr", ".nc"):
+        raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
+    if target.suffix == ".nc" and target.exists() and not overwrite:
+        raise StoreError(f"{target} exists. Give --overwrite, or another name.")
+    options: dict[str, Any] = {
+        "model": model, "members": members, "steps": steps, "seed": seed,
+        "variables": variables.split(",") if variables else None,
+        "conserve": conserve, "non_negative": non_negative, "grid": grid,
+        "static": _open(static) if static else None,
+        "noise": noise, "noise_timescale": noise_timescale,
+        "overlap": overlap, "batch": batch, "device": device, "precision": precision,
+    }  # fmt: skip
+    coarse = _open(source)
+    if target.suffix == ".zarr":
+        flexclim.downscale_to_zarr(coarse, target, factor, **options)
+    else:
+        _write_netcdf(flexclim.downscale(coarse, factor, **options), target)
+    typer.echo(str(target))
+
+
+def verify(
+    forecast: Annotated[Path, typer.Argument(help="Ensemble or single forecast: NetCDF or Zarr.")],
+    truth: Annotated[Path, typer.Argument(help="What happened, on the same grid.")],
+    coarse: Annotated[
+        Path | None, typer.Option(help="The coarse input: adds bilinear and bicubic.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write one self-contained HTML file.")] = None,
+) -> None:
+    """Score a forecast against the truth, beside interpolation.
+
+    \b
+    Examples:
+      flexclim verify fine.zarr truth.nc
+      flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
+    """  # noqa: D301
+    from flexclim import verify as scoring
+
+    scores = scoring.evaluate(
+        _open(forecast), _open(truth), coarse=_open(coarse) if coarse else None
+    )
+    typer.echo(str(scores))
+    if report:
+        scoring.report(scores, report)
+        typer.echo(str(report))
+
+
+def info(
+    thing: Annotated[str, typer.Argument(help="A NetCDF or Zarr field, or a model.")],
+) -> None:
+    """Show what is understood of a field's grid, or a model's card.
+
+    \b
+    Examples:
+      flexclim info coarse.nc
+      flexclim info flex-nano
+    """  # noqa: D301
+    path = Path(thing)
+    if path.exists() and not (path / "model.json").is_file():
+        _show_field(_open(path))
+    else:
+        import flexclim
+
+        typer.echo(str(flexclim.load_model(thing).card))
+
+
+def _show_field(field: xr.Dataset) -> None:
+    typer.echo(str(field.flex.grid))
+    for name, variable in field.data_vars.items():
+        sizes = " x ".join(f"{dim} {size}" for dim, size in variable.sizes.items())
+        typer.echo(f"{name}: {sizes}, {variable.attrs.get('units', 'no units')}")
+
+
+def _open(path: Path) -> xr.Dataset:
+    """Open a file or store lazily."""
+    raise NotImplementedError
+
+
+def _write_netcdf(fine: xr.Dataset, path: Path) -> None:
+    raise NotImplementedError

@@ -1,0 +1,84 @@
+"""Commands that train, list and import models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flexclim.errors import ModelError, RecipeError
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or a name that `recipes` lists.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings such as trainer.steps=2000.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint.")
+    ] = True,
+) -> None:
+    """Train a model by a recipe.
+
+    \b
+    Examples:
+      flexclim train gfs_wind_x4
+      flexclim train my_recipe.yaml trainer.steps=2000 trainer.batch=8
+    """  # noqa: D301
+    from flexclim.train import fit, load_recipe
+
+    folder = fit(load_recipe(recipe, overrides or []), resume=resume)
+    typer.echo(str(folder))
+
+
+def recipes() -> None:
+    """List the recipes that ship with flexclim, each with its first comment."""
+    from flexclim.shipped import recipes_folder
+
+    files = sorted(recipes_folder().glob("*.yaml"))
+    if not files:
+        raise RecipeError(f"{recipes_folder()} holds no recipe. Install flexclim again.")
+    for file in files:
+        first = file.read_text(encoding="utf-8").partition("\n")[0]
+        typer.echo(f"{file.stem:24} {first.lstrip('# ') if first.startswith('#') else ''}".rstrip())
+
+
+def models() -> None:
+    """List the models that ship with flexclim."""
+    import flexclim
+
+    for name in flexclim.list_models():
+        typer.echo(name)
+
+
+def import_minflex(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.pt) of minFLEX.")],
+    folder: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Its factor.")] = 4,
+    prediction: Annotated[
+        Literal["v", "eps", "x"], typer.Option(help="What its network predicts.")
+    ] = "v",
+    weights: Annotated[
+        Literal["ema", "raw"], typer.Option(help="Averaged weights, or those of the last step.")
+    ] = "ema",
+    num_heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads, which the file does not tell.")
+    ] = None,
+) -> None:
+    """Turn a checkpoint of minFLEX into a model folder, weights only, nothing executed.
+
+    \b
+    Examples:
+      flexclim import-minflex checkpoint.pt my-model
+      flexclim import-minflex checkpoint.pt my-model --factor 8 --prediction eps
+    """  # noqa: D301
+    import flexclim
+
+    if folder.exists():
+        raise ModelError(f"{folder} exists. Give another folder, or remove it first.")
+    model = flexclim.import_minflex(
+        checkpoint, factor=factor, prediction=prediction, weights=weights, num_heads=num_heads
+    )
+    model.save(folder)
+    typer.echo(str(folder))

@@ -1,0 +1,130 @@
+"""Maps with coastlines that ship with the package: no map here needs a network."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.grid import find_grid
+from flexclim.shipped import coastlines_file
+
+if TYPE_CHECKING:
+    from cartopy.mpl.geoaxes import GeoAxes
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
+
+@cache
+def coastlines() -> tuple[np.ndarray, ...]:
+    """Return the outlines of land, Natural Earth 1:110m, split at the date line.
+
+    Returns
+    -------
+    tuple of ndarray
+        Each (n, 2): longitude and latitude in degrees.
+
+    >>> len(coastlines())
+    130
+    """
+    with np.load(coastlines_file()) as stored:
+        points, offsets = stored["xy"] / 100.0, stored["offsets"]
+    return tuple(np.split(points, offsets[1:-1]))
+
+
+def draw_coastlines(ax: Axes, *, color: str = "0.25", linewidth: float = 0.5) -> None:
+    """Draw the outlines of land on a map, or on plain axes of longitude and latitude.
+
+    Parameters
+    ----------
+    ax
+        A cartopy ``GeoAxes`` of any projection, or plain axes in degrees; on these, lines are
+        repeated a turn to the east and to the west, and the limits stay as they are.
+    color, linewidth
+        As matplotlib understands them.
+    """
+    from cartopy.mpl.geoaxes import GeoAxes
+
+    if isinstance(ax, GeoAxes):
+        import cartopy.crs as ccrs
+        from shapely.geometry import MultiLineString
+
+        lines = MultiLineString(coastlines())
+        style = {"facecolor": "none", "edgecolor": color, "linewidth": linewidth}
+        ax.add_geometries([lines], crs=ccrs.PlateCarree(), **style)
+        return
+    from matplotlib.collections import LineCollection
+
+    turns = [line + (turn, 0.0) for turn in (-360.0, 0.0, 360.0) for line in coastlines()]
+    ax.add_collection(LineCollection(turns, colors=color, linewidths=linewidth), autolim=False)
+
+
+def map_axes(figure: Figure, rows: int, columns: int, index: int, field: xr.DataArray) -> GeoAxes:
+    """Add axes in plate carrée to ``figure``, centred on the middle of ``field``.
+
+    ``rows``, ``columns`` and ``index`` mean what they mean to ``Figure.add_subplot``.
+    """
+    import cartopy.crs as ccrs
+
+    longitude, _ = _positions(field)
+    centre = float(np.nanmin(longitude) + np.nanmax(longitude)) / 2
+    return figure.add_subplot(
+        rows, columns, index, projection=ccrs.PlateCarree(central_longitude=centre)
+    )
+
+
+def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any) -> QuadMesh:
+    """Draw one field with coastlines.
+
+    Parameters
+    ----------
+    ax
+        Made by :func:`map_axes`.
+    field
+        (y, x) in degrees or with 2-D latitude and longitude; NaN stays blank.
+    title
+        Written above the map.
+    **style
+        ``cmap``, ``vmin``, ``vmax``, ``norm``, as ``pcolormesh`` takes them.
+
+    Returns
+    -------
+    QuadMesh
+        For a colour bar.
+
+    Raises
+    ------
+    GridError
+        If no grid is found.
+    """
+    import cartopy.crs as ccrs
+
+    longitude, latitude = _positions(field)
+    grid = find_grid(field)
+    mesh = ax.pcolormesh(
+        longitude,
+        latitude,
+        field.transpose(grid.y, grid.x).values,
+        transform=ccrs.PlateCarree(),
+        shading="nearest",
+        rasterized=True,
+        **style,
+    )
+    draw_coastlines(ax)
+    ax.set_title(title, fontsize="medium")
+    return mesh
+
+
+def _positions(field: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return longitude and latitude: 1-D on a grid in degrees, else 2-D (y, x)."""
+    grid = find_grid(field)
+    if grid.geographic:
+        return field[grid.x].values, field[grid.y].values
+    import cf_xarray  # noqa: F401  (registers .cf)
+
+    named = field.cf.guess_coord_axis()
+    longitude, latitude = (named.cf[name] for name in ("longitude", "latitude"))
+    return tuple(at.transpose(grid.y, grid.x).values for at in (longitude, latitude))
