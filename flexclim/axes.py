@@ -1,0 +1,291 @@
+"""Which variables of an xarray object are its rows and columns, and whether they are regular.
+
+Attributes are asked first, through cf-xarray, then names, so that both CF files and plain
+ones without any attribute work. Only coordinates are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import GridError
+
+# Names used where attributes are absent, in lower case.
+LATITUDES = ("latitude", "lat", "nav_lat", "xlat")
+LONGITUDES = ("longitude", "lon", "nav_lon", "xlong")
+ROWS = ("y", "yc", "rlat", "projection_y_coordinate", "northing", "south_north")
+COLUMNS = ("x", "xc", "rlon", "projection_x_coordinate", "easting", "west_east")
+
+REGULAR = 1e-3  # of a spacing: how far a coordinate may lie from a straight line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Names of what spans a grid.
+
+    Parameters
+    ----------
+    y, x
+        Dimensions.
+    y_name, x_name
+        Their 1-D coordinates; None where only ``latitude`` and ``longitude`` tell positions.
+    geographic
+        Whether those coordinates are latitude and longitude.
+    latitude, longitude
+        2-D coordinates of a projected grid, or None.
+    """
+
+    y: str
+    x: str
+    y_name: str | None
+    x_name: str | None
+    geographic: bool
+    latitude: str | None = None
+    longitude: str | None = None
+
+
+def find_axes(obj: xr.Dataset | xr.DataArray) -> Axes:
+    """Find the rows and columns of ``obj``.
+
+    Raises
+    ------
+    GridError
+        If there are none, or several that could be meant.
+    """
+    known = _with_coordinates(obj)
+    latitudes, longitudes = _latitudes_longitudes(known, 1)
+    latitude, longitude = _pick(obj, latitudes), _pick(obj, longitudes)
+    if latitude and longitude:
+        y, x = known[latitude].dims[0], known[longitude].dims[0]
+        if y == x:
+            raise GridError(
+                f"{latitude!r} and {longitude!r} share the dimension {y!r}: the grid is a list of "
+                "points. Regrid it to regular rows and columns first."
+            )
+        return Axes(y=str(y), x=str(x), y_name=latitude, x_name=longitude, geographic=True)
+    return _projected(obj, known, latitude or longitude)
+
+
+def _projected(obj: xr.Dataset | xr.DataArray, known: xr.Dataset, lonely: str | None) -> Axes:
+    latitudes, longitudes = _latitudes_longitudes(known, 2)
+    latitude, longitude = _pick(obj, latitudes), _pick(obj, longitudes)
+    if not (latitude and longitude) or known[latitude].dims != known[longitude].dims:
+        latitude = longitude = None
+    y_name = _pick(obj, _candidates(known, known.cf.axes.get("Y", []), ROWS, 1))
+    x_name = _pick(obj, _candidates(known, known.cf.axes.get("X", []), COLUMNS, 1))
+    y = known[y_name].dims[0] if y_name else _dimension(known, ROWS)
+    x = known[x_name].dims[0] if x_name else _dimension(known, COLUMNS)
+    if latitude and {y, x} != set(known[latitude].dims):
+        y, x = known[latitude].dims
+        y_name = x_name = None
+    if y is None or x is None or y == x or lonely:
+        raise GridError(_missing(obj, y, x, lonely))
+    if not (latitude or (y_name and x_name)):
+        bare = y if not y_name else x
+        raise GridError(
+            f"dimension {bare!r} of {_title(obj)} has no coordinate values. "
+            f"Give it some with .assign_coords({bare}=...)."
+        )
+    return Axes(
+        y=str(y),
+        x=str(x),
+        y_name=y_name,
+        x_name=x_name,
+        geographic=False,
+        latitude=latitude,
+        longitude=longitude,
+    )
+
+
+def _with_coordinates(obj: xr.Dataset | xr.DataArray) -> xr.Dataset:
+    """Return a dataset whose coordinates include latitudes stored as data variables."""
+    import cf_xarray  # noqa: F401  registers .cf; 0.5 s, so not at import
+
+    if isinstance(obj, xr.DataArray):
+        known = obj.coords.to_dataset()
+        missing = {name: size for name, size in obj.sizes.items() if name not in known.sizes}
+        return known.assign(
+            {f"__{name}": (name, np.empty(size, bool)) for name, size in missing.items()}
+        )
+    names = {*LATITUDES, *LONGITUDES}
+    stray = [
+        name
+        for name, variable in obj.data_vars.items()
+        if variable.ndim in (1, 2)
+        and (
+            variable.attrs.get("standard_name") in ("latitude", "longitude")
+            or str(name).lower() in names
+        )
+    ]
+    return obj.set_coords(stray)
+
+
+def _latitudes_longitudes(known: xr.Dataset, ndim: int) -> tuple[list[str], list[str]]:
+    coordinates = known.cf.coordinates
+    return (
+        _candidates(known, coordinates.get("latitude", []), LATITUDES, ndim),
+        _candidates(known, coordinates.get("longitude", []), LONGITUDES, ndim),
+    )
+
+
+def _candidates(
+    known: xr.Dataset, by_attributes: Iterable[str], names: Sequence[str], ndim: int
+) -> list[str]:
+    """Return coordinates of ``ndim`` dimensions: by attributes, else by name."""
+    bounds = {variable.attrs.get("bounds") for variable in known.coords.values()}
+    found = [n for n in by_attributes if known[n].ndim == ndim and n not in bounds]
+    if not found:
+        named = [str(n) for n in known.coords if str(n).lower() in names]
+        found = [n for n in named if known[n].ndim == ndim and n not in bounds]
+    own = [n for n in found if known[n].dims == (n,)]
+    return sorted(own or found)
+
+
+def _pick(obj: xr.Dataset | xr.DataArray, found: list[str]) -> str | None:
+    if len(found) > 1:
+        raise GridError(
+            f"{_title(obj)} has several grids: {', '.join(map(repr, found))} could all be meant. "
+            "Select variables of one grid first."
+        )
+    return found[0] if found else None
+
+
+def _dimension(known: xr.Dataset, names: Sequence[str]) -> str | None:
+    return next((str(d) for d in known.dims if str(d).lower() in names), None)
+
+
+def _title(obj: xr.Dataset | xr.DataArray) -> str:
+    return repr(obj.name or "the array") if isinstance(obj, xr.DataArray) else "the dataset"
+
+
+def _missing(
+    obj: xr.Dataset | xr.DataArray, y: str | None, x: str | None, lonely: str | None
+) -> str:
+    if lonely:
+        what = f"{lonely!r} but no coordinate that goes with it"
+    else:
+        absent = [a for a, b in (("rows", y), ("columns", x)) if b is None]
+        what = f"no {' and no '.join(absent) or 'rows apart from its columns'}"
+    dims = ", ".join(map(str, obj.dims))
+    return (
+        f"{_title(obj)} with dimensions ({dims}) has {what}. Name its coordinates lat and lon or "
+        "y and x, or set standard_name latitude and longitude."
+    )
+
+
+def regular_values(name: str, values: np.ndarray, *, longitude: bool = False) -> np.ndarray:
+    """Check that a coordinate is regular and return it on a straight line.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    values
+        (n,) increasing or decreasing; longitudes may jump by 360 degrees once.
+    longitude
+        Whether 360 degrees are a full turn.
+
+    Returns
+    -------
+    ndarray
+        (n,) float64, free of the rounding of float32 or of a few decimals.
+
+    Raises
+    ------
+    GridError
+        If there are fewer than two values, or they are missing, repeated, unsorted or irregular.
+    """
+    exact = _decimal(name, values)
+    _check_finite(name, exact)
+    straight = unwrapped(exact) if longitude else exact
+    steps = np.diff(straight)
+    _check_order(name, exact, steps)
+    step = (straight[-1] - straight[0]) / (exact.size - 1)
+    if longitude:
+        _check_turn(name, exact, abs(straight[-1] - straight[0]), abs(step))
+    if longitude and wraps(exact.size, step):
+        step = np.copysign(360 / exact.size, step)
+    line = straight[0] + step * np.arange(exact.size)
+    rounding = np.finfo(np.float32).eps * np.abs(exact).max()
+    allowed = max(REGULAR * abs(step), min(rounding, 0.05 * abs(step)))
+    if np.abs(line - straight).max() > allowed:
+        raise GridError(
+            f"{name!r} is not regular: its spacing runs from {np.abs(steps).min():.6g} to "
+            f"{np.abs(steps).max():.6g}. Regrid to a regular grid first."
+        )
+    return tidy(line + (exact - straight), step)
+
+
+def unwrapped(values: np.ndarray) -> np.ndarray:
+    """Return longitudes without their jump of 360 degrees, if they have one.
+
+    >>> unwrapped(np.array([358.0, 359.0, 0.0, 1.0]))
+    array([358., 359., 360., 361.])
+    """
+    steps = np.diff(values)
+    jumps = np.abs(steps) > 180
+    if (steps > 0).all() or (steps < 0).all() or jumps.sum() != 1:
+        return values
+    steps = np.where(jumps, steps - np.copysign(360, steps), steps)
+    return values[0] + np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def wraps(columns: int, step: float) -> bool:
+    """Say whether ``columns`` of ``step`` degrees go once around the globe."""
+    return abs(columns * abs(step) - 360) < 0.01 * abs(step)
+
+
+def tidy(values: np.ndarray, step: float) -> np.ndarray:
+    """Round away what float64 arithmetic adds, 1e-9 of a step."""
+    return np.round(values, int(np.ceil(9 - np.log10(abs(step))))) + 0.0
+
+
+def _decimal(name: str, values: np.ndarray) -> np.ndarray:
+    """Return float64 values; those of float32 as the decimals that they print as."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "iuf":
+        raise GridError(f"{name!r} holds {values.dtype}, not numbers: it can't be a coordinate.")
+    if values.size < 2:
+        raise GridError(
+            f"{name!r} has {values.size} value: a grid needs at least 2 rows and 2 columns."
+        )
+    return values.astype(str).astype(float) if values.dtype == np.float32 else values.astype(float)
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise GridError(
+            f"{bad} of {values.size} values of {name!r} are NaN or infinite. "
+            f"Set its coordinate values with .assign_coords, or drop those cells with .isel."
+        )
+
+
+def _check_order(name: str, values: np.ndarray, steps: np.ndarray) -> None:
+    if (steps == 0).any():
+        value = values[:-1][steps == 0][0]
+        raise GridError(
+            f"{name!r} has the value {value:g} twice. Keep one with .drop_duplicates({name!r})."
+        )
+    if not ((steps > 0).all() or (steps < 0).all()):
+        at = int(np.flatnonzero(np.sign(steps) != np.sign(steps[0]))[0])
+        raise GridError(
+            f"{name!r} is not sorted: it goes {values[at - 1]:g}, {values[at]:g}, "
+            f"{values[at + 1]:g}. Sort it with .sortby({name!r})."
+        )
+
+
+def _check_turn(name: str, values: np.ndarray, span: float, step: float) -> None:
+    if abs(span - 360) < 0.01 * step:
+        raise GridError(
+            f"{name!r} repeats its first column: {values[0]:g} and {values[-1]:g} degrees are the "
+            f"same place. Drop the last one with .isel({name}=slice(None, -1))."
+        )
+    if span > 360:
+        raise GridError(
+            f"{name!r} spans {span:g} degrees, more than once around the globe. Crop it to 360."
+        )

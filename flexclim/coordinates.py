@@ -1,0 +1,97 @@
+"""Coordinates of a grid as CF variables: values, bounds and attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.grid import Grid
+
+BOUNDS = "bnds"
+# Attributes that are no longer true of other values.
+STALE = ("actual_range", "valid_range", "valid_min", "valid_max", "_FillValue", "missing_value")
+GEOGRAPHIC = {
+    "Y": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"},
+    "X": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"},
+}
+PROJECTED = {"Y": "projection_y_coordinate", "X": "projection_x_coordinate"}
+LENGTHS = ("m", "km")
+NO_FILL: dict[str, Any] = {"_FillValue": None}
+
+
+def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Variable]:
+    """Return the coordinates of ``grid``, named and described like those of ``source``.
+
+    Parameters
+    ----------
+    grid
+        The grid of the result, such as ``find_grid(source).refined(4)``.
+    source
+        What the grid was found in; its coordinates' attributes are carried over and completed
+        to CF. The units of projected coordinates are never invented.
+
+    Returns
+    -------
+    dict
+        Rows and columns with their bounds, and 2-D latitude and longitude of a projected grid.
+        Coordinates of a Dataset; a DataArray can't hold the bounds.
+
+    Examples
+    --------
+    >>> from flexclim.grid import find_grid
+    >>> field = xr.DataArray(np.zeros((2, 2)), coords={"lat": [1.0, 0.0], "lon": [5.0, 6.0]})
+    >>> coordinates = grid_coordinates(find_grid(field).refined(2), field)
+    >>> coordinates["lat_bnds"].values[:2]
+    array([[1. , 1.5],
+           [0.5, 1. ]])
+    """
+    variables = source.variables if isinstance(source, xr.Dataset) else source.coords
+    result: dict[str, xr.Variable] = {}
+    pair = _bounds_dimension(source)
+    axes = (
+        ("Y", grid.y, grid.y_name, grid.y_values, grid.y_bounds),
+        ("X", grid.x, grid.x_name, grid.x_values, grid.x_bounds),
+    )
+    for axis, dimension, name, values, bounds in axes:
+        if name is None or values is None or bounds is None:
+            continue
+        known = variables[name].attrs
+        bounds_name = str(known.get("bounds", f"{name}_bnds"))
+        attributes = _described(axis, grid, known) | {"axis": axis, "bounds": bounds_name}
+        result[name] = xr.Variable((dimension,), values, attributes, NO_FILL)
+        result[bounds_name] = xr.Variable((dimension, pair), bounds, {}, NO_FILL)
+    if grid.latitude is not None:
+        result |= _positions(grid, source)
+    return result
+
+
+def _described(axis: str, grid: Grid, known: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a row or column coordinate, completed to CF."""
+    kept = {key: value for key, value in known.items() if key not in STALE}
+    if grid.geographic:
+        default = GEOGRAPHIC[axis]
+        return default | kept | {key: default[key] for key in ("standard_name", "units")}
+    if "standard_name" not in kept and grid.units in LENGTHS:
+        kept["standard_name"] = PROJECTED[axis]
+    return {"long_name": f"{axis.lower()} coordinate of the projection"} | kept
+
+
+def _positions(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Variable]:
+    variables = source.variables if isinstance(source, xr.Dataset) else source.coords
+    result = {}
+    pairs = (("Y", grid.latitude_name, grid.latitude), ("X", grid.longitude_name, grid.longitude))
+    for axis, name, values in pairs:
+        assert name is not None
+        known = {k: v for k, v in variables[name].attrs.items() if k not in (*STALE, "bounds")}
+        attributes = GEOGRAPHIC[axis] | known | {"units": GEOGRAPHIC[axis]["units"]}
+        attributes["standard_name"] = GEOGRAPHIC[axis]["standard_name"]
+        attributes.pop("axis", None)  # CF: only 1-D coordinates may have it
+        result[name] = xr.Variable((grid.y, grid.x), values, attributes, NO_FILL)
+    return result
+
+
+def _bounds_dimension(source: xr.Dataset | xr.DataArray) -> str:
+    """Return a name for the dimension of bounds that means nothing else in ``source``."""
+    return next(n for n in (BOUNDS, "nv", "two") if source.sizes.get(n, 2) == 2)

@@ -1,0 +1,424 @@
+"""The grid of a field: found by its CF coordinates, checked, refined and coarsened."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from flexclim.axes import REGULAR, Axes, find_axes, regular_values, tidy, unwrapped, wraps
+from flexclim.domain import Border, Domain, Kind
+from flexclim.errors import GridError
+from flexclim.sphere import coarse_positions, fine_positions, row_distance
+
+DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """Rows and columns of a field as they are stored, and their canonical order.
+
+    Parameters
+    ----------
+    y, x
+        Dimensions.
+    y_name, x_name
+        Their 1-D coordinates, or None where only 2-D latitude and longitude tell positions.
+    y_values, x_values
+        (y,) and (x,) values of these in stored order, in ``units``, free of rounding.
+    domain
+        Shape and borders in canonical order.
+    flip_y, flip_x
+        Whether rows are stored from the south (or the bottom), columns from the east.
+    shift_x
+        Canonical column 0 is column ``shift_x``, counted eastward, of a global field.
+    geographic
+        Whether the coordinates are latitude and longitude.
+    units
+        ``"degrees"``, or those of projected coordinates as they are given, perhaps empty.
+    latitude, longitude
+        (y, x) degrees in stored order, of a projected grid that has them, numpy or dask.
+    latitude_name, longitude_name
+        Their names.
+    """
+
+    y: str
+    x: str
+    y_name: str | None
+    x_name: str | None
+    y_values: np.ndarray | None
+    x_values: np.ndarray | None
+    domain: Domain
+    flip_y: bool
+    flip_x: bool
+    shift_x: int = 0
+    geographic: bool
+    units: str
+    latitude_name: str | None = None
+    longitude_name: str | None = None
+    latitude: Any = None
+    longitude: Any = None
+
+    def __repr__(self) -> str:
+        """Say in one line what was understood."""
+        height, width = self.domain.shape
+        extent = "global" if self.domain.wrap else "regional"
+        if self.y_values is None or self.x_values is None:
+            where = f"at 2-D {self.units} ({self.y}, {self.x})"
+        else:
+            steps = " x ".join(f"{abs(spacing(v)):g}" for v in (self.y_values, self.x_values))
+            where = (
+                f"of {' '.join(filter(None, (steps, self.units)))}, "
+                f"{self.y_name} {self.y_values[0]:g} to {self.y_values[-1]:g}, "
+                f"{self.x_name} {self.x_values[0]:g} to {self.x_values[-1]:g}"
+            )
+        return f"<Grid: {extent}, {height} x {width} {self.domain.kind}s {where}>"
+
+    @property
+    def row_area(self) -> np.ndarray | None:
+        """(y,) relative area of a cell of each canonical row; None on a projected grid.
+
+        On the sphere it is the difference of the sines of the latitudes of its edges.
+        """
+        bounds = self.y_bounds
+        if self.units != "degrees" or bounds is None:
+            return None
+        area = np.abs(np.diff(np.sin(np.deg2rad(bounds)), axis=1))[:, 0]
+        return area[::-1].copy() if self.flip_y else area
+
+    @property
+    def y_bounds(self) -> np.ndarray | None:
+        """(y, 2) edges of the rows in stored order; latitudes end at the poles."""
+        if self.y_values is None:
+            return None
+        bounds = _bounds(self.y_values)
+        return np.clip(bounds, -90, 90) if self.units == "degrees" else bounds
+
+    @property
+    def x_bounds(self) -> np.ndarray | None:
+        """(x, 2) edges of the columns in stored order."""
+        return None if self.x_values is None else _bounds(self.x_values)
+
+    @property
+    def spacing_km(self) -> float:
+        """Distance of neighbouring rows in km; NaN where the coordinates don't tell."""
+        scale = {"degrees": DEGREE_KM, "m": 1e-3, "km": 1.0}.get(self.units)
+        if self.y_values is not None and scale is not None:
+            return abs(spacing(self.y_values)) * scale
+        if isinstance(self.latitude, np.ndarray) and isinstance(self.longitude, np.ndarray):
+            return DEGREE_KM * row_distance(self.latitude, self.longitude)
+        return float("nan")
+
+    def canonical(self, array: Any) -> Any:
+        """Return an array (..., y, x), numpy or dask, in canonical order."""
+        turned = self._flip(array)
+        return np.roll(turned, -self.shift_x, axis=-1) if self.shift_x else turned
+
+    def restore(self, array: Any) -> Any:
+        """Return a canonical array (..., y, x), numpy or dask, in stored order."""
+        return self._flip(np.roll(array, self.shift_x, axis=-1) if self.shift_x else array)
+
+    def refined(self, factor: int) -> Grid:
+        """Return the fine grid that nests in this one, stored in the same order.
+
+        Raises
+        ------
+        GridError
+            If ``factor`` is no whole number of at least 2, or a row on a pole would be split.
+        """
+        factor = whole_factor(factor)
+        domain = self.domain.refine(factor)
+        point = domain.kind == "point"
+        fine = self._resized(
+            domain,
+            shift_x=self.shift_x * factor,
+            rows=lambda values: _split(values, factor, point, last=True),
+            columns=lambda values: _split(values, factor, point, last=not domain.wrap),
+            positions=lambda lat, lon: fine_positions(lat, lon, factor, point=point),
+        )
+        if self.units == "degrees":
+            self._check_within_poles(fine)
+        return fine
+
+    def coarsened(self, factor: int) -> Grid:
+        """Return the coarse grid whose canonical blocks begin at this one's first cell.
+
+        Raises
+        ------
+        GridError
+            If ``factor`` is no whole number of at least 2, or does not fit; the message names
+            the nearest crop that it fits.
+        """
+        factor = whole_factor(factor)
+        domain = self.domain.coarsen(factor)
+        point = domain.kind == "point"
+        # Stored columns begin within a block: that block becomes the last one.
+        shift, first = divmod(self.shift_x, factor)
+        return self._resized(
+            domain,
+            shift_x=shift,
+            rows=lambda values: _join(values, factor, point, 0),
+            columns=lambda values: _join(values, factor, point, first),
+            positions=lambda lat, lon: coarse_positions(lat, lon, factor, point=point),
+        )
+
+    def aligned(self, factor: int) -> Grid:
+        """Return this grid with canonical columns that begin where blocks of ``factor`` do.
+
+        They begin at 0 degrees, but for a global grid that was made by splitting cells centred
+        on 0 (or 180) degrees: its first longitude lies half a block west of there, and so do its
+        blocks.
+        """
+        if not self.domain.wrap or self.domain.kind == "point" or self.x_values is None:
+            return self
+        step = 360 / self.domain.shape[1]
+        lowest = self.x_values.min()
+        if abs((lowest + (factor - 1) / 2 * step + 90) % 180 - 90) > 0.01 * step:
+            return self
+        values = self.x_values[::-1] if self.flip_x else self.x_values
+        return replace(self, shift_x=int(values.argmin()))
+
+    def _flip(self, array: Any) -> Any:
+        if self.flip_y:
+            array = array[..., ::-1, :]
+        return array[..., ::-1] if self.flip_x else array
+
+    def _check_within_poles(self, fine: Grid) -> None:
+        if self.y_values is None or fine.y_values is None:
+            return
+        for index, keep in ((0, "1, None"), (-1, "None, -1")):
+            if abs(fine.y_values[index]) > 90 + 1e-6:
+                raise GridError(
+                    f"{self.y_name!r} has cells at {self.y_values[index]:g} degrees, and finer "
+                    f"ones would lie at {fine.y_values[index]:g}, beyond the pole. Drop that row "
+                    f'with .isel({self.y}=slice({keep})), or pass grid="point".'
+                )
+
+    def _resized(
+        self,
+        domain: Domain,
+        *,
+        shift_x: int,
+        rows: Callable[[np.ndarray], np.ndarray],
+        columns: Callable[[np.ndarray], np.ndarray],
+        positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> Grid:
+        def eastward(values: np.ndarray) -> np.ndarray:
+            return columns(values[::-1])[::-1] if self.flip_x else columns(values)
+
+        latitude, longitude = self.latitude, self.longitude
+        if latitude is not None:
+            latitude, longitude = _both(positions, latitude, longitude, domain.shape)
+        return replace(
+            self,
+            domain=domain,
+            shift_x=shift_x,
+            y_values=None if self.y_values is None else rows(self.y_values),
+            x_values=None if self.x_values is None else eastward(self.x_values),
+            latitude=latitude,
+            longitude=longitude,
+        )
+
+
+def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
+    """Find the grid of a field from its coordinates; no data is computed.
+
+    Parameters
+    ----------
+    obj
+        A field with rows and columns, and any other dimensions.
+    kind
+        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: points if rows lie on
+        both poles, else cells.
+
+    Raises
+    ------
+    GridError
+        If the grid can't be found, or is not regular.
+
+    Examples
+    --------
+    >>> find_grid(xr.DataArray(
+    ...     np.zeros((3, 4)),
+    ...     coords={"lat": [60.0, 0.0, -60.0], "lon": [-180.0, -90.0, 0.0, 90.0]},
+    ... ))
+    <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
+    """
+    if kind not in (None, "cell", "point"):
+        raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
+    axes = find_axes(obj)
+    coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
+    units = _units(axes, coordinates)
+    y_values = x_values = latitude = longitude = None
+    if axes.y_name and axes.x_name:
+        y_values = regular_values(axes.y_name, coordinates[axes.y_name].values)
+        x_values = regular_values(
+            axes.x_name, coordinates[axes.x_name].values, longitude=axes.geographic
+        )
+        if units == "degrees":
+            _check_latitudes(axes.y_name, y_values)
+    if axes.latitude and axes.longitude:
+        latitude, longitude = (
+            coordinates[name].transpose(axes.y, axes.x).data
+            for name in (axes.latitude, axes.longitude)
+        )
+    if y_values is None:
+        latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
+    flip_y, flip_x = (
+        (y_values[0] < y_values[-1], x_values[0] > x_values[-1])
+        if y_values is not None and x_values is not None
+        else _flips(latitude, longitude)
+    )
+    shape = obj.sizes[axes.y], obj.sizes[axes.x]
+    domain = _domain(axes, shape, y_values, x_values, kind)
+    return Grid(
+        y=axes.y,
+        x=axes.x,
+        y_name=axes.y_name,
+        x_name=axes.x_name,
+        y_values=y_values,
+        x_values=x_values,
+        domain=domain,
+        flip_y=bool(flip_y),
+        flip_x=bool(flip_x),
+        shift_x=_first_column(x_values, bool(flip_x)) if domain.wrap else 0,
+        geographic=axes.geographic,
+        units=units,
+        latitude_name=axes.latitude,
+        longitude_name=axes.longitude,
+        latitude=latitude,
+        longitude=longitude,
+    )
+
+
+def whole_factor(factor: int) -> int:
+    """Return ``factor`` if it is a whole number of at least 2, else raise GridError."""
+    try:
+        whole = operator.index(factor)
+    except TypeError:
+        whole = 0
+    if whole < 2:
+        raise GridError(f"factor {factor!r} is not a whole number of at least 2. Pass 2, 4 or 8.")
+    return whole
+
+
+def spacing(values: np.ndarray) -> float:
+    """Return the signed spacing of regular values."""
+    steps = np.diff(unwrapped(values))
+    return float(steps.mean())
+
+
+def _units(axes: Axes, coordinates: Any) -> str:
+    if axes.geographic:
+        for name in (axes.y_name, axes.x_name):
+            if "rad" in str(coordinates[name].attrs.get("units", "")):
+                raise GridError(f"{name!r} is in radians. Convert it to degrees with np.rad2deg.")
+        return "degrees"
+    if not (axes.y_name and axes.x_name):
+        return "latitude and longitude"
+    units = {str(coordinates[n].attrs.get("units", "")) for n in (axes.y_name, axes.x_name)}
+    if len(units) > 1:
+        raise GridError(
+            f"{axes.y_name!r} and {axes.x_name!r} have different units, "
+            f"{' and '.join(map(repr, sorted(units)))}. Give both the same."
+        )
+    plain = units.pop()
+    known = {"metre": "m", "meter": "m", "metres": "m", "meters": "m", "degree": "degrees"}
+    return known.get(plain, plain)
+
+
+def _check_latitudes(name: str, values: np.ndarray) -> None:
+    if np.abs(values).max() > 90 + 0.5 * abs(spacing(values)):
+        raise GridError(
+            f"{name!r} runs from {values[0]:g} to {values[-1]:g}, beyond the poles. "
+            "Check its values, or rename it if it is no latitude."
+        )
+
+
+def _domain(
+    axes: Axes,
+    shape: tuple[int, int],
+    y_values: np.ndarray | None,
+    x_values: np.ndarray | None,
+    kind: Kind | None,
+) -> Domain:
+    """Say what lies beyond the borders: rows on poles, cells that end there, or nothing."""
+    if min(shape) < 2:
+        raise GridError(f"the grid has {shape[0]} x {shape[1]} cells: it needs at least 2 x 2.")
+    if not axes.geographic or y_values is None or x_values is None:
+        return Domain(shape=shape, kind=kind or "cell")
+    step = abs(spacing(y_values))
+    beyond = [(90 - y_values.max()) / step, (90 + y_values.min()) / step]
+    on_pole = [abs(distance) < 10 * REGULAR for distance in beyond]
+    at_edge = [abs(distance - 0.5) < 10 * REGULAR for distance in beyond]
+    kind = kind or ("point" if all(on_pole) else "cell")
+    wrap = wraps(shape[1], spacing(x_values))
+    borders: list[Border] = ["edge", "edge"]
+    if wrap and shape[1] % 2 == 0:
+        touching, border = (on_pole, "pole_row") if kind == "point" else (at_edge, "pole_edge")
+        borders = [cast(Border, border) if touches else "edge" for touches in touching]
+    return Domain(shape=shape, kind=kind, wrap=wrap, north=borders[0], south=borders[1])
+
+
+def _first_column(x_values: np.ndarray | None, flip_x: bool) -> int:
+    """Return the column, counted eastward, at or first after 0 degrees."""
+    assert x_values is not None
+    values = x_values[::-1] if flip_x else x_values
+    step = 360 / values.size
+    east = values % 360
+    east[east > 360 - 1e-4 * step] = 0
+    return int(east.argmin())
+
+
+def _flips(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, bool]:
+    """Tell order from 2-D positions: whether rows go north and columns west."""
+    north = np.nanmean(np.diff(latitude, axis=0))
+    east = np.nanmean((np.diff(longitude, axis=1) + 180) % 360 - 180)
+    return bool(north > 0), bool(east < 0)
+
+
+def _bounds(values: np.ndarray) -> np.ndarray:
+    step = spacing(values)
+    return tidy(np.stack([values - step / 2, values + step / 2], axis=-1), step)
+
+
+def _split(values: np.ndarray, factor: int, point: bool, *, last: bool) -> np.ndarray:
+    """Return the fine values of one axis; ``last``: a last point gets none beyond it."""
+    step = spacing(values) / factor
+    offsets = np.arange(factor) if point else np.arange(factor) - (factor - 1) / 2
+    fine = tidy(values[:, None] + offsets * step, step).ravel()
+    return fine[: fine.size - factor + 1] if point and last else fine
+
+
+def _join(values: np.ndarray, factor: int, point: bool, first: int) -> np.ndarray:
+    """Return the coarse values of one axis, of blocks that begin at ``first``."""
+    starts = values[first::factor]
+    step = spacing(values)
+    return starts.copy() if point else tidy(starts + (factor - 1) / 2 * step, step)
+
+
+def _both(
+    positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    latitude: Any,
+    longitude: Any,
+    shape: tuple[int, int],
+) -> tuple[Any, Any]:
+    """Apply ``positions`` to 2-D latitude and longitude, lazily where they are lazy."""
+    if not isinstance(latitude, da.Array):
+        both = positions(np.asarray(latitude, float), np.asarray(longitude, float))
+        return both[0], both[1]
+    lazy = da.map_blocks(
+        positions,
+        latitude.astype(float).rechunk(-1),
+        da.asarray(longitude).astype(float).rechunk(-1),
+        new_axis=0,
+        chunks=((2,), (shape[0],), (shape[1],)),
+        dtype=float,
+        meta=np.empty((0, 0, 0)),
+    )
+    return lazy[0], lazy[1]

@@ -1,0 +1,81 @@
+"""Latitudes and longitudes of the cells of projected grids, made finer and coarser.
+
+Positions are averaged as unit vectors, so that neither the date line nor a pole matters.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def fine_positions(
+    latitude: np.ndarray, longitude: np.ndarray, factor: int, *, point: bool
+) -> np.ndarray:
+    """Return where the fine cells lie, linear between coarse ones and beyond the outermost.
+
+    Parameters
+    ----------
+    latitude, longitude
+        (y, x) degrees of coarse cells.
+    factor
+        Fine cells along one side of a coarse cell.
+    point
+        Whether the fine grid keeps the coarse points.
+
+    Returns
+    -------
+    ndarray
+        (2, y', x') latitude and longitude in degrees, the latter in the range of the input's.
+    """
+    vectors = _vectors(latitude, longitude)
+    for axis in (1, 2):
+        size = vectors.shape[axis]
+        if point:
+            position = np.arange((size - 1) * factor + 1) / factor
+        else:
+            position = (np.arange(size * factor) + 0.5) / factor - 0.5
+        base = np.clip(np.floor(position).astype(int), 0, size - 2)
+        share = (position - base).reshape((-1,) + (1,) * (2 - axis))
+        low, high = np.take(vectors, base, axis), np.take(vectors, base + 1, axis)
+        vectors = low + share * (high - low)
+    return _degrees(vectors, longitude)
+
+
+def coarse_positions(
+    latitude: np.ndarray, longitude: np.ndarray, factor: int, *, point: bool
+) -> np.ndarray:
+    """Return where the coarse cells lie: the mean of their block, or the point they keep.
+
+    Parameters and result are those of :func:`fine_positions`, the other way round.
+    """
+    if point:
+        return np.stack([latitude, longitude])[:, ::factor, ::factor]
+    height, width = latitude.shape
+    blocks = _vectors(latitude, longitude).reshape(
+        3, height // factor, factor, width // factor, factor
+    )
+    return _degrees(blocks.mean(axis=(2, 4)), longitude)
+
+
+def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
+    """Return the median distance of neighbouring rows of (y, x) positions, in degrees.
+
+    >>> round(row_distance(np.array([[60.0, 60.0], [62.0, 62.0]]), np.zeros((2, 2))), 6)
+    2.0
+    """
+    chords = np.linalg.norm(np.diff(_vectors(latitude, longitude), axis=1), axis=0)
+    return float(np.rad2deg(2 * np.arcsin(np.nanmedian(chords) / 2)))
+
+
+def _vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
+
+
+def _degrees(vectors: np.ndarray, like: np.ndarray) -> np.ndarray:
+    x, y, z = vectors
+    latitude = np.rad2deg(np.arctan2(z, np.hypot(x, y)))
+    longitude = np.rad2deg(np.arctan2(y, x))
+    if np.nanmax(like) > 180:
+        longitude = longitude % 360
+    return np.stack([latitude, longitude])
