@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from flexclim.grid import Grid
@@ -40,12 +39,13 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
 
     Examples
     --------
+    >>> import numpy as np
     >>> from flexclim.grid import find_grid
     >>> field = xr.DataArray(np.zeros((2, 2)), coords={"lat": [1.0, 0.0], "lon": [5.0, 6.0]})
     >>> coordinates = grid_coordinates(find_grid(field).refined(2), field)
     >>> coordinates["lat_bnds"].values[:2]
-    array([[1. , 1.5],
-           [0.5, 1. ]])
+    array([[1.5, 1. ],
+           [1. , 0.5]])
     """
     variables = source.variables if isinstance(source, xr.Dataset) else source.coords
     result: dict[str, xr.Variable] = {}
@@ -75,7 +75,7 @@ def _described(axis: str, grid: Grid, known: dict[str, Any]) -> dict[str, Any]:
         return default | kept | {key: default[key] for key in ("standard_name", "units")}
     if "standard_name" not in kept and grid.units in LENGTHS:
         kept["standard_name"] = PROJECTED[axis]
-    return {"long_name": f"{axis.lower()} coordinate of the projection"} | kept
+    return {"long_name": f"{axis.lower()} coordinate"} | kept
 
 
 def _positions(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Variable]:

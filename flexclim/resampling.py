@@ -1,0 +1,173 @@
+"""Coarsen and interpolate xarray objects along their grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from flexclim import cf, regrid
+from flexclim.domain import Kind
+from flexclim.errors import GridError
+from flexclim.grid import Grid, find_grid, whole_factor
+from flexclim.regrid import REACH, Method
+
+T = TypeVar("T", xr.Dataset, xr.DataArray)
+MEAN = "area: mean"
+
+
+def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
+    """Average blocks of ``factor`` x ``factor`` cells, weighted by their area.
+
+    Parameters
+    ----------
+    obj
+        Fields on a regular grid, with any other dimensions; any units. Lazy if backed by dask.
+    factor
+        Fine cells along one side of a coarse cell.
+    grid
+        ``"cell"`` or ``"point"`` where the coordinates can't tell. On a grid of points every
+        ``factor``-th point is kept and blocks are centred on them; an even factor takes half of
+        the points at their ends.
+
+    Returns
+    -------
+    Dataset or DataArray
+        The coarse fields in the order and of the kind of ``obj``, same units; a Dataset has
+        bounds. Missing cells are left out of the means; NaN where a whole block is missing.
+        Variables without rows and columns are carried over.
+
+    Raises
+    ------
+    GridError
+        If the grid can't be found or ``factor`` does not fit.
+    FlexclimError
+        When values are computed, if some are infinite.
+
+    Examples
+    --------
+    >>> field = xr.DataArray(
+    ...     [[0.0, 2.0], [4.0, np.nan]], coords={"lat": [0.5, -0.5], "lon": [5.0, 6.0]}
+    ... )
+    >>> float(coarsen(field, 2)[0, 0])
+    2.0
+    """
+    fine = find_grid(obj, grid).aligned(whole_factor(factor))
+    coarse = fine.coarsened(factor)
+
+    def mean(values: np.ndarray, vector: bool) -> np.ndarray:
+        return regrid.block_mean(values, fine.domain, factor, fine.row_area)
+
+    result = _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})")
+    for field in _fields(result, coarse):
+        known = str(field.attrs.get("cell_methods", ""))
+        if MEAN not in known:
+            field.attrs["cell_methods"] = f"{known} {MEAN}".strip()
+    return result
+
+
+def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind | None = None) -> T:
+    """Bring coarse fields to the fine grid that nests in theirs, aligned at cell centres.
+
+    Parameters
+    ----------
+    obj
+        Fields on a regular grid, with any other dimensions; any units. Lazy if backed by dask.
+    factor
+        Fine cells along one side of a coarse cell.
+    method
+        ``"nearest"``, ``"bilinear"`` or ``"bicubic"`` (Keys, 1981, a = -1/2).
+    grid
+        ``"cell"`` or ``"point"`` where the coordinates can't tell.
+
+    Returns
+    -------
+    Dataset or DataArray
+        The fine fields in the order and of the kind of ``obj``, same units; a Dataset has
+        bounds. NaN spreads to all fine cells whose stencil has one. Bicubic values can exceed
+        those around them, also below zero. Variables without rows and columns are carried over.
+
+    Raises
+    ------
+    GridError
+        If the grid can't be found or ``method`` is unknown.
+    FlexclimError
+        When values are computed, if some are infinite.
+
+    Examples
+    --------
+    >>> field = xr.DataArray([[0.0, 4.0]] * 2, coords={"lat": [1.0, 0.0], "lon": [5.0, 6.0]})
+    >>> interpolate(field, 2, "bilinear").values[0]
+    array([0., 1., 3., 4.])
+    """
+    if method not in REACH:
+        raise GridError(f"method {method!r} is not known. Pass one of {', '.join(REACH)}.")
+    coarse = find_grid(obj, grid)
+    fine = coarse.refined(factor)
+
+    def finer(values: np.ndarray, vector: bool) -> np.ndarray:
+        return regrid.interpolate(values, coarse.domain, factor, method, vector=vector)
+
+    return _resample(obj, coarse, fine, finer, f"interpolate(factor={factor}, method={method!r})")
+
+
+def _resample(
+    obj: T, old: Grid, new: Grid, change: Callable[[np.ndarray, bool], np.ndarray], action: str
+) -> T:
+    """Apply ``change`` to the canonical planes of every field and describe the result."""
+    if isinstance(obj, xr.DataArray):
+        name = str(obj.name or "field")
+        described = _resample(obj.to_dataset(name=name), old, new, change, action)
+        return cf.pick(described, name).rename(obj.name)
+    fields = _fields(obj, old)
+    if not fields:
+        raise GridError(
+            f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "
+            "Add one, or check its dimensions."
+        )
+    results = {str(field.name): _changed(field, old, new, change) for field in fields}
+    described = cf.describe(results, obj, new, action=action)
+    rest = {
+        name: variable
+        for name, variable in obj.data_vars.items()
+        if name not in described.variables and not {old.y, old.x} & set(variable.dims)
+    }
+    return described.assign(rest)
+
+
+def _fields(obj: xr.Dataset | xr.DataArray, grid: Grid) -> list[xr.DataArray]:
+    """Return the variables that hold numbers along rows and columns."""
+    fields = [obj] if isinstance(obj, xr.DataArray) else list(obj.data_vars.values())
+    return [
+        field
+        for field in fields
+        if {grid.y, grid.x} <= set(field.dims)
+        and field.dtype.kind in "fiub"
+        and field.name not in (grid.latitude_name, grid.longitude_name)
+    ]
+
+
+def _changed(
+    field: xr.DataArray, old: Grid, new: Grid, change: Callable[[np.ndarray, bool], np.ndarray]
+) -> xr.Variable:
+    name, vector = str(field.name), cf.vector_component(field)
+
+    def planes(values: np.ndarray) -> np.ndarray:
+        cf.check_values(values, name, "")
+        return new.restore(change(old.canonical(values), vector))
+
+    variable = field.variable.transpose(..., old.y, old.x)
+    data, shape = variable.data, new.domain.shape
+    if isinstance(data, da.Array):
+        data = data.rechunk({data.ndim - 2: -1, data.ndim - 1: -1})
+        dtype = np.result_type(data.dtype, np.float32)
+        chunks = (*data.chunks[:-2], (shape[0],), (shape[1],))
+        result = data.map_blocks(
+            planes, chunks=chunks, dtype=dtype, meta=np.empty((0,) * data.ndim, dtype)
+        )
+    else:
+        result = planes(np.asarray(data))
+    return xr.Variable(variable.dims, result).transpose(*field.dims)

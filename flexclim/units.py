@@ -1,0 +1,92 @@
+"""Units as UDUNITS spells them, where what is meant is certain."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# GRIB tables and models write these for what UDUNITS calls otherwise.
+SPELLED = {
+    "(0 - 1)": "1",
+    "(0-1)": "1",
+    "0-1": "1",
+    "~": "1",
+    "-": "1",
+    "dimensionless": "1",
+    "fraction": "1",
+    "proportion": "1",
+    "numeric": "1",
+    "degree true": "degree",
+    "degrees true": "degree",
+    "degc": "degC",
+    "deg c": "degC",
+    "degrees c": "degC",
+    "deg k": "K",
+    "degk": "K",
+    "mm/hr": "mm h-1",
+    "inches": "inch",
+}
+TEMPERATURES = ("K", "kelvin", "degC", "degree_Celsius", "degrees_Celsius", "celsius", "degF")
+# Enough to tell a unit from a remark; a prefix may stand before each.
+SYMBOLS = (
+    r"1|%|s|sec|second|seconds|min|minute|minutes|h|hr|hour|hours|d|day|days|year|years|month|m|"
+    r"meter|metre|meters|metres|g|gram|K|kelvin|degC|degF|celsius|A|ampere|mol|mole|cd|Hz|N|Pa|"
+    r"bar|bars|mb|millibar|atm|J|W|V|C|T|Wb|S|rad|sr|degree|degrees|deg|arc_degree|degree_north|"
+    r"degrees_north|degree_east|degrees_east|degree_Celsius|degrees_Celsius|L|l|liter|litre|ha|"
+    r"knot|knots|kt|inch|in|ft|foot|feet|mile|miles|Bq|Gy|Sv|Jy|DU|dobson|gpm|gpdm|eV|psu|ppm|"
+    r"ppv|ppb|ppbv|ppmv|dB|dBZ|Z|percent|count|counts|yr|week"
+)
+PREFIXES = r"Y|Z|E|P|T|G|M|k|h|da|d|c|m|u|µ|n|p|f|a|hecto|kilo|milli|micro|mega"
+TOKEN = re.compile(rf"(?:{PREFIXES})?(?:{SYMBOLS})(?:\^?[-+]?\d+)?")
+
+
+def cf_units(units: str) -> str:
+    """Return ``units`` as UDUNITS spells them, or unchanged where that is not certain.
+
+    >>> [cf_units(u) for u in ("m s**-1", "kg m**-2", "(0 - 1)", "Degree true", "code table")]
+    ['m s-1', 'kg m-2', '1', 'degree', 'code table']
+    """
+    plain = " ".join(units.split())
+    return SPELLED.get(plain.lower(), re.sub(r"\s*\*\*\s*", "", plain))
+
+
+def looks_valid(units: str) -> bool:
+    """Say whether every word of ``units`` is one that UDUNITS knows.
+
+    >>> looks_valid("kg m-2 s-1"), looks_valid("code table 4.201")
+    (True, False)
+    """
+    words = re.split(r"[\s./*()]+", units.split(" since ")[0])
+    return all(
+        re.fullmatch(r"[-+]?\d+(e[-+]?\d+)?", word) or TOKEN.fullmatch(word)
+        for word in words
+        if word
+    )
+
+
+def described_units(attributes: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the attributes of a field with CF units, and what CF wants beside them.
+
+    A temperature says whether it lies on a scale or is a difference; units that UDUNITS may
+    refuse stay, and a comment says so.
+    """
+    if "units" not in attributes:
+        return dict(attributes)
+    units = cf_units(str(attributes["units"]))
+    result = attributes | {"units": units}
+    if not looks_valid(units):
+        remark = f"The units of {name} are kept as found; UDUNITS may not know {units!r}."
+        result["comment"] = " ".join(filter(None, (str(attributes.get("comment", "")), remark)))
+    if "temperature" in str(result.get("standard_name", "")) or units in TEMPERATURES:
+        result.setdefault("units_metadata", f"temperature: {_temperature(result)}")
+    return result
+
+
+def _temperature(attributes: dict[str, Any]) -> str:
+    said = " ".join(
+        str(attributes.get(key, "")) for key in ("standard_name", "long_name", "cell_methods")
+    ).lower()
+    apart = ("difference", "anomaly", "tendency", "range", "deviation", "gradient", "error", "bias")
+    if any(word in said for word in apart):
+        return "difference"
+    return "on_scale" if "temperature" in said else "unknown"
