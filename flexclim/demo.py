@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FACTOR = 4
-WINDOW = {"latitude": slice(72, 30), "longitude": slice(-25, 45)}
+WINDOW = {"latitude": slice(72, 33), "longitude": slice(-15, 33)}
 
 
 def run(out: Path, *, members: int = 8, console: Console | None = None) -> dict[str, Path]:
@@ -95,9 +95,7 @@ def score(forecast: xr.DataArray, truth: xr.DataArray) -> dict[str, float]:
     }
 
 
-def _print_scores(
-    console: Console, truth: xr.Dataset, candidates: dict[str, xr.Dataset]
-) -> None:
+def _print_scores(console: Console, truth: xr.Dataset, candidates: dict[str, xr.Dataset]) -> None:
     from rich.table import Table
 
     table = Table("variable", "method", "CRPS", "RMSE of the mean", "spread/skill", "spectrum, dB")
@@ -109,8 +107,8 @@ def _print_scores(
         table.add_section()
     console.print(table)
     console.print(
-        "CRPS is fair, and the mean absolute error for a single field; lower is better. Spread/skill "
-        "is best at 1, the distance between spectra at 0."
+        "CRPS is fair, and the mean absolute error for a single field; lower is better. "
+        "Spread/skill is best at 1, the distance between spectra at 0."
     )
 
 
@@ -142,26 +140,29 @@ def draw_maps(coarse: xr.Dataset, truth: xr.Dataset, fine: xr.Dataset, path: Pat
 
 
 def draw_spectra(truth: xr.Dataset, candidates: dict[str, xr.Dataset], path: Path) -> None:
-    """Draw zonal power spectra of all variables beside the truth's."""
+    """Draw the power spectra of all variables beside the truth's."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(truth.data_vars), 3.6), layout="constrained")
     panels = figure.subplots(1, len(truth.data_vars), squeeze=False)[0]
     for ax, (name, field) in zip(panels, truth.data_vars.items(), strict=True):
-        _draw_spectrum(ax, field, color="black", label="truth")
+        power = _draw_spectrum(ax, field, color="black", label="truth")
         for method, forecast in candidates.items():
             _draw_spectrum(ax, forecast[name], label=method)
         ax.set(title=name, xlabel="wavelength, km", xscale="log", yscale="log")
+        # Interpolation has zeros far below what is of interest.
+        ax.set_ylim(float(power.min()) / 1e4, float(power.max()) * 3)
         ax.invert_xaxis()
     panels[0].set_ylabel("power")
     panels[0].legend()
     figure.savefig(path, dpi=110)
 
 
-def _draw_spectrum(ax: Axes, field: xr.DataArray, **style: str) -> None:
-    power = verify.spectrum(field, kind="zonal")
-    power = power.mean([dim for dim in power.dims if dim != power.dims[-1]])
+def _draw_spectrum(ax: Axes, field: xr.DataArray, **style: str) -> xr.DataArray:
+    power = verify.spectrum(field).isel(wavenumber=slice(1, None))
+    power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
     ax.plot(power["wavelength"] / 1000, power, **style)
+    return power
 
 
 def _view(field: xr.Dataset, quantity: str) -> xr.DataArray:

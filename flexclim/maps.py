@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from flexclim.grid import find_grid
+from flexclim.errors import GridError
+from flexclim.grid import Grid, find_grid
 from flexclim.shipped import coastlines_file
 
 if TYPE_CHECKING:
@@ -58,22 +59,25 @@ def draw_coastlines(ax: Axes, *, color: str = "0.25", linewidth: float = 0.5) ->
         return
     from matplotlib.collections import LineCollection
 
-    turns = [line + (turn, 0.0) for turn in (-360.0, 0.0, 360.0) for line in coastlines()]
+    turns = [line + np.array([turn, 0.0]) for turn in (-360, 0, 360) for line in coastlines()]
     ax.add_collection(LineCollection(turns, colors=color, linewidths=linewidth), autolim=False)
 
 
 def map_axes(figure: Figure, rows: int, columns: int, index: int, field: xr.DataArray) -> GeoAxes:
-    """Add axes in plate carrée to ``figure``, centred on the middle of ``field``.
+    """Add axes in plate carrée to ``figure`` that show the extent of ``field``.
 
     ``rows``, ``columns`` and ``index`` mean what they mean to ``Figure.add_subplot``.
     """
     import cartopy.crs as ccrs
 
-    longitude, _ = _positions(field)
-    centre = float(np.nanmin(longitude) + np.nanmax(longitude)) / 2
-    return figure.add_subplot(
-        rows, columns, index, projection=ccrs.PlateCarree(central_longitude=centre)
-    )
+    longitude, latitude = _positions(find_grid(field))
+    west, east = _extent(longitude)
+    south, north = np.clip(_extent(latitude), -90, 90)
+    centre = (west + east) / 2
+    projection = ccrs.PlateCarree(central_longitude=centre)
+    ax = figure.add_subplot(rows, columns, index, projection=projection)
+    ax.set(xlim=(west - centre, east - centre), ylim=(south, north))
+    return ax
 
 
 def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any) -> QuadMesh:
@@ -98,12 +102,12 @@ def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any)
     Raises
     ------
     GridError
-        If no grid is found.
+        If no grid is found, or a projected one without latitude and longitude.
     """
     import cartopy.crs as ccrs
 
-    longitude, latitude = _positions(field)
     grid = find_grid(field)
+    longitude, latitude = _positions(grid)
     mesh = ax.pcolormesh(
         longitude,
         latitude,
@@ -118,13 +122,19 @@ def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any)
     return mesh
 
 
-def _positions(field: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+def _positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Return longitude and latitude: 1-D on a grid in degrees, else 2-D (y, x)."""
-    grid = find_grid(field)
-    if grid.geographic:
-        return field[grid.x].values, field[grid.y].values
-    import cf_xarray  # noqa: F401  (registers .cf)
+    if grid.geographic and grid.x_values is not None and grid.y_values is not None:
+        return grid.x_values, grid.y_values
+    if grid.longitude is None or grid.latitude is None:
+        raise GridError(
+            f"{grid} has no latitude and longitude. Add them as coordinates ({grid.y}, {grid.x}) "
+            "to draw a map."
+        )
+    return np.asarray(grid.longitude), np.asarray(grid.latitude)
 
-    named = field.cf.guess_coord_axis()
-    longitude, latitude = (named.cf[name] for name in ("longitude", "latitude"))
-    return tuple(at.transpose(grid.y, grid.x).values for at in (longitude, latitude))
+
+def _extent(positions: np.ndarray) -> tuple[float, float]:
+    """Return the outer edges, half a spacing beyond the first and the last position."""
+    half = np.abs(np.diff(positions, axis=-1)).mean() / 2 if positions.ndim == 1 else 0.0
+    return float(np.nanmin(positions) - half), float(np.nanmax(positions) + half)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flexclim.errors import StoreError
+from flexclim.errors import FlexclimError, StoreError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -163,8 +163,24 @@ def _show_field(field: xr.Dataset) -> None:
 
 def _open(path: Path) -> xr.Dataset:
     """Open a file or store lazily."""
-    raise NotImplementedError
+    import xarray as xr
+
+    if not path.exists():
+        raise FlexclimError(f"{path} does not exist. Give a NetCDF file or a Zarr store.")
+    try:
+        return xr.open_dataset(path, chunks={}, engine="zarr" if path.is_dir() else None)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FlexclimError(f"{path} can't be opened as NetCDF or Zarr: {reason}") from error
 
 
 def _write_netcdf(fine: xr.Dataset, path: Path) -> None:
-    raise NotImplementedError
+    """Write under another name and rename, so that an interrupted run leaves no half file."""
+    from flexclim.cf import encodings
+
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        fine.to_netcdf(partial, encoding=encodings(fine, target="netcdf"))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

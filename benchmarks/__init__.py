@@ -1,0 +1,1 @@
+"""Speed, memory and scores, each printed as a ratio within one run."""

@@ -1,0 +1,26 @@
+"""Run all benchmarks, or those that are named: ``python -m benchmarks [NAME ...]``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Run each benchmark in a process of its own, so that none sees another's memory."""
+    folder = Path(__file__).parent
+    known = sorted(file.stem for file in folder.glob("[!_]*.py"))
+    wanted = sys.argv[1:] or known
+    if unknown := sorted(set(wanted) - set(known)):
+        print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    failed = 0
+    for name in wanted:
+        print(f"== {name}", flush=True)
+        failed |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode != 0
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

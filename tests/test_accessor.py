@@ -1,0 +1,84 @@
+"""The accessor passes everything on to the public functions."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import flexclim
+
+
+@pytest.fixture(params=["dataset", "array"])
+def field(request):
+    array = xr.DataArray(
+        np.arange(64.0).reshape(8, 8),
+        {"lat": np.arange(50.0, 42.0, -1), "lon": np.arange(8.0)},
+        ("lat", "lon"),
+        name="t2m",
+    )
+    return array if request.param == "array" else array.to_dataset()
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "options"),
+    [
+        ("downscale", (4,), {"members": 3, "seed": 5}),
+        ("coarsen", (2,), {"grid": "cell"}),
+        ("interpolate", (2, "nearest"), {}),
+    ],
+)
+def test_method_calls_its_function(monkeypatch, field, method, arguments, options):
+    calls = []
+
+    def function(*given, **named):
+        calls.append((given, named))
+        return "result"
+
+    monkeypatch.setattr(flexclim, method, function)
+    assert getattr(field.flex, method)(*arguments, **options) == "result"
+    ((given, named),) = calls
+    assert given[0] is field
+    assert given[1:] == arguments
+    assert named == options
+
+
+def test_factor_has_the_same_name_everywhere(monkeypatch, field):
+    monkeypatch.setattr(flexclim, "downscale", lambda obj, factor, **_: factor)
+    assert field.flex.downscale(factor=4) == 4
+
+
+def test_store_comes_before_factor(monkeypatch, field):
+    monkeypatch.setattr(
+        flexclim,
+        "downscale_to_zarr",
+        lambda obj, store, factor, **_: (store, factor),
+        raising=False,
+    )
+    assert field.flex.downscale_to_zarr("fine.zarr", factor=4) == ("fine.zarr", 4)
+
+
+def test_coarsen_and_interpolate_really_run(field):
+    assert field.flex.coarsen(2).sizes["lat"] == 4
+    assert field.flex.interpolate(2, method="bilinear").sizes["lon"] == 16
+
+
+def test_grid_is_found(field):
+    assert field.flex.grid.domain.shape == (8, 8)
+
+
+def test_import_loads_no_torch():
+    code = "import sys, flexclim; assert 'torch' not in sys.modules; flexclim.FlexclimError"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there():
+    for name in flexclim.__all__:
+        assert getattr(flexclim, name) is not None
+    assert set(flexclim.__all__) <= set(dir(flexclim))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'downscal'"):
+        flexclim.downscal  # noqa: B018
