@@ -1,0 +1,235 @@
+"""Bring a forecast and its truth together, or say why they don't belong together.
+
+The rule for missing values, the same for every score: a point counts only where the truth and all
+members are there; a NaN in any of them takes the point out of the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import AlignmentError, FlexclimError
+
+MEMBER_NAMES = ("realization", "member", "number", "ensemble")
+SNAP = 1e-4
+
+
+def find_member(obj: xr.DataArray | xr.Dataset) -> str | None:
+    """Return the ensemble's dimension: by standard_name ``realization``, then by usual names.
+
+    >>> find_member(xr.DataArray(np.zeros((2, 3)), dims=["number", "time"]))
+    'number'
+    """
+    names = [str(name) for name in obj.dims]
+    for name in names:
+        if name in obj.coords and obj[name].attrs.get("standard_name") == "realization":
+            return name
+    return next((name for known in MEMBER_NAMES for name in names if name == known), None)
+
+
+def need_member(obj: xr.DataArray | xr.Dataset, least: int = 1) -> str:
+    """Return the ensemble's dimension, which must have ``least`` members.
+
+    Raises
+    ------
+    FlexclimError
+        If there is no such dimension, or too few members.
+    """
+    name = find_member(obj)
+    if name is None:
+        raise FlexclimError(
+            f"no ensemble dimension among {tuple(obj.dims)}. Name it 'realization', or use a "
+            "score of single fields such as verify.mae or verify.rmse."
+        )
+    if obj.sizes[name] < least:
+        raise FlexclimError(
+            f"{obj.sizes[name]} member along {name!r}, but this score needs at least {least}. "
+            "Give a larger ensemble; verify.crps with estimator='ecdf' takes a single member."
+        )
+    return name
+
+
+def align(forecast: xr.DataArray, truth: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return both with the same units, coordinates and order of dimensions, members first.
+
+    Coordinates that differ by less than 1e-4 of a spacing become the truth's. Truth is converted
+    to the forecast's units.
+
+    Raises
+    ------
+    AlignmentError
+        If dimensions, sizes, coordinates or units differ: which, where and by how much.
+    """
+    member = find_member(forecast)
+    others = [name for name in forecast.dims if name != member]
+    if (extra := find_member(truth)) is not None:
+        raise AlignmentError(
+            f"the truth has an ensemble dimension, {extra!r} of {truth.sizes[extra]}. "
+            "Choose one member with .isel, or swap forecast and truth."
+        )
+    if set(others) != set(truth.dims):
+        raise AlignmentError(
+            f"the forecast has dimensions {tuple(others)} beside its members, the truth "
+            f"{tuple(truth.dims)}. Rename, expand or select until they are the same."
+        )
+    empty = [name for name in forecast.dims if forecast.sizes[name] == 0]
+    if empty:
+        raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")
+    snapped = {}
+    for name in others:
+        _compare_coordinate(str(name), forecast, truth)
+        if name in truth.coords and name in forecast.coords:
+            snapped[name] = truth[name]
+    forecast = forecast.drop_vars([c for c in forecast.coords if c not in forecast.dims])
+    forecast = forecast.assign_coords(snapped)
+    order = truth.dims if member is None else (member, *truth.dims)
+    return forecast.transpose(*order), same_units(truth, forecast)
+
+
+def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
+    """Return ``truth`` in the units of ``forecast``; units that nobody states are taken as equal.
+
+    Raises
+    ------
+    AlignmentError
+        If the units can't be converted.
+    """
+    have, want = (str(field.attrs.get("units", "")) for field in (truth, forecast))
+    if have == want or not have or not want:
+        return truth
+    try:
+        import cf_units  # type: ignore[import-untyped]
+    except ImportError:  # udunits is optional: without it only equal units pass
+        raise AlignmentError(
+            f"the forecast is in {want!r}, the truth in {have!r}. Install cf-units to have them "
+            "converted, or convert one of them."
+        ) from None
+    try:
+        source, target = cf_units.Unit(have), cf_units.Unit(want)
+        if source == target:
+            return truth
+        offset, one = source.convert(np.array([0.0, 1.0]), target)
+    except ValueError:
+        raise AlignmentError(
+            f"the forecast is in {want!r}, the truth in {have!r}, which can't be converted into "
+            "each other. Compare the same quantity, or correct the units attribute."
+        ) from None
+    converted = truth * (one - offset) + offset
+    return converted.assign_attrs({**truth.attrs, "units": want})
+
+
+def _compare_coordinate(name: str, forecast: xr.DataArray, truth: xr.DataArray) -> None:
+    here, there = (f[name].values if name in f.coords else None for f in (forecast, truth))
+    if forecast.sizes[name] != truth.sizes[name]:
+        message = (
+            f"{name!r} has {forecast.sizes[name]} values in the forecast but "
+            f"{truth.sizes[name]} in the truth"
+        )
+        if here is not None and there is not None:
+            message += _first_stranger(here, there)
+        raise AlignmentError(f"{message}. Select the part that both have.")
+    if here is None or there is None or here.size == 0:
+        return
+    if here.dtype.kind not in "fiu" or there.dtype.kind not in "fiu":
+        different = here != there
+        distance = here - there if here.dtype.kind in "mM" else None
+    else:
+        distance = here.astype(float) - there.astype(float)
+        different = np.abs(distance) > SNAP * _typical_step(there)
+    if not np.any(different):
+        return
+    first = int(np.argmax(different))
+    message = (
+        f"{name!r} differs in {int(np.sum(different))} of {here.size} values, first at index "
+        f"{first}: {_show(here[first])} in the forecast, {_show(there[first])} in the truth"
+    )
+    if distance is not None:
+        message += f"; {_show(np.abs(distance).max())} apart at most"
+        if distance.dtype.kind == "f":
+            message += f", {np.abs(distance).max() / _typical_step(there):.3g} of a spacing"
+    hint = "Regrid or select until they match"
+    if np.array_equal(np.sort(here), np.sort(there)):
+        hint = f"The same values stand in another order: use .sortby({name!r}) on both"
+    raise AlignmentError(f"{message}. {hint}.")
+
+
+def _typical_step(values: np.ndarray) -> float:
+    if values.size < 2:
+        return 1.0
+    return float(np.abs(np.diff(values.astype(float))).min()) or 1.0
+
+
+def _first_stranger(here: np.ndarray, there: np.ndarray) -> str:
+    for mine, other, side in ((here, there, "forecast"), (there, here, "truth")):
+        strangers = mine[~np.isin(mine, other)]
+        if strangers.size:
+            return f"; {_show(strangers[0])} is only in the {side}"
+    return ""
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, np.datetime64):
+        return str(value.astype("datetime64[s]"))
+    if isinstance(value, np.timedelta64):
+        return f"{value / np.timedelta64(1, 'h'):g} h"
+    return f"{value:.6g}" if np.issubdtype(type(value), np.number) else str(value)
+
+
+def each_variable(score: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a score of two DataArrays take two Datasets: each variable that both have.
+
+    A score that returns a Dataset gives names such as ``skill.u10``.
+    """
+
+    @wraps(score)
+    def scored(forecast: Any, truth: Any, *args: Any, **options: Any) -> Any:
+        if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
+            return score(forecast, truth, *args, **options)
+        names = common_variables(forecast, truth)
+        found = {name: score(forecast[name], truth[name], *args, **options) for name in names}
+        return join_variables(found)
+
+    return scored
+
+
+def common_variables(forecast: Any, truth: Any) -> list[str]:
+    """Return the names of the variables that both Datasets have.
+
+    Raises
+    ------
+    AlignmentError
+        If there are none, or one of the two is not a Dataset.
+    """
+    if not (isinstance(forecast, xr.Dataset) and isinstance(truth, xr.Dataset)):
+        kinds = (type(forecast).__name__, type(truth).__name__)
+        raise AlignmentError(
+            f"the forecast is a {kinds[0]}, the truth a {kinds[1]}. Give two DataArrays or two "
+            "Datasets."
+        )
+    names = [
+        str(name)
+        for name in forecast.data_vars
+        if name in truth.data_vars and forecast[name].ndim and truth[name].dtype.kind in "fiub"
+    ]
+    if not names:
+        raise AlignmentError(
+            f"no variable in common: the forecast has {list(forecast.data_vars)}, the truth "
+            f"{list(truth.data_vars)}. Rename the variables."
+        )
+    return names
+
+
+def join_variables(found: dict[str, Any]) -> xr.Dataset:
+    """Join results by variable into one Dataset; parts of a result get ``part.variable``."""
+    joined = {}
+    for name, result in found.items():
+        if isinstance(result, xr.Dataset):
+            joined.update({f"{part}.{name}": result[part] for part in result.data_vars})
+        else:
+            joined[name] = result
+    return xr.Dataset(joined)

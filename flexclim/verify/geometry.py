@@ -1,0 +1,143 @@
+"""Where the rows and columns of a field are: names of dimensions, areas, lengths in metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import GridError
+
+EARTH_RADIUS = 6_371_229.0
+ROWS = ("latitude", "lat", "y", "rlat", "nav_lat", "projection_y_coordinate", "south_north")
+COLUMNS = ("longitude", "lon", "x", "rlon", "nav_lon", "projection_x_coordinate", "west_east")
+STANDARD = {
+    "Y": ("latitude", "grid_latitude", "projection_y_coordinate"),
+    "X": ("longitude", "grid_longitude", "projection_x_coordinate"),
+}
+ANGLES = ("latitude", "longitude", "grid_latitude", "grid_longitude")
+METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1e3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """The two horizontal dimensions of a field.
+
+    Parameters
+    ----------
+    y, x
+        Names of the dimensions of rows and columns.
+    step_y, step_x
+        Distance between rows and between columns in metres; on a grid in degrees the latter on
+        the area's middle latitude. 1 where there is no coordinate.
+    wrap
+        Whether the columns go once around the globe.
+    geographic
+        Whether the coordinates are in degrees.
+    """
+
+    y: str
+    x: str
+    step_y: float
+    step_x: float
+    wrap: bool
+    geographic: bool
+
+
+def find_plane(field: xr.DataArray) -> Plane:
+    """Find the horizontal dimensions of ``field`` and their spacing in metres.
+
+    Raises
+    ------
+    GridError
+        If there are none, or their coordinates are irregular.
+
+    >>> field = xr.DataArray(np.zeros((2, 4)), {"lat": [1, 0], "lon": [0, 1, 2, 3]}, ["lat", "lon"])
+    >>> plane = find_plane(field)
+    >>> plane.y, plane.x, round(plane.step_y), plane.wrap
+    ('lat', 'lon', 111199, False)
+    """
+    y, x = find_dimension(field, "Y"), find_dimension(field, "X")
+    if y is None or x is None:
+        raise GridError(
+            f"no rows and columns among the dimensions {tuple(field.dims)}. Give the coordinates "
+            "a standard_name such as latitude and longitude, or rename them lat and lon."
+        )
+    step_y, step_x = _spacing(field, y), _spacing(field, x)
+    geographic = is_angle(field, y) and is_angle(field, x)
+    wrap = False
+    if geographic:
+        wrap = bool(abs(step_x * field.sizes[x] - 360) < 0.01 * step_x)
+        middle = float(field[y].mean())
+        degree = np.deg2rad(1.0) * EARTH_RADIUS
+        step_y, step_x = step_y * degree, step_x * degree * np.cos(np.deg2rad(middle))
+    return Plane(y=y, x=x, step_y=step_y, step_x=step_x, wrap=wrap, geographic=geographic)
+
+
+def find_dimension(field: xr.DataArray, axis: str) -> str | None:
+    """Return the dimension of rows (``"Y"``) or columns (``"X"``): by attributes, then by name."""
+    names = [str(name) for name in field.dims]
+    for name in names:
+        attributes = field[name].attrs if name in field.coords else {}
+        if attributes.get("standard_name") in STANDARD[axis] or attributes.get("axis") == axis:
+            return name
+    known = ROWS if axis == "Y" else COLUMNS
+    return next((name for name in names if name.lower() in known), None)
+
+
+def is_angle(field: xr.DataArray, name: str) -> bool:
+    """Tell whether the coordinate ``name`` is in degrees rather than a length."""
+    if name not in field.coords:
+        return False
+    attributes = field[name].attrs
+    if "standard_name" in attributes:
+        return attributes["standard_name"] in ANGLES
+    if "units" in attributes:
+        return str(attributes["units"]).lower().startswith("degree")
+    return name.lower() in (*ROWS[:2], *COLUMNS[:2], "rlat", "rlon")
+
+
+def area_weights(field: xr.DataArray) -> xr.DataArray:
+    """Return the area of a cell of each row of ``field``, of mean 1.
+
+    A row in degrees counts the difference of the sines of its bounds (from its bounds variable
+    where there is one, else half way to its neighbours, never beyond a pole), so a row on a pole
+    is half a cell. Rows of projected grids, and fields without rows, count alike.
+
+    >>> rows = xr.DataArray(np.zeros(3), {"lat": [-90, 0, 90]}, ["lat"])
+    >>> area_weights(rows).values.round(3)
+    array([0.439, 2.121, 0.439])
+    """
+    name = find_dimension(field, "Y")
+    if name is None or not is_angle(field, name):
+        return xr.DataArray(1.0)
+    area = np.abs(np.diff(np.sin(np.deg2rad(row_bounds(field, name))), axis=1))[:, 0]
+    return xr.DataArray(area / area.mean(), dims=[name])
+
+
+def row_bounds(field: xr.DataArray, name: str) -> np.ndarray:
+    """Return the (y, 2) bounds of the rows, in degrees."""
+    values = field[name].values.astype(float)
+    stated = field[name].attrs.get("bounds")
+    if stated is not None and stated in field.coords:
+        return field[stated].transpose(name, ...).values.astype(float)
+    if values.size == 1:
+        return np.clip(values[:, None] + [-0.5, 0.5], -90, 90)
+    middle = (values[1:] + values[:-1]) / 2
+    edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
+    edges = np.clip(edges, -90, 90)
+    return np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def _spacing(field: xr.DataArray, name: str) -> float:
+    if name not in field.coords or field.sizes[name] < 2:
+        return 1.0
+    steps = np.diff(field[name].values.astype(float))
+    if np.ptp(steps) > 1e-2 * abs(steps.mean()) or steps.mean() == 0:
+        raise GridError(
+            f"{name!r} is not regular: its spacing runs from {steps.min():.4g} to "
+            f"{steps.max():.4g}. Regrid to a regular grid first."
+        )
+    length = METRES.get(str(field[name].attrs.get("units", "m")).lower(), 1.0)
+    return float(abs(steps.mean())) * (1.0 if is_angle(field, name) else length)

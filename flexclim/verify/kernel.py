@@ -1,0 +1,161 @@
+"""All that one sort of an ensemble tells, in blocks that fit a processor's cache.
+
+The observation is subtracted before sorting, so large offsets cost no digits, and sums are taken
+in float64. Arrays here are numpy; members come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+
+BLOCK = 65_536
+SORT_BLOCK = 2_048
+MOMENTS = ("error", "squared_error", "absolute_error", "variance", "pull", "squared_pull")
+SORTED = ("skill", "dispersion")
+COUNTS = ("below", "equal")
+STATISTICS = (*SORTED, *MOMENTS, *COUNTS)
+
+
+def slabs(shape: Sequence[int], limit: int = BLOCK) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into blocks of at most ``limit`` points, last dimensions whole.
+
+    >>> list(slabs((2, 3), limit=3))
+    [(slice(0, 1, None), slice(0, 3, None)), (slice(1, 2, None), slice(0, 3, None))]
+    """
+    steps, room = [], limit
+    for size in reversed(shape):
+        steps.append(max(1, min(size, room)))
+        room //= max(size, 1)
+    starts = [range(0, n, s) for n, s in zip(shape, reversed(steps), strict=True)]
+    for corner in product(*starts):
+        yield tuple(
+            slice(at, min(at + step, size))
+            for at, step, size in zip(corner, reversed(steps), shape, strict=True)
+        )
+
+
+def differences(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return members minus truth, (n, M) with members next to each other in memory.
+
+    Neighbouring floats subtract without rounding, so float32 input stays float32.
+    """
+    dtype = np.result_type(members, truth, np.float32)
+    flat = members.reshape(members.shape[0], -1)
+    result = np.empty((flat.shape[1], flat.shape[0]), dtype)
+    np.subtract(flat.T, truth.reshape(-1, 1), out=result)
+    return result
+
+
+def point_statistics(
+    members: np.ndarray, truth: np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return statistics of each point.
+
+    Parameters
+    ----------
+    members
+        (M, ...) any float or integer type.
+    truth
+        (...).
+    names
+        Of ``skill`` (mean distance of members from the truth), ``dispersion`` (sum over pairs of
+        members of their distance), ``error``, ``squared_error`` and ``absolute_error`` of the
+        ensemble mean, ``variance`` (divided by M - 1), ``pull`` and ``squared_pull`` (truth minus
+        mean over standard deviation; 0 where that is 0), ``below`` and ``equal`` (how many
+        members lie below the truth, or on it).
+
+    Returns
+    -------
+    statistics, known
+        (len(names), ...) float64, 0 where a value is missing, and (...) whether all are there.
+    """
+    shape, points = truth.shape, truth.size
+    flat = np.ascontiguousarray(members.reshape(members.shape[0], -1))
+    observed = truth.reshape(-1)
+    result = np.empty((len(names), points))
+    known = np.empty(points, bool)
+    for start in range(0, points, SORT_BLOCK):
+        part = slice(start, start + SORT_BLOCK)
+        found, known[part] = _block(flat[:, part], observed[part], names)
+        for row, name in enumerate(names):
+            result[row, part] = found[name]
+    result[:, ~known] = 0.0
+    return result.reshape(len(names), *shape), known.reshape(shape)
+
+
+def _block(
+    members: np.ndarray, truth: np.ndarray, names: Sequence[str]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    count = members.shape[0]
+    distance = differences(members, truth)
+    if "dispersion" in names:
+        distance.sort(axis=1)  # NaN goes last
+    wide = distance.astype(float)
+    total = wide @ np.ones(count)
+    known = ~np.isnan(total)
+    found: dict[str, np.ndarray] = {}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if "dispersion" in names:
+            found["dispersion"] = wide @ (2.0 * np.arange(count) - count + 1.0)
+        if any(name in names for name in COUNTS):
+            found["below"] = np.count_nonzero(distance < 0, axis=1)
+            found["equal"] = np.count_nonzero(distance == 0, axis=1)
+        if any(name in names for name in MOMENTS):
+            found |= _moments(wide, total / count, names)
+        if "skill" in names:
+            found["skill"] = np.abs(wide, out=wide) @ np.full(count, 1.0 / count)
+    return found, known
+
+
+def _moments(wide: np.ndarray, mean: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    found = {"error": mean, "squared_error": mean**2, "absolute_error": np.abs(mean)}
+    if {"variance", "pull", "squared_pull"} & set(names):
+        around = wide - mean[:, None]
+        variance = np.einsum("nm,nm->n", around, around) / (wide.shape[1] - 1)
+        spread = np.sqrt(variance)
+        pull = np.where(spread > 0, -mean / np.where(spread > 0, spread, 1.0), 0.0)
+        found |= {"variance": variance, "pull": pull, "squared_pull": pull**2}
+    return found
+
+
+def count_ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return how many members lie below the truth and on it, and whether all are there.
+
+    Members are read one after the other, so this needs no sort and no copy of the ensemble.
+
+    Returns
+    -------
+    below, equal, known
+        (...) integers, integers and booleans.
+    """
+    below = np.zeros(truth.shape, np.int32)
+    equal = np.zeros(truth.shape, np.int32)
+    known = ~np.isnan(truth)
+    for member in members:
+        below += member < truth
+        equal += member == truth
+        known &= ~np.isnan(member)
+    return below, equal, known
+
+
+def share_ranks(
+    below: np.ndarray, equal: np.ndarray, weight: np.ndarray, members: int
+) -> np.ndarray:
+    """Count weights by rank; a truth that ties with k members is shared among k + 1 ranks.
+
+    >>> share_ranks(np.array([0, 1]), np.array([0, 1]), np.array([1.0, 1.0]), 2)
+    array([1. , 0.5, 0.5])
+    """
+    alone = equal == 0
+    counts = np.bincount(below[alone], weight[alone], minlength=members + 1)
+    if not alone.all():
+        share = weight[~alone] / (equal[~alone] + 1.0)
+        low, high = below[~alone], below[~alone] + equal[~alone] + 1
+        for ties in range(1, members + 1):
+            some = high - low == ties + 1
+            for step in range(ties + 1 if some.any() else 0):
+                counts += np.bincount(low[some] + step, share[some], minlength=members + 1)
+    return counts

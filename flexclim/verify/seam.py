@@ -1,0 +1,256 @@
+"""Whether the borders of tiles can be told from any other place in a field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import FlexclimError, GridError
+from flexclim.verify.align import find_member
+from flexclim.verify.geometry import Plane, find_plane
+from flexclim.verify.windows import local_mean
+
+TILES = "flexclim_tiles"
+DETAIL = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Borders:
+    """Borders of tiles along one axis: ``positions`` p lie between cells p - 1 and p."""
+
+    positions: tuple[int, ...]
+    size: int
+    overlap: int
+    wrap: bool
+
+
+def seam(
+    da: xr.DataArray | xr.Dataset,
+    *,
+    rows: Sequence[int] | None = None,
+    columns: Sequence[int] | None = None,
+    overlap: int | None = None,
+    wrap: bool | None = None,
+    baseline: xr.DataArray | xr.Dataset | None = None,
+    reference: xr.DataArray | xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Compare the borders of tiles with places between them: 1 where no seam shows.
+
+    Each statistic at the borders is divided by the same statistic with the borders shifted,
+    averaged over all shifts to both sides that stay clear of every border's overlap.
+
+    Parameters
+    ----------
+    da
+        (..., y, x): an output of :func:`flexclim.downscale`, which carries its tiles as the
+        attribute ``flexclim_tiles``, or any field. All other dimensions are averaged before
+        the ratios are taken.
+    rows, columns
+        Border positions in the fine grid's canonical order: rows counted from the north (or the
+        top), columns from the first at or east of 0 degrees on a global grid. Position p lies
+        between p - 1 and p. None: as the attribute says.
+    overlap
+        Cells that neighbouring tiles share around a border.
+    wrap
+        Whether columns go around the globe. None: as the attribute or the coordinates say.
+    baseline
+        A field without seams, such as the interpolated coarse field: then the variance is that
+        of ``da - baseline``. None: of the deviations from the mean of 9 x 9 cells around.
+    reference
+        A field of the same place without seams, such as the truth: the ratios of ``gradient``
+        and ``variance`` are divided by its own. Coasts and storm tracks alone move these ratios
+        by 3 to 5 per cent for winds of 1 degree, and this takes that out.
+
+    Returns
+    -------
+    Dataset
+        ``gradient``: mean absolute difference across the borders; ``variance``: mean square of
+        the detail inside the overlaps (without overlap in the two cells at the border); for an
+        ensemble ``spread``, the variance between members there. Each over both axes, and with
+        the suffix ``_by_axis`` along ``axis`` (y, x). Of a Dataset ``gradient.u10`` and so on.
+
+    Raises
+    ------
+    GridError
+        If no borders are known, or none has room for shifts.
+
+    >>> noise = xr.DataArray(np.random.default_rng(0).normal(size=(64, 64)), dims=["y", "x"])
+    >>> float(seam(noise, rows=[32], columns=[32], overlap=8).gradient.round(1))
+    1.0
+    """
+    if isinstance(da, xr.Dataset):
+        from flexclim.verify.align import join_variables
+        from flexclim.verify.spectra import gridded
+
+        options: dict[str, Any] = {"rows": rows, "columns": columns, "overlap": overlap}
+        found = {}
+        for name in gridded(da):
+            field = da[name].assign_attrs({TILES: da.attrs[TILES]} if TILES in da.attrs else {})
+            base, like = (None if f is None else f[name] for f in (baseline, reference))
+            found[name] = seam(field, wrap=wrap, baseline=base, reference=like, **options)
+        return join_variables(found)
+    assert not isinstance(baseline, xr.Dataset)
+    assert not isinstance(reference, xr.Dataset)
+    plane = find_plane(da)
+    borders = find_borders(da, plane, rows, columns, overlap, wrap)
+    da = canonical(da, plane)
+    base = None if baseline is None else canonical(baseline, plane)
+    ratios = _ratios(_profiles(da, base, plane, borders["x"].wrap), borders)
+    if reference is None:
+        return ratios
+    same = canonical(reference, plane)
+    usual = _ratios(_profiles(same, base, plane, borders["x"].wrap), borders)
+    return ratios.assign({n: (ratios[n] / usual[n]).assign_attrs(usual[n].attrs) for n in usual})
+
+
+def find_borders(
+    da: xr.DataArray,
+    plane: Plane,
+    rows: Sequence[int] | None,
+    columns: Sequence[int] | None,
+    overlap: int | None,
+    wrap: bool | None,
+) -> dict[str, Borders]:
+    """Return the borders along ``"y"`` and ``"x"``, from arguments or the attribute."""
+    stored = da.attrs.get(TILES)
+    tiles = json.loads(stored) if stored is not None else {}
+    if stored is None and rows is None and columns is None:
+        raise GridError(
+            f"no tile borders: the field has no attribute {TILES!r}. Pass rows=, columns= and "
+            "overlap=."
+        )
+    rows = tiles.get("rows", []) if rows is None else rows
+    columns = tiles.get("columns", []) if columns is None else columns
+    overlap = int(tiles.get("overlap", 0) if overlap is None else overlap)
+    wrap = bool(tiles.get("wrap", plane.wrap) if wrap is None else wrap)
+    found = {}
+    for axis, name, given in (("y", plane.y, rows), ("x", plane.x, columns)):
+        size = da.sizes[name]
+        around = wrap and axis == "x"
+        inside = sorted({int(p) % size if around else int(p) for p in given})
+        if not around:
+            inside = [p for p in inside if 0 < p < size]
+        found[axis] = Borders(positions=tuple(inside), size=size, overlap=overlap, wrap=around)
+    return found
+
+
+def canonical(da: xr.DataArray, plane: Plane) -> xr.DataArray:
+    """Return ``da`` with rows from the north and, around the globe, columns from 0 degrees."""
+    if plane.y in da.coords and da[plane.y][0] < da[plane.y][-1]:
+        da = da.isel({plane.y: slice(None, None, -1)})
+    if plane.x in da.coords and plane.wrap:
+        longitude = np.round(da[plane.x].values.astype(float) % 360, 6) % 360
+        da = da.isel({plane.x: np.argsort(longitude)})
+    return da
+
+
+def _profiles(
+    da: xr.DataArray, base: xr.DataArray | None, plane: Plane, wrap: bool
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the statistics along each axis, averaged over all else."""
+    size = min(DETAIL, *(2 * ((da.sizes[d] - 1) // 2) + 1 for d in (plane.y, plane.x)))
+    if base is None:
+        whole = da.chunk({plane.y: -1, plane.x: -1}) if da.chunks is not None else da
+        base = xr.apply_ufunc(
+            local_mean,
+            whole,
+            input_core_dims=[[plane.y, plane.x]],
+            output_core_dims=[[plane.y, plane.x]],
+            kwargs={"size": size, "wrap": wrap},
+            dask="parallelized",
+            output_dtypes=[float],
+        )
+    squares = (da - base) ** 2
+    member = find_member(da)
+    wanted: dict[str, dict[str, xr.DataArray]] = {"y": {}, "x": {}}
+    for axis, name in (("y", plane.y), ("x", plane.x)):
+        others = [d for d in da.dims if d != name]
+        step = abs(da - da.roll({name: 1}, roll_coords=False))
+        wanted[axis]["gradient"] = step.mean(others)
+        wanted[axis]["variance"] = squares.mean(others)
+        if member is not None and da.sizes[member] > 1:
+            between = da.astype(float).var(member, ddof=1)
+            wanted[axis]["spread"] = between.mean([d for d in others if d != member])
+    flat = xr.Dataset(
+        {
+            f"{name} {axis}": profile.drop_vars(profile.coords)
+            for axis, profiles in wanted.items()
+            for name, profile in profiles.items()
+        }
+    ).compute()
+    return {axis: {n: flat[f"{n} {axis}"].values for n in ps} for axis, ps in wanted.items()}
+
+
+def _ratios(profiles: dict[str, dict[str, np.ndarray]], borders: dict[str, Borders]) -> xr.Dataset:
+    texts = {
+        "gradient": "gradient across tile borders over that between them",
+        "variance": "variance in overlaps of tiles over that between them",
+        "spread": "ensemble variance in overlaps of tiles over that between them",
+    }
+    result = {}
+    for name in profiles["y"]:
+        sums = [compare(profiles[axis][name], borders[axis], name == "gradient") for axis in "yx"]
+        counted = [s for s in sums if s[0] > 0]
+        if not counted:
+            raise GridError(
+                f"no tile border to judge: rows {borders['y'].positions}, columns "
+                f"{borders['x'].positions} with overlap {borders['y'].overlap} leave no room for "
+                "shifts between them. Use larger tiles, or a smaller overlap."
+            )
+        total = np.sum(counted, axis=0)
+        attributes = {"long_name": texts[name], "units": "1"}
+        result[name] = xr.DataArray(total[1] / total[2], attrs=attributes)
+        along = [s[1] / s[2] if s[0] > 0 else np.nan for s in sums]
+        result[f"{name}_by_axis"] = xr.DataArray(
+            along, {"axis": ["y", "x"]}, ["axis"], attrs=attributes
+        )
+    if not all(np.isfinite(v).any() for v in result.values()):
+        raise FlexclimError("all values are NaN: no seam can be measured.")
+    return xr.Dataset(result)
+
+
+def compare(profile: np.ndarray, borders: Borders, gradient: bool) -> tuple[int, float, float]:
+    """Sum a statistic at the borders, and its mean over shifted borders.
+
+    Returns
+    -------
+    tuple
+        Number of borders that have room for shifts, sum at them, sum of their shifted means.
+    """
+    width = 1 if gradient else max(borders.overlap, 2)
+    first = 0 if gradient else -(width // 2)
+    count, there, elsewhere = 0, 0.0, 0.0
+    for position in borders.positions:
+        shifts = allowed_shifts(position, borders, width, first)
+        if shifts.size == 0:
+            continue
+        cells = position + first + np.arange(width)
+        shifted = (cells[None, :] + shifts[:, None]) % borders.size
+        count += 1
+        there += float(np.nanmean(profile[cells % borders.size]))
+        elsewhere += float(np.nanmean(profile[shifted]))
+    return count, there, elsewhere
+
+
+def allowed_shifts(position: int, borders: Borders, width: int, first: int) -> np.ndarray:
+    """Return the shifts of one border, to both sides alike, that keep clear of all overlaps."""
+    clear = max(borders.overlap, 1)
+    others = [p for p in borders.positions if p != position]
+    if borders.wrap:
+        turns = [p + t for p in borders.positions for t in (-borders.size, borders.size)]
+        left = min(position - p for p in [*others, *turns] if p < position)
+        right = min(p - position for p in [*others, *turns] if p > position)
+        room = min(left, right) - clear
+    else:
+        left = min([position - p - clear for p in others if p < position], default=borders.size)
+        right = min([p - position - clear for p in others if p > position], default=borders.size)
+        # Column 0 has no left neighbour, so a gradient there is none.
+        lowest, highest = max(1, -first), borders.size - (first + width)
+        room = min(left, right, position - lowest, highest - position)
+    steps = np.arange(clear, room + 1)
+    return np.concatenate([-steps[::-1], steps])

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import ndimage
+
+from flexclim import GridError, verify
+
+TILES = {"rows": [64, 128], "columns": [0, 96, 192, 288], "overlap": 16, "wrap": True}
+DIMS = ["realization", "y", "x"]
+
+
+def noise(seed=0, red=False):
+    values = np.random.default_rng(seed).normal(size=(24, 192, 384))
+    if red:
+        values = ndimage.gaussian_filter(values, (0, 2, 2), mode="wrap")
+    return xr.DataArray(values, dims=DIMS)
+
+
+@pytest.mark.parametrize("red", [False, True])
+def test_noise_without_seams_gives_one(red):
+    found = verify.seam(noise(red=red), **TILES)
+    for name in ("gradient", "variance", "spread"):
+        assert float(found[name]) == pytest.approx(1, abs=0.02)
+
+
+def strips(values):
+    """Average two independent halves in the overlaps of the columns, as careless tiles would."""
+    other = noise(seed=1).values
+    for border in TILES["columns"]:
+        band = np.arange(border - 8, border + 8) % 384
+        values[..., band] = (values[..., band] + other[..., band]) / 2
+    return values
+
+
+def test_averaged_halves_lose_half_of_the_variance():
+    field = noise()
+    found = verify.seam(field.copy(data=strips(field.values.copy())), **TILES)
+    for name in ("variance_by_axis", "spread_by_axis"):
+        assert float(found[name].sel(axis="x")) == pytest.approx(0.5, abs=0.02)
+        assert float(found[name].sel(axis="y")) == pytest.approx(1, abs=0.02)
+
+
+def test_a_reference_takes_out_what_the_place_itself_does():
+    coast = 1 + 0.3 * np.isin(np.arange(384) // 8, [11, 12])
+    truth, field = noise(seed=2) * coast, noise(seed=3) * coast
+    assert float(verify.seam(field, **TILES).variance) > 1.05
+    found = verify.seam(field, reference=truth, **TILES)
+    assert float(found.variance) == pytest.approx(1, abs=0.01)
+    assert float(found.gradient) == pytest.approx(1, abs=0.01)
+
+
+def test_a_step_raises_the_gradient():
+    field = noise(red=True)
+    field[..., 96:192] += 0.5
+    found = verify.seam(field, **TILES).gradient_by_axis
+    assert float(found.sel(axis="x")) > 1.5
+    assert float(found.sel(axis="y")) == pytest.approx(1, abs=0.03)
+
+
+def test_tiles_come_from_the_attribute_and_follow_the_storage_order():
+    lat, lon = 89.5 - np.arange(180), np.arange(360) + 0.5
+    rng = np.random.default_rng(4)
+    field = xr.DataArray(
+        rng.normal(size=(5, 180, 360)),
+        {"latitude": lat, "longitude": lon},
+        ["time", "latitude", "longitude"],
+    )
+    field[:, 60:] += 1
+    field[..., 90:180] += 1
+    tiles = {"rows": [60, 120], "columns": [0, 90, 180, 270], "overlap": 8, "wrap": True}
+    field.attrs["flexclim_tiles"] = json.dumps(tiles)
+    expected = verify.seam(field)
+    assert float(expected.gradient) > 1.05
+    turned = field.isel(latitude=slice(None, None, -1)).roll(longitude=180, roll_coords=True)
+    turned = turned.assign_coords(longitude=(turned.longitude + 180) % 360 - 180)
+    xr.testing.assert_allclose(verify.seam(turned.chunk(time=1)), expected, rtol=1e-12)
+    named = verify.seam(field.to_dataset(name="u"))
+    assert float(named["gradient.u"]) == float(expected.gradient)
+
+
+def test_borders_must_be_known_and_have_room():
+    with pytest.raises(GridError, match="no tile borders"):
+        verify.seam(noise())
+    with pytest.raises(GridError, match="no room for shifts"):
+        verify.seam(noise(), rows=[5, 10, 15], columns=[5], overlap=64)
