@@ -28,7 +28,7 @@ TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 LEFT_BEHIND = (
     *STALE,
     *("ancillary_variables", "bounds", "cell_measures", "coordinates", "grid", "grid_mapping"),
-    *("add_offset", "scale_factor", "_Unsigned"),
+    *("add_offset", "scale_factor", "_Unsigned", "history"),
 )
 LEFT_BEHIND_GLOBAL = ("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id")
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
@@ -86,7 +86,7 @@ def describe(
         coordinates[REALIZATION] = ensemble_coordinate(result.sizes[REALIZATION])
     result = result.assign_coords(coordinates)
     result = _with_grid_mappings(result, source)
-    result.attrs = _global_attributes(source, action) | {
+    result.attrs = _global_attributes(source, result, action) | {
         key: str(value).lower() if isinstance(value, bool) else value
         for key, value in (attributes or {}).items()
     }
@@ -96,7 +96,7 @@ def describe(
 
 
 def pick(described: xr.Dataset, name: str) -> xr.DataArray:
-    """Return one field of a described dataset, with the dataset's attributes and no loose ends.
+    """Return one field of a described dataset, with the dataset's history and no loose ends.
 
     A DataArray can't hold bounds, so its coordinates do not name them.
     """
@@ -105,8 +105,19 @@ def pick(described: xr.Dataset, name: str) -> xr.DataArray:
         kept = dict(array[coordinate].attrs)
         if kept.pop("bounds", None):
             array[coordinate].attrs = kept
-    array.attrs = described.attrs | array.attrs
+    ours = {k: v for k, v in described.attrs.items() if k not in ("Conventions", "title")}
+    array.attrs |= ours
     return array
+
+
+def as_dataset(array: xr.DataArray) -> xr.Dataset:
+    """Return a dataset that holds ``array``, and its history; :func:`pick` is the way back.
+
+    >>> list(as_dataset(xr.DataArray(0.0)).data_vars)
+    ['field']
+    """
+    ds = array.to_dataset(name="field" if array.name is None else array.name)
+    return ds.assign_attrs({k: v for k, v in array.attrs.items() if k == "history"})
 
 
 def encodings(
@@ -261,14 +272,16 @@ def _first(variable: xr.Variable) -> Any:
 
 def _time_attributes(name: str, variable: xr.Variable) -> dict[str, Any]:
     attributes = dict(variable.attrs)
+    if variable.dims == (name,) or name == "time":
+        attributes = {"standard_name": "time", "long_name": "time"} | attributes
     if variable.dims == (name,):
-        attributes = {"standard_name": "time", "long_name": "time", "axis": "T"} | attributes
+        attributes["axis"] = "T"
     if _calendar(variable) in ("standard", "gregorian", "proleptic_gregorian", "julian"):
         attributes.setdefault("units_metadata", "leap_seconds: unknown")
     return attributes
 
 
-def _global_attributes(source: xr.Dataset, action: str) -> dict[str, Any]:
+def _global_attributes(source: xr.Dataset, result: xr.Dataset, action: str) -> dict[str, Any]:
     kept = {
         key: value
         for key, value in source.attrs.items()
@@ -277,4 +290,5 @@ def _global_attributes(source: xr.Dataset, action: str) -> dict[str, Any]:
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     line = f"{stamp} flexclim {flexclim.__version__}: {action}"
     history = "\n".join(filter(None, (str(kept.get("history", "")).rstrip(), line)))
-    return kept | {"Conventions": "CF-1.11", "history": history}
+    title = f"{', '.join(map(str, result.data_vars))} made by flexclim"
+    return {"title": title} | kept | {"Conventions": "CF-1.11", "history": history}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flexclim.axes import REGULAR, Axes, find_axes, regular_values, tidy, unwrapped, wraps
+from flexclim.axes import Axes, find_axes
 from flexclim.domain import Border, Domain, Kind
 from flexclim.errors import GridError
-from flexclim.sphere import coarse_positions, fine_positions, row_distance
+from flexclim.lines import REGULAR, bounds, join, regular_values, split, wraps
+from flexclim.sphere import apply, coarse_positions, fine_positions, row_distance
 
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
@@ -31,6 +32,8 @@ class Grid:
         Their 1-D coordinates, or None where only 2-D latitude and longitude tell positions.
     y_values, x_values
         (y,) and (x,) values of these in stored order, in ``units``, free of rounding.
+    y_step, x_step
+        Their signed spacing; NaN where there are none.
     domain
         Shape and borders in canonical order.
     flip_y, flip_x
@@ -53,6 +56,8 @@ class Grid:
     x_name: str | None
     y_values: np.ndarray | None
     x_values: np.ndarray | None
+    y_step: float
+    x_step: float
     domain: Domain
     flip_y: bool
     flip_x: bool
@@ -71,9 +76,9 @@ class Grid:
         if self.y_values is None or self.x_values is None:
             where = f"at 2-D {self.units} ({self.y}, {self.x})"
         else:
-            steps = " x ".join(f"{abs(spacing(v)):g}" for v in (self.y_values, self.x_values))
+            steps = f"{abs(self.y_step):g} x {abs(self.x_step):g} {self.units}".rstrip()
             where = (
-                f"of {' '.join(filter(None, (steps, self.units)))}, "
+                f"of {steps}, "
                 f"{self.y_name} {self.y_values[0]:g} to {self.y_values[-1]:g}, "
                 f"{self.x_name} {self.x_values[0]:g} to {self.x_values[-1]:g}"
             )
@@ -85,10 +90,10 @@ class Grid:
 
         On the sphere it is the difference of the sines of the latitudes of its edges.
         """
-        bounds = self.y_bounds
-        if self.units != "degrees" or bounds is None:
+        edges = self.y_bounds
+        if self.units != "degrees" or edges is None:
             return None
-        area = np.abs(np.diff(np.sin(np.deg2rad(bounds)), axis=1))[:, 0]
+        area = np.abs(np.diff(np.sin(np.deg2rad(edges)), axis=1))[:, 0]
         return area[::-1].copy() if self.flip_y else area
 
     @property
@@ -96,20 +101,20 @@ class Grid:
         """(y, 2) edges of the rows in stored order; latitudes end at the poles."""
         if self.y_values is None:
             return None
-        bounds = _bounds(self.y_values)
-        return np.clip(bounds, -90, 90) if self.units == "degrees" else bounds
+        edges = bounds(self.y_values, self.y_step)
+        return np.clip(edges, -90, 90) if self.units == "degrees" else edges
 
     @property
     def x_bounds(self) -> np.ndarray | None:
         """(x, 2) edges of the columns in stored order."""
-        return None if self.x_values is None else _bounds(self.x_values)
+        return None if self.x_values is None else bounds(self.x_values, self.x_step)
 
     @property
     def spacing_km(self) -> float:
         """Distance of neighbouring rows in km; NaN where the coordinates don't tell."""
         scale = {"degrees": DEGREE_KM, "m": 1e-3, "km": 1.0}.get(self.units)
-        if self.y_values is not None and scale is not None:
-            return abs(spacing(self.y_values)) * scale
+        if scale is not None:
+            return abs(self.y_step) * scale
         if isinstance(self.latitude, np.ndarray) and isinstance(self.longitude, np.ndarray):
             return DEGREE_KM * row_distance(self.latitude, self.longitude)
         return float("nan")
@@ -137,9 +142,10 @@ class Grid:
         fine = self._resized(
             domain,
             shift_x=self.shift_x * factor,
-            rows=lambda values: _split(values, factor, point, last=True),
-            columns=lambda values: _split(values, factor, point, last=not domain.wrap),
-            positions=lambda lat, lon: fine_positions(lat, lon, factor, point=point),
+            resized=partial(split, factor=factor, point=point),
+            columns={"last": not domain.wrap},
+            scale=1 / factor,
+            positions=partial(fine_positions, factor=factor, point=point),
         )
         if self.units == "degrees":
             self._check_within_poles(fine)
@@ -162,9 +168,10 @@ class Grid:
         return self._resized(
             domain,
             shift_x=shift,
-            rows=lambda values: _join(values, factor, point, 0),
-            columns=lambda values: _join(values, factor, point, first),
-            positions=lambda lat, lon: coarse_positions(lat, lon, factor, point=point),
+            resized=partial(join, factor=factor, point=point),
+            columns={"first": first},
+            scale=factor,
+            positions=partial(coarse_positions, factor=factor, point=point),
         )
 
     def aligned(self, factor: int) -> Grid:
@@ -204,22 +211,28 @@ class Grid:
         domain: Domain,
         *,
         shift_x: int,
-        rows: Callable[[np.ndarray], np.ndarray],
-        columns: Callable[[np.ndarray], np.ndarray],
-        positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        resized: Callable[..., np.ndarray],
+        columns: dict[str, Any],
+        scale: float,
+        positions: Callable[..., np.ndarray],
     ) -> Grid:
-        def eastward(values: np.ndarray) -> np.ndarray:
-            return columns(values[::-1])[::-1] if self.flip_x else columns(values)
-
+        y_values, x_values = self.y_values, self.x_values
+        if y_values is not None and x_values is not None:
+            y_values = resized(y_values, self.y_step)
+            # Blocks of columns begin in the west.
+            order = slice(None, None, -1 if self.flip_x else 1)
+            x_values = resized(x_values[order], abs(self.x_step), **columns)[order]
         latitude, longitude = self.latitude, self.longitude
         if latitude is not None:
-            latitude, longitude = _both(positions, latitude, longitude, domain.shape)
+            latitude, longitude = apply(positions, latitude, longitude, domain.shape)
         return replace(
             self,
             domain=domain,
             shift_x=shift_x,
-            y_values=None if self.y_values is None else rows(self.y_values),
-            x_values=None if self.x_values is None else eastward(self.x_values),
+            y_values=y_values,
+            x_values=x_values,
+            y_step=self.y_step * scale,
+            x_step=self.x_step * scale,
             latitude=latitude,
             longitude=longitude,
         )
@@ -255,27 +268,25 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     units = _units(axes, coordinates)
     y_values = x_values = latitude = longitude = None
-    if axes.y_name and axes.x_name:
-        y_values = regular_values(axes.y_name, coordinates[axes.y_name].values)
-        x_values = regular_values(
-            axes.x_name, coordinates[axes.x_name].values, longitude=axes.geographic
-        )
-        if units == "degrees":
-            _check_latitudes(axes.y_name, y_values)
+    y_step = x_step = np.nan
     if axes.latitude and axes.longitude:
         latitude, longitude = (
             coordinates[name].transpose(axes.y, axes.x).data
             for name in (axes.latitude, axes.longitude)
         )
-    if y_values is None:
+    if axes.y_name and axes.x_name:
+        y_values, y_step = regular_values(axes.y_name, coordinates[axes.y_name].values)
+        x_values, x_step = regular_values(
+            axes.x_name, coordinates[axes.x_name].values, longitude=axes.geographic
+        )
+        flip_y, flip_x = y_step > 0, x_step < 0
+    else:
         latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-    flip_y, flip_x = (
-        (y_values[0] < y_values[-1], x_values[0] > x_values[-1])
-        if y_values is not None and x_values is not None
-        else _flips(latitude, longitude)
-    )
+        flip_y, flip_x = _flips(latitude, longitude)
+    if units == "degrees":
+        _check_latitudes(str(axes.y_name), y_values, y_step)
     shape = obj.sizes[axes.y], obj.sizes[axes.x]
-    domain = _domain(axes, shape, y_values, x_values, kind)
+    domain = _domain(shape, y_values, y_step, x_step, kind, geographic=axes.geographic)
     return Grid(
         y=axes.y,
         x=axes.x,
@@ -283,10 +294,12 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
         x_name=axes.x_name,
         y_values=y_values,
         x_values=x_values,
+        y_step=y_step,
+        x_step=x_step,
         domain=domain,
-        flip_y=bool(flip_y),
-        flip_x=bool(flip_x),
-        shift_x=_first_column(x_values, bool(flip_x)) if domain.wrap else 0,
+        flip_y=flip_y,
+        flip_x=flip_x,
+        shift_x=_first_column(x_values, flip_x) if domain.wrap else 0,
         geographic=axes.geographic,
         units=units,
         latitude_name=axes.latitude,
@@ -305,12 +318,6 @@ def whole_factor(factor: int) -> int:
     if whole < 2:
         raise GridError(f"factor {factor!r} is not a whole number of at least 2. Pass 2, 4 or 8.")
     return whole
-
-
-def spacing(values: np.ndarray) -> float:
-    """Return the signed spacing of regular values."""
-    steps = np.diff(unwrapped(values))
-    return float(steps.mean())
 
 
 def _units(axes: Axes, coordinates: Any) -> str:
@@ -332,8 +339,8 @@ def _units(axes: Axes, coordinates: Any) -> str:
     return known.get(plain, plain)
 
 
-def _check_latitudes(name: str, values: np.ndarray) -> None:
-    if np.abs(values).max() > 90 + 0.5 * abs(spacing(values)):
+def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:
+    if values is not None and np.abs(values).max() > 90 + 0.5 * abs(step):
         raise GridError(
             f"{name!r} runs from {values[0]:g} to {values[-1]:g}, beyond the poles. "
             "Check its values, or rename it if it is no latitude."
@@ -341,23 +348,24 @@ def _check_latitudes(name: str, values: np.ndarray) -> None:
 
 
 def _domain(
-    axes: Axes,
     shape: tuple[int, int],
     y_values: np.ndarray | None,
-    x_values: np.ndarray | None,
+    y_step: float,
+    x_step: float,
     kind: Kind | None,
+    *,
+    geographic: bool,
 ) -> Domain:
     """Say what lies beyond the borders: rows on poles, cells that end there, or nothing."""
     if min(shape) < 2:
         raise GridError(f"the grid has {shape[0]} x {shape[1]} cells: it needs at least 2 x 2.")
-    if not axes.geographic or y_values is None or x_values is None:
+    if not geographic or y_values is None:
         return Domain(shape=shape, kind=kind or "cell")
-    step = abs(spacing(y_values))
-    beyond = [(90 - y_values.max()) / step, (90 + y_values.min()) / step]
+    beyond = [(90 - y_values.max()) / abs(y_step), (90 + y_values.min()) / abs(y_step)]
     on_pole = [abs(distance) < 10 * REGULAR for distance in beyond]
     at_edge = [abs(distance - 0.5) < 10 * REGULAR for distance in beyond]
     kind = kind or ("point" if all(on_pole) else "cell")
-    wrap = wraps(shape[1], spacing(x_values))
+    wrap = wraps(shape[1], x_step)
     borders: list[Border] = ["edge", "edge"]
     if wrap and shape[1] % 2 == 0:
         touching, border = (on_pole, "pole_row") if kind == "point" else (at_edge, "pole_edge")
@@ -380,45 +388,3 @@ def _flips(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, bool]:
     north = np.nanmean(np.diff(latitude, axis=0))
     east = np.nanmean((np.diff(longitude, axis=1) + 180) % 360 - 180)
     return bool(north > 0), bool(east < 0)
-
-
-def _bounds(values: np.ndarray) -> np.ndarray:
-    step = spacing(values)
-    return tidy(np.stack([values - step / 2, values + step / 2], axis=-1), step)
-
-
-def _split(values: np.ndarray, factor: int, point: bool, *, last: bool) -> np.ndarray:
-    """Return the fine values of one axis; ``last``: a last point gets none beyond it."""
-    step = spacing(values) / factor
-    offsets = np.arange(factor) if point else np.arange(factor) - (factor - 1) / 2
-    fine = tidy(values[:, None] + offsets * step, step).ravel()
-    return fine[: fine.size - factor + 1] if point and last else fine
-
-
-def _join(values: np.ndarray, factor: int, point: bool, first: int) -> np.ndarray:
-    """Return the coarse values of one axis, of blocks that begin at ``first``."""
-    starts = values[first::factor]
-    step = spacing(values)
-    return starts.copy() if point else tidy(starts + (factor - 1) / 2 * step, step)
-
-
-def _both(
-    positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    latitude: Any,
-    longitude: Any,
-    shape: tuple[int, int],
-) -> tuple[Any, Any]:
-    """Apply ``positions`` to 2-D latitude and longitude, lazily where they are lazy."""
-    if not isinstance(latitude, da.Array):
-        both = positions(np.asarray(latitude, float), np.asarray(longitude, float))
-        return both[0], both[1]
-    lazy = da.map_blocks(
-        positions,
-        latitude.astype(float).rechunk(-1),
-        da.asarray(longitude).astype(float).rechunk(-1),
-        new_axis=0,
-        chunks=((2,), (shape[0],), (shape[1],)),
-        dtype=float,
-        meta=np.empty((0, 0, 0)),
-    )
-    return lazy[0], lazy[1]

@@ -69,6 +69,6 @@ def _names(field: xr.DataArray) -> tuple[str, str, str, str]:
     return (
         "" if standard == "unknown" else standard,
         str(field.attrs.get("long_name", "")).lower(),
-        str(field.name or "").lower(),
+        ("" if field.name is None else str(field.name)).lower(),
         cf_units(str(field.attrs.get("units", ""))),
     )

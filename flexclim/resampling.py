@@ -119,9 +119,9 @@ def _resample(
 ) -> T:
     """Apply ``change`` to the canonical planes of every field and describe the result."""
     if isinstance(obj, xr.DataArray):
-        name = str(obj.name or "field")
-        described = _resample(obj.to_dataset(name=name), old, new, change, action)
-        return cf.pick(described, name).rename(obj.name)
+        ds = cf.as_dataset(obj)
+        described = _resample(ds, old, new, change, action)
+        return cf.pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
     fields = _fields(obj, old)
     if not fields:
         raise GridError(
@@ -131,7 +131,7 @@ def _resample(
     results = {str(field.name): _changed(field, old, new, change) for field in fields}
     described = cf.describe(results, obj, new, action=action)
     rest = {
-        name: variable
+        name: variable.variable
         for name, variable in obj.data_vars.items()
         if name not in described.variables and not {old.y, old.x} & set(variable.dims)
     }

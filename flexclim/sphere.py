@@ -5,6 +5,10 @@ Positions are averaged as unit vectors, so that neither the date line nor a pole
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
 import numpy as np
 
 
@@ -65,6 +69,31 @@ def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
     """
     chords = np.linalg.norm(np.diff(_vectors(latitude, longitude), axis=1), axis=0)
     return float(np.rad2deg(2 * np.arcsin(np.nanmedian(chords) / 2)))
+
+
+def apply(
+    positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    latitude: Any,
+    longitude: Any,
+    shape: tuple[int, int],
+) -> tuple[Any, Any]:
+    """Apply ``positions`` to (y, x) latitude and longitude, lazily where they are lazy.
+
+    ``shape`` is that of the results.
+    """
+    if not isinstance(latitude, da.Array):
+        both = positions(np.asarray(latitude, float), np.asarray(longitude, float))
+        return both[0], both[1]
+    lazy = da.map_blocks(
+        positions,
+        latitude.astype(float).rechunk(-1),
+        da.asarray(longitude).astype(float).rechunk(-1),
+        new_axis=0,
+        chunks=((2,), (shape[0],), (shape[1],)),
+        dtype=float,
+        meta=np.empty((0, 0, 0)),
+    )
+    return lazy[0], lazy[1]
 
 
 def _vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

@@ -1,0 +1,165 @@
+"""Regular coordinate values: checked, given bounds, split and joined."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flexclim.errors import GridError
+
+REGULAR = 1e-3  # of a spacing: how far a value may lie from a straight line
+
+
+def regular_values(
+    name: str, values: np.ndarray, *, longitude: bool = False
+) -> tuple[np.ndarray, float]:
+    """Check that a coordinate is regular and return it on a straight line.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    values
+        (n,) increasing or decreasing; longitudes may jump by 360 degrees once.
+    longitude
+        Whether 360 degrees are a full turn.
+
+    Returns
+    -------
+    values, step
+        (n,) float64, free of the rounding of float32 or of a few decimals, and their spacing.
+
+    Raises
+    ------
+    GridError
+        If there are fewer than two values, or they are missing, repeated, unsorted or irregular.
+    """
+    exact = _decimal(name, values)
+    _check_finite(name, exact)
+    straight = unwrapped(exact) if longitude else exact
+    steps = np.diff(straight)
+    _check_order(name, exact, steps)
+    step = (straight[-1] - straight[0]) / (exact.size - 1)
+    if longitude:
+        _check_turn(name, exact, abs(straight[-1] - straight[0]), abs(step))
+    if longitude and wraps(exact.size, step):
+        step = np.copysign(360 / exact.size, step)
+    line = straight[0] + step * np.arange(exact.size)
+    rounding = np.finfo(np.float32).eps * np.abs(exact).max()
+    allowed = max(REGULAR * abs(step), min(rounding, 0.05 * abs(step)))
+    if np.abs(line - straight).max() > allowed:
+        raise GridError(
+            f"{name!r} is not regular: its spacing runs from {np.abs(steps).min():.6g} to "
+            f"{np.abs(steps).max():.6g}. Regrid to a regular grid first."
+        )
+    return tidy(line + (exact - straight), step), float(step)
+
+
+def unwrapped(values: np.ndarray) -> np.ndarray:
+    """Return longitudes without their jump of 360 degrees, if they have one.
+
+    >>> unwrapped(np.array([358.0, 359.0, 0.0, 1.0]))
+    array([358., 359., 360., 361.])
+    """
+    steps = np.diff(values)
+    jumps = np.abs(steps) > 180
+    if (steps > 0).all() or (steps < 0).all() or jumps.sum() != 1:
+        return values
+    steps = np.where(jumps, steps - np.copysign(360, steps), steps)
+    return values[0] + np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def wraps(columns: int, step: float) -> bool:
+    """Say whether ``columns`` of ``step`` degrees go once around the globe."""
+    return abs(columns * abs(step) - 360) < 0.01 * abs(step)
+
+
+def tidy(values: np.ndarray, step: float) -> np.ndarray:
+    """Round away what float64 arithmetic adds, 1e-9 of a step."""
+    return np.round(values, int(np.ceil(9 - np.log10(abs(step))))) + 0.0
+
+
+def _decimal(name: str, values: np.ndarray) -> np.ndarray:
+    """Return float64 values; those of float32 as the decimals that they print as."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "iuf":
+        raise GridError(f"{name!r} holds {values.dtype}, not numbers: it can't be a coordinate.")
+    if values.size < 2:
+        raise GridError(
+            f"{name!r} has {values.size} value: a grid needs at least 2 rows and 2 columns."
+        )
+    return values.astype(str).astype(float) if values.dtype == np.float32 else values.astype(float)
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise GridError(
+            f"{bad} of {values.size} values of {name!r} are NaN or infinite. "
+            f"Set its coordinate values with .assign_coords, or drop those cells with .isel."
+        )
+
+
+def _check_order(name: str, values: np.ndarray, steps: np.ndarray) -> None:
+    if (steps == 0).any():
+        value = values[:-1][steps == 0][0]
+        raise GridError(
+            f"{name!r} has the value {value:g} twice. Keep one with .drop_duplicates({name!r})."
+        )
+    if not ((steps > 0).all() or (steps < 0).all()):
+        at = int(np.flatnonzero(np.sign(steps) != np.sign(steps[0]))[0])
+        raise GridError(
+            f"{name!r} is not sorted: it goes {values[at - 1]:g}, {values[at]:g}, "
+            f"{values[at + 1]:g}. Sort it with .sortby({name!r})."
+        )
+
+
+def _check_turn(name: str, values: np.ndarray, span: float, step: float) -> None:
+    if abs(span - 360) < 0.01 * step:
+        raise GridError(
+            f"{name!r} repeats its first column: {values[0]:g} and {values[-1]:g} degrees are the "
+            f"same place. Drop the last one with .isel({name}=slice(None, -1))."
+        )
+    if span > 360:
+        raise GridError(
+            f"{name!r} spans {span:g} degrees, more than once around the globe. Crop it to 360."
+        )
+
+
+def bounds(values: np.ndarray, step: float) -> np.ndarray:
+    """Return (n, 2) edges of cells of ``step``, in the order of the values.
+
+    >>> bounds(np.array([2.0, 1.0]), -1.0)
+    array([[2.5, 1.5],
+           [1.5, 0.5]])
+    """
+    return tidy(np.stack([values - step / 2, values + step / 2], axis=-1), step)
+
+
+def split(
+    values: np.ndarray, step: float, factor: int, *, point: bool, last: bool = True
+) -> np.ndarray:
+    """Return the values of a ``factor`` times finer axis.
+
+    Cells are split; points are kept, with others between them and, unless ``last`` says that the
+    axis ends there, beyond the last one.
+
+    >>> split(np.array([0.0, 4.0]), 4.0, 2, point=False)
+    array([-1.,  1.,  3.,  5.])
+    >>> split(np.array([0.0, 4.0]), 4.0, 2, point=True)
+    array([0., 2., 4.])
+    """
+    offsets = np.arange(factor) if point else np.arange(factor) - (factor - 1) / 2
+    fine = tidy(values[:, None] + offsets * step / factor, step / factor).ravel()
+    return fine[: fine.size - factor + 1] if point and last else fine
+
+
+def join(
+    values: np.ndarray, step: float, factor: int, *, point: bool, first: int = 0
+) -> np.ndarray:
+    """Return the values of a ``factor`` times coarser axis, whose blocks begin at ``first``.
+
+    >>> join(np.arange(4.0), 1.0, 2, point=False)
+    array([0.5, 2.5])
+    """
+    starts = values[first::factor]
+    return starts.copy() if point else tidy(starts + (factor - 1) / 2 * step, step)
