@@ -1,0 +1,112 @@
+"""The local scaling that makes one model serve any variable.
+
+A field is seen as its difference from a smooth local mean, in units of a smooth local amplitude
+of its finest resolved scales. Both come from a small neighbourhood on the coarse grid, so they
+depend on no tile and no chunk, and the residual that the network predicts scales with the field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from flexclim.domain import Domain
+from flexclim.regrid import extend, interpolate
+
+BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
+MEAN_WIDTH, SCALE_WIDTH = 3.0, 2.0
+REACH = 12
+# Below this share of the local mean an amplitude is rounding, not weather.
+SMALLEST = 1e-6
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A coarse field brought to the fine grid, and how to read the network's numbers.
+
+    ``base`` (..., y, x) is the interpolated field in its own units, ``inputs`` what the network
+    sees, ``amplitude`` the local amplitude in the field's units (0 where nothing varies): a
+    residual r of the field is r / amplitude for the network.
+    """
+
+    base: np.ndarray
+    inputs: np.ndarray
+    amplitude: np.ndarray
+
+
+def local_scaling(coarse: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smooth local mean and amplitude of a coarse field.
+
+    Parameters
+    ----------
+    coarse
+        (..., y, x) on ``domain``, without NaN; any units.
+
+    Returns
+    -------
+    mean, amplitude
+        Float64, same shape and units: a Gaussian mean of ``MEAN_WIDTH`` cells, and the root mean
+        square, over a Gaussian window of ``SCALE_WIDTH`` cells, of the field minus its 5 x 5
+        binomial mean.
+    """
+    field = extend(np.asarray(coarse, float), domain, REACH)
+    detail = field
+    for axis in (-2, -1):
+        detail = ndimage.correlate1d(detail, BINOMIAL, axis=axis, mode="nearest")
+    variance = _smooth((field - detail) ** 2, SCALE_WIDTH)
+    mean = _smooth(field, MEAN_WIDTH)
+    inner = (..., slice(REACH, -REACH), slice(REACH, -REACH))
+    mean, amplitude = mean[inner], np.sqrt(variance[inner])
+    return mean, np.where(amplitude > SMALLEST * np.abs(mean), amplitude, 0.0)
+
+
+def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False) -> Scaled:
+    """Bring a coarse field to the fine grid and scale it locally.
+
+    Parameters
+    ----------
+    coarse
+        (..., y, x) on ``domain``, without NaN.
+    factor
+        Fine cells along one side of a coarse cell.
+    vector
+        Whether the field is an eastward or northward component.
+    """
+    coarse = np.asarray(coarse, float)
+    mean, amplitude = local_scaling(coarse, domain)
+    base = interpolate(coarse, domain, factor, "bicubic", vector=vector)
+    fine_mean = interpolate(mean, domain, factor, "bilinear", vector=vector)
+    fine_amplitude = interpolate(amplitude, domain, factor, "bilinear")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inputs = np.where(fine_amplitude > 0, (base - fine_mean) / fine_amplitude, 0.0)
+    return Scaled(base, inputs.astype(np.float32), fine_amplitude)
+
+
+def fill_missing(field: np.ndarray) -> np.ndarray:
+    """Fill NaN with the value of the nearest cell that has one, plane by plane.
+
+    A plane without any value becomes 0. (..., y, x); the input is not changed.
+    """
+    missing = np.isnan(field)
+    if not missing.any():
+        return field
+    filled = np.array(field)
+    for index in np.ndindex(field.shape[:-2]):
+        hole = missing[index]
+        if hole.all():
+            filled[index] = 0
+        elif hole.any():
+            rows, columns = ndimage.distance_transform_edt(
+                hole, return_distances=False, return_indices=True
+            )
+            filled[index] = field[index][rows, columns]
+    return filled
+
+
+def _smooth(field: np.ndarray, width: float) -> np.ndarray:
+    radius = int(3 * width + 0.5)
+    for axis in (-2, -1):
+        field = ndimage.gaussian_filter1d(field, width, axis=axis, mode="nearest", radius=radius)
+    return field

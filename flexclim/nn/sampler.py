@@ -1,0 +1,75 @@
+"""From noise to a residual in a few steps.
+
+The state may be one tile or a whole field: ``estimate`` says what the clean residual would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from flexclim.nn.diffusion import Diffusion
+
+Method = Literal["ddim", "euler"]
+Estimate = Callable[[Tensor, float], Tensor]
+
+
+def time_grid(steps: int) -> list[float]:
+    """Return the times 1, ..., 1/N, 0 of N equal steps.
+
+    >>> time_grid(2)
+    [1.0, 0.5, 0.0]
+    """
+    return [index / steps for index in range(steps, -1, -1)]
+
+
+def sample(
+    estimate: Estimate,
+    state: Tensor,
+    diffusion: Diffusion,
+    times: Sequence[float],
+    method: Method = "ddim",
+) -> Tensor:
+    """Follow the probability flow from noise to a residual.
+
+    Parameters
+    ----------
+    estimate
+        Maps a state at a time to an estimate of the clean residual, of the same shape.
+    state
+        (B, ...) standard normal noise, r at ``times[0]``.
+    times
+        Falling from 1 to 0; one network pass for each but the last.
+    method
+        ``"ddim"``: Song et al. (2021), eta = 0. ``"euler"``: Euler's rule in the angle, which does
+        not shrink what is unpredictable.
+
+    Returns
+    -------
+    Tensor
+        (B, ...) the residual.
+    """
+    for now, then in zip(times[:-1], times[1:], strict=True):
+        state = advance(state, estimate(state, now), diffusion, now, then, method)
+    return state
+
+
+def advance(
+    state: Tensor, clean: Tensor, diffusion: Diffusion, now: float, then: float, method: Method
+) -> Tensor:
+    """Move the state from one time to an earlier one, given the clean residual.
+
+    The last DDIM step returns ``clean`` itself.
+    """
+    angle_now, angle_then = diffusion.angle(torch.tensor([now, then])).unbind()
+    alpha, sigma = float(angle_now.cos()), float(angle_now.sin())
+    if method == "euler":
+        velocity = (alpha * state - clean) / sigma
+        return state - float(angle_now - angle_then) * velocity
+    if then == 0:
+        return clean
+    noise = (state - alpha * clean) / sigma
+    return float(angle_then.cos()) * clean + float(angle_then.sin()) * noise
