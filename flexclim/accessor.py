@@ -33,7 +33,7 @@ class FlexAccessor:
     """
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
-        self._obj = obj
+        self._obj: Any = obj
 
     def downscale(self, factor: int, **options: Any) -> xr.Dataset | xr.DataArray:
         """Downscale to an ensemble; see :func:`flexclim.downscale`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FACTOR = 4
-WINDOW = {"latitude": slice(72, 33), "longitude": slice(-15, 33)}
+WINDOW = {"latitude": slice(74, 34), "longitude": slice(-16, 32)}
 
 
 def run(out: Path, *, members: int = 8, console: Console | None = None) -> dict[str, Path]:
@@ -117,7 +117,7 @@ def draw_maps(coarse: xr.Dataset, truth: xr.Dataset, fine: xr.Dataset, path: Pat
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 5.2), layout="constrained")
-    for row, (quantity, cmap) in enumerate((("wind", "viridis"), ("temperature", "RdYlBu_r"))):
+    for row, (quantity, cmap) in enumerate((("wind", "YlGnBu"), ("temperature", "RdYlBu_r"))):
         low, high, ensemble = (_view(field, quantity) for field in (coarse, truth, fine))
         panels = {
             "coarse input": low,
@@ -134,7 +134,7 @@ def draw_maps(coarse: xr.Dataset, truth: xr.Dataset, fine: xr.Dataset, path: Pat
         figure.colorbar(mesh, ax=axes, shrink=0.9, label=label)
         spread = ensemble.std("realization", ddof=1)
         ax = map_axes(figure, 2, 5, 5 * row + 5, high)
-        mesh = draw_map(ax, spread, title="spread" if row == 0 else "", cmap="magma", vmin=0)
+        mesh = draw_map(ax, spread, title="spread" if row == 0 else "", cmap="YlOrRd", vmin=0)
         figure.colorbar(mesh, ax=ax, shrink=0.9)
     figure.savefig(path, dpi=110)
 
@@ -158,7 +158,7 @@ def draw_spectra(truth: xr.Dataset, candidates: dict[str, xr.Dataset], path: Pat
     figure.savefig(path, dpi=110)
 
 
-def _draw_spectrum(ax: Axes, field: xr.DataArray, **style: str) -> xr.DataArray:
+def _draw_spectrum(ax: Axes, field: xr.DataArray, **style: Any) -> xr.DataArray:
     power = verify.spectrum(field).isel(wavenumber=slice(1, None))
     power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
     ax.plot(power["wavelength"] / 1000, power, **style)
@@ -172,7 +172,7 @@ def _view(field: xr.Dataset, quantity: str) -> xr.DataArray:
     first = first.sortby("longitude").sel(WINDOW)
     if quantity == "temperature":
         return first["t2m"]
-    speed = np.hypot(first["u10"], first["v10"])
+    speed: xr.DataArray = (first["u10"] ** 2 + first["v10"] ** 2) ** 0.5
     return speed.assign_attrs(units="m/s", long_name="wind speed")
 
 

@@ -35,8 +35,8 @@ def test_score_of_an_ensemble(truth):
 
 def test_view_wraps_around_greenwich():
     window = demo._view(xr.open_dataset(sample_file()), "wind")
-    assert float(window.longitude.min()) == -15
-    assert float(window.longitude.max()) == 33
+    assert float(window.longitude.min()) == -16
+    assert float(window.longitude.max()) == 32
     assert (np.diff(window.longitude) == 1).all()
 
 
