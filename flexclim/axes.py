@@ -23,7 +23,7 @@ COLUMNS = ("x", "xc", "rlon", "projection_x_coordinate", "easting", "west_east")
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """Names of what spans a grid.
+    """Names of what spans a grid, and its units.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class Axes:
         Whether those coordinates are latitude and longitude.
     latitude, longitude
         2-D coordinates of a projected grid, or None.
+    units
+        ``"degrees"``, ``"m"``, ``"km"``, or those of projected coordinates as found.
     """
 
     y: str
@@ -44,6 +46,7 @@ class Axes:
     geographic: bool
     latitude: str | None = None
     longitude: str | None = None
+    units: str
 
 
 def find_axes(obj: xr.Dataset | xr.DataArray) -> Axes:
@@ -64,7 +67,10 @@ def find_axes(obj: xr.Dataset | xr.DataArray) -> Axes:
                 f"{latitude!r} and {longitude!r} share the dimension {y!r}: the grid is a list of "
                 "points. Regrid it to regular rows and columns first."
             )
-        return Axes(y=str(y), x=str(x), y_name=latitude, x_name=longitude, geographic=True)
+        units = _degrees(known, latitude, longitude)
+        return Axes(
+            y=str(y), x=str(x), y_name=latitude, x_name=longitude, geographic=True, units=units
+        )
     return _projected(obj, known, latitude or longitude)
 
 
@@ -96,6 +102,7 @@ def _projected(obj: xr.Dataset | xr.DataArray, known: xr.Dataset, lonely: str | 
         geographic=False,
         latitude=latitude,
         longitude=longitude,
+        units=_units(known, y_name, x_name) if y_name and x_name else "",
     )
 
 
@@ -141,6 +148,25 @@ def _candidates(
         found = [n for n in named if known[n].ndim == ndim and n not in bounds]
     own = [n for n in found if known[n].dims == (n,)]
     return sorted(own or found)
+
+
+def _degrees(known: xr.Dataset, *names: str) -> str:
+    for name in names:
+        if "rad" in str(known[name].attrs.get("units", "")):
+            raise GridError(f"{name!r} is in radians. Convert it to degrees with np.rad2deg.")
+    return "degrees"
+
+
+def _units(known: xr.Dataset, *names: str) -> str:
+    found = {str(known[name].attrs.get("units", "")) for name in names}
+    if len(found) > 1:
+        raise GridError(
+            f"{' and '.join(map(repr, names))} have different units, "
+            f"{' and '.join(map(repr, sorted(found)))}. Give both the same."
+        )
+    plain = found.pop()
+    metres = ("metre", "meter", "metres", "meters")
+    return "m" if plain in metres else "degrees" if plain == "degree" else plain
 
 
 def _pick(obj: xr.Dataset | xr.DataArray, found: list[str]) -> str | None:

@@ -7,7 +7,7 @@ this order, so that results do not depend on how a file happens to be stored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -128,13 +128,9 @@ class Domain:
         return self.kind == "point" and not (axis == 1 and self.wrap)
 
     def _resized(self, height: int, width: int) -> Domain:
-        return Domain(
-            shape=(height, width),
-            kind=self.kind,
-            wrap=self.wrap,
-            north=self.north,
-            south=self.south,
-        )
+        # Half a turn is a whole number of columns only if their number is even.
+        north, south = (self.north, self.south) if width % 2 == 0 else ("edge", "edge")
+        return replace(self, shape=(height, width), north=north, south=south)
 
 
 def _mirror(index: np.ndarray, size: int, kind: Kind) -> np.ndarray:

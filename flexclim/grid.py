@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -15,7 +15,7 @@ from flexclim.axes import Axes, find_axes
 from flexclim.domain import Border, Domain, Kind
 from flexclim.errors import GridError
 from flexclim.lines import REGULAR, bounds, join, regular_values, split, wraps
-from flexclim.sphere import apply, coarse_positions, fine_positions, row_distance
+from flexclim.sphere import apply, coarse_positions, fine_positions, row_distance, stored_order
 
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
@@ -74,7 +74,7 @@ class Grid:
         height, width = self.domain.shape
         extent = "global" if self.domain.wrap else "regional"
         if self.y_values is None or self.x_values is None:
-            where = f"at 2-D {self.units} ({self.y}, {self.x})"
+            where = f"at 2-D {self.latitude_name} and {self.longitude_name}"
         else:
             steps = f"{abs(self.y_step):g} x {abs(self.x_step):g} {self.units}".rstrip()
             where = (
@@ -266,14 +266,9 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
         raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
     axes = find_axes(obj)
     coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
-    units = _units(axes, coordinates)
-    y_values = x_values = latitude = longitude = None
+    latitude, longitude = _positions(axes, coordinates)
+    y_values = x_values = None
     y_step = x_step = np.nan
-    if axes.latitude and axes.longitude:
-        latitude, longitude = (
-            coordinates[name].transpose(axes.y, axes.x).data
-            for name in (axes.latitude, axes.longitude)
-        )
     if axes.y_name and axes.x_name:
         y_values, y_step = regular_values(axes.y_name, coordinates[axes.y_name].values)
         x_values, x_step = regular_values(
@@ -282,8 +277,8 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
         flip_y, flip_x = y_step > 0, x_step < 0
     else:
         latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-        flip_y, flip_x = _flips(latitude, longitude)
-    if units == "degrees":
+        flip_y, flip_x = stored_order(latitude, longitude)
+    if axes.units == "degrees":
         _check_latitudes(str(axes.y_name), y_values, y_step)
     shape = obj.sizes[axes.y], obj.sizes[axes.x]
     domain = _domain(shape, y_values, y_step, x_step, kind, geographic=axes.geographic)
@@ -301,7 +296,7 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
         flip_x=flip_x,
         shift_x=_first_column(x_values, flip_x) if domain.wrap else 0,
         geographic=axes.geographic,
-        units=units,
+        units=axes.units,
         latitude_name=axes.latitude,
         longitude_name=axes.longitude,
         latitude=latitude,
@@ -320,23 +315,14 @@ def whole_factor(factor: int) -> int:
     return whole
 
 
-def _units(axes: Axes, coordinates: Any) -> str:
-    if axes.geographic:
-        for name in (axes.y_name, axes.x_name):
-            if "rad" in str(coordinates[name].attrs.get("units", "")):
-                raise GridError(f"{name!r} is in radians. Convert it to degrees with np.rad2deg.")
-        return "degrees"
-    if not (axes.y_name and axes.x_name):
-        return "latitude and longitude"
-    units = {str(coordinates[n].attrs.get("units", "")) for n in (axes.y_name, axes.x_name)}
-    if len(units) > 1:
-        raise GridError(
-            f"{axes.y_name!r} and {axes.x_name!r} have different units, "
-            f"{' and '.join(map(repr, sorted(units)))}. Give both the same."
-        )
-    plain = units.pop()
-    known = {"metre": "m", "meter": "m", "metres": "m", "meters": "m", "degree": "degrees"}
-    return known.get(plain, plain)
+def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:
+    """Return 2-D latitude and longitude as they are held, or None."""
+    if not (axes.latitude and axes.longitude):
+        return None, None
+    latitude, longitude = (
+        coordinates[name].transpose(axes.y, axes.x).data for name in (axes.latitude, axes.longitude)
+    )
+    return latitude, longitude
 
 
 def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:
@@ -381,10 +367,3 @@ def _first_column(x_values: np.ndarray | None, flip_x: bool) -> int:
     east = values % 360
     east[east > 360 - 1e-4 * step] = 0
     return int(east.argmin())
-
-
-def _flips(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, bool]:
-    """Tell order from 2-D positions: whether rows go north and columns west."""
-    north = np.nanmean(np.diff(latitude, axis=0))
-    east = np.nanmean((np.diff(longitude, axis=1) + 180) % 360 - 180)
-    return bool(north > 0), bool(east < 0)

@@ -79,7 +79,7 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     factor
         Fine cells along one side of a coarse cell.
     method
-        ``"nearest"``, ``"bilinear"`` or ``"bicubic"`` (Keys, 1981, a = -1/2).
+        ``"nearest"``, ``"bilinear"`` or ``"bicubic"`` (Keys, 1981, a = -3/4).
     grid
         ``"cell"`` or ``"point"`` where the coordinates can't tell.
 

@@ -71,6 +71,13 @@ def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
     return float(np.rad2deg(2 * np.arcsin(np.nanmedian(chords) / 2)))
 
 
+def stored_order(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, bool]:
+    """Tell from (y, x) positions whether rows go northward, and whether columns go westward."""
+    north = np.nanmean(np.diff(latitude, axis=0))
+    east = np.nanmean((np.diff(longitude, axis=1) + 180) % 360 - 180)
+    return bool(north > 0), bool(east < 0)
+
+
 def apply(
     positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
     latitude: Any,
