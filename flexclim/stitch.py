@@ -1,0 +1,48 @@
+"""Tiles out of one field, and one field out of tiles.
+
+Both work on numpy arrays and on torch tensors alike: they only index and add.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flexclim.tiles import TilePlan
+
+
+def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: bool = False) -> Any:
+    """Add the frame that windows reach into.
+
+    Parameters
+    ----------
+    field
+        (..., y, x) canonical field.
+    frame
+        ``plan.frame()``, as arrays of the field's kind.
+    vector
+        Whether the field is an eastward or northward component, which changes sign across a
+        pole.
+    """
+    rows, columns, turned = frame
+    framed = field[..., rows, columns]
+    return framed * (1 - 2 * turned) if vector else framed
+
+
+def window(framed: Any, plan: TilePlan, index: int) -> Any:
+    """Return window ``index`` of a framed field, (..., h, w)."""
+    row, column = plan.corners[index]
+    height, width = plan.tile
+    return framed[..., row : row + height, column : column + width]
+
+
+def unframe(canvas: Any, plan: TilePlan) -> Any:
+    """Cut the frame off a canvas on which weighted windows were added.
+
+    What lies beyond the last column of a global field belongs to its first ones.
+    """
+    height, width = plan.domain.shape
+    top, left, right = plan.rows.before, plan.columns.before, plan.columns.after
+    field = canvas[..., top : top + height, left : left + width]
+    if plan.columns.wrap and right and len(plan.columns.starts) > 1:
+        field[..., :right] += canvas[..., top : top + height, left + width :]
+    return field

@@ -1,0 +1,180 @@
+"""The plan of tiles: which windows the network reads, and how much of each counts where.
+
+A plan is plain data, made from sizes alone. Windows begin at multiples of the factor, so that
+coarse cells lie alike in all of them; along each axis neighbouring windows hand over within a ramp
+in the middle of their overlap, and their weights add to one in every pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flexclim.domain import Border, Domain
+from flexclim.errors import GridError
+
+
+@dataclass(frozen=True)
+class AxisPlan:
+    """Windows along one axis of ``size`` pixels.
+
+    ``starts`` are their first pixels, which may lie outside of the field; ``borders`` the
+    positions where one window hands over to the next.
+    """
+
+    size: int
+    tile: int
+    ramp: int
+    starts: tuple[int, ...]
+    wrap: bool
+
+    @property
+    def before(self) -> int:
+        """Pixels needed before the first one of the field."""
+        return max(0, -self.starts[0])
+
+    @property
+    def after(self) -> int:
+        """Pixels needed after the last one of the field."""
+        return max(0, self.starts[-1] + self.tile - self.size)
+
+    @property
+    def borders(self) -> tuple[float, ...]:
+        """Middles of the overlaps of neighbouring windows."""
+        pairs = list(zip(self.starts[:-1], self.starts[1:], strict=True))
+        if self.wrap and len(self.starts) > 1:
+            pairs.append((self.starts[-1], self.starts[0] + self.size))
+        return tuple((first + self.tile + second) / 2 for first, second in pairs)
+
+    def weights(self) -> np.ndarray:
+        """Return (windows, tile) weights; 0 outside of the field, summing to 1 in each pixel."""
+        position = np.array(self.starts)[:, None] + np.arange(self.tile) + 0.5
+        if self.wrap and len(self.starts) > 1:
+            weights = np.ones(position.shape)
+        else:
+            weights = ((position > 0) & (position < self.size)).astype(float)
+        count = len(self.starts)
+        for index, border in enumerate(self.borders):
+            following = (index + 1) % count
+            weights[index] *= 1 - _rise((position[index] - border) / self.ramp)
+            shift = self.size if index + 1 == count else 0
+            weights[following] *= _rise((position[following] + shift - border) / self.ramp)
+        return weights
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """Windows over a fine domain: all pairs of a row window and a column window."""
+
+    domain: Domain
+    rows: AxisPlan
+    columns: AxisPlan
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Rows and columns of a window."""
+        return self.rows.tile, self.columns.tile
+
+    @property
+    def corners(self) -> list[tuple[int, int]]:
+        """Upper left pixel of each window, in the frame that :meth:`frame` describes."""
+        return [
+            (row + self.rows.before, column + self.columns.before)
+            for row in self.rows.starts
+            for column in self.columns.starts
+        ]
+
+    def frame(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Say where the values of the field with its frame come from (Domain.extension)."""
+        return self.domain.extension(
+            self.rows.before, self.rows.after, self.columns.before, self.columns.after
+        )
+
+    def weights(self) -> np.ndarray:
+        """Return (windows, h, w) float32 weights in the order of :attr:`corners`."""
+        windows = self.rows.weights()[:, None, :, None] * self.columns.weights()[None, :, None]
+        return windows.reshape(-1, *self.tile).astype(np.float32)
+
+    def describe(self) -> dict[str, object]:
+        """Return what verify.seam needs to know, as plain data."""
+        return {
+            "rows": list(self.rows.borders),
+            "columns": list(self.columns.borders),
+            "overlap": self.rows.ramp,
+            "wrap": self.columns.wrap,
+        }
+
+
+def plan_tiles(
+    domain: Domain, tile: tuple[int, int], factor: int, overlap: int, ramp: int | None = None
+) -> TilePlan:
+    """Plan windows over a fine domain.
+
+    Parameters
+    ----------
+    domain
+        The fine domain.
+    tile
+        Rows and columns that the network reads.
+    factor
+        Fine cells a coarse cell; windows begin at its multiples.
+    overlap
+        Pixels that neighbouring windows share at least.
+    ramp
+        Pixels over which one window hands over to the next; None: half of the overlap.
+
+    Raises
+    ------
+    GridError
+        If the overlap leaves no room in a tile.
+
+    >>> plan_tiles(Domain(shape=(64, 144)), (64, 64), 4, 16).columns.starts
+    (0, 40, 80)
+    """
+    if not 0 < overlap <= min(tile) // 2:
+        raise GridError(
+            f"overlap {overlap} does not fit tiles of {tile[0]} x {tile[1]}; "
+            f"choose 1 to {min(tile) // 2}."
+        )
+    ramp = ramp or max(1, overlap // 2)
+    height, width = domain.shape
+    north, south = (_reach(border, overlap, factor) for border in (domain.north, domain.south))
+    rows = _bounded(-north, height + south, tile[0], factor, overlap)
+    if domain.wrap:
+        columns = _periodic(width, tile[1], factor, overlap)
+    else:
+        columns = _bounded(0, width, tile[1], factor, overlap)
+    return TilePlan(
+        domain,
+        AxisPlan(height, tile[0], ramp, rows, False),
+        AxisPlan(width, tile[1], ramp, columns, domain.wrap),
+    )
+
+
+def _reach(border: Border, overlap: int, factor: int) -> int:
+    """Return how far windows go on beyond a border: across a pole, not across an edge."""
+    return 0 if border == "edge" else -(-overlap // 2 // factor) * factor
+
+
+def _bounded(low: int, high: int, tile: int, factor: int, overlap: int) -> tuple[int, ...]:
+    """Spread windows evenly from ``low`` until ``high`` is covered."""
+    room = high - low - tile
+    if room <= 0:
+        return (low - (-room // 2) // factor * factor,)
+    count = -(-(high - low - overlap) // (tile - overlap))
+    last = -(-room // factor)
+    return tuple(low + round(index * last / (count - 1)) * factor for index in range(count))
+
+
+def _periodic(size: int, tile: int, factor: int, overlap: int) -> tuple[int, ...]:
+    """Spread windows evenly around a circle."""
+    if size <= tile - overlap:
+        return (-((tile - size) // 2) // factor * factor,)
+    count = max(2, -(-size // (tile - overlap)))
+    return tuple(round(index * size / factor / count) * factor for index in range(count))
+
+
+def _rise(position: np.ndarray) -> np.ndarray:
+    """Return a smooth step from 0 at -1/2 to 1 at 1/2 that is one minus its mirror image."""
+    return 0.5 + 0.5 * np.sin(np.pi * np.clip(position, -0.5, 0.5))
