@@ -207,8 +207,8 @@ def test_train_passes_overrides_on(monkeypatch, capsys):
     monkeypatch.setattr(
         train, "fit", lambda recipe, resume: calls.append((recipe, resume)) or "out"
     )
-    assert run("train", "gfs_wind_x4", "trainer.steps=2", "--restart") == 0
-    assert calls == [((("gfs_wind_x4", ["trainer.steps=2"]),), {"resume": False})]
+    assert run("train", "flex_nano", "trainer.steps=2", "--restart") == 0
+    assert calls == [((("flex_nano", ["trainer.steps=2"]),), {"resume": False})]
     assert capsys.readouterr().out == "out\n"
 
 

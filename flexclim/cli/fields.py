@@ -19,7 +19,8 @@ def demo(
 ) -> None:
     """Downscale the shipped ERA5 sample, score it against the truth and draw it.
 
-    Works offline. What an earlier demo left in the folder is replaced, all else stays.
+    Works offline. A store that an earlier demo left in the folder is continued, its figures are
+    drawn anew, and all else stays.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ def train(
 
     \b
     Examples:
-      flexclim train gfs_wind_x4
+      flexclim train flex_nano
       flexclim train my_recipe.yaml trainer.steps=2000 trainer.batch=8
     """  # noqa: D301
     from flexclim.train import fit, load_recipe
