@@ -177,15 +177,14 @@ class Grid:
     def aligned(self, factor: int) -> Grid:
         """Return this grid with canonical columns that begin where blocks of ``factor`` do.
 
-        They begin at 0 degrees, but for a global grid that was made by splitting cells centred
-        on 0 (or 180) degrees: its first longitude lies half a block west of there, and so do its
-        blocks.
+        They begin at 0 degrees, unless blocks that begin at the lowest longitude are centred on
+        multiples of their width: such a grid was made by splitting cells that are.
         """
         if not self.domain.wrap or self.domain.kind == "point" or self.x_values is None:
             return self
-        step = 360 / self.domain.shape[1]
-        lowest = self.x_values.min()
-        if abs((lowest + (factor - 1) / 2 * step + 90) % 180 - 90) > 0.01 * step:
+        step = abs(self.x_step)
+        off_centre = (self.x_values.min() + (factor - 1) / 2 * step) / (factor * step)
+        if abs(off_centre - round(off_centre)) > 1e-3:
             return self
         values = self.x_values[::-1] if self.flip_x else self.x_values
         return replace(self, shift_x=int(values.argmin()))
