@@ -1,0 +1,84 @@
+"""Files that are whole or not there, whatever moment the process dies at."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+PARTIAL = ".partial"
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file under another name, force it to disk and rename it.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a"
+    >>> write(path, b"1")
+    >>> path.read_bytes()
+    b'1'
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_folder(folder: Path, content: dict[str, bytes]) -> None:
+    """Write a folder of files, all of it or nothing.
+
+    Parameters
+    ----------
+    folder
+        Missing, empty, or a folder of the same file names, which is replaced.
+    content
+        By file name.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder is a file or holds other files.
+    """
+    if folder.exists() and (
+        not folder.is_dir() or {path.name for path in folder.iterdir()} - content.keys()
+    ):
+        raise FileExistsError(str(folder))
+    partial, replaced = (folder.with_name(f".{folder.name}{part}") for part in (PARTIAL, ".old"))
+    for left in (partial, replaced):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for name, data in content.items():
+            write(partial / name, data)
+        if folder.exists():
+            folder.rename(replaced)
+        partial.rename(folder)
+        sync_folder(folder.parent)
+    finally:
+        for left in (partial, replaced):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to disk; nothing to do where folders can't be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,126 @@
+"""Weights of a network as a safetensors file, written small and read with suspicion.
+
+On disk matrices and kernels may be bfloat16 or float16; vectors (norms, biases, Fourier
+frequencies) are few and stay float32. In memory all are float32.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from flexclim.errors import ModelError
+from flexclim.nn.flex import Flex, FlexConfig
+
+Precision = Literal["float32", "bf16", "fp16"]
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+ON_DISK = {"F32": 4, "BF16": 2, "F16": 2}
+LARGEST_HEADER = 2**20
+
+
+def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
+    """Return a copy of all weights and buffers, in the types that they have on disk.
+
+    Raises
+    ------
+    ModelError
+        If one is not finite, or too large for the precision.
+    """
+    rounded = {}
+    for name, values in network.state_dict().items():
+        dtype = DTYPES[precision] if values.squeeze().ndim > 1 else torch.float32
+        rounded[name] = values.detach().to("cpu", dtype, copy=True).contiguous()
+        _check_finite(rounded[name], name, precision)
+    return rounded
+
+
+def encode(state: dict[str, Tensor]) -> bytes:
+    """Return the content of a weights file; the same weights give the same bytes."""
+    return save(state)
+
+
+def build(config: FlexConfig, state: dict[str, Tensor]) -> Flex:
+    """Return a network in evaluation mode that holds ``state`` as float32."""
+    network = _empty(config)
+    values = {name: tensor.float() for name, tensor in state.items()}
+    network.load_state_dict(values, strict=True, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def read(path: Path, config: FlexConfig) -> Flex:
+    """Read a weights file into the network of ``config``.
+
+    Names, shapes, types and the file's size are compared before any weight is read.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, is of another network, or holds NaN.
+    """
+    wanted = shapes(config)
+    state = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            check_shapes(
+                wanted, {name: tuple(part.get_shape()) for name, part in slices.items()}, str(path)
+            )
+            _check_size(path, {name: part.get_dtype() for name, part in slices.items()}, wanted)
+            for name in wanted:
+                state[name] = file.get_tensor(name).float()
+                _check_finite(state[name], name, str(path))
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, ModelError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} can't be read as safetensors: {reason}.") from None
+    return build(config, state)
+
+
+def shapes(config: FlexConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every weight and buffer; no memory is taken."""
+    return {name: tuple(values.shape) for name, values in _empty(config).state_dict().items()}
+
+
+def check_shapes(
+    wanted: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]], place: str
+) -> None:
+    """Refuse missing, surplus and misshapen weights, naming the first."""
+    if missing := sorted(wanted.keys() - found.keys()):
+        raise ModelError(f"{place} lacks {missing[0]} (and {len(missing) - 1} more).")
+    if surplus := sorted(found.keys() - wanted.keys()):
+        raise ModelError(
+            f"{place} holds {surplus[0][:100]!r} (and {len(surplus) - 1} more), which this network "
+            "does not have."
+        )
+    for name, shape in wanted.items():
+        if found[name] != shape:
+            raise ModelError(
+                f"{place}: {name} has shape {found[name]}, but the network's sizes ask for {shape}."
+            )
+
+
+def _check_size(path: Path, dtypes: dict[str, str], wanted: dict[str, tuple[int, ...]]) -> None:
+    if odd := sorted({dtype for dtype in dtypes.values() if dtype not in ON_DISK}):
+        raise ModelError(f"{path} holds weights of type {odd[0]}; known are {', '.join(ON_DISK)}.")
+    content = sum(ON_DISK[dtypes[name]] * math.prod(shape) for name, shape in wanted.items())
+    header = path.stat().st_size - content
+    if not 8 < header <= LARGEST_HEADER:
+        raise ModelError(f"{path} is {path.stat().st_size} bytes, but its weights {content}.")
+
+
+def _check_finite(values: Tensor, name: str, place: str) -> None:
+    if not torch.isfinite(values).all():
+        raise ModelError(f"{name} holds NaN or infinite weights ({place}).")
+
+
+def _empty(config: FlexConfig) -> Flex:
+    """Return the network without memory for its weights."""
+    with torch.device("meta"):
+        return Flex(config)
