@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 from torch_ema import ExponentialMovingAverage
 
+from flexclim.checkpoint import new_model
 from flexclim.errors import RecipeError
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, FlexConfig
 from flexclim.train import state
+from flexclim.train.card import last_scores, model_card, model_settings
 from flexclim.train.losses import (
     diffusion_loss,
     ensemble_loss,
@@ -232,8 +234,17 @@ class Run:
         }
 
     def save_model(self) -> Path:
-        """Write the model folder with the averaged weights."""
-        raise NotImplementedError
+        """Write the model folder with the averaged weights; an earlier one of this run goes."""
+        with self.ema.average_parameters():
+            model = new_model(
+                self.network,
+                model_settings(self.recipe, self.residual_scale),
+                model_card(
+                    self.recipe, self.sources, last_scores(self.folder / "log.csv"), self.seconds
+                ),
+                precision="bf16",
+            )
+        return model.save(self.folder / "model", overwrite=True)
 
     def _measure_scale(self) -> dict[int, float]:
         """Return the standard deviation of the locally scaled residual, by factor."""
