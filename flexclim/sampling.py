@@ -1,0 +1,192 @@
+"""Sample the residual of a whole field: the state is global, the network is tiled.
+
+Legend: W windows, M members, B windows in one network pass, Y X the fine field, h w one window.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flexclim.nn.diffusion import Diffusion
+from flexclim.nn.flex import Flex, TaskFeatures
+from flexclim.nn.sampler import Method, sample, time_grid
+from flexclim.stitch import frame_field, unframe, window
+from flexclim.tiles import TilePlan
+
+TASK = "superres"
+# Features of all windows are kept between steps and members up to this size.
+FEATURE_BYTES = 512 * 2**20
+# One network pass at a time in a process: torch spreads each over all cores.
+NETWORK = threading.Lock()
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TiledSampler:
+    """A network and a plan of tiles, ready to sample fields.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode, on the device that samples.
+    tiles
+        Windows over the fine domain.
+    label
+        The scalar label of all windows.
+    batch
+        B; the last pass is padded to it, because sizes of batches move results by rounding.
+    precision
+        ``"float32"``, ``"bf16"`` or ``"fp16"``: what convolutions and attention compute in.
+    vector
+        Whether the field changes sign across a pole.
+    spread
+        Factor on the members' distance from the estimate at the first step, their mean.
+    """
+
+    def __init__(
+        self,
+        network: Flex,
+        diffusion: Diffusion,
+        tiles: TilePlan,
+        *,
+        label: float,
+        batch: int,
+        precision: str = "float32",
+        vector: bool = False,
+        spread: float = 1.0,
+    ) -> None:
+        self.spread = spread
+        self.network, self.diffusion, self.tiles = network, diffusion, tiles
+        self.batch, self.precision, self.vector = batch, precision, vector
+        self.device = next(network.parameters()).device
+        self.windows = len(tiles.corners)
+        self._label = torch.full((batch, 1), label, device=self.device)
+        self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
+        self._weights = torch.from_numpy(tiles.weights()).to(self.device)
+
+    @torch.inference_mode()
+    def encode(self, inputs: np.ndarray) -> TaskFeatures | None:
+        """Run the task encoder once on every window of a (Y, X) field.
+
+        None where the features would not fit in memory: :meth:`sample` then makes them as it goes.
+        """
+        framed = self._framed(torch.from_numpy(inputs).to(self.device))
+        parts, size = [], 0
+        for first in range(0, self.windows, self.batch):
+            count = min(self.batch, self.windows - first)
+            parts.append(self._encode(framed, first, count))
+            size += sum(m.nbytes for m in parts[-1].maps)
+            if size / (first + count) * self.windows > FEATURE_BYTES:
+                return None
+        return _joined(parts)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        inputs: np.ndarray,
+        noise: np.ndarray,
+        steps: int,
+        method: Method,
+        features: TaskFeatures | None = None,
+    ) -> np.ndarray:
+        """Sample the residuals of M members.
+
+        Parameters
+        ----------
+        inputs
+            (Y, X) float32, what the task encoder reads.
+        noise
+            (M, Y, X) float32 standard normal.
+        features
+            From :meth:`encode`.
+
+        Returns
+        -------
+        ndarray
+            (M, Y, X) float32.
+        """
+        framed_inputs = self._framed(torch.from_numpy(inputs).to(self.device))
+
+        mean = None
+
+        def estimate(state: Tensor, time: float) -> Tensor:
+            nonlocal mean
+            clean = self._fused_estimate(state, time, framed_inputs, features)
+            mean = clean if mean is None else mean
+            return clean
+
+        state = torch.from_numpy(noise).to(self.device)
+        residual = sample(estimate, state, self.diffusion, time_grid(steps), method)
+        if self.spread != 1:
+            assert mean is not None
+            residual = mean + self.spread * (residual - mean)
+        return residual.cpu().numpy()
+
+    def _fused_estimate(
+        self, state: Tensor, time: float, inputs: Tensor, features: TaskFeatures | None
+    ) -> Tensor:
+        """Estimate the clean residual (M, Y, X) window by window and fuse the estimates."""
+        members = state.shape[0]
+        framed = self._framed(state)
+        canvas = torch.zeros_like(framed)
+        t = torch.full((self.batch,), time, device=self.device)
+        total = self.windows * members
+        for first in range(0, total, self.batch):
+            # Windows vary slowest, so that one batch has few of them to encode.
+            places = [divmod(i, members) for i in range(first, min(first + self.batch, total))]
+            noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])[:, None]
+            noisy = _padded(noisy, self.batch)
+            low, high = places[0][0], places[-1][0] + 1
+            own = features or self._encode(inputs, low, high - low)
+            index = torch.tensor([w for w, _ in places], device=self.device)
+            own = own.take(_padded(index if features else index - low, self.batch))
+            with NETWORK, self._autocast():
+                output = self.network(_channels_last(noisy), t, own, self._label)
+            clean = self.diffusion.clean(output.float(), noisy, t)[: len(places), 0]
+            for (index_window, member), tile in zip(places, clean, strict=True):
+                place = window(canvas[member], self.tiles, index_window)
+                place += tile * self._weights[index_window]
+        return unframe(canvas, self.tiles)
+
+    def _encode(self, framed: Tensor, first: int, count: int) -> TaskFeatures:
+        """Encode windows ``first`` .. ``first + count - 1``, in a pass of the usual size."""
+        windows = range(first, first + count)
+        inputs = torch.stack([window(framed, self.tiles, index) for index in windows])[:, None]
+        with NETWORK, self._autocast():
+            features = self.network.encode(
+                TASK, _channels_last(_padded(inputs, self.batch)), self._label
+            )
+        return features.take(torch.arange(count, device=self.device))
+
+    def _framed(self, field: Tensor) -> Tensor:
+        return frame_field(field, self.tiles, self._frame, vector=self.vector)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        context: AbstractContextManager[None] = torch.autocast(
+            self.device.type, TYPES[self.precision], enabled=self.precision != "float32"
+        )
+        return context
+
+
+def _padded(x: Tensor, size: int) -> Tensor:
+    """Repeat the last sample until there are ``size``."""
+    missing = size - x.shape[0]
+    return x if missing == 0 else torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _joined(parts: list[TaskFeatures]) -> TaskFeatures:
+    """Put the features of several batches one after the other."""
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    return TaskFeatures(
+        tuple(torch.cat(maps) for maps in zip(*(part.maps for part in parts), strict=True)),
+        tuple(torch.cat(s) for s in zip(*(part.token_skips for part in parts), strict=True)),
+        torch.cat(tokens) if tokens else None,
+    )
