@@ -73,7 +73,7 @@ def downscale(
     overlap: Annotated[int | None, typer.Option(help="Fine cells tiles share. [chosen]")] = None,
     batch: Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16. [chosen]")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16. [chosen]")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing NetCDF file.")
     ] = False,
@@ -150,9 +150,9 @@ def info(
     if path.exists() and not (path / "model.json").is_file():
         _show_field(_open(path))
     else:
-        import flexclim
+        from flexclim.checkpoint import read_model
 
-        typer.echo(str(flexclim.load_model(thing).card))
+        typer.echo(str(read_model(thing).card))
 
 
 def _show_field(field: xr.Dataset) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flexclim.errors import ModelError, RecipeError
+from flexclim.errors import RecipeError
 
 
 def train(
@@ -48,8 +48,8 @@ def models() -> None:
     """List the models that ship with flexclim."""
     import flexclim
 
-    for name in flexclim.list_models():
-        typer.echo(name)
+    for name, card in flexclim.list_models().items():
+        typer.echo(f"{name:24} {card.description}".rstrip())
 
 
 def import_minflex(
@@ -75,8 +75,6 @@ def import_minflex(
     """  # noqa: D301
     import flexclim
 
-    if folder.exists():
-        raise ModelError(f"{folder} exists. Give another folder, or remove it first.")
     model = flexclim.import_minflex(
         checkpoint, factor=factor, prediction=prediction, weights=weights, num_heads=num_heads
     )
