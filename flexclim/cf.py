@@ -220,11 +220,11 @@ def _with_grid_mappings(result: xr.Dataset, source: xr.Dataset) -> xr.Dataset:
     for name in sorted(map(str, names)):
         mapping = source[name].variable.copy(deep=False)
         mapping.encoding = {}
-        result = (
-            result.assign_coords({name: mapping})
-            if name in source.coords
-            else result.assign({name: mapping})
-        )
+        if name in source.coords:
+            mapping.attrs = {"long_name": "coordinate reference system"} | mapping.attrs
+            result = result.assign_coords({name: mapping})
+        else:
+            result = result.assign({name: mapping})
     return result
 
 

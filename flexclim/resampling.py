@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import dask.array as da
@@ -57,9 +58,10 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     """
     fine = find_grid(obj, grid).aligned(whole_factor(factor))
     coarse = fine.coarsened(factor)
+    domain, area = fine.domain, fine.row_area
 
     def mean(values: np.ndarray, vector: bool) -> np.ndarray:
-        return regrid.block_mean(values, fine.domain, factor, fine.row_area)
+        return regrid.block_mean(values, domain, factor, area)
 
     result = _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})")
     for field in _fields(result, coarse):
@@ -107,9 +109,10 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
         raise GridError(f"method {method!r} is not known. Pass one of {', '.join(REACH)}.")
     coarse = find_grid(obj, grid)
     fine = coarse.refined(factor)
+    domain = coarse.domain
 
     def finer(values: np.ndarray, vector: bool) -> np.ndarray:
-        return regrid.interpolate(values, coarse.domain, factor, method, vector=vector)
+        return regrid.interpolate(values, domain, factor, method, vector=vector)
 
     return _resample(obj, coarse, fine, finer, f"interpolate(factor={factor}, method={method!r})")
 
@@ -154,6 +157,8 @@ def _changed(
     field: xr.DataArray, old: Grid, new: Grid, change: Callable[[np.ndarray, bool], np.ndarray]
 ) -> xr.Variable:
     name, vector = str(field.name), cf.vector_component(field)
+    # What dask keeps of a block's function should be small: positions stay out of it.
+    old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
 
     def planes(values: np.ndarray) -> np.ndarray:
         cf.check_values(values, name, "")

@@ -12,3 +12,32 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set FLEXCLIM_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def toy_model():
+    """Return a small network with random weights: right in shape and plumbing, not in skill."""
+    import torch
+
+    from flexclim.card import ModelCard, ModelSettings, NetworkSettings
+    from flexclim.checkpoint import new_model
+    from flexclim.nn.flex import Flex
+
+    sizes = NetworkSettings(
+        tile=(32, 32), model_channels=(32, 32), res_blocks=(1, 1), depth=3, num_heads=2
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Flex(sizes.config())
+        for weights in network.parameters():
+            if weights.ndim > 1 and not weights.any():
+                torch.nn.init.normal_(weights, std=0.02)
+    settings = ModelSettings(
+        network=sizes,
+        method="euler",
+        steps=2,
+        residual_scale={2: 0.7, 4: 0.9, 8: 1.0},
+        halo=8,
+        factors=(2, 4, 8),
+    )
+    return new_model(network, settings, ModelCard(name="toy"))

@@ -1,0 +1,505 @@
+import json
+
+import cftime
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import cf
+from flexclim.errors import FlexclimError
+from flexclim.grid import find_grid
+from flexclim.units import cf_units, looks_valid
+
+MEMBERS = 3
+FLOATS = np.random.default_rng(0)
+
+
+def plain():
+    """Return a field as many files hold it: names, and nothing else."""
+    return xr.Dataset(
+        {"u10": (("time", "lat", "lon"), FLOATS.normal(size=(2, 6, 12)).astype("f4"))},
+        {
+            "time": np.array(["2020-01-01T00", "2020-01-01T06"], "M8[ns]"),
+            "lat": np.linspace(75, -75, 6),
+            "lon": np.arange(0, 360, 30.0),
+        },
+    )
+
+
+def rich():
+    """Return a monthly mean of a model with a 360-day year, as CMIP archives hold it."""
+    times = [cftime.Datetime360Day(2000, month, 16) for month in (1, 2)]
+    edges = [cftime.Datetime360Day(2000, month, 1) for month in (1, 2, 3)]
+    lat, lon = np.linspace(-75, 75, 6), np.arange(15, 360, 30.0)
+    return xr.Dataset(
+        {
+            "tas": (
+                ("time", "lat", "lon"),
+                FLOATS.normal(280, 5, (2, 6, 12)).astype("f4"),
+                {
+                    "standard_name": "air_temperature",
+                    "long_name": "Near-Surface Air Temperature",
+                    "units": "K",
+                    "cell_methods": "area: time: mean",
+                    "cell_measures": "area: areacella",
+                    "ancillary_variables": "tas_error",
+                    "valid_max": 400.0,
+                },
+            ),
+            "time_bnds": (("time", "bnds"), np.stack([edges[:2], edges[1:]], axis=1)),
+            "lat_bnds": (("lat", "bnds"), np.stack([lat - 15, lat + 15], axis=1)),
+            "lon_bnds": (("lon", "bnds"), np.stack([lon - 15, lon + 15], axis=1)),
+        },
+        {
+            "time": ("time", times, {"standard_name": "time", "axis": "T", "bounds": "time_bnds"}),
+            "lat": (
+                "lat",
+                lat,
+                {
+                    "standard_name": "latitude",
+                    "units": "degrees_north",
+                    "axis": "Y",
+                    "bounds": "lat_bnds",
+                },
+            ),
+            "lon": (
+                "lon",
+                lon,
+                {
+                    "standard_name": "longitude",
+                    "units": "degrees_east",
+                    "axis": "X",
+                    "bounds": "lon_bnds",
+                },
+            ),
+            "height": (
+                (),
+                2.0,
+                {"standard_name": "height", "units": "m", "axis": "Z", "positive": "up"},
+            ),
+        },
+        {
+            "Conventions": "CF-1.7 CMIP-6.2",
+            "title": "a run",
+            "history": "made",
+            "grid_label": "gn",
+            "institution": "some",
+            "source": "a model",
+        },
+    )
+
+
+def projected():
+    """Return winds on a stereographic plane with 2-D latitude and longitude."""
+    y, x = 25e3 * np.arange(6) - 3e6, 25e3 * np.arange(8) - 1e6
+    far = np.hypot(*np.meshgrid(x, y))
+    positions = {
+        "latitude": (
+            ("y", "x"),
+            90 - np.rad2deg(2 * np.arctan(far / 2 / 6.371e6)),
+            {"units": "degree_north"},
+        ),
+        "longitude": (
+            ("y", "x"),
+            np.rad2deg(np.arctan2(x[None, :], -y[:, None])),
+            {"units": "degree_east"},
+        ),
+    }
+    wind = {"units": "m/s", "standard_name": "x_wind", "grid_mapping": "crs"}
+    mapping = {
+        "grid_mapping_name": "polar_stereographic",
+        "straight_vertical_longitude_from_pole": 0.0,
+        "latitude_of_projection_origin": 90.0,
+        "scale_factor_at_projection_origin": 1.0,
+        "false_easting": 0.0,
+        "false_northing": 0.0,
+        "earth_radius": 6.371e6,
+    }
+    return xr.Dataset(
+        {
+            "ux": (("time", "y", "x"), FLOATS.normal(size=(2, 6, 8)).astype("f4"), wind),
+            "crs": ((), 0, mapping),
+        },
+        {
+            "time": np.array(["2020-01-01T00", "2020-01-01T06"], "M8[ns]"),
+            "y": ("y", y, {"standard_name": "projection_y_coordinate", "units": "m"}),
+            "x": ("x", x, {"standard_name": "projection_x_coordinate", "units": "m"}),
+            **positions,
+        },
+    )
+
+
+def ensemble(source, factor=2):
+    """Describe an ensemble as downscaling makes it, with random values."""
+    grid = find_grid(source)
+    fine = grid.refined(factor)
+    fields = {}
+    for name, variable in source.data_vars.items():
+        if {grid.y, grid.x} <= set(variable.dims):
+            other = [d for d in variable.dims if d not in (grid.y, grid.x)]
+            shape = (MEMBERS, *(source.sizes[d] for d in other), *fine.domain.shape)
+            values = FLOATS.normal(size=shape).astype("f4")
+            values[..., 0, 0] = np.nan
+            fields[name] = xr.Variable(("realization", *other, grid.y, grid.x), values)
+    return cf.describe(
+        fields,
+        source,
+        fine,
+        action=f"downscale(factor={factor})",
+        attributes={"flexclim_model": "toy", "flexclim_seed": 0, "flexclim_conserve": True},
+    )
+
+
+def complaints(path):
+    """Return what the IOOS checker says about a file; its tables are bundled."""
+    runner = pytest.importorskip("compliance_checker.runner", reason="needs the dev extra")
+    runner.CheckSuite.load_all_available_checkers()
+    report = path.with_suffix(".json")
+    runner.ComplianceChecker.run_checker(
+        str(path), ["cf:1.11"], 0, "normal", output_filename=str(report), output_format="json"
+    )
+    found = json.loads(report.read_text())["cf:1.11"]
+    return [
+        (check["name"], check["msgs"])
+        for level in ("high_priorities", "medium_priorities")
+        for check in found[level]
+        if check["msgs"]
+    ]
+
+
+SOURCES = {"plain": plain, "rich": rich, "projected": projected}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_checker_finds_nothing(name, tmp_path):
+    described = ensemble(SOURCES[name]())
+    described.to_netcdf(tmp_path / "plainly.nc")
+    described.to_netcdf(tmp_path / "packed.nc", encoding=cf.encodings(described, "netcdf"))
+    assert complaints(tmp_path / "plainly.nc") == []
+    assert complaints(tmp_path / "packed.nc") == []
+
+
+def test_the_checker_would_find_something(tmp_path):
+    described = ensemble(rich())
+    described["lat"].encoding = {}
+    del described.tas.attrs["units_metadata"]
+    described.to_netcdf(tmp_path / "bad.nc")
+    said = str(complaints(tmp_path / "bad.nc"))
+    assert "_FillValue" in said
+    assert "units_metadata" in said
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_zarr_and_netcdf_hold_the_same(name, tmp_path):
+    described = ensemble(SOURCES[name]())
+    described.to_zarr(tmp_path / "a.zarr", zarr_format=3, encoding=cf.encodings(described, "zarr"))
+    with xr.open_zarr(tmp_path / "a.zarr", chunks=None) as from_zarr:
+        from_zarr.to_netcdf(tmp_path / "a.nc", encoding=cf.encodings(from_zarr, "netcdf"))
+        xr.testing.assert_identical(from_zarr.load(), described)
+    with xr.open_dataset(tmp_path / "a.nc") as from_netcdf:
+        xr.testing.assert_identical(from_netcdf.load(), described)
+    assert complaints(tmp_path / "a.nc") == []
+
+
+def test_zarr_chunks_carry_checksums(tmp_path):
+    described = ensemble(plain())
+    described.to_zarr(tmp_path / "a.zarr", zarr_format=3, encoding=cf.encodings(described))
+    chunk = tmp_path / "a.zarr" / "u10" / "c" / "0" / "0" / "0" / "0"
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 1
+    chunk.write_bytes(data)
+    with (
+        xr.open_zarr(tmp_path / "a.zarr", chunks=None) as ds,
+        pytest.raises(ValueError, match="checksum"),
+    ):
+        ds.u10.load()
+
+
+def test_no_encoding_survives_from_a_file(tmp_path):
+    packed = {"u10": {"dtype": "i2", "scale_factor": 0.1, "_FillValue": -9}}
+    plain().to_netcdf(tmp_path / "a.nc", encoding=packed)
+    with xr.open_dataset(tmp_path / "a.nc") as ds:
+        encodings = cf.encodings(ds, "netcdf")
+        described = ensemble(ds)
+    assert set(encodings) == set(ds.variables)
+    assert "scale_factor" not in encodings["u10"]
+    assert np.isnan(described.u10.encoding["_FillValue"])
+    assert described.lat.encoding == {"_FillValue": None}
+
+
+def test_ensemble_coordinate():
+    coordinate = cf.ensemble_coordinate(3)
+    assert coordinate.dtype == np.int32
+    assert coordinate.attrs == {
+        "standard_name": "realization",
+        "long_name": "ensemble member",
+        "units": "1",
+    }
+
+
+def test_what_is_carried_over():
+    described = ensemble(rich())
+    assert described.tas.attrs == {
+        "standard_name": "air_temperature",
+        "long_name": "Near-Surface Air Temperature",
+        "units": "K",
+        "cell_methods": "area: time: mean",
+        "units_metadata": "temperature: on_scale",
+    }
+    assert described.tas.dims == ("realization", "time", "lat", "lon")
+    assert described.time.attrs["bounds"] == "time_bnds"
+    assert described.time_bnds.shape == (2, 2)
+    assert described.height == 2
+    assert described.attrs["flexclim_conserve"] == "true"
+    assert described.attrs["Conventions"] == "CF-1.11"
+    assert described.attrs["history"].startswith("made\n20")
+    assert described.attrs["title"] == "a run"
+    assert "grid_label" not in described.attrs
+
+
+def test_a_grid_mapping_is_carried_where_it_was():
+    assert "crs" in ensemble(projected()).data_vars
+    assert "crs" in ensemble(projected().set_coords("crs")).coords
+    lost = ensemble(projected().drop_vars("crs"))
+    assert "grid_mapping" not in lost.ux.attrs
+
+
+def test_a_grid_mapping_in_encoding(tmp_path):
+    projected().to_netcdf(tmp_path / "a.nc")
+    with xr.open_dataset(tmp_path / "a.nc", decode_coords="all") as ds:
+        described = ensemble(ds.load())
+    assert described.ux.attrs["grid_mapping"] == "crs"
+    described.to_netcdf(tmp_path / "b.nc")
+    assert complaints(tmp_path / "b.nc") == []
+
+
+def test_scalar_times_and_no_times():
+    one = ensemble(plain().isel(time=0))
+    assert one.time.attrs == {
+        "standard_name": "time",
+        "long_name": "time",
+        "units_metadata": "leap_seconds: unknown",
+    }
+    assert "time" not in ensemble(plain().isel(time=0, drop=True)).variables
+
+
+def test_other_coordinates_keep_to_their_dimensions():
+    source = plain().assign_coords(
+        lead=("time", [0, 6]), mask=(("lat", "lon"), np.ones((6, 12))), step=("other", [1])
+    )
+    coords = set(ensemble(source).coords)
+    assert "lead" in coords
+    assert not {"mask", "step"} & coords
+
+
+def test_pick_leaves_no_loose_ends():
+    described = ensemble(rich())
+    array = cf.pick(described, "tas")
+    assert "bounds" not in array.lat.attrs
+    assert "bounds" not in array.time.attrs
+    assert "bounds" in described.lat.attrs
+    assert array.attrs["flexclim_model"] == "toy"
+    assert "Conventions" not in array.attrs
+
+
+# Units
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("m s**-1", "m s-1"),
+        ("kg m**-2 s**-1", "kg m-2 s-1"),
+        ("m**2 s**-2", "m2 s-2"),
+        ("(0 - 1)", "1"),
+        ("Degree true", "degree"),
+        ("~", "1"),
+        ("%", "%"),
+        ("m/s", "m/s"),
+        ("furlong per fortnight", "furlong per fortnight"),
+    ],
+)
+def test_units_become_udunits(found, expected):
+    assert cf_units(found) == expected
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        "K",
+        "degC",
+        "m s-1",
+        "kg m-2 s-1",
+        "hPa",
+        "mm/day",
+        "W m-2",
+        "1",
+        "%",
+        "J kg-1 K-1",
+        "1e-3",
+        "m^2 s^-2",
+        "degrees_north",
+        "0.001 kg",
+        "days since 2000-01-01",
+        "g kg-1",
+        "dBZ",
+        "mol m-3",
+        "umol m-2 s-1",
+        "psu",
+        "Pa s-1",
+        "(0 - 1)x",
+        "code table 4.201",
+        "Degree north-ish",
+        "m/s of wind",
+    ],
+)
+def test_known_units_are_those_of_udunits(units):
+    cf_units_module = pytest.importorskip("cf_units", reason="comes with the dev extra")
+    try:
+        cf_units_module.Unit(units)
+        accepted = True
+    except ValueError:
+        accepted = False
+    assert looks_valid(units) == accepted
+
+
+def test_unknown_units_stay_and_a_comment_says_so():
+    source = plain()
+    source.u10.attrs = {"units": "code table 4.201", "comment": "A code."}
+    attributes = ensemble(source).u10.attrs
+    assert attributes["units"] == "code table 4.201"
+    assert attributes["comment"] == (
+        "A code. The units of u10 are kept as found; UDUNITS may not know 'code table 4.201'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"units": "K", "long_name": "2 metre temperature"}, "on_scale"),
+        ({"units": "K", "standard_name": "air_temperature_anomaly"}, "difference"),
+        (
+            {
+                "units": "K",
+                "standard_name": "air_temperature",
+                "cell_methods": "time: standard_deviation",
+            },
+            "difference",
+        ),
+        ({"units": "degC"}, "unknown"),
+        ({"units": "K", "units_metadata": "temperature: difference"}, "difference"),
+        ({"units": "m s-1"}, None),
+    ],
+)
+def test_temperatures_say_what_they_are(attributes, expected):
+    source = plain()
+    source.u10.attrs = attributes
+    said = ensemble(source).u10.attrs.get("units_metadata")
+    assert said == (expected and f"temperature: {expected}")
+
+
+def test_grib_leftovers():
+    source = plain()
+    source.u10.attrs = {
+        "GRIB_Nx": 12,
+        "GRIB_paramId": 165,
+        "standard_name": "unknown",
+        "units": "m s**-1",
+    }
+    assert ensemble(source).u10.attrs == {"GRIB_paramId": 165, "units": "m s-1", "long_name": "u10"}
+
+
+# Guesses
+
+
+def named(name=None, **attributes):
+    return xr.DataArray(name=name, attrs=attributes)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        named("pr", standard_name="precipitation_flux", units="kg m-2 s-1"),
+        named("tp", units="m", long_name="Total precipitation"),
+        named("qpe_01h", units="mm"),
+        named("x", units="mm h-1"),
+        named("r", units="%", long_name="Relative humidity"),
+        named("hus", standard_name="specific_humidity"),
+        named("ws", long_name="Wind speed", units="m s**-1"),
+        named("lsm", standard_name="land_binary_mask", units="(0 - 1)"),
+    ],
+)
+def test_fields_that_can_not_be_negative(field):
+    assert cf.non_negative(field)
+    assert not cf.vector_component(field)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        named(),
+        named("t2m", units="K"),
+        named("u10", units="m s-1"),
+        named("pr", standard_name="precipitation_flux_anomaly"),
+        named("tp", long_name="Total precipitation anomaly", units="mm"),
+        named("evap", standard_name="water_evapotranspiration_flux", units="kg m-2 s-1"),
+        named("msl", long_name="Mean sea level pressure", units="Pa"),
+        named("z", units="m"),
+    ],
+)
+def test_fields_that_can_be_negative_or_never_come_near(field):
+    assert not cf.non_negative(field)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        named("a", standard_name="eastward_wind"),
+        named("a", standard_name="surface_downward_northward_stress"),
+        *map(
+            named, ["u10", "v10", "u100", "v100", "u", "v", "ua", "vas", "U10M", "10v", "UGRD_10m"]
+        ),
+        named("wind", long_name="10 metre U wind component"),
+        named(None, long_name="northward wind"),
+    ],
+)
+def test_components_that_turn_at_a_pole(field):
+    assert cf.vector_component(field)
+    assert not cf.non_negative(field)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        named(),
+        named("u10", standard_name="x_wind"),
+        named("uv_index"),
+        named("vis"),
+        named("wind_speed"),
+        named("vo", standard_name="atmosphere_relative_vorticity"),
+    ],
+)
+def test_fields_that_do_not_turn(field):
+    assert not cf.vector_component(field)
+
+
+# Values
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 9.97e36, -3.4e38])
+def test_check_values_names_what_it_finds(bad):
+    array = np.zeros((3, 4), np.float32)
+    array[0, 0], array[1, 1:3] = np.nan, bad
+    with pytest.raises(
+        FlexclimError, match="'u10' has 2 infinite or fill values at time 3, such as"
+    ) as caught:
+        cf.check_values(array, "u10", "time 3")
+    assert str(caught.value).endswith("Mask them with .where(abs(u10) < 1e30).")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 2)), np.full(3, np.nan), np.arange(3), np.array([1e30, -1e30]), np.ones(2, bool)],
+)
+def test_check_values_lets_the_rest_pass(array):
+    cf.check_values(array, "u10", "")
