@@ -1,7 +1,24 @@
 """Scores, spectra and a report for ensembles of fields: the verification of forecasts."""
 
+from flexclim.verify.calibration import (
+    crps_decomposition,
+    flatness,
+    pit_histogram,
+    pull,
+    rank_histogram,
+)
+from flexclim.verify.distribution import (
+    anomaly_correlation,
+    exceedance,
+    frequency,
+    quantiles,
+    threshold_weighted_crps,
+)
+from flexclim.verify.probability import brier, brier_decomposition, contingency, reliability, roc
 from flexclim.verify.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
 from flexclim.verify.seam import seam
+from flexclim.verify.significance import bootstrap, diebold_mariano
+from flexclim.verify.spatial import energy_score, fss, rfne, ssim, variogram_score
 from flexclim.verify.spectra import (
     amplitude_ratio,
     coherence,
@@ -14,18 +31,40 @@ from flexclim.verify.spectra import (
 
 __all__ = [
     "amplitude_ratio",
+    "anomaly_correlation",
     "bias",
+    "bootstrap",
+    "brier",
+    "brier_decomposition",
     "coherence",
+    "contingency",
     "crps",
+    "crps_decomposition",
     "crps_parts",
+    "diebold_mariano",
     "effective_resolution",
+    "energy_score",
+    "exceedance",
+    "flatness",
+    "frequency",
+    "fss",
     "kinetic_energy",
     "log_spectral_distance",
     "mae",
+    "pit_histogram",
+    "pull",
+    "quantiles",
+    "rank_histogram",
+    "reliability",
+    "rfne",
     "rmse",
+    "roc",
     "seam",
     "spectral_bias",
     "spectrum",
     "spread",
     "spread_skill",
+    "ssim",
+    "threshold_weighted_crps",
+    "variogram_score",
 ]

@@ -80,15 +80,25 @@ def align(forecast: xr.DataArray, truth: xr.DataArray) -> tuple[xr.DataArray, xr
     empty = [name for name in forecast.dims if forecast.sizes[name] == 0]
     if empty:
         raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")
-    snapped = {}
-    for name in others:
-        _compare_coordinate(str(name), forecast, truth)
-        if name in truth.coords and name in forecast.coords:
-            snapped[name] = truth[name]
-    forecast = forecast.drop_vars([c for c in forecast.coords if c not in forecast.dims])
-    forecast = forecast.assign_coords(snapped)
+    forecast = check_coordinates(forecast, truth)
     order = truth.dims if member is None else (member, *truth.dims)
     return forecast.transpose(*order), same_units(truth, forecast)
+
+
+def check_coordinates(field: xr.DataArray, truth: xr.DataArray) -> xr.DataArray:
+    """Return ``field`` with the truth's coordinates along the dimensions that both have.
+
+    Raises
+    ------
+    AlignmentError
+        If they differ.
+    """
+    shared = [name for name in field.dims if name in truth.dims]
+    for name in shared:
+        _compare_coordinate(str(name), field, truth)
+    field = field.drop_vars([c for c in field.coords if c not in field.dims])
+    both = [name for name in shared if name in truth.coords and name in field.coords]
+    return field.assign_coords({name: truth[name] for name in both})
 
 
 def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:

@@ -13,7 +13,15 @@ import numpy as np
 
 BLOCK = 65_536
 SORT_BLOCK = 2_048
-MOMENTS = ("error", "squared_error", "absolute_error", "variance", "pull", "squared_pull")
+MOMENTS = (
+    "error",
+    "squared_error",
+    "absolute_error",
+    "variance",
+    "pull",
+    "squared_pull",
+    "certain",
+)
 SORTED = ("skill", "dispersion")
 COUNTS = ("below", "equal")
 STATISTICS = (*SORTED, *MOMENTS, *COUNTS)
@@ -64,8 +72,8 @@ def point_statistics(
         Of ``skill`` (mean distance of members from the truth), ``dispersion`` (sum over pairs of
         members of their distance), ``error``, ``squared_error`` and ``absolute_error`` of the
         ensemble mean, ``variance`` (divided by M - 1), ``pull`` and ``squared_pull`` (truth minus
-        mean over standard deviation; 0 where that is 0), ``below`` and ``equal`` (how many
-        members lie below the truth, or on it).
+        mean over standard deviation; 0 where that is 0, which ``certain`` counts), ``below`` and
+        ``equal`` (how many members lie below the truth, or on it).
 
     Returns
     -------
@@ -112,12 +120,15 @@ def _block(
 
 def _moments(wide: np.ndarray, mean: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
     found = {"error": mean, "squared_error": mean**2, "absolute_error": np.abs(mean)}
-    if {"variance", "pull", "squared_pull"} & set(names):
+    if {"variance", "pull", "squared_pull", "certain"} & set(names):
         around = wide - mean[:, None]
         variance = np.einsum("nm,nm->n", around, around) / (wide.shape[1] - 1)
+        # The mean of equal values is off by a rounding, which is no spread.
+        variance[variance <= (1e-14 * mean) ** 2] = 0.0
         spread = np.sqrt(variance)
         pull = np.where(spread > 0, -mean / np.where(spread > 0, spread, 1.0), 0.0)
         found |= {"variance": variance, "pull": pull, "squared_pull": pull**2}
+        found["certain"] = variance == 0
     return found
 
 
@@ -142,20 +153,24 @@ def count_ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, ...
 
 
 def share_ranks(
-    below: np.ndarray, equal: np.ndarray, weight: np.ndarray, members: int
+    below: np.ndarray, equal: np.ndarray, weight: np.ndarray, first: np.ndarray, length: int
 ) -> np.ndarray:
-    """Count weights by rank; a truth that ties with k members is shared among k + 1 ranks.
+    """Add weights by rank; a truth that ties with k members is shared among k + 1 ranks.
 
-    >>> share_ranks(np.array([0, 1]), np.array([0, 1]), np.array([1.0, 1.0]), 2)
+    Parameters
+    ----------
+    first
+        Where the ranks of each point start among ``length`` counts.
+
+    >>> share_ranks(np.array([0, 1]), np.array([0, 1]), np.ones(2), np.zeros(2, int), 3)
     array([1. , 0.5, 0.5])
     """
-    alone = equal == 0
-    counts = np.bincount(below[alone], weight[alone], minlength=members + 1)
-    if not alone.all():
-        share = weight[~alone] / (equal[~alone] + 1.0)
-        low, high = below[~alone], below[~alone] + equal[~alone] + 1
-        for ties in range(1, members + 1):
-            some = high - low == ties + 1
-            for step in range(ties + 1 if some.any() else 0):
-                counts += np.bincount(low[some] + step, share[some], minlength=members + 1)
+    lowest = first + below
+    if not equal.any():
+        return np.bincount(lowest.ravel(), weight.ravel(), minlength=length)
+    counts = np.zeros(length)
+    share = weight / (equal + 1.0)
+    for step in range(int(equal.max()) + 1):
+        some = equal >= step
+        counts += np.bincount(lowest[some] + step, share[some], minlength=length)
     return counts

@@ -19,8 +19,8 @@ from flexclim.verify.geometry import area_weights
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None
-# (members (M, ...), truth (...), weight (...), kept axes) -> (length, kept sizes...)
-Summed = Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]], np.ndarray]
+# (members (M, ...), truth (...), weight (...), axes to sum, extra...) -> (kept..., length)
+Summed = Callable[..., np.ndarray]
 CHUNK_BYTES = 48 * 2**20
 
 
@@ -104,6 +104,7 @@ def sum_blocks(
     *,
     weights: Weights,
     dim: Dims,
+    extra: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Add what ``summed`` returns for each block of points.
 
@@ -114,6 +115,8 @@ def sum_blocks(
         returns (kept block, length of the label).
     label
         Name and coordinate of the dimension that ``summed`` appends.
+    extra
+        A short 1-D array that ``summed`` needs too, such as bin edges, possibly lazy.
     """
     member = find_member(forecast)
     if member is None:
@@ -124,12 +127,12 @@ def sum_blocks(
     weight = weight.expand_dims([d for d in dims if d not in weight.dims]).transpose(*dims)
     over = tuple(dims.index(name) for name in reduced_dims(dims, dim))
     name, values = label
+    more = () if extra is None else (extra.data,)
     if forecast.chunks is None and truth.chunks is None:
-        total = sum_slabs(
-            forecast.values, truth.values, weight.values, summed, over, len(values)
-        ).sum(axis=over)
+        arrays = (forecast.values, truth.values, weight.values, *more)
+        total = sum_slabs(*arrays, summed=summed, over=over, length=len(values)).sum(axis=over)
     else:
-        total = _dask_sums(forecast, truth, weight, summed, over, len(values))
+        total = _dask_sums(forecast, truth, weight, more, summed, over, len(values))
     kept = [d for axis, d in enumerate(dims) if axis not in over]
     result = xr.DataArray(total, dims=[*kept, name], coords={name: list(values)})
     return result.assign_coords(kept_coordinates(truth, kept))
@@ -144,6 +147,7 @@ def sum_slabs(
     members: np.ndarray,
     truth: np.ndarray,
     weight: np.ndarray,
+    *extra: np.ndarray,
     summed: Summed,
     over: tuple[int, ...],
     length: int,
@@ -161,6 +165,7 @@ def sum_slabs(
             truth[slab],
             np.broadcast_to(light, truth[slab].shape),
             over,
+            *extra,
         )
         total[kept] += part.reshape(total[kept].shape)
     return total
@@ -170,6 +175,7 @@ def _dask_sums(
     forecast: xr.DataArray,
     truth: xr.DataArray,
     weight: xr.DataArray,
+    extra: tuple[Any, ...],
     summed: Summed,
     over: tuple[int, ...],
     length: int,
@@ -179,8 +185,9 @@ def _dask_sums(
     members = gather_members(forecast)
     axes = tuple(range(truth.ndim))
     observed = da.asarray(truth.data).rechunk(members.chunks[1:])
+    more = [part for array in extra for part in (da.asarray(array), (truth.ndim + 2,))]
     parts = da.blockwise(
-        _chunk_sums,
+        sum_slabs,
         (*axes, truth.ndim),
         members,
         (truth.ndim + 1, *axes),
@@ -188,6 +195,7 @@ def _dask_sums(
         axes,
         da.from_array(weight.values, chunks=-1) if weight.chunks is None else weight.data,
         axes,
+        *more,
         summed=summed,
         over=over,
         length=length,
@@ -200,16 +208,16 @@ def _dask_sums(
     return parts.sum(axis=over)
 
 
-def _chunk_sums(
-    members: np.ndarray,
-    truth: np.ndarray,
-    weight: np.ndarray,
-    *,
-    summed: Summed,
-    over: tuple[int, ...],
-    length: int,
-) -> np.ndarray:
-    return sum_slabs(members, truth, weight, summed, over, length)
+def kept_index(shape: tuple[int, ...], over: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """Return numbers of the kept cells of a block, to broadcast against it, and their count.
+
+    >>> kept_index((2, 3), over=(1,))
+    (array([[0],
+           [1]]), 2)
+    """
+    sizes = [1 if axis in over else size for axis, size in enumerate(shape)]
+    count = int(np.prod(sizes))
+    return np.arange(count).reshape(sizes), count
 
 
 def gather_members(forecast: xr.DataArray) -> Any:

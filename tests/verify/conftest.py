@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+# numbagg, where it is installed, compiles for half a minute before its first minimum.
+xr.set_options(use_numbagg=False)
+
 
 @pytest.fixture
 def ensemble():

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import AlignmentError, FlexclimError, verify
+
+
+def series(steps=400, gap=0.0, seed=0, memory=0.0):
+    rng = np.random.default_rng(seed)
+    weather = rng.normal(2, 1, steps)
+    noise = rng.normal(0, 0.3, (2, steps))
+    for step in range(1, steps):
+        noise[:, step] = memory * noise[:, step - 1] + (1 - memory**2) ** 0.5 * noise[:, step]
+    coords = {"time": np.arange(steps)}
+    return [xr.DataArray(weather + n, coords, ["time"]) for n in (noise[0] + gap, noise[1])]
+
+
+def test_a_small_paired_difference_is_found_though_days_differ():
+    worse, better = series(gap=0.1)
+    found = verify.bootstrap(worse, better)
+    assert 0 < float(found.low) < 0.1 < float(found.high) < 0.2
+    assert float(found.p) < 0.01
+    assert float(verify.diebold_mariano(worse, better).p) < 0.01
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    inside = []
+    for seed in range(200):
+        a, b = series(steps=120, seed=seed, memory=0.5)
+        found = verify.bootstrap(a, b, block=10, resamples=400, seed=seed)
+        inside.append(float(found.low) <= 0 <= float(found.high))
+    assert 0.85 < np.mean(inside) < 0.99
+
+
+def test_diebold_mariano_equals_scores():
+    from scores.stats.statistical_tests import diebold_mariano
+
+    a, b = series(steps=50, gap=0.05, memory=0.4)
+    for horizon in (1, 3):
+        difference = (a - b).expand_dims(lead=[horizon]).assign_coords(h=("lead", [horizon]))
+        theirs = diebold_mariano(difference, "lead", "h", method="HLN", statistic_distribution="t")
+        ours = verify.diebold_mariano(a, b, horizon=horizon)
+        assert float(ours.statistic) == pytest.approx(
+            float(theirs.timeseries_len[0] * 0 + theirs.dm_test_stat[0]), rel=1e-9
+        )
+        assert float(ours.p / 2) == pytest.approx(
+            float(min(theirs.confidence_gt_0[0], 1 - theirs.confidence_gt_0[0])), rel=1e-9
+        )
+
+
+def test_other_dimensions_stay_and_lazy_scores_stay_lazy():
+    a, b = series(steps=30, gap=0.1)
+    both = xr.concat([a, a + 1], "variable")
+    found = verify.bootstrap(both, xr.concat([b, b], "variable"))
+    assert found["mean"].dims == ("variable",)
+    lazy = verify.bootstrap(both.chunk(time=5), xr.concat([b, b], "variable"))
+    assert lazy["mean"].chunks is not None
+    xr.testing.assert_allclose(lazy.compute(), found)
+
+
+def test_bad_input_is_named():
+    a, b = series(steps=30)
+    with pytest.raises(FlexclimError, match="no dimension 'day'"):
+        verify.bootstrap(a, dim="day")
+    with pytest.raises(FlexclimError, match="2 values along 'time'"):
+        verify.bootstrap(a[:2])
+    with pytest.raises(AlignmentError, match="sizes"):
+        verify.bootstrap(a, b[:20])
+    with pytest.raises(AlignmentError, match="'time' of the two scores differs"):
+        verify.diebold_mariano(a, b.assign_coords(time=b.time + 1))
+    with pytest.raises(FlexclimError, match="horizon=30"):
+        verify.diebold_mariano(a, b, horizon=30)
