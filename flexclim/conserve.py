@@ -12,7 +12,7 @@ from flexclim.domain import Domain
 from flexclim.regrid import axis_blocks, interpolate
 
 TOLERANCE = 1e-6
-ROUNDS = 60
+ROUNDS = 10
 
 
 class BlockMeans:
@@ -66,22 +66,40 @@ class BlockMeans:
         """Correct a field that can't be negative by factors.
 
         A dry block stays dry; one that should be wet but came out dry becomes evenly wet. Blocks
-        of a grid of points share cells, so this is repeated until means agree to 1e-6 of the
-        coarse field's standard deviation.
+        of a grid of points share cells, so factors are applied several times; what is left is
+        made up for in the cells that a block has for itself.
         """
         wanted = np.maximum(coarse, 0.0)
-        limit = TOLERANCE * float(np.std(wanted))
+        fine = fine + self._spread(np.where(self._mean(fine) <= 0, wanted, 0.0))
         for _ in range(ROUNDS):
-            mean = self._mean(fine)
-            if np.abs(mean - wanted).max(initial=0) <= limit:
+            ratio = self._ratio(fine, wanted)
+            if np.abs(ratio - 1)[wanted > 0].max(initial=0) < TOLERANCE:
                 break
-            empty = (mean <= 0) & (wanted > 0)
-            if empty.any():
-                fine = fine + self._spread(np.where(empty, wanted, 0.0))
-                mean = self._mean(fine)
-            ratio = np.divide(wanted, mean, out=np.zeros_like(mean), where=mean > 0)
             fine = fine * self._spread(ratio)
-        return fine
+        fine = fine * self._least(np.minimum(self._ratio(fine, wanted), 1.0))
+        lacking = np.maximum(wanted - self._mean(fine), 0.0)  # below 0 by rounding only
+        own = fine * self._own
+        mass = self._mean(own)
+        factors = np.divide(lacking, mass, out=np.zeros_like(mass), where=mass > 0)
+        evenly = np.where(mass > 0, 0.0, lacking / self._mean(self._own))
+        return fine + self._own * (fine * self._spread(factors) + self._spread(evenly))
+
+    def _ratio(self, fine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        mean = self._mean(fine)
+        return np.divide(wanted, mean, out=np.zeros_like(mean), where=mean > 0)
+
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """(y', x') 1 where a cell belongs to one block only, else 0."""
+        alone = [(np.diff(shares.indptr) == 1).astype(float) for shares in self._shares]
+        return np.outer(*alone)
+
+    def _least(self, values: np.ndarray) -> np.ndarray:
+        """Give each fine cell the smallest of its blocks' values."""
+        for axis, shares in enumerate(self._shares):
+            first, last = shares.indices[shares.indptr[:-1]], shares.indices[shares.indptr[1:] - 1]
+            values = np.minimum(values.take(first, axis), values.take(last, axis))
+        return values
 
     def _mean(self, fine: np.ndarray) -> np.ndarray:
         return _both(self._means[0], fine, self._means[1])
@@ -91,7 +109,5 @@ class BlockMeans:
         return _both(self._shares[0], values, self._shares[1])
 
 
-def _both(
-    in_rows: sparse.csr_array, field: np.ndarray, in_columns: sparse.csr_array
-) -> np.ndarray:
+def _both(in_rows: sparse.csr_array, field: np.ndarray, in_columns: sparse.csr_array) -> np.ndarray:
     return (in_columns @ (in_rows @ field).T).T

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from flexclim.conserve import BlockMeans
+from flexclim.domain import Domain
+from flexclim.regrid import block_mean
+
+DOMAINS = [
+    Domain(shape=(7, 9)),
+    Domain(shape=(7, 9), kind="point"),
+    Domain(shape=(8, 12), wrap=True),
+    Domain(shape=(9, 12), kind="point", wrap=True, north="pole_row", south="pole_row"),
+]
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize("domain", DOMAINS, ids=str)
+@pytest.mark.parametrize("multiply", [False, True])
+def test_block_means_are_those_of_the_coarse_field(domain, factor, multiply):
+    random = np.random.default_rng(0)
+    fine_domain = domain.refine(factor)
+    area = np.cos(np.linspace(-1.4, 1.4, fine_domain.shape[0]))
+    truth = random.gamma(0.3, size=fine_domain.shape)
+    truth[factor : 4 * factor, 2 * factor : 5 * factor] = 0.0
+    coarse = block_mean(truth, fine_domain, factor, area)
+    assert coarse[2, 3] == 0
+    fine = np.maximum(random.normal(size=fine_domain.shape), 0)
+    means = BlockMeans(domain, factor, area)
+    result = means.multiply(fine, coarse) if multiply else means.add(fine, coarse)
+    error = np.abs(block_mean(result, fine_domain, factor, area) - coarse).max()
+    assert error < 1e-5 * coarse.std()
+    if multiply:
+        assert result.min() >= 0
+        if domain.kind == "cell":
+            rows, columns = slice(2 * factor, 3 * factor), slice(3 * factor, 4 * factor)
+            assert (result[rows, columns] == 0).all()
+
+
+def test_a_field_with_the_right_means_stays_as_it_is():
+    domain = Domain(shape=(6, 8))
+    fine = np.random.default_rng(1).gamma(1.0, size=(24, 32))
+    coarse = block_mean(fine, domain.refine(4), 4)
+    means = BlockMeans(domain, 4)
+    np.testing.assert_allclose(means.add(fine, coarse), fine, atol=1e-12)
+    np.testing.assert_allclose(means.multiply(fine, coarse), fine, atol=1e-12)
