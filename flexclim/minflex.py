@@ -1,0 +1,271 @@
+"""Import checkpoints of minFLEX (arXiv 2505.17351), faithfully and without running anything.
+
+A checkpoint is a zip archive of ``torch.save``. Its sizes follow from the tensors' shapes; what
+it does not store (factor, prediction, heads) the caller gives.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from flexclim.card import (
+    DiffusionSettings,
+    ModelCard,
+    ModelSettings,
+    NetworkSettings,
+    explain,
+)
+from flexclim.checkpoint import Model, new_model
+from flexclim.errors import ModelError
+from flexclim.nn.flex import SIZES
+from flexclim.nn.weights import build, check_shapes, shapes
+
+# Parts of a checkpoint in the order of its averaged weights, and where they go.
+PARTS = {"encoder": "encoder", "decoder": "decoder", "superres_encoder": "tasks.superres"}
+BUFFERS = re.compile(r"MPFourier\.(freqs|phases)$")
+HEADS = {size["model_channels"][-1]: size["num_heads"] for size in SIZES.values()}
+LARGEST_PICKLE = 64 * 2**20
+TOO_MANY = 100_000  # entries of an archive
+
+State = dict[str, Tensor]
+
+
+def import_minflex(
+    path: str | os.PathLike[str],
+    factor: int = 4,
+    prediction: Literal["v", "eps", "x"] = "v",
+    weights: Literal["ema", "raw"] = "ema",
+    num_heads: int | None = None,
+) -> Model:
+    """Read a checkpoint of minFLEX.
+
+    The model keeps minFLEX's own coarse operator (every n-th point) and scales nothing, so that
+    it computes what minFLEX computes.
+
+    Parameters
+    ----------
+    path
+        The file that minFLEX's training wrote.
+    factor
+        Refinement that it was trained for.
+    prediction
+        What the network predicts.
+    weights
+        ``"ema"``: averaged ones, to sample with. ``"raw"``: those of the last step.
+    num_heads
+        Attention heads; None: 4, 8 or 16 for the published small, medium and big networks.
+
+    Returns
+    -------
+    Model
+        In memory; :meth:`Model.save` writes a model folder.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, no checkpoint of minFLEX, or holds anything but weights.
+    """
+    path = Path(path)
+    content = _read(path)
+    parts = {part: _state(content, part, path) for part in PARTS}
+    if weights == "ema":
+        parts = _averaged(content, parts, path)
+    elif weights != "raw":
+        raise ModelError(f"weights={weights!r} is not one of 'ema', 'raw'.")
+    network = _sizes(parts, num_heads, path)
+    state = {
+        f"{PARTS[part]}.{name}": values
+        for part, own in parts.items()
+        for name, values in own.items()
+    }
+    config = network.config()
+    check_shapes(shapes(config), {n: tuple(v.shape) for n, v in state.items()}, str(path))
+    settings = _settings(network, factor, prediction)
+    card = _card(path, settings, weights, content)
+    return new_model(build(config, state), settings, card)
+
+
+def _settings(network: NetworkSettings, factor: int, prediction: Any) -> ModelSettings:
+    channels = tuple(f"channel_{index}" for index in range(network.channels))
+    return _checked(
+        ModelSettings,
+        network=network,
+        diffusion=_checked(DiffusionSettings, prediction=prediction, loss="absolute"),
+        method="ddim",
+        steps=2,
+        scaling="none",
+        residual_scale={factor: 1.0},
+        label="none",
+        operator="minflex",
+        conserve=False,
+        halo=min(network.tile) // 4,
+        variables=channels if network.channels > 1 else None,
+        factors=(factor,),
+    )
+
+
+def _card(path: Path, settings: ModelSettings, weights: str, content: dict[str, Any]) -> ModelCard:
+    epoch = content.get("epoch")
+    told = f", epoch {epoch}" if isinstance(epoch, int) else ""
+    return ModelCard(
+        name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:100] or "minflex",
+        description=f"imported from minFLEX, x{settings.factors[0]}",
+        factors=settings.factors,
+        notes=f"{weights} weights{told}. Reads every {settings.factors[0]}th point of a field, not "
+        "block means. Its training data and licence are those of the checkpoint.",
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds, its tensors mapped from the file."""
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}; give a checkpoint (.pt) of minFLEX.")
+    _check_archive(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Mapped, so that no tensor can reach beyond the file and the optimizer stays on disk.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds for a damaged or malicious file
+        reason = re.split(r"[.\n]", str(error).strip(), maxsplit=1)[0][:150]
+        raise ModelError(
+            f"{path} holds more than weights or is damaged, so it is not loaded: {reason}."
+        ) from None
+    if not isinstance(content, dict):
+        raise ModelError(
+            f"{path} is no checkpoint of minFLEX: it holds a {type(content).__name__}."
+        )
+    return content
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse anything but an intact archive of plainly stored records."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            plain = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
+            size = sum(entry.file_size for entry in entries)
+            if not plain or size > path.stat().st_size or len(entries) > TOO_MANY:
+                raise ModelError(f"{path} is packed in a way that torch.save does not pack.")
+            pickles = [e for e in entries if e.filename.endswith("data.pkl")]
+            if len(pickles) != 1 or pickles[0].file_size > LARGEST_PICKLE:
+                raise ModelError(f"{path} is a zip archive, but not one of torch.save.")
+            if damaged := archive.testzip():
+                raise ModelError(f"{path} is damaged: the checksum of {damaged!r} is wrong.")
+    except ModelError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path} can't be read: {error.strerror or error}.") from None
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError) as error:
+        raise ModelError(
+            f"{path} is no checkpoint of torch.save, or is cut off ({error})."
+        ) from None
+
+
+def _state(content: dict[str, Any], part: str, path: Path) -> State:
+    """Return one part's state dict."""
+    found = content.get(part)
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        has = ", ".join(map(str, content))[:150]
+        raise ModelError(f"{path} is no checkpoint of minFLEX: it lacks {part!r} (has {has}).")
+    return {name: _weight(values, f"{part}.{name}", path) for name, values in found.items()}
+
+
+def _weight(values: Any, name: str, path: Path) -> Tensor:
+    """Return a weight that is a plain tensor, wholly in the file."""
+    if (
+        not isinstance(values, Tensor)
+        or values.layout != torch.strided
+        or values.device.type != "cpu"
+        or not values.is_floating_point()
+    ):
+        raise ModelError(f"{path}: {name[:100]} is not a tensor of numbers.")
+    if values.numel() * values.element_size() > values.untyped_storage().nbytes():
+        raise ModelError(f"{path}: {name[:100]} is larger than what the file holds.")
+    return values.detach()
+
+
+def _averaged(content: dict[str, Any], parts: dict[str, State], path: Path) -> dict[str, State]:
+    """Return the averaged weights; buffers are not averaged."""
+    ema = content.get("ema")
+    shadow = ema.get("shadow_params") if isinstance(ema, Mapping) else None
+    if not isinstance(shadow, list):
+        raise ModelError(f"{path} holds no averaged weights; take the last ones: weights='raw'.")
+    names = [(part, name) for part in PARTS for name in parts[part] if not BUFFERS.search(name)]
+    if len(names) != len(shadow):
+        raise ModelError(
+            f"{path} holds {len(shadow)} averaged weights for {len(names)} parameters; "
+            "take the last ones: weights='raw'."
+        )
+    averaged = {part: dict(own) for part, own in parts.items()}
+    for (part, name), values in zip(names, shadow, strict=True):
+        averaged[part][name] = _weight(values, f"averaged {part}.{name}", path)
+    return averaged
+
+
+def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> NetworkSettings:
+    """Read the network's sizes off the shapes of its weights."""
+    encoder, decoder, task = (parts[part] for part in PARTS)
+    try:
+        _, tokens, width = encoder["pos_embed"].shape
+        side = math.isqrt(tokens - 1)
+        if side**2 != tokens - 1:
+            raise ModelError(f"{path} is of a tile that is not square; only square ones are read.")
+        ends = _level_ends(decoder)
+        lasts = [decoder[f"output_blocks.{end}.0.in_layers.2.weight"] for end in ends]
+        sizes: dict[str, Any] = {
+            "tile": (side * 2 ** len(ends),) * 2,
+            "channels": decoder["final_layer.2.weight"].shape[0],
+            "conditions": {"superres": task["input_blocks.0.0.weight"].shape[1]},
+            "model_channels": tuple(last.shape[0] for last in reversed(lasts)),
+            "res_blocks": tuple(
+                end - start - 1 for start, end in zip([0, *ends], ends, strict=False)
+            )[::-1],
+            "depth": 2 * len(_indices(r"tr_blocks\.(\d+)\.", encoder)) + 1,
+            "mlp_ratio": encoder["mid_block.mlp.fc1.weight"].shape[0] / width,
+            "dropout": 0.1,
+            "use_transf": "pos_embed" in task,
+            "label_size": encoder["cond_embed.0.weight"].shape[1],
+        }
+    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"{path} is no checkpoint of minFLEX: {error} is not as it has it."
+        ) from None
+    heads = HEADS.get(width) if num_heads is None else num_heads
+    if heads is None:
+        raise ModelError(
+            f"{path} does not tell its attention heads, and no published network has a width of "
+            f"{width}: give num_heads."
+        )
+    return _checked(NetworkSettings, num_heads=heads, **sizes)
+
+
+def _level_ends(decoder: State) -> list[int]:
+    """Return the last stage of each level: all but the last level end with an upsampling block."""
+    last = max(_indices(r"output_blocks\.(\d+)\.", decoder))
+    return sorted({*_indices(r"output_blocks\.(\d+)\.1\.", decoder), last})
+
+
+def _indices(pattern: str, state: State) -> set[int]:
+    return {int(found[1]) for name in state if (found := re.match(pattern, name))}
+
+
+def _checked(kind: type[Any], **values: Any) -> Any:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise ModelError(explain(error)) from None

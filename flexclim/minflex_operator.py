@@ -1,0 +1,63 @@
+"""The coarse operator that minFLEX was trained with, for its imported models only.
+
+It takes every n-th point and brings them back as if they were centres of n x n blocks, which
+shifts the field by (n - 1) / 2 cells. New models use :mod:`flexclim.regrid`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flexclim.domain import Domain
+from flexclim.errors import GridError
+from flexclim.regrid import interpolate
+
+
+def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
+    """Take every ``factor``-th row and column, the first among them.
+
+    Parameters
+    ----------
+    field
+        (..., y, x).
+
+    Raises
+    ------
+    GridError
+        If ``factor`` does not divide the field.
+
+    >>> minflex_coarsen(np.arange(16).reshape(4, 4), 2)
+    array([[ 0,  2],
+           [ 8, 10]])
+    """
+    height, width = field.shape[-2:]
+    if height % factor or width % factor:
+        raise GridError(
+            f"factor {factor} does not divide {height} x {width}; the nearest crop that it divides "
+            f"is {height - height % factor} x {width - width % factor}."
+        )
+    return field[..., ::factor, ::factor]
+
+
+def minflex_interpolate(coarse: np.ndarray, factor: int) -> np.ndarray:
+    """Interpolate bilinearly as if the points were centres of blocks, edges clamped.
+
+    The same as ``torch.nn.functional.interpolate(..., mode="bilinear", align_corners=False)``.
+
+    Parameters
+    ----------
+    coarse
+        (..., y, x); NaN spreads to the fine cells between it and its neighbours.
+
+    Returns
+    -------
+    ndarray
+        (..., y factor, x factor), in the field's float type.
+
+    >>> minflex_interpolate(np.array([[0.0, 4.0]]), 2)
+    array([[0., 1., 3., 4.],
+           [0., 1., 3., 4.]])
+    """
+    # A border that mirrors half cells repeats the last value: it clamps.
+    domain = Domain(shape=(coarse.shape[-2], coarse.shape[-1]))
+    return interpolate(coarse, domain, factor, "bilinear")

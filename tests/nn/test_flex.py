@@ -1,0 +1,200 @@
+"""The network: as published, at any size, without side effects."""
+
+import pytest
+import torch
+
+from flexclim.errors import ModelError
+from flexclim.nn.flex import SIZES, Flex, FlexConfig, flex_config
+
+
+def make(seed=0, **changes):
+    """Return a small network whose weights are all random."""
+    sizes = {"tile": (16, 32), "model_channels": (32, 32), "res_blocks": (1, 1), "depth": 3}
+    network = Flex(FlexConfig(**(sizes | {"num_heads": 2} | changes))).eval()
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            scale = 0.3 if name.endswith("bias") else (weight[0].numel() or 1) ** -0.5
+            weight.copy_(scale * torch.randn(weight.shape, generator=random))
+    return network.requires_grad_(False)
+
+
+def inputs(network, batch=2, seed=1):
+    """Return noisy fields, times, a condition and a label."""
+    random = torch.Generator().manual_seed(seed)
+    config = network.config
+    x = torch.randn((batch, config.channels, *config.tile), generator=random)
+    channels = config.conditions["superres"]
+    condition = torch.randn((batch, channels, *config.tile), generator=random)
+    label = torch.randn((batch, config.label_size), generator=random)
+    return x, torch.rand(batch, generator=random), condition, label
+
+
+def predict(network, x, t, condition, label=None):
+    return network(x, t, network.encode("superres", condition, label), label)
+
+
+@pytest.mark.parametrize("label", ["label0", "label1"])
+def test_prediction_is_that_of_the_reference(imported, expected, label):
+    weights, network = imported
+    values = expected["in/x"], expected["in/t"], expected["in/lowres"], expected[f"in/{label}"]
+    with torch.no_grad():
+        found = predict(network, *values)
+    torch.testing.assert_close(found, expected[f"out/{weights}/pred_{label}"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("imported", ["raw"], indirect=True)
+def test_forecast_is_that_of_the_reference(imported, reference, expected):
+    _, network = imported
+    changed = dict(vars(network.config)) | {"conditions": {"superres": 1, "forecast": 2}}
+    both = Flex(FlexConfig(**changed)).eval()
+    both.load_state_dict(network.state_dict(), strict=False)
+    both.tasks["forecast"].load_state_dict(
+        torch.load(reference / "forecast_encoder_tiny.pt", weights_only=True)
+    )
+    label = expected["in/label0"]
+    with torch.no_grad():
+        features = both.encode("forecast", expected["in/past"], label)
+        found = both(expected["in/x"], expected["in/t"], features, label)
+    torch.testing.assert_close(found, expected["out/raw/pred_forecast"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("size", "millions"), [("small", 49.67), ("medium", 199.07), ("big", 950)])
+def test_published_sizes_have_their_parameters(size, millions):
+    with torch.device("meta"):
+        network = Flex(flex_config(size))
+    count = sum(weight.numel() for weight in network.parameters()) / 1e6
+    assert count == pytest.approx(millions, abs=0.005 if millions < 900 else 0.5)
+    assert network.config.model_channels == SIZES[size]["model_channels"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"tile": (32, 16), "channels": 3, "conditions": {"superres": 5}},
+        {"use_transf": True},
+        {"unshuffle": 2, "channels": 2, "conditions": {"superres": 2}},
+        {"label_size": 4, "depth": 1},
+        {"model_channels": (32, 64), "res_blocks": (0, 2)},
+    ],
+)
+def test_any_size_predicts(changes):
+    network = make(**changes)
+    x, *others = inputs(network)
+    found = predict(network, x, *others)
+    assert found.shape == x.shape
+    assert torch.isfinite(found).all()
+    assert found.std() > 0.01
+
+
+@pytest.mark.parametrize("use_transf", [False, True])
+def test_every_input_matters(use_transf):
+    network = make(use_transf=use_transf)
+    values = inputs(network)
+    found = predict(network, *values)
+    for index in range(4):
+        changed = list(values)
+        changed[index] = values[index] * 0.5
+        assert (predict(network, *changed) - found).abs().max() > 1e-4
+
+
+def test_a_network_starts_at_zero():
+    network = Flex(make().config).eval()
+    with torch.no_grad():
+        assert not predict(network, *inputs(network)).any()
+
+
+def test_no_label_is_a_label_of_zeros():
+    network = make()
+    x, t, condition, label = inputs(network)
+    assert torch.equal(
+        predict(network, x, t, condition), predict(network, x, t, condition, 0 * label)
+    )
+
+
+def test_samples_of_a_batch_do_not_meet():
+    network = make()
+    x, t, condition, label = inputs(network, batch=3)
+    together = predict(network, x, t, condition, label)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = predict(network, x[one], t[one], condition[one], label[one])
+        torch.testing.assert_close(alone, together[one], atol=1e-5, rtol=0)
+
+
+def test_members_share_the_features_of_a_condition():
+    network = make(use_transf=True)
+    x, t, condition, label = inputs(network, batch=4)
+    index = torch.tensor([0, 0, 1, 1])
+    features = network.encode("superres", condition[:2], label[:2]).take(index)
+    found = network(x, t, features, label[index])
+    alone = predict(network, x, t, condition[index], label[index])
+    torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
+
+
+def test_channels_last_changes_nothing():
+    network = make()
+    x, t, condition, label = inputs(network)
+    found = predict(network, x, t, condition, label)
+    network = network.to(memory_format=torch.channels_last)
+    x, condition = (f.to(memory_format=torch.channels_last) for f in (x, condition))
+    torch.testing.assert_close(predict(network, x, t, condition, label), found, atol=1e-5, rtol=0)
+
+
+def test_bfloat16_is_near():
+    network = make(use_transf=True)
+    values = inputs(network)
+    found = predict(network, *values)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = predict(network, *values)
+    assert rough.dtype == torch.bfloat16
+    assert 0 < (rough - found).abs().max() < 0.1 * found.std()
+
+
+def test_a_pass_draws_no_random_number_and_keeps_its_inputs():
+    network = make()
+    values = inputs(network)
+    before = [value.clone() for value in values]
+    state = torch.get_rng_state()
+    predict(network, *values)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(values, before, strict=True))
+
+
+def test_a_network_of_no_memory_draws_no_random_number():
+    state = torch.get_rng_state()
+    with torch.device("meta"):
+        Flex(make().config)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_dropout_acts_in_training_only():
+    network = make(dropout=0.5)
+    values = inputs(network)
+    assert torch.equal(predict(network, *values), predict(network, *values))
+    network.train()
+    assert not torch.equal(predict(network, *values), predict(network, *values))
+
+
+def test_another_tile_is_refused():
+    network = make()
+    x, *others = inputs(network)
+    with pytest.raises(ModelError, match="tiles of 16 x 32, not 16 x 16"):
+        predict(network, x[..., :16], *others)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tile": (18, 32)}, "18 x 32 does not divide by 4"),
+        ({"res_blocks": (1,)}, "res_blocks has 1 numbers, model_channels 2"),
+        ({"model_channels": (32, 48)}, "48, which does not divide by 32"),
+        ({"num_heads": 3}, "do not divide by 3 heads"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(ModelError, match=message):
+        make(**changes)
+    with pytest.raises(ModelError, match="'large' is not one of small, medium, big"):
+        flex_config("large")
