@@ -86,13 +86,33 @@ def describe(
         coordinates[REALIZATION] = ensemble_coordinate(result.sizes[REALIZATION])
     result = result.assign_coords(coordinates)
     result = _with_grid_mappings(result, source)
-    result.attrs = _global_attributes(source, result, action) | {
+    result.attrs = _global_attributes(source, action, list(fields)) | {
         key: str(value).lower() if isinstance(value, bool) else value
         for key, value in (attributes or {}).items()
     }
     for name, encoding in encodings(result, "plain").items():
         result[name].encoding = encoding
     return result
+
+
+def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
+    """Return the names of the variables that hold numbers along rows and columns.
+
+    Positions of cells and their corners are none.
+
+    >>> from flexclim.grid import find_grid
+    >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
+    >>> ds = ds.assign_coords(lat=[1.0, 0.0], lon=[5.0, 6.0])
+    >>> fields_on(ds, find_grid(ds))
+    ['t2m']
+    """
+    named = {str(v.attrs.get("bounds", v.encoding.get("bounds"))) for v in ds.variables.values()}
+    named |= {str(grid.latitude_name), str(grid.longitude_name)}
+    return [
+        str(name)
+        for name, field in ds.data_vars.items()
+        if {grid.y, grid.x} <= set(field.dims) and field.dtype.kind in "fiub" and name not in named
+    ]
 
 
 def pick(described: xr.Dataset, name: str) -> xr.DataArray:
@@ -246,6 +266,8 @@ def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> di
                 found[bounds] = xr.Variable(source[bounds].dims, source[bounds].data)
         if _is_time(variable):
             variable.attrs = _time_attributes(name, variable)
+        if "standard_name" not in variable.attrs:
+            variable.attrs.setdefault("long_name", name.replace("_", " "))
         found[name] = variable
     return found
 
@@ -281,7 +303,7 @@ def _time_attributes(name: str, variable: xr.Variable) -> dict[str, Any]:
     return attributes
 
 
-def _global_attributes(source: xr.Dataset, result: xr.Dataset, action: str) -> dict[str, Any]:
+def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dict[str, Any]:
     kept = {
         key: value
         for key, value in source.attrs.items()
@@ -290,5 +312,5 @@ def _global_attributes(source: xr.Dataset, result: xr.Dataset, action: str) -> d
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     line = f"{stamp} flexclim {flexclim.__version__}: {action}"
     history = "\n".join(filter(None, (str(kept.get("history", "")).rstrip(), line)))
-    title = f"{', '.join(map(str, result.data_vars))} made by flexclim"
+    title = f"{', '.join(names)} made by flexclim"
     return {"title": title} | kept | {"Conventions": "CF-1.11", "history": history}

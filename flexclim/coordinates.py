@@ -29,7 +29,8 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
         The grid of the result, such as ``find_grid(source).refined(4)``.
     source
         What the grid was found in; its coordinates' attributes are carried over and completed
-        to CF. The units of projected coordinates are never invented.
+        to CF. Units of projected coordinates are those of
+        the grid: given, measured or absent, never invented.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
             continue
         known = variables[name].attrs
         bounds_name = str(known.get("bounds", f"{name}_bnds"))
-        attributes = _described(axis, grid, known) | {"axis": axis, "bounds": bounds_name}
+        attributes = _described(axis, grid, known) | {"bounds": bounds_name}
         result[name] = xr.Variable((dimension,), values, attributes, NO_FILL)
         result[bounds_name] = xr.Variable((dimension, pair), bounds, {}, NO_FILL)
     if grid.latitude is not None:
@@ -72,9 +73,10 @@ def _described(axis: str, grid: Grid, known: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in known.items() if key not in STALE}
     if grid.geographic:
         default = GEOGRAPHIC[axis]
-        return default | kept | {key: default[key] for key in ("standard_name", "units")}
-    if "standard_name" not in kept and grid.units in LENGTHS:
-        kept["standard_name"] = PROJECTED[axis]
+        fixed = {key: default[key] for key in ("standard_name", "units")}
+        return default | kept | fixed | {"axis": axis}
+    if grid.units in LENGTHS:
+        kept = {"standard_name": PROJECTED[axis], "axis": axis} | kept | {"units": grid.units}
     return {"long_name": f"{axis.lower()} coordinate"} | kept
 
 

@@ -43,7 +43,8 @@ class Grid:
     geographic
         Whether the coordinates are latitude and longitude.
     units
-        ``"degrees"``, or those of projected coordinates as they are given, perhaps empty.
+        ``"degrees"``, or those of projected coordinates: as they are given or, where latitude and
+        longitude tell, ``"m"`` or ``"km"``, else empty.
     latitude, longitude
         (y, x) degrees in stored order, of a projected grid that has them, numpy or dask.
     latitude_name, longitude_name
@@ -277,7 +278,8 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     else:
         latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
         flip_y, flip_x = stored_order(latitude, longitude)
-    if axes.units == "degrees":
+    units = axes.units or _length(y_step, latitude, longitude)
+    if units == "degrees":
         _check_latitudes(str(axes.y_name), y_values, y_step)
     shape = obj.sizes[axes.y], obj.sizes[axes.x]
     domain = _domain(shape, y_values, y_step, x_step, kind, geographic=axes.geographic)
@@ -295,7 +297,7 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
         flip_x=flip_x,
         shift_x=_first_column(x_values, flip_x) if domain.wrap else 0,
         geographic=axes.geographic,
-        units=axes.units,
+        units=units,
         latitude_name=axes.latitude,
         longitude_name=axes.longitude,
         latitude=latitude,
@@ -322,6 +324,15 @@ def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:
         coordinates[name].transpose(axes.y, axes.x).data for name in (axes.latitude, axes.longitude)
     )
     return latitude, longitude
+
+
+def _length(step: float, latitude: Any, longitude: Any) -> str:
+    """Measure, on positions at hand, whether projected coordinates count metres or kilometres."""
+    if not isinstance(latitude, np.ndarray) or not isinstance(longitude, np.ndarray):
+        return ""
+    km = DEGREE_KM * row_distance(latitude, longitude) / abs(step)
+    # Maps stretch distances, but not by a factor of two where they are used.
+    return next((unit for unit, size in (("m", 1e-3), ("km", 1.0)) if size / 2 < km < 2 * size), "")
 
 
 def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:

@@ -17,7 +17,8 @@ from flexclim.grid import Grid, find_grid, whole_factor
 from flexclim.regrid import REACH, Method
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-MEAN = "area: mean"
+# Canonical planes (..., y, x), and whether they turn at a pole, to others.
+Change = Callable[[np.ndarray, bool], np.ndarray]
 
 
 def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
@@ -63,12 +64,7 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     def mean(values: np.ndarray, vector: bool) -> np.ndarray:
         return regrid.block_mean(values, domain, factor, area)
 
-    result = _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})")
-    for field in _fields(result, coarse):
-        known = str(field.attrs.get("cell_methods", ""))
-        if MEAN not in known:
-            field.attrs["cell_methods"] = f"{known} {MEAN}".strip()
-    return result
+    return _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})", "area: mean")
 
 
 def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind | None = None) -> T:
@@ -118,14 +114,14 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
 
 
 def _resample(
-    obj: T, old: Grid, new: Grid, change: Callable[[np.ndarray, bool], np.ndarray], action: str
+    obj: T, old: Grid, new: Grid, change: Change, action: str, cell_method: str = ""
 ) -> T:
     """Apply ``change`` to the canonical planes of every field and describe the result."""
     if isinstance(obj, xr.DataArray):
         ds = cf.as_dataset(obj)
-        described = _resample(ds, old, new, change, action)
+        described = _resample(ds, old, new, change, action, cell_method)
         return cf.pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
-    fields = _fields(obj, old)
+    fields = [obj[name] for name in cf.fields_on(obj, old)]
     if not fields:
         raise GridError(
             f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "
@@ -133,6 +129,10 @@ def _resample(
         )
     results = {str(field.name): _changed(field, old, new, change) for field in fields}
     described = cf.describe(results, obj, new, action=action)
+    for name in results:
+        known = str(described[name].attrs.get("cell_methods", ""))
+        if cell_method not in known:
+            described[name].attrs["cell_methods"] = f"{known} {cell_method}".strip()
     rest = {
         name: variable.variable
         for name, variable in obj.data_vars.items()
@@ -141,21 +141,7 @@ def _resample(
     return described.assign(rest)
 
 
-def _fields(obj: xr.Dataset | xr.DataArray, grid: Grid) -> list[xr.DataArray]:
-    """Return the variables that hold numbers along rows and columns."""
-    fields = [obj] if isinstance(obj, xr.DataArray) else list(obj.data_vars.values())
-    return [
-        field
-        for field in fields
-        if {grid.y, grid.x} <= set(field.dims)
-        and field.dtype.kind in "fiub"
-        and field.name not in (grid.latitude_name, grid.longitude_name)
-    ]
-
-
-def _changed(
-    field: xr.DataArray, old: Grid, new: Grid, change: Callable[[np.ndarray, bool], np.ndarray]
-) -> xr.Variable:
+def _changed(field: xr.DataArray, old: Grid, new: Grid, change: Change) -> xr.Variable:
     name, vector = str(field.name), cf.vector_component(field)
     # What dask keeps of a block's function should be small: positions stay out of it.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))

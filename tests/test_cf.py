@@ -167,7 +167,17 @@ def complaints(path):
     ]
 
 
-SOURCES = {"plain": plain, "rich": rich, "projected": projected}
+def bare_projected():
+    """Return the projected grid as coordinates without any attribute."""
+    return projected().drop_vars("crs").drop_attrs()
+
+
+SOURCES = {
+    "plain": plain,
+    "rich": rich,
+    "projected": projected,
+    "bare_projected": bare_projected,
+}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -271,6 +281,15 @@ def test_a_grid_mapping_in_encoding(tmp_path):
     assert described.ux.attrs["grid_mapping"] == "crs"
     described.to_netcdf(tmp_path / "b.nc")
     assert complaints(tmp_path / "b.nc") == []
+
+
+def test_corners_of_cells_are_no_fields():
+    source = projected()
+    source["latitude"].attrs["bounds"] = "corners"
+    source["corners"] = ("y", "x", "vertex"), np.zeros((6, 8, 4))
+    grid = find_grid(source)
+    assert cf.fields_on(source, grid) == ["ux"]
+    assert "bounds" not in cf.describe({}, source, grid, action="none").latitude.attrs
 
 
 def test_scalar_times_and_no_times():

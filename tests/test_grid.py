@@ -388,7 +388,18 @@ def test_projected_grids_without_attributes():
     grid = find_grid(projected())
     assert not grid.geographic
     assert grid.flip_y
-    assert (grid.domain.shape, grid.domain.wrap, grid.units) == ((6, 8), False, "")
+    assert (grid.domain.shape, grid.domain.wrap) == ((6, 8), False)
+
+
+@pytest.mark.parametrize(("scale", "units"), [(1, "m"), (1e-3, "km"), (1 / 2500, "")])
+def test_positions_tell_the_units_of_projected_coordinates(scale, units):
+    plain = projected()
+    plain = plain.assign_coords(y=plain.y * scale, x=plain.x * scale)
+    grid = find_grid(plain)
+    assert grid.units == units
+    assert grid.spacing_km == pytest.approx(2.5, rel=0.1)
+    assert find_grid(plain.drop_vars(["latitude", "longitude"])).units == ""
+    assert find_grid(projected(coords=False)).units == ""
 
 
 def test_projected_grids_with_positions_as_data_variables():
@@ -491,12 +502,13 @@ def test_attributes_are_carried_but_for_stale_ones():
 
 
 def test_units_of_unknown_projections_are_not_invented():
-    plain = projected()
+    plain = projected().drop_vars(["latitude", "longitude"])
     coordinates = grid_coordinates(find_grid(plain).refined(2), plain)
-    assert coordinates["y"].attrs == {"long_name": "y coordinate", "axis": "Y", "bounds": "y_bnds"}
+    assert coordinates["y"].attrs == {"long_name": "y coordinate", "bounds": "y_bnds"}
     known = projected(x_attrs={"units": "km"}, y_attrs={"units": "km"})
     coordinates = grid_coordinates(find_grid(known).refined(2), known)
     assert coordinates["x"].attrs["standard_name"] == "projection_x_coordinate"
+    assert coordinates["x"].attrs["units"] == "km"
     assert coordinates["latitude"].attrs["units"] == "degrees_north"
     assert "axis" not in coordinates["latitude"].attrs
 
