@@ -204,4 +204,3 @@ def _time(value: Any) -> tuple[str, float]:
 def _text(value: Any) -> str:
     number = pd.to_numeric(value, errors="coerce") if not isinstance(value, str) else np.nan
     return str(value) if pd.isna(number) else f"{float(number):g}"
-

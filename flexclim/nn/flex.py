@@ -209,16 +209,12 @@ class Decoder(nn.Module):
         self.MPFourier = MPFourier(width)
         self.time_embed = embedding(width, width)
         self.cond_embed = embedding(config.label_size, width)
-        self.tr_blocks = nn.ModuleList(
-            _block(config, skip=True) for _ in range(config.depth // 2)
-        )
+        self.tr_blocks = nn.ModuleList(_block(config, skip=True) for _ in range(config.depth // 2))
         self.norm = nn.LayerNorm(width)
         self.output_blocks = _output_blocks(config)
         self.final_layer = output_convolution(config.model_channels[0], channels_out)
 
-    def forward(
-        self, t: Tensor, label: Tensor, common: TaskFeatures, task: TaskFeatures
-    ) -> Tensor:
+    def forward(self, t: Tensor, label: Tensor, common: TaskFeatures, task: TaskFeatures) -> Tensor:
         """Map the features of both encoders to (B, C, H, W)."""
         emb = self.cond_embed(label)
         emb = emb + self.time_embed(self.MPFourier(t).to(emb.dtype))

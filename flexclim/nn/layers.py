@@ -36,9 +36,7 @@ class MPFourier(nn.Module):
 
 def embedding(inputs: int, width: int) -> nn.Sequential:
     """Two linear layers from (B, inputs) to (B, width)."""
-    return nn.Sequential(
-        nn.Linear(inputs, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
-    )
+    return nn.Sequential(nn.Linear(inputs, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
 
 class ResBlock(nn.Module):
@@ -59,9 +57,7 @@ class ResBlock(nn.Module):
             nn.SiLU(),
             nn.Conv2d(channels_in, channels_out, 3, padding=1),
         )
-        self.emb_layers = nn.Sequential(
-            nn.SiLU(), nn.Linear(embedding_width, 2 * channels_out)
-        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding_width, 2 * channels_out))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(GROUPS, channels_out),
             nn.SiLU(),

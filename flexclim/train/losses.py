@@ -87,7 +87,9 @@ def fair_crps(members: Tensor, truth: Tensor) -> Tensor:
     return (error - spread).mean()
 
 
-def ensemble_loss(members: Tensor, first: Tensor, truth: Tensor, gradient: float, mean: float) -> Tensor:
+def ensemble_loss(
+    members: Tensor, first: Tensor, truth: Tensor, gradient: float, mean: float
+) -> Tensor:
     """Return the fair CRPS of members, of their gradients, and the error of the first estimate.
 
     Parameters

@@ -1,0 +1,47 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flexclim.train import load_recipe
+
+RECIPE = """
+name: tiny
+data:
+  folder: {folder}
+  factors: {{2: 1, 4: 3}}
+  sources:
+    - path: wind.nc
+      variables: [u10, v10]
+      train: ["2018-10-01", "2018-10-02"]
+      validate: ["2018-10-03", "2018-10-03"]
+      signed: true
+network: {{tile: [32, 32], model_channels: [32, 32], res_blocks: [1, 1], depth: 3, num_heads: 2}}
+trainer: {{steps: 4, batch: 2, warmup: 2, validate_every: 2, validation_patches: 4}}
+ensemble: {{steps: 2}}
+output: {folder}/run
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with a small global wind and a recipe that learns from it."""
+    random = np.random.default_rng(0)
+    dims = ("time", "latitude", "longitude")
+    values = random.normal(size=(2, 12, 65, 128)).cumsum(-1).cumsum(-2).astype("float32")
+    ds = xr.Dataset(
+        {name: (dims, field) for name, field in zip(("u10", "v10"), values, strict=True)},
+        coords={
+            "time": pd.date_range("2018-10-01", periods=12, freq="6h"),
+            "latitude": np.linspace(90, -90, 65),
+            "longitude": np.arange(128) * 360 / 128,
+        },
+    )
+    ds.to_netcdf(tmp_path / "wind.nc")
+    (tmp_path / "tiny.yaml").write_text(RECIPE.format(folder=tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def recipe(folder):
+    return load_recipe(folder / "tiny.yaml")
