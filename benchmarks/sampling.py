@@ -13,16 +13,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from flexclim.nn.diffusion import Diffusion
-from flexclim.nn.flex import Flex, flex_config
+from flexclim.nn.flex import Flex, TaskFeatures, flex_config
 from flexclim.nn.sampler import sample, time_grid
 
 TILE = 128
-STEPS = 2
+TIMES = time_grid(2)
 DIFFUSION = Diffusion()
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
@@ -47,7 +48,7 @@ def main() -> None:
     plain = clock(lambda: plain_loop(network, inputs[:4], noise[:4]), device) * options.tiles / 4
     network.to(memory_format=torch.channels_last)
     ours = clock(lambda: batched(network, inputs, noise, batch, precision), device)
-    passes = options.tiles * options.members * STEPS
+    passes = options.tiles * options.members * (len(TIMES) - 1)
     print(f"device {device}, {torch.get_num_threads()} threads, {precision}, batch {batch}")
     print(f"plain loop {plain:.1f} s (timed on 4 tiles), flexclim {ours:.1f} s")
     print(f"ratio {plain / ours:.2f}")
@@ -62,40 +63,45 @@ def plain_loop(network: Flex, inputs: torch.Tensor, noise: torch.Tensor) -> None
     """Sample one tile and member at a time, encoding the coarse tile at every step."""
     for tile, members in zip(inputs, noise, strict=True):
         for member in members:
+            sample(partial(plain_estimate, network, tile), member[None, None], DIFFUSION, TIMES)
 
-            def estimate(
-                state: torch.Tensor, now: float, tile: torch.Tensor = tile
-            ) -> torch.Tensor:
-                t = state.new_full((1,), now)
-                output = network(state, t, network.encode("superres", tile[None]))
-                return DIFFUSION.clean(output, state, t)
 
-            sample(estimate, member[None, None], DIFFUSION, time_grid(STEPS))
+def plain_estimate(
+    network: Flex, tile: torch.Tensor, state: torch.Tensor, now: float
+) -> torch.Tensor:
+    t = state.new_full((1,), now)
+    return DIFFUSION.clean(network(state, t, network.encode("superres", tile[None])), state, t)
 
 
 def batched(
     network: Flex, inputs: torch.Tensor, noise: torch.Tensor, batch: int, precision: str
 ) -> None:
     """Sample in batches of members and tiles that share features encoded once."""
-    tiles, members = noise.shape[:2]
-    cast = torch.autocast(inputs.device.type, TYPES[precision], enabled=precision != "float32")
-    with cast:
-        per_pass = max(1, batch // members)
-        for first in range(0, tiles, per_pass):
-            chosen = slice(first, first + per_pass)
-            features = network.encode("superres", channels_last(inputs[chosen]))
-            state = noise[chosen].reshape(-1, 1, TILE, TILE)
-            index = torch.arange(len(state), device=state.device) // members
+    members = noise.shape[1]
+    group = max(1, batch // members)
+    with torch.autocast(inputs.device.type, TYPES[precision], enabled=precision != "float32"):
+        for tiles, state in zip(inputs.split(group), noise.split(group), strict=True):
+            features = network.encode("superres", channels_last(tiles))
+            state = state.reshape(-1, 1, TILE, TILE)
+            owner = torch.arange(len(state), device=state.device) // members
+            estimate = partial(batched_estimate, network, features, owner, batch)
+            sample(estimate, state, DIFFUSION, TIMES)
 
-            def estimate(state: torch.Tensor, now: float) -> torch.Tensor:
-                clean = []
-                for part, own in zip(state.split(batch), index.split(batch), strict=True):
-                    t = part.new_full((len(part),), now)
-                    output = network(channels_last(part), t, features.take(own)).float()
-                    clean.append(DIFFUSION.clean(output, part, t))
-                return torch.cat(clean)
 
-            sample(estimate, state, DIFFUSION, time_grid(STEPS))
+def batched_estimate(
+    network: Flex,
+    features: TaskFeatures,
+    owner: torch.Tensor,
+    batch: int,
+    state: torch.Tensor,
+    now: float,
+) -> torch.Tensor:
+    clean = []
+    for part, own in zip(state.split(batch), owner.split(batch), strict=True):
+        t = part.new_full((len(part),), now)
+        output = network(channels_last(part), t, features.take(own)).float()
+        clean.append(DIFFUSION.clean(output, part, t))
+    return torch.cat(clean)
 
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -26,12 +26,7 @@ from flexclim.conserve import BlockMeans
 from flexclim.grid import find_grid
 
 MEMBERS = 8
-LEVELS = {
-    "1 step, DDIM": ("ddim", 1),
-    "1 step": (None, 1),
-    "2 steps": (None, 2),
-    "4 steps": (None, 4),
-}
+SAMPLERS = {"1-step mean": ("ddim", 1), "2 steps": (None, 2), "4 steps": (None, 4)}
 
 
 def main() -> None:
@@ -49,14 +44,13 @@ def main() -> None:
         "bicubic + real residuals": with_residuals(bicubic, wind, factor, same_place=False),
         "... of the same place": with_residuals(bicubic, wind, factor, same_place=True),
     }
-    table = Table(
-        "", "RMSE", "below bicubic", "CRPS", "below bicubic", "spread/skill", "spectrum dB"
-    )
+    heads = "RMSE", "below bicubic", "CRPS", "below bicubic", "spread/skill", "spectrum dB"
+    table = Table("", *heads)
     base = scores(bicubic, truth)
     for name, forecast in rivals.items():
         table.add_row(name, *row(scores(forecast, truth), base))
     model = flexclim.load_model(options.model)
-    for name, (method, steps) in LEVELS.items():
+    for name, (method, steps) in SAMPLERS.items():
         used = model.replace(method=method) if method else model
         began = time.perf_counter()
         fine = flexclim.downscale(

@@ -15,6 +15,7 @@ import xarray as xr
 
 from flexclim import cf
 from flexclim.checkpoint import Model, load_model
+from flexclim.domain import Kind
 from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.grid import find_grid, whole_factor
 from flexclim.members import lazy_members
@@ -35,7 +36,7 @@ def downscale(
     variables: list[str] | None = None,
     conserve: bool | None = None,
     non_negative: bool | None = None,
-    grid: str | None = None,
+    grid: Kind | None = None,
     static: xr.Dataset | None = None,
     noise: str = "independent",
     noise_timescale: str | None = None,
@@ -127,7 +128,7 @@ def downscale(
     return cast(T, result if isinstance(obj, xr.Dataset) else cf.pick(result, names[0]))
 
 
-def _chosen(source: xr.Dataset, variables: list[str] | None, grid: str | None) -> list[str]:
+def _chosen(source: xr.Dataset, variables: list[str] | None, grid: Kind | None) -> list[str]:
     """Return the variables to downscale."""
     found = find_grid(source, grid)
     fields = [
@@ -155,8 +156,7 @@ def _describe(
     """Put the arrays into a CF dataset that tells how they were made."""
     plan = next(iter(plans.values()))
     fields = {
-        name: xr.Variable(("realization", *plans[name].dims), array)
-        for name, array in lazy.items()
+        name: xr.Variable(("realization", *plans[name].dims), array) for name, array in lazy.items()
     }
     return cf.describe(
         fields,

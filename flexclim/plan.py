@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from flexclim.checkpoint import Model, ModelReference
-from flexclim.domain import Domain
+from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
@@ -123,7 +123,7 @@ class FieldPlan:
 
 
 def plan_field(
-    field: xr.DataArray, model: Model, options: Options, kind: str | None = None
+    field: xr.DataArray, model: Model, options: Options, kind: Kind | None = None
 ) -> FieldPlan:
     """Settle how a field is downscaled; no data is computed.
 

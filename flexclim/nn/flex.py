@@ -183,7 +183,7 @@ class Encoder(nn.Module):
         """Map (B, C, H, W) to feature maps and tokens; ``weak`` is added after each stage."""
         maps = []
         for index, stage in enumerate(self.input_blocks):
-            for layer in stage:
+            for layer in stage.children():
                 x = layer(x, emb) if isinstance(layer, ResBlock) else layer(x)
             if weak is not None:
                 x = x + weak[index]
@@ -235,7 +235,7 @@ class Decoder(nn.Module):
             self.output_blocks, reversed(common.maps), reversed(task.maps), strict=True
         ):
             x = torch.cat([x, own + other], dim=1)
-            for layer in stage:
+            for layer in stage.children():
                 x = layer(x, emb)
         return self.final_layer(x)
 

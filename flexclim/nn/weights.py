@@ -47,10 +47,7 @@ def encode(state: dict[str, Tensor]) -> bytes:
 
 def build(config: FlexConfig, state: dict[str, Tensor]) -> Flex:
     """Return a network in evaluation mode that holds ``state`` as float32."""
-    network = _empty(config)
-    values = {name: tensor.float() for name, tensor in state.items()}
-    network.load_state_dict(values, strict=True, assign=True)
-    return network.requires_grad_(False).eval()
+    return _filled(_empty(config), {name: tensor.float() for name, tensor in state.items()})
 
 
 def read(path: Path, config: FlexConfig) -> Flex:
@@ -63,7 +60,8 @@ def read(path: Path, config: FlexConfig) -> Flex:
     ModelError
         If the file is damaged, is of another network, or holds NaN.
     """
-    wanted = shapes(config)
+    network = _empty(config)
+    wanted = _shapes_of(network)
     state = {}
     try:
         with safe_open(path, framework="pt") as file:
@@ -80,12 +78,12 @@ def read(path: Path, config: FlexConfig) -> Flex:
             raise
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path} can't be read as safetensors: {reason}.") from None
-    return build(config, state)
+    return _filled(network, state)
 
 
 def shapes(config: FlexConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight and buffer; no memory is taken."""
-    return {name: tuple(values.shape) for name, values in _empty(config).state_dict().items()}
+    return _shapes_of(_empty(config))
 
 
 def check_shapes(
@@ -118,6 +116,15 @@ def _check_size(path: Path, dtypes: dict[str, str], wanted: dict[str, tuple[int,
 def _check_finite(values: Tensor, name: str, place: str) -> None:
     if not torch.isfinite(values).all():
         raise ModelError(f"{name} holds NaN or infinite weights ({place}).")
+
+
+def _shapes_of(network: Flex) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(values.shape) for name, values in network.state_dict().items()}
+
+
+def _filled(network: Flex, state: dict[str, Tensor]) -> Flex:
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.requires_grad_(False).eval()
 
 
 def _empty(config: FlexConfig) -> Flex:

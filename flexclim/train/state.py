@@ -32,7 +32,7 @@ def save(folder: Path, step: int, content: dict[str, Any]) -> Path:
 
 
 def newest(folder: Path) -> Path | None:
-    """Return the newest checkpoint that can be read; a damaged one is passed over, with a warning."""
+    """Return the newest checkpoint that can be read; warn of damaged ones."""
     for path in reversed(_all(folder)):
         try:
             load(path)

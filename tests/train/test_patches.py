@@ -78,11 +78,9 @@ def test_missing_data_gets_one_line(folder):
         data = load_recipe(folder / "tiny.yaml", [override]).data
         with pytest.raises(RecipeError, match=message):
             open_sources(data, "train")
+    only = "data.sources=[{path: wind.nc, variables: [u10], train: ['0', '1']}]"
+    data = load_recipe(folder / "tiny.yaml", [only]).data
     with pytest.raises(RecipeError, match="no source has times to validate"):
-        data = load_recipe(
-            folder / "tiny.yaml",
-            ["data.sources=[{path: wind.nc, variables: [u10], train: ['0', '1']}]"],
-        ).data
         open_sources(data, "validate")
 
 
