@@ -130,7 +130,7 @@ def verify(
     scores = scoring.evaluate(
         _open(forecast), _open(truth), coarse=_open(coarse) if coarse else None
     )
-    typer.echo(str(scores))
+    typer.echo(scoring.table(scores))
     if report:
         scoring.report(scores, report)
         typer.echo(str(report))
