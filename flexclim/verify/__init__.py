@@ -1,5 +1,7 @@
 """Scores, spectra and a report for ensembles of fields: the verification of forecasts."""
 
+from flexclim.verify import plot
+from flexclim.verify.baselines import residual_ensemble, residuals
 from flexclim.verify.calibration import (
     crps_decomposition,
     flatness,
@@ -14,7 +16,9 @@ from flexclim.verify.distribution import (
     quantiles,
     threshold_weighted_crps,
 )
+from flexclim.verify.evaluate import evaluate
 from flexclim.verify.probability import brier, brier_decomposition, contingency, reliability, roc
+from flexclim.verify.report import report
 from flexclim.verify.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
 from flexclim.verify.seam import seam
 from flexclim.verify.significance import bootstrap, diebold_mariano
@@ -28,6 +32,8 @@ from flexclim.verify.spectra import (
     spectral_bias,
     spectrum,
 )
+from flexclim.verify.spread_bins import spread_error
+from flexclim.verify.summary import summary, table
 
 __all__ = [
     "amplitude_ratio",
@@ -44,6 +50,7 @@ __all__ = [
     "diebold_mariano",
     "effective_resolution",
     "energy_score",
+    "evaluate",
     "exceedance",
     "flatness",
     "frequency",
@@ -52,10 +59,14 @@ __all__ = [
     "log_spectral_distance",
     "mae",
     "pit_histogram",
+    "plot",
     "pull",
     "quantiles",
     "rank_histogram",
     "reliability",
+    "report",
+    "residual_ensemble",
+    "residuals",
     "rfne",
     "rmse",
     "roc",
@@ -63,8 +74,11 @@ __all__ = [
     "spectral_bias",
     "spectrum",
     "spread",
+    "spread_error",
     "spread_skill",
     "ssim",
+    "summary",
+    "table",
     "threshold_weighted_crps",
     "variogram_score",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.units import cf_units as spelled
 
 MEMBER_NAMES = ("realization", "member", "number", "ensemble")
 SNAP = 1e-4
@@ -109,7 +110,7 @@ def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
     AlignmentError
         If the units can't be converted.
     """
-    have, want = (str(field.attrs.get("units", "")) for field in (truth, forecast))
+    have, want = (spelled(str(field.attrs.get("units", ""))) for field in (truth, forecast))
     if have == want or not have or not want:
         return truth
     try:

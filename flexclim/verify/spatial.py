@@ -333,9 +333,13 @@ def _variogram(members: np.ndarray, truth: np.ndarray, patch: int, order: float)
             continue
         first = (..., slice(0, patch - dy), slice(max(0, -dx), patch - max(0, dx)))
         second = (..., slice(dy, patch), slice(max(0, dx), patch - max(0, -dx)))
-        mine = (np.abs(cells[first] - cells[second]) ** order).mean(axis=-5)
-        theirs = np.abs(observed[first] - observed[second]) ** order
+        mine = _power_of(np.abs(cells[first] - cells[second]), order).mean(axis=-5)
+        theirs = _power_of(np.abs(observed[first] - observed[second]), order)
         weight = 1 / np.hypot(dy, dx)
         total += weight * ((mine - theirs) ** 2).sum(axis=(-2, -1))
         weight_sum += weight * mine.shape[-1] * mine.shape[-2]
     return total / weight_sum
+
+
+def _power_of(values: np.ndarray, order: float) -> np.ndarray:
+    return np.sqrt(values) if order == 0.5 else values**order

@@ -190,21 +190,39 @@ def _label(
     return power.assign_attrs(nyquist=nyquist)
 
 
-def _both(
-    forecast: xr.DataArray, truth: xr.DataArray, kind: Kind, dim: Dims, edges: Edges, fill: Fill
-) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Return averaged powers of forecast and truth, and what they have in common."""
+def powers(
+    forecast: xr.DataArray,
+    truth: xr.DataArray,
+    kind: Kind = "radial",
+    *,
+    dim: Dims = None,
+    edges: Edges = "dct",
+    fill: Fill = None,
+) -> xr.Dataset:
+    """Return averaged powers of ``forecast`` and ``truth``, and ``common`` to both.
+
+    The waves of the truth are the same for all members, so what they have in common with these
+    on average is what they have in common with the ensemble mean. Parameters as in
+    :func:`spectrum`.
+    """
     forecast, truth = align(forecast, truth)
-    common = _power(forecast, truth.broadcast_like(forecast), kind, edges, fill)
-    powers = [_power(field, field, kind, edges, fill) for field in (forecast, truth)]
     member = find_member(forecast)
-    others = [d for d in truth.dims if d in powers[1].dims]
-    over = list(reduced_dims(others, dim))
-    with_members = over if member is None else [member, *over]
-    return (
-        powers[0].mean(with_members, keep_attrs=True),
-        powers[1].mean(over, keep_attrs=True),
-        common.mean(with_members, keep_attrs=True),
+    mean = forecast if member is None else forecast.mean(member, skipna=False, dtype=float)
+    mine = _power(forecast, forecast, kind, edges, fill)
+    parts = {
+        "forecast": mine if member is None else mine.mean(member, keep_attrs=True),
+        "truth": _power(truth, truth, kind, edges, fill),
+        "common": _power(mean, truth, kind, edges, fill),
+    }
+    others = [d for d in truth.dims if d in parts["truth"].dims]
+    units = truth.attrs.get("units")
+    return xr.Dataset(
+        {
+            name: average(part, dim, others).assign_attrs(
+                long_name=f"{kind} power spectrum", units=f"({units})2" if units else "1"
+            )
+            for name, part in parts.items()
+        }
     )
 
 
@@ -215,135 +233,120 @@ def resolved(power: xr.DataArray) -> xr.DataArray:
     return power.isel(wavenumber=power.wavenumber.values <= power.attrs["nyquist"] * (1 + 1e-9))
 
 
-def decibels(forecast_power: xr.DataArray, truth_power: xr.DataArray) -> xr.DataArray:
+def decibels(both: xr.Dataset) -> xr.DataArray:
     """Return ten times the logarithm of the ratio of two powers, up to the Nyquist wavenumber."""
-    ratio = resolved(forecast_power) / resolved(truth_power)
+    ratio = resolved(both["forecast"]) / resolved(both["truth"])
     return 10 * xr.apply_ufunc(np.log10, ratio.where(ratio > 0), dask="allowed")
 
 
-@each_variable
-def log_spectral_distance(
-    forecast: Any,
-    truth: Any,
-    kind: Kind = "radial",
-    *,
-    dim: Dims = None,
-    edges: Edges = "dct",
-    fill: Fill = None,
-) -> Any:
-    """Log-spectral distance: root mean square over wavenumbers of the power ratio in dB.
-
-    Powers are averaged over members, times and so on first; wavenumbers up to Nyquist count
-    alike. 0 is perfect; a spectrum at half the true power everywhere is 3 dB away. Parameters as
-    in :func:`spectrum`.
-
-    >>> truth = xr.DataArray(np.random.default_rng(0).normal(size=(8, 8)), dims=["y", "x"])
-    >>> float(log_spectral_distance(truth / 2**0.5, truth).round(2))
-    3.01
-    """
-    forecast_power, truth_power, _ = _both(forecast, truth, kind, dim, edges, fill)
-    level = decibels(forecast_power, truth_power)
+def distance_of(both: xr.Dataset) -> xr.DataArray:
+    """Return the log-spectral distance from what :func:`powers` gives."""
+    level = decibels(both)
     distance = (level**2).mean(level.dims[-1:]) ** 0.5
-    return distance.assign_attrs(long_name=f"log-spectral distance ({kind})", units="dB")
+    return distance.assign_attrs(long_name="log-spectral distance", units="dB")
 
 
-@each_variable
-def spectral_bias(
-    forecast: Any,
-    truth: Any,
-    kind: Kind = "radial",
-    *,
-    dim: Dims = None,
-    edges: Edges = "dct",
-    fill: Fill = None,
-) -> Any:
-    """Mean over wavenumbers of the power ratio in dB: below 0 where variance is missing.
-
-    Parameters as in :func:`log_spectral_distance`.
-    """
-    forecast_power, truth_power, _ = _both(forecast, truth, kind, dim, edges, fill)
-    level = decibels(forecast_power, truth_power)
-    text = f"mean power ratio ({kind})"
-    return level.mean(level.dims[-1:]).assign_attrs(long_name=text, units="dB")
+def coherence_of(both: xr.Dataset) -> xr.DataArray:
+    """Return the coherence from what :func:`powers` gives."""
+    ratio = both["common"] ** 2 / (both["forecast"] * both["truth"])
+    return ratio.assign_attrs(both["truth"].attrs, long_name="coherence", units="1")
 
 
-@each_variable
-def amplitude_ratio(
-    forecast: Any,
-    truth: Any,
-    kind: Kind = "radial",
-    *,
-    dim: Dims = None,
-    edges: Edges = "dct",
-    fill: Fill = None,
-) -> Any:
-    """Root of the ratio of averaged powers, by wavenumber. Parameters as in :func:`spectrum`."""
-    forecast_power, truth_power, _ = _both(forecast, truth, kind, dim, edges, fill)
-    ratio = (forecast_power / truth_power) ** 0.5
-    return ratio.assign_attrs(truth_power.attrs, long_name="amplitude ratio", units="1")
-
-
-@each_variable
-def coherence(
-    forecast: Any,
-    truth: Any,
-    kind: Kind = "radial",
-    *,
-    dim: Dims = None,
-    edges: Edges = "dct",
-    fill: Fill = None,
-) -> Any:
-    """Squared correlation of the waves of forecast and truth, by wavenumber: 1 in phase.
-
-    The square of the common power over the product of both powers, each averaged first.
-    Parameters as in :func:`spectrum`.
-    """
-    forecast_power, truth_power, common = _both(forecast, truth, kind, dim, edges, fill)
-    ratio = common**2 / (forecast_power * truth_power)
-    return ratio.assign_attrs(truth_power.attrs, long_name="coherence", units="1")
-
-
-@each_variable
-def effective_resolution(
-    forecast: Any,
-    truth: Any,
-    kind: Kind = "radial",
-    *,
-    by: Literal["power", "coherence"] = "power",
-    threshold: float = 0.5,
-    dim: Dims = None,
-    edges: Edges = "dct",
-    fill: Fill = None,
-) -> Any:
-    """Wavelength down to which the forecast holds the truth's power, or is in phase with it.
-
-    From large scales to small, the first wavenumber at which the ratio of powers (or the
-    coherence) falls below ``threshold``, interpolated in the logarithm; the Nyquist wavelength
-    where it never does. Parameters as in :func:`spectrum`.
-    """
-    forecast_power, truth_power, common = _both(forecast, truth, kind, dim, edges, fill)
-    if by == "power":
-        curve = forecast_power / truth_power
-    elif by == "coherence":
-        curve = common**2 / (forecast_power * truth_power)
-    else:
+def resolution_of(
+    both: xr.Dataset, by: Literal["power", "coherence"] = "power", threshold: float = 0.5
+) -> xr.DataArray:
+    """Return the effective resolution from what :func:`powers` gives."""
+    if by not in ("power", "coherence"):
         raise FlexclimError(f"by={by!r} is unknown: use 'power' or 'coherence'.")
-    curve = resolved(curve.assign_attrs(truth_power.attrs))
+    curve = both["forecast"] / both["truth"] if by == "power" else coherence_of(both)
+    curve = resolved(curve.assign_attrs(both["truth"].attrs))
     axis = curve.dims[-1]
     if curve.chunks is not None:
         curve = curve.chunk({axis: -1})
-    logarithm = np.log(curve["wavelength"].values)
     result = xr.apply_ufunc(
         _first_below,
         curve,
         input_core_dims=[[axis]],
-        kwargs={"logarithm": logarithm, "threshold": threshold},
+        kwargs={"logarithm": np.log(curve["wavelength"].values), "threshold": threshold},
         vectorize=True,
         dask="parallelized",
         output_dtypes=[float],
     )
     units = curve["wavelength"].attrs.get("units", "m")
     return result.assign_attrs(long_name=f"effective resolution by {by}", units=units)
+
+
+@each_variable
+def log_spectral_distance(
+    forecast: xr.DataArray, truth: xr.DataArray, kind: Kind = "radial", **options: Any
+) -> xr.DataArray:
+    """Log-spectral distance: root mean square over wavenumbers of the power ratio in dB.
+
+    Powers are averaged over members, times and so on first; wavenumbers up to Nyquist count
+    alike. 0 is perfect; a spectrum at half the true power everywhere is 3 dB away. ``kind`` and
+    the options ``dim``, ``edges`` and ``fill`` as in :func:`spectrum`.
+
+    >>> truth = xr.DataArray(np.random.default_rng(0).normal(size=(8, 8)), dims=["y", "x"])
+    >>> float(log_spectral_distance(truth / 2**0.5, truth).round(2))
+    3.01
+    """
+    return distance_of(powers(forecast, truth, kind, **options))
+
+
+@each_variable
+def spectral_bias(
+    forecast: xr.DataArray, truth: xr.DataArray, kind: Kind = "radial", **options: Any
+) -> xr.DataArray:
+    """Mean over wavenumbers of the power ratio in dB: below 0 where variance is missing.
+
+    Parameters as in :func:`log_spectral_distance`.
+    """
+    level = decibels(powers(forecast, truth, kind, **options))
+    return level.mean(level.dims[-1:]).assign_attrs(long_name="mean power ratio", units="dB")
+
+
+@each_variable
+def amplitude_ratio(
+    forecast: xr.DataArray, truth: xr.DataArray, kind: Kind = "radial", **options: Any
+) -> xr.DataArray:
+    """Root of the ratio of averaged powers, by wavenumber.
+
+    Parameters as in :func:`log_spectral_distance`.
+    """
+    both = powers(forecast, truth, kind, **options)
+    ratio = (both["forecast"] / both["truth"]) ** 0.5
+    return ratio.assign_attrs(both["truth"].attrs, long_name="amplitude ratio", units="1")
+
+
+@each_variable
+def coherence(
+    forecast: xr.DataArray, truth: xr.DataArray, kind: Kind = "radial", **options: Any
+) -> xr.DataArray:
+    """Squared correlation of the waves of forecast and truth, by wavenumber: 1 in phase.
+
+    The square of the common power over the product of both powers, each averaged first.
+    Parameters as in :func:`log_spectral_distance`.
+    """
+    return coherence_of(powers(forecast, truth, kind, **options))
+
+
+@each_variable
+def effective_resolution(
+    forecast: xr.DataArray,
+    truth: xr.DataArray,
+    kind: Kind = "radial",
+    *,
+    by: Literal["power", "coherence"] = "power",
+    threshold: float = 0.5,
+    **options: Any,
+) -> xr.DataArray:
+    """Wavelength down to which the forecast holds the truth's power, or is in phase with it.
+
+    From large scales to small, the first wavenumber at which the ratio of powers (or the
+    coherence) falls below ``threshold``, interpolated in the logarithm; the Nyquist wavelength
+    where it never does. Other parameters as in :func:`log_spectral_distance`.
+    """
+    return resolution_of(powers(forecast, truth, kind, **options), by, threshold)
 
 
 def _first_below(curve: np.ndarray, logarithm: np.ndarray, threshold: float) -> float:

@@ -1,0 +1,122 @@
+"""What a forecast must beat: interpolation, and interpolation plus residuals drawn at random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.grid import find_grid
+from flexclim.resampling import coarsen, interpolate
+from flexclim.verify.align import MEMBER_NAMES, find_member
+from flexclim.verify.geometry import find_plane
+
+LARGEST_FACTOR = 64
+
+
+def interpolations(coarse: Any, truth: xr.DataArray, name: str | None = None) -> dict[str, Any]:
+    """Return the coarse field brought to the grid of ``truth``, ``"bilinear"`` and ``"bicubic"``.
+
+    Raises
+    ------
+    AlignmentError
+        If no whole factor leads from one grid to the other.
+    """
+    field = coarse[name] if isinstance(coarse, xr.Dataset) else coarse
+    factor = find_factor(field, truth)
+    methods: tuple[Any, ...] = ("bilinear", "bicubic")
+    return {method: interpolate(field, factor, method) for method in methods}
+
+
+def find_factor(coarse: xr.DataArray, truth: xr.DataArray) -> int:
+    """Return the factor whose fine grid has as many rows and columns as ``truth``."""
+    plane, grid = find_plane(truth), find_grid(coarse)
+    wanted = (truth.sizes[plane.y], truth.sizes[plane.x])
+    for factor in range(1, LARGEST_FACTOR + 1):
+        if grid.domain.refine(factor).shape == wanted:
+            return factor
+    raise AlignmentError(
+        f"the coarse field has {grid.domain.shape[0]} x {grid.domain.shape[1]} {grid.domain.kind}s,"
+        f" the truth {wanted[0]} x {wanted[1]}: no whole factor leads from one to the other. Crop "
+        "the truth to the area of the coarse field."
+    )
+
+
+def residuals(fine: Any, factor: int, method: Any = "bicubic") -> Any:
+    """Return what interpolation misses of fields: the raw material of the residual baseline.
+
+    Parameters
+    ----------
+    fine
+        DataArray or Dataset of training fields, (time, y, x).
+    factor
+        Fine cells along one side of a coarse cell.
+    method
+        Of the interpolation.
+
+    Returns
+    -------
+    DataArray or Dataset
+        ``fine`` less its block means brought back to the fine grid, with dimension ``time``.
+
+    >>> field = xr.DataArray(np.eye(8), {"lat": np.arange(8.0), "lon": np.arange(8.0)})
+    >>> float(abs(residuals(field, 4)).max()) > 0.5
+    True
+    """
+    with xr.set_options(keep_attrs=True):
+        return fine - interpolate(coarsen(fine, factor), factor, method)
+
+
+def residual_ensemble(
+    base: xr.DataArray, residuals: xr.DataArray, members: int, seed: int = 0
+) -> xr.DataArray:
+    """Add residuals of other fields, drawn at random for each member and time.
+
+    Parameters
+    ----------
+    base
+        Interpolated field, (..., y, x).
+    residuals
+        (sample, y, x), any number of leading dimensions; same grid.
+    members
+        How many to draw: without repetition at one time, as long as there are enough.
+    seed
+        Of the draws.
+
+    Raises
+    ------
+    AlignmentError
+        If the grids differ in size.
+
+    >>> base = xr.DataArray(np.zeros((1, 1)), dims=["y", "x"])
+    >>> drawn = residual_ensemble(base, base.expand_dims(sample=3) + 1.0, members=2)
+    >>> drawn.dims, float(drawn.sum())
+    (('realization', 'y', 'x'), 2.0)
+    """
+    plane = find_plane(base)
+    core = (plane.y, plane.x)
+    if (extra := find_member(base)) is not None:
+        raise FlexclimError(f"the base has members along {extra!r}: give a single field.")
+    for name in core:
+        if residuals.sizes.get(name) != base.sizes[name]:
+            raise AlignmentError(
+                f"residuals have {residuals.sizes.get(name, 'no')} values along {name!r}, the "
+                f"field {base.sizes[name]}. Take residuals on the same grid."
+            )
+    residuals = residuals.drop_vars(residuals.coords)
+    samples = [name for name in residuals.dims if name not in core]
+    pool = residuals.stack(_sample=samples, create_index=False)
+    cases = [name for name in base.dims if name not in core]
+    shape = tuple(base.sizes[name] for name in cases)
+    rng = np.random.default_rng(seed)
+    draws = [
+        rng.choice(pool.sizes["_sample"], members, replace=members > pool.sizes["_sample"])
+        for _ in range(int(np.prod(shape)))
+    ]
+    index = np.asarray(draws).T.reshape(members, *shape)
+    member = MEMBER_NAMES[0]
+    drawn = pool.isel(_sample=xr.DataArray(index, dims=[member, *cases]))
+    drawn = drawn.transpose(member, *base.dims)
+    return (base + drawn).transpose(member, *base.dims).assign_attrs(base.attrs)

@@ -1,0 +1,274 @@
+"""Pictures of scores: each takes what :func:`flexclim.verify.evaluate` returns.
+
+All return axes, draw into ``ax`` where it is given, and need no network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import FlexclimError, GridError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0b6fa4", "#b8b8b8", "#7a7a7a", "#e08214", "#5aae61", "#9970ab")
+INK = "#222222"
+
+
+def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+    """Draw the power of the truth and all candidates against wavelength.
+
+    A curve below the truth's lacks variance at that scale; dotted lines mark where coherence
+    with the truth falls below one half.
+    """
+    ax = ax or _new_axes()
+    power = _get(scores, "spectrum", variable)
+    power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
+    length, unit = _lengths(power)
+    for index, source in enumerate(power["source"].values):
+        colour = INK if source == "truth" else COLOURS[(index - 1) % len(COLOURS)]
+        width = 2.2 if source in ("truth", "forecast") else 1.3
+        ax.plot(length, power.sel(source=source), color=colour, lw=width, label=str(source))
+    truth = power.sel(source="truth")
+    ax.set(xscale="log", yscale="log", xlabel=f"wavelength, {unit}", title="Power spectrum")
+    ax.set_ylim(float(truth.min()) / 300, float(truth.max()) * 3)
+    ax.set_ylabel(f"power, {_units(power)}")
+    ax.invert_xaxis()
+    _plain_ticks(ax)
+    return _finish(ax)
+
+
+def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+    """Draw how far the waves of each candidate follow the truth's, against wavelength."""
+    ax = ax or _new_axes()
+    values = _get(scores, "coherence", variable)
+    values = values.isel(wavenumber=values["wavenumber"].values <= values.attrs["nyquist"])
+    length, unit = _lengths(values)
+    for candidate, colour in _coloured(values):
+        ax.plot(length, values.sel(candidate=candidate), color=colour, label=candidate)
+    ax.axhline(0.5, color=INK, lw=0.8, ls=":")
+    ax.set(xscale="log", ylim=(0, 1), xlabel=f"wavelength, {unit}", ylabel="coherence")
+    ax.set_title("Coherence with the truth")
+    ax.invert_xaxis()
+    _plain_ticks(ax)
+    return _finish(ax)
+
+
+def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+    """Draw how often the truth has each rank, with a line where a perfect ensemble lies.
+
+    A bowl means too little spread, a dome too much, a slope a bias.
+    """
+    ax = ax or _new_axes()
+    ranks = _get(scores, "rank_histogram", variable)
+    ranks = ranks.mean([d for d in ranks.dims if d not in ("candidate", "rank")])
+    shown = [
+        (c, colour) for c, colour in _coloured(ranks) if ranks.sel(candidate=c).notnull().any()
+    ]
+    width = 0.8 / len(shown)
+    for index, (candidate, colour) in enumerate(shown):
+        place = ranks["rank"].values + (index - (len(shown) - 1) / 2) * width
+        height = ranks.sel(candidate=candidate)
+        ax.bar(place, height, width, color=colour, label=candidate)
+    ax.axhline(1 / ranks.sizes["rank"], color=INK, lw=1, ls="--", label="perfect")
+    ax.set(xlabel="members below the truth", ylabel="share", title="Rank histogram")
+    return _finish(ax)
+
+
+def reliability(
+    scores: xr.Dataset, variable: str, candidate: str = "forecast", ax: Axes | None = None
+) -> Axes:
+    """Draw how often the event happened for each forecast probability, with consistency bars.
+
+    On the diagonal probabilities mean what they say; flatter is overconfident. Bars show where a
+    reliable forecast would lie if all points were independent.
+    """
+    ax = ax or _new_axes()
+    parts = {
+        name: _get(scores, f"reliability_{name}", variable).sel(candidate=candidate)
+        for name in ("frequency", "low", "high", "share")
+    }
+    chance = parts["frequency"]["probability"].values
+    ax.plot([0, 1], [0, 1], color=INK, lw=0.8, ls="--", label="perfect")
+    ax.vlines(chance, parts["low"], parts["high"], color="#c9c9c9", lw=6, label="consistent")
+    ax.plot(chance, parts["frequency"], "o-", color=COLOURS[0], label=candidate)
+    inner = ax.inset_axes((0.62, 0.08, 0.35, 0.22))
+    inner.bar(chance, parts["share"], 0.8 / chance.size, color=COLOURS[0])
+    inner.set(yscale="log", xticks=[], title="share of forecasts")
+    inner.title.set_fontsize("x-small")
+    inner.tick_params(labelsize="x-small")
+    threshold = parts["frequency"].attrs.get("threshold")
+    event = "" if threshold is None else f" of values ≥ {threshold:.4g}"
+    unit = parts["frequency"].attrs.get("threshold_units", "")
+    ax.set(xlabel=f"forecast probability{event} {unit}".rstrip(), ylabel="observed frequency")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title="Reliability")
+    return _finish(ax)
+
+
+def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+    """Draw the error of the ensemble mean against the spread, bin by bin, beside the diagonal."""
+    ax = ax or _new_axes()
+    spread, error = (_get(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
+    most = float(np.nanmax([spread.max(), error.max()])) * 1.05
+    ax.plot([0, most], [0, most], color=INK, lw=0.8, ls="--", label="perfect")
+    for candidate, colour in _coloured(spread):
+        if spread.sel(candidate=candidate).notnull().any():
+            pair = (f.sel(candidate=candidate) for f in (spread, error))
+            ax.plot(*pair, "o-", color=colour, label=candidate)
+    unit = _units(spread)
+    ax.set(xlabel=f"spread, {unit}", ylabel=f"error of the mean, {unit}")
+    ax.set(xlim=(0, most), ylim=(0, most), title="Spread against error")
+    return _finish(ax)
+
+
+def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+    """Draw quantiles of each candidate minus the truth's, against the truth's."""
+    ax = ax or _new_axes()
+    mine = _get(scores, "quantiles_forecast", variable)
+    truth = _get(scores, "quantiles_truth", variable).isel(candidate=0)
+    ax.axhline(0, color=INK, lw=0.8, ls="--")
+    for candidate, colour in _coloured(mine):
+        ax.plot(
+            truth, mine.sel(candidate=candidate) - truth, "o-", ms=4, color=colour, label=candidate
+        )
+    unit = _units(mine)
+    ax.set(xlabel=f"quantile of the truth, {unit}", ylabel=f"forecast less truth, {unit}")
+    ax.set_title("Quantiles, 1 % to 99.9 %")
+    return _finish(ax)
+
+
+def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | None = None) -> Axes:
+    """Draw one score of all candidates over time."""
+    ax = ax or _new_axes()
+    values = _get(scores, metric, variable)
+    times = [d for d in values.dims if d != "candidate"]
+    if len(times) != 1:
+        raise FlexclimError(f"{metric}.{variable} runs along {times}, not along one dimension.")
+    place = values[times[0]].values if times[0] in values.coords else np.arange(values.shape[-1])
+    for candidate, colour in _coloured(values):
+        line = values.sel(candidate=candidate)
+        ax.plot(place, line, "o-", ms=3, color=colour, label=candidate)
+    ax.set(ylabel=f"{metric.upper()}, {_units(values)}", title=f"{metric.upper()} over time")
+    ax.tick_params(axis="x", rotation=30)
+    return _finish(ax)
+
+
+def field_map(
+    field: xr.DataArray, ax: Axes | None = None, *, title: str = "", **style: Any
+) -> Axes:
+    """Draw one field with a colour bar, with coastlines where its place on Earth is known."""
+    from matplotlib.figure import Figure
+
+    from flexclim.maps import draw_map, map_axes
+
+    figure = Figure(figsize=(6, 3.2), layout="constrained") if ax is None else None
+    try:
+        if figure is not None:
+            ax = map_axes(figure, 1, 1, 1, field)
+        assert ax is not None
+        mesh = draw_map(ax, field, title=title, **style)
+    except GridError:
+        # A projected grid without latitude and longitude, or an irregular one.
+        if figure is not None:
+            ax = figure.add_subplot()
+        assert ax is not None
+        mesh = ax.pcolormesh(field.values, rasterized=True, **style)
+        ax.set_title(title, fontsize="medium")
+    bar = ax.figure.colorbar(mesh, ax=ax, shrink=0.85, pad=0.02)
+    bar.set_label(_units(field))
+    return ax
+
+
+def score_map(
+    scores: xr.Dataset, variable: str, metric: str = "crps", candidate: str = "forecast"
+) -> Axes:
+    """Draw where a score is good and bad: ``"crps"``, ``"rmse"``, ``"bias"``, ``"spread"``, ..."""
+    field = _get(scores, f"{metric}_map", variable).sel(candidate=candidate)
+    style: dict[str, Any] = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
+    if metric == "bias":
+        style = {"cmap": "RdBu_r", "vmin": -_top(abs(field)), "vmax": _top(abs(field))}
+    return field_map(field, title=f"{metric.upper()}, {candidate}", **style)
+
+
+def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
+    """Draw the case with the largest CRPS: truth, forecast and baseline, in one figure."""
+    from matplotlib.figure import Figure
+
+    from flexclim.maps import map_axes
+
+    fields = _get(scores, "worst_case", variable)
+    names = [str(n) for n in fields["panel"].values]
+    rows = -(-len(names) // 2)
+    figure = Figure(figsize=(11, 2.9 * rows), layout="constrained")
+    values = fields.sel(panel="truth")
+    low, high = (float(values.quantile(q)) for q in (0.005, 0.995))
+    drawn = []
+    for index, name in enumerate(names):
+        field = fields.sel(panel=name).assign_attrs(fields.attrs)
+        style: dict[str, Any] = {"cmap": "viridis", "vmin": low, "vmax": high}
+        if name == "spread":
+            style = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
+        try:
+            ax: Axes = map_axes(figure, rows, 2, index + 1, field)
+        except GridError:
+            ax = figure.add_subplot(rows, 2, index + 1)
+        drawn.append(field_map(field, ax, title=name, **style))
+    return drawn
+
+
+def _get(scores: xr.Dataset, metric: str, variable: str) -> xr.DataArray:
+    name = f"{metric}.{variable}"
+    if name not in scores:
+        known = sorted({str(n).partition(".")[2] for n in scores.data_vars})
+        raise FlexclimError(
+            f"no {name!r} in these scores, which have the variables {known}. Scores of members "
+            "need an ensemble forecast."
+        )
+    return scores[name]
+
+
+def _coloured(values: xr.DataArray) -> list[tuple[str, str]]:
+    names = [str(n) for n in values["candidate"].values]
+    return [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)]
+
+
+def _lengths(values: xr.DataArray) -> tuple[np.ndarray, str]:
+    length = values["wavelength"]
+    if length.attrs.get("units") == "m":
+        return length.values / 1000, "km"
+    return length.values, "cells"
+
+
+def _top(field: xr.DataArray) -> float:
+    """Return a colour limit that a few extreme cells don't set."""
+    top = float(np.nanquantile(field, 0.995))
+    return top if top > 0 else 1.0
+
+
+def _units(values: xr.DataArray) -> str:
+    return str(values.attrs.get("units", "no units"))
+
+
+def _plain_ticks(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _new_axes() -> Axes:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(5.2, 4), layout="constrained").subplots()
+
+
+def _finish(ax: Axes) -> Axes:
+    ax.spines[["top", "right"]].set_visible(False)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize="small")
+    return ax
