@@ -82,8 +82,6 @@ class ModelSettings(Part):
         Factor on the members' spread about their one-step mean.
     scaling
         ``"local"``: fields go through :func:`flexclim.fields.scale`. ``"none"``: as they are.
-    residual_scale
-        Standard deviation of the scaled residual by factor; the network works in units of it.
     label
         ``"factor"``: the network is told log2(factor) - 2. ``"none"``: zeros.
     operator
@@ -96,6 +94,8 @@ class ModelSettings(Part):
         Names of the network's channels; None: any variable, one at a time.
     factors
         Refinements that the model was made for.
+    residual_scale
+        Standard deviation of the scaled residual by factor; the network works in units of it.
     """
 
     network: NetworkSettings
@@ -104,13 +104,13 @@ class ModelSettings(Part):
     steps: int = Field(default=2, ge=1, le=1000)
     noise_scale: float = Field(default=1.0, ge=0, le=100)
     scaling: Literal["local", "none"] = "local"
-    residual_scale: dict[Factor, Annotated[float, Field(gt=0)]]
     label: Literal["factor", "none"] = "factor"
     operator: Literal["block_mean", "minflex"] = "block_mean"
     conserve: bool = True
     halo: int = Field(ge=0)
     variables: tuple[Name, ...] | None = None
     factors: tuple[Factor, ...] = Field(min_length=1)
+    residual_scale: dict[Factor, Annotated[float, Field(gt=0)]]
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -243,7 +243,7 @@ def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> Networ
         if isinstance(error, ModelError):
             raise
         raise ModelError(
-            f"{path} is no checkpoint of minFLEX: {error} is not as it has it."
+            f"{path} is no checkpoint of minFLEX: its weights have other names or shapes ({error})."
         ) from None
     heads = HEADS.get(width) if num_heads is None else num_heads
     if heads is None:

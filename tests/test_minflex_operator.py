@@ -1,0 +1,35 @@
+"""minFLEX's coarse operator, against torch's interpolation."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from flexclim.errors import GridError
+from flexclim.minflex_operator import minflex_coarsen, minflex_interpolate
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (6, 3), (16, 32)])
+def test_interpolation_is_that_of_torch(shape, factor):
+    coarse = np.random.default_rng(0).normal(size=(2, 3, *shape))
+    expected = F.interpolate(
+        torch.from_numpy(coarse), scale_factor=factor, mode="bilinear", align_corners=False
+    )
+    np.testing.assert_allclose(minflex_interpolate(coarse, factor), expected, atol=1e-12)
+    single = minflex_interpolate(coarse.astype("float32"), factor)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected, atol=1e-6)
+
+
+def test_it_shifts_a_field_by_half_a_block():
+    slope = np.arange(32.0)[None].repeat(32, 0)
+    found = minflex_interpolate(minflex_coarsen(slope, 4), 4)
+    np.testing.assert_allclose(slope[:, 2:-2] - found[:, 2:-2], 1.5)
+
+
+def test_coarsening_takes_points():
+    field = np.random.default_rng(0).normal(size=(3, 8, 12))
+    np.testing.assert_array_equal(minflex_coarsen(field, 4), field[..., ::4, ::4])
+    with pytest.raises(GridError, match=r"4 does not divide 9 x 12.*8 x 12"):
+        minflex_coarsen(np.zeros((9, 12)), 4)
