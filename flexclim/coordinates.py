@@ -17,7 +17,6 @@ GEOGRAPHIC = {
 }
 PROJECTED = {"Y": "projection_y_coordinate", "X": "projection_x_coordinate"}
 LENGTHS = ("m", "km")
-NO_FILL: dict[str, Any] = {"_FillValue": None}
 
 
 def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Variable]:
@@ -61,8 +60,8 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
         known = variables[name].attrs
         bounds_name = str(known.get("bounds", f"{name}_bnds"))
         attributes = _described(axis, grid, known) | {"bounds": bounds_name}
-        result[name] = xr.Variable((dimension,), values, attributes, NO_FILL)
-        result[bounds_name] = xr.Variable((dimension, pair), bounds, {}, NO_FILL)
+        result[name] = xr.Variable((dimension,), values, attributes)
+        result[bounds_name] = xr.Variable((dimension, pair), bounds, {})
     if grid.latitude is not None:
         result |= _positions(grid, source)
     return result
@@ -90,7 +89,7 @@ def _positions(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Va
         attributes = GEOGRAPHIC[axis] | known | {"units": GEOGRAPHIC[axis]["units"]}
         attributes["standard_name"] = GEOGRAPHIC[axis]["standard_name"]
         attributes.pop("axis", None)  # CF: only 1-D coordinates may have it
-        result[name] = xr.Variable((grid.y, grid.x), values, attributes, NO_FILL)
+        result[name] = xr.Variable((grid.y, grid.x), values, attributes)
     return result
 
 

@@ -41,8 +41,6 @@ def regular_values(
     step = (straight[-1] - straight[0]) / (exact.size - 1)
     if longitude:
         _check_turn(name, exact, abs(straight[-1] - straight[0]), abs(step))
-    if longitude and wraps(exact.size, step):
-        step = np.copysign(360 / exact.size, step)
     line = straight[0] + step * np.arange(exact.size)
     rounding = np.finfo(np.float32).eps * np.abs(exact).max()
     allowed = max(REGULAR * abs(step), min(rounding, 0.05 * abs(step)))
