@@ -136,7 +136,7 @@ def draw_maps(coarse: xr.Dataset, truth: xr.Dataset, fine: xr.Dataset, path: Pat
         ax = map_axes(figure, 2, 5, 5 * row + 5, high)
         mesh = draw_map(ax, spread, title="spread" if row == 0 else "", cmap="YlOrRd", vmin=0)
         figure.colorbar(mesh, ax=ax, shrink=0.9)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
 
 
 def draw_spectra(truth: xr.Dataset, candidates: dict[str, xr.Dataset], path: Path) -> None:

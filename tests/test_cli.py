@@ -11,6 +11,7 @@ import xarray as xr
 import flexclim
 from flexclim.cli import main
 from flexclim.errors import GridError
+from flexclim.plan import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     progress = named.pop("progress", False)
     assert not progress
     assert named == {
-        "model": None, "members": 3, "steps": 2, "seed": 7, "variables": ["u10", "v10"],
+        "model": DEFAULT_MODEL, "members": 3, "steps": 2, "seed": 7, "variables": ["u10", "v10"],
         "conserve": False, "non_negative": True, "grid": "point", "static": None, "noise": "ar1",
         "noise_timescale": "6h", "overlap": 8, "batch": 2, "device": "cpu", "precision": "float32",
     }  # fmt: skip
@@ -228,7 +229,16 @@ def test_import_minflex_refuses_a_foreign_file(capsys, tmp_path):
 def test_verify_scores_two_files(capsys, coarse, tmp_path):
     with xr.open_dataset(coarse) as truth:
         members = np.random.default_rng(1).normal(size=(4, 1, 16, 16))
-        forecast = truth["u10"] + xr.DataArray(members, dims=("realization", "time", "lat", "lon"))
-        forecast.to_dataset(name="u10").to_netcdf(tmp_path / "forecast.nc")
-    assert run("verify", tmp_path / "forecast.nc", coarse) == 0
-    assert "crps" in capsys.readouterr().out
+        forecast = truth["u10"] + xr.DataArray(members, dims=("realization", *truth["u10"].dims))
+        forecast.assign_attrs(truth["u10"].attrs).to_dataset(name="u10").to_netcdf(
+            tmp_path / "forecast.nc"
+        )
+    report = tmp_path / "report.html"
+    assert run("verify", tmp_path / "forecast.nc", coarse, "--report", report) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[:3] == ["variable", "method", "CRPS"]
+    assert printed[1].split()[:2] == ["u10", "forecast"]
+    assert printed[-1] == str(report)
+    assert "<html" in report.read_text()
+    assert run("verify", tmp_path / "forecast.nc", coarse, "--report", report) == 1
+    assert "report.html exists" in capsys.readouterr().err

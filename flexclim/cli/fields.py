@@ -37,8 +37,8 @@ def downscale(
     target: Annotated[Path, typer.Argument(help="What to write: .zarr (resumes) or .nc.")],
     factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Refinement of the grid.")],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Name, folder or file. [bundled model]")
-    ] = None,
+        str, typer.Option("--model", "-m", help="Name, folder or file.")
+    ] = "flex-nano",
     members: Annotated[int, typer.Option("--members", "-n", min=1, help="Ensemble members.")] = 8,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
@@ -92,8 +92,8 @@ def downscale(
 
     if target.suffix not in (".zarr", ".nc"):
         raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
-    if target.suffix == ".nc" and target.exists() and not overwrite:
-        raise StoreError(f"{target} exists. Give --overwrite, or another name.")
+    if target.suffix == ".nc":
+        _check_free(target, overwrite)
     options: dict[str, Any] = {
         "model": model, "members": members, "steps": steps, "seed": seed,
         "variables": variables.split(",") if variables else None,
@@ -117,6 +117,9 @@ def verify(
         Path | None, typer.Option(help="The coarse input: adds bilinear and bicubic.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write one self-contained HTML file.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing report.")
+    ] = False,
 ) -> None:
     """Score a forecast against the truth, beside interpolation.
 
@@ -127,6 +130,8 @@ def verify(
     """  # noqa: D301
     from flexclim import verify as scoring
 
+    if report:
+        _check_free(report, overwrite)
     scores = scoring.evaluate(
         _open(forecast), _open(truth), coarse=_open(coarse) if coarse else None
     )
@@ -162,6 +167,11 @@ def _show_field(field: xr.Dataset) -> None:
         typer.echo(f"{name}: {sizes}, {variable.attrs.get('units', 'no units')}")
 
 
+def _check_free(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise StoreError(f"{path} exists. Give --overwrite, or another name.")
+
+
 def _open(path: Path) -> xr.Dataset:
     """Open a file or store lazily."""
     import xarray as xr
@@ -178,10 +188,12 @@ def _open(path: Path) -> xr.Dataset:
 def _write_netcdf(fine: xr.Dataset, path: Path) -> None:
     """Write under another name and rename, so that an interrupted run leaves no half file."""
     from flexclim.cf import encodings
+    from flexclim.progress import progress_bar
 
     partial = path.with_name(f"{path.name}.partial")
     try:
-        fine.to_netcdf(partial, encoding=encodings(fine, target="netcdf"))
+        with progress_bar():
+            fine.to_netcdf(partial, encoding=encodings(fine, target="netcdf"))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
