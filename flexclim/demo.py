@@ -14,6 +14,7 @@ import xarray as xr
 
 from flexclim import verify
 from flexclim.downscaling import downscale_to_zarr
+from flexclim.io import open_input
 from flexclim.maps import draw_map, map_axes
 from flexclim.resampling import coarsen, interpolate
 from flexclim.shipped import sample_file
@@ -55,7 +56,7 @@ def run(out: Path, *, members: int = 8, console: Console | None = None) -> dict[
     truth = xr.load_dataset(sample_file())
     coarse = coarsen(truth, FACTOR)
     downscale_to_zarr(coarse, store, FACTOR, members=members)
-    fine = xr.open_zarr(store).load()
+    fine = open_input(store).load()
     console.print(
         f"ERA5 wind and temperature, {_size(coarse)} to {_size(truth)} points, {members} members: "
         f"{time.perf_counter() - begun:.0f} s"

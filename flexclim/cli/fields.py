@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flexclim.errors import FlexclimError, StoreError
+from flexclim.errors import StoreError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,24 +89,24 @@ def downscale(
       flexclim downscale wind.nc fine.zarr -f 4 --noise ar1 --noise-timescale 6h
     """  # noqa: D301
     import flexclim
+    from flexclim import io
 
     if target.suffix not in (".zarr", ".nc"):
         raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
-    if target.suffix == ".nc":
-        _check_free(target, overwrite)
     options: dict[str, Any] = {
         "model": model, "members": members, "steps": steps, "seed": seed,
         "variables": variables.split(",") if variables else None,
         "conserve": conserve, "non_negative": non_negative, "grid": grid,
-        "static": _open(static) if static else None,
+        "static": io.open_input(static) if static else None,
         "noise": noise, "noise_timescale": noise_timescale,
         "overlap": overlap, "batch": batch, "device": device, "precision": precision,
     }  # fmt: skip
-    coarse = _open(source)
+    coarse = io.open_input(source)
     if target.suffix == ".zarr":
         flexclim.downscale_to_zarr(coarse, target, factor, **options)
     else:
-        _write_netcdf(flexclim.downscale(coarse, factor, **options), target)
+        fine = flexclim.downscale(coarse, factor, **options)
+        io.write_netcdf(fine, target, overwrite=overwrite)
     typer.echo(str(target))
 
 
@@ -128,12 +128,15 @@ def verify(
       flexclim verify fine.zarr truth.nc
       flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
     """  # noqa: D301
+    from flexclim import io
     from flexclim import verify as scoring
 
-    if report:
-        _check_free(report, overwrite)
+    if report and report.exists() and not overwrite:
+        raise StoreError(f"{report} exists. Give --overwrite, or another name.")
     scores = scoring.evaluate(
-        _open(forecast), _open(truth), coarse=_open(coarse) if coarse else None
+        io.open_input(forecast),
+        io.open_input(truth),
+        coarse=io.open_input(coarse) if coarse else None,
     )
     typer.echo(scoring.table(scores))
     if report:
@@ -151,12 +154,13 @@ def info(
       flexclim info coarse.nc
       flexclim info flex-nano
     """  # noqa: D301
+    from flexclim import io
+    from flexclim.checkpoint import read_model
+
     path = Path(thing)
     if path.exists() and not (path / "model.json").is_file():
-        _show_field(_open(path))
+        _show_field(io.open_input(path))
     else:
-        from flexclim.checkpoint import read_model
-
         typer.echo(str(read_model(thing).card))
 
 
@@ -165,35 +169,3 @@ def _show_field(field: xr.Dataset) -> None:
     for name, variable in field.data_vars.items():
         sizes = " x ".join(f"{dim} {size}" for dim, size in variable.sizes.items())
         typer.echo(f"{name}: {sizes}, {variable.attrs.get('units', 'no units')}")
-
-
-def _check_free(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise StoreError(f"{path} exists. Give --overwrite, or another name.")
-
-
-def _open(path: Path) -> xr.Dataset:
-    """Open a file or store lazily."""
-    import xarray as xr
-
-    if not path.exists():
-        raise FlexclimError(f"{path} does not exist. Give a NetCDF file or a Zarr store.")
-    try:
-        return xr.open_dataset(path, chunks={}, engine="zarr" if path.is_dir() else None)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise FlexclimError(f"{path} can't be opened as NetCDF or Zarr: {reason}") from error
-
-
-def _write_netcdf(fine: xr.Dataset, path: Path) -> None:
-    """Write under another name and rename, so that an interrupted run leaves no half file."""
-    from flexclim.cf import encodings
-    from flexclim.progress import progress_bar
-
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with progress_bar():
-            fine.to_netcdf(partial, encoding=encodings(fine, target="netcdf"))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
