@@ -8,12 +8,15 @@ Nothing is computed while planning: every array is lazy, and a plan is plain dat
 
 from __future__ import annotations
 
+import hashlib
+from os import PathLike
 from typing import Any, TypeVar, cast
 
 import dask
+import numpy as np
 import xarray as xr
 
-from flexclim import cf
+from flexclim import cf, io
 from flexclim.checkpoint import Model, load_model
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError, GridError, ModelError
@@ -126,6 +129,51 @@ def downscale(
     if not any(dask.is_dask_collection(source[name].data) for name in names):
         result = _computed(result)
     return cast(T, result if isinstance(obj, xr.Dataset) else cf.pick(result, names[0]))
+
+
+def downscale_to_zarr(
+    obj: xr.Dataset | xr.DataArray, store: str | PathLike[str], factor: int, **options: Any
+) -> xr.Dataset:
+    """Downscale into a Zarr store, piece by piece; call again to continue.
+
+    Parameters
+    ----------
+    obj, factor, options
+        As for :func:`downscale`.
+    store
+        A folder. One that holds the same request is continued; nothing else is ever overwritten.
+
+    Returns
+    -------
+    Dataset
+        The finished store, opened lazily.
+
+    Raises
+    ------
+    StoreError
+        If the store holds something else, another process writes to it, or it can't be written.
+    """
+    source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
+    lazy = downscale(source.chunk(), factor, **options)
+    names = [name for name in lazy.data_vars if "realization" in lazy[name].dims]
+    plan = {key: value for key, value in lazy.attrs.items() if key.startswith("flexclim_")}
+    plan |= {"input": _identity(source[names]), "members": lazy.sizes["realization"]}
+    return io.open_input(io.write_store(lazy, store, plan))
+
+
+def _identity(source: xr.Dataset) -> str:
+    """Return a hash of a source's coordinates, and of each field's first and last plane."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, source.coords)):
+        digest.update(f"{name}{source[name].dims}{source[name].values.tolist()}".encode())
+    for name in sorted(map(str, source.data_vars)):
+        field = source[name]
+        lead = [dim for dim in field.dims[:-2] if field.sizes[dim]]
+        digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
+        for end in (0, -1):
+            plane = field.isel({dim: end for dim in lead}).values
+            digest.update(np.ascontiguousarray(plane).tobytes())
+    return digest.hexdigest()
 
 
 def _chosen(source: xr.Dataset, variables: list[str] | None, grid: Kind | None) -> list[str]:

@@ -36,7 +36,9 @@ class Scaled:
     amplitude: np.ndarray
 
 
-def local_scaling(coarse: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+def local_scaling(
+    coarse: np.ndarray, domain: Domain, *, vector: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the smooth local mean and amplitude of a coarse field.
 
     Parameters
@@ -51,7 +53,7 @@ def local_scaling(coarse: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.nd
         square, over a Gaussian window of ``SCALE_WIDTH`` cells, of the field minus its 5 x 5
         binomial mean.
     """
-    field = extend(np.asarray(coarse, float), domain, REACH)
+    field = extend(np.asarray(coarse, float), domain, REACH, vector=vector)
     detail = field
     for axis in (-2, -1):
         detail = ndimage.correlate1d(detail, BINOMIAL, axis=axis, mode="nearest")
@@ -75,7 +77,7 @@ def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = Fal
         Whether the field is an eastward or northward component.
     """
     coarse = np.asarray(coarse, float)
-    mean, amplitude = local_scaling(coarse, domain)
+    mean, amplitude = local_scaling(coarse, domain, vector=vector)
     base = interpolate(coarse, domain, factor, "bicubic", vector=vector)
     fine_mean = interpolate(mean, domain, factor, "bilinear", vector=vector)
     fine_amplitude = interpolate(amplitude, domain, factor, "bilinear")
