@@ -1,8 +1,8 @@
 """The shell: what it calls, what it writes, and how it refuses."""
 
+import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -27,6 +27,11 @@ def coarse(tmp_path):
         },
     ).to_netcdf(path)
     return path
+
+
+@pytest.fixture
+def model(toy_model, tmp_path):
+    return toy_model.save(tmp_path / "toy")
 
 
 def run(*arguments):
@@ -70,12 +75,13 @@ def test_help_is_quick_and_loads_nothing_heavy():
         "heavy = {'torch', 'matplotlib', 'cartopy', 'zarr', 'netCDF4', 'scipy', 'xskillscore'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    best = float("inf")
+    spent = []
     for _ in range(3):
-        begun = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        best = min(best, time.perf_counter() - begun)
-    assert best < 1.5
+        after = os.times()  # processor time: other work on the machine does not count
+        spent.append(sum(after[2:4]) - sum(before[2:4]))
+    assert min(spent) < 1.5
 
 
 def test_python_m_is_the_same_program():
@@ -157,9 +163,9 @@ def test_downscale_names_what_is_wrong_with_a_grid(monkeypatch, capsys, coarse, 
     assert capsys.readouterr().err == expected
 
 
-def test_netcdf_is_written_once_and_not_overwritten_unasked(capsys, coarse, tmp_path):
+def test_netcdf_is_written_once_and_not_overwritten_unasked(capsys, coarse, model, tmp_path):
     target = tmp_path / "fine.nc"
-    command = ("downscale", coarse, target, "-f", 4, "-n", 2)
+    command = ("downscale", coarse, target, "-f", 4, "-n", 2, "--model", model)
     assert run(*command) == 0
     with xr.open_dataset(target) as fine:
         assert fine["u10"].sizes == {"realization": 2, "time": 1, "lat": 64, "lon": 64}
@@ -173,9 +179,9 @@ def test_netcdf_is_written_once_and_not_overwritten_unasked(capsys, coarse, tmp_
         assert abs(fine["u10"] - first).max() > 1e-3
 
 
-def test_a_store_is_continued(coarse, tmp_path):
+def test_a_store_is_continued(coarse, model, tmp_path):
     target = tmp_path / "fine.zarr"
-    command = ("downscale", coarse, target, "-f", 4, "-n", 2)
+    command = ("downscale", coarse, target, "-f", 4, "-n", 2, "--model", model)
     assert run(*command) == 0
     assert run(*command) == 0
     assert run(*command, "--seed", 1) == 1
