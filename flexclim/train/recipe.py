@@ -90,6 +90,7 @@ class Ensemble(Settings):
     steps: int = Field(default=0, ge=0, description="training steps of this stage")
     members: int = Field(default=2, ge=2)
     learning_rate: float = Field(default=1e-4, gt=0)
+    ema: float = Field(default=0.98, ge=0, lt=1, description="decay of this stage's averages")
     gradient: float = Field(default=0.5, ge=0, description="weight of the CRPS of gradients")
     mean: float = Field(
         default=0.5, ge=0, description="weight of the squared error of the first step's estimate"

@@ -119,6 +119,8 @@ class Run:
             bad = 0
             for batch in self.patches.stream(range(self.step, self.steps), size):
                 began = time.perf_counter()
+                if self.step == self.recipe.trainer.steps:
+                    self._begin_fine_tuning()
                 loss = self._step(batch)
                 bad = 0 if math.isfinite(loss) else bad + 1
                 if bad == 10:
@@ -135,6 +137,12 @@ class Run:
                     progress.report(self.step, scores)
                 if self.step % SAVE_EVERY == 0 or self.step == self.steps:
                     self._save()
+
+    def _begin_fine_tuning(self) -> None:
+        """Go on from the averaged weights, with a shorter average."""
+        self.ema.copy_to()
+        decay = self.recipe.ensemble.ema
+        self.ema = ExponentialMovingAverage(self.network.parameters(), decay=decay)
 
     def _step(self, batch: Batch) -> float:
         fine_tuning = self.step >= self.recipe.trainer.steps
