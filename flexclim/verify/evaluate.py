@@ -146,12 +146,11 @@ def judge(
     if threshold is None:
         level = distribution.quantiles(truth, truth, levels=[EVENT_LEVEL])["truth"]
         threshold = float(level[0])
-    lazy = {
-        method: xr.Dataset(score(field, truth, plane, threshold))
-        for method, field in candidates.items()
+    done = {
+        candidate: xr.Dataset(score(field, truth, plane, threshold)).compute()
+        for candidate, field in candidates.items()
     }
-    done = dict(zip(lazy, _compute(*lazy.values()), strict=True))
-    joined = join_methods(done)
+    joined = join_candidates(done)
     joined |= spectral_scores(candidates, truth)
     joined |= worst_case(candidates, truth, plane, done[OWN])
     return joined
@@ -238,7 +237,7 @@ def spectral_scores(
         name: {} for name in ("log_spectral_distance", "coherence", "effective_resolution")
     }
     for candidate, field in candidates.items():
-        (each,) = _compute(spectra.powers(*align(field, truth), dim=(), fill="mean"))
+        each = spectra.powers(*align(field, truth), dim=(), fill="mean").compute()
         mean = each.mean([d for d in truth.dims if d in each.dims], keep_attrs=True)
         power.setdefault("truth", mean["truth"])
         power[candidate] = mean["forecast"]
@@ -294,14 +293,14 @@ def concat(parts: Mapping[str, xr.DataArray], dim: str) -> xr.DataArray:
     return joined.assign_coords({dim: names}).assign_attrs(first.attrs)
 
 
-def join_methods(done: Mapping[str, xr.Dataset]) -> dict[str, xr.DataArray]:
+def join_candidates(done: Mapping[str, xr.Dataset]) -> dict[str, xr.DataArray]:
     """Join the scores of all candidates along ``candidate``; NaN where a score needs members."""
     names = {name: dataset for dataset in done.values() for name in dataset.data_vars}
     joined = {}
     for name, like in names.items():
         empty = xr.full_like(like[name], np.nan, dtype=float)
         joined[str(name)] = concat(
-            {method: dataset.get(name, empty) for method, dataset in done.items()}, "candidate"
+            {own: dataset.get(name, empty) for own, dataset in done.items()}, "candidate"
         )
     return joined
 
@@ -313,9 +312,3 @@ def _prefixed(prefix: str, parts: xr.Dataset, drop: str = "") -> dict[str, xr.Da
 def _windows(truth: xr.DataArray, plane: Plane) -> list[int]:
     room = min(truth.sizes[plane.y], truth.sizes[plane.x])
     return [size for size in (1, 3, 5, 9, 17, 33) if size <= room]
-
-
-def _compute(*lazy: Any) -> tuple[Any, ...]:
-    import dask
-
-    return dask.compute(*lazy)

@@ -152,7 +152,7 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
         ax.plot(place, line, "o-", ms=3, color=colour, label=candidate)
-    ax.set(ylabel=f"{metric.upper()}, {_units(values)}", title=f"{metric.upper()} over time")
+    ax.set(ylabel=f"{_name(metric)}, {_units(values)}", title=f"{_name(metric)} over time")
     ax.tick_params(axis="x", rotation=30)
     return _finish(ax)
 
@@ -165,7 +165,8 @@ def field_map(
 
     from flexclim.maps import draw_map, map_axes
 
-    figure = Figure(figsize=(6, 3.2), layout="constrained") if ax is None else None
+    size = (6, 5.2 * _shape(field) + 0.4)
+    figure = Figure(figsize=size, layout="constrained") if ax is None else None
     try:
         if figure is not None:
             ax = map_axes(figure, 1, 1, 1, field)
@@ -191,7 +192,7 @@ def score_map(
     style: dict[str, Any] = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
     if metric == "bias":
         style = {"cmap": "RdBu_r", "vmin": -_top(abs(field)), "vmax": _top(abs(field))}
-    return field_map(field, title=f"{metric.upper()}, {candidate}", **style)
+    return field_map(field, title=f"{_name(metric)}, {candidate}", **style)
 
 
 def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
@@ -202,9 +203,9 @@ def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
 
     fields = _get(scores, "worst_case", variable)
     names = [str(n) for n in fields["panel"].values]
-    rows = -(-len(names) // 2)
-    figure = Figure(figsize=(11, 2.9 * rows), layout="constrained")
-    values = fields.sel(panel="truth")
+    values, rows = fields.sel(panel="truth"), -(-len(names) // 2)
+    size = (11, (4.8 * _shape(values) + 0.4) * rows)
+    figure = Figure(figsize=size, layout="constrained")
     low, high = (float(values.quantile(q)) for q in (0.005, 0.995))
     drawn = []
     for index, name in enumerate(names):
@@ -241,6 +242,16 @@ def _lengths(values: xr.DataArray) -> tuple[np.ndarray, str]:
     if length.attrs.get("units") == "m":
         return length.values / 1000, "km"
     return length.values, "cells"
+
+
+def _name(metric: str) -> str:
+    return metric.upper() if metric in ("crps", "mae", "rmse") else metric.replace("_", " ")
+
+
+def _shape(field: xr.DataArray) -> float:
+    """Return height over width of a picture of ``field``, within reason."""
+    rows, columns = field.shape[-2:]
+    return float(np.clip(rows / columns, 0.25, 1.1))
 
 
 def _top(field: xr.DataArray) -> float:

@@ -49,7 +49,7 @@ CAPTIONS = {
 STYLE = """
 :root{--ink:#222;--soft:#5d6470;--line:#dfe3e8;--own:#eaf4fa}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:1080px;padding:1rem 1.2rem 4rem;color:var(--ink);background:#fff;
+body{margin:0 auto;max-width:1180px;padding:1rem 1.2rem 4rem;color:var(--ink);background:#fff;
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:1.7rem;line-height:1.2;margin:1rem 0 .4rem}
 h2{font-size:1.3rem;margin:2.6rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line)}
@@ -57,8 +57,8 @@ h3{font-size:1.05rem;margin:1.8rem 0 .3rem}
 p{max-width:46rem;margin:.4rem 0}
 .soft{color:var(--soft);font-size:.92rem}
 .scroll{overflow-x:auto;margin:.6rem 0}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
-th,td{padding:.32rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.82rem}
+th,td{padding:.3rem .42rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
 thead th{border-bottom:2px solid var(--ink);font-weight:600}
 tr.own td{background:var(--own)}
@@ -187,7 +187,18 @@ def section(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
         )
     if f"crps.{variable}" in scores and scores[f"crps.{variable}"].ndim == 2:
         parts.append("<h3>Time by time</h3>")
-        parts.append(_pair(_figure(plot.series, scores, variable)))
+        parts.append(
+            _pair(
+                _figure(plot.series, scores, variable),
+                _figure(
+                    plot.series,
+                    scores,
+                    variable,
+                    "Error of the ensemble mean at each time.",
+                    metric="rmse",
+                ),
+            )
+        )
     parts.append("<h3>Where</h3>")
     parts.append(_pair(*maps(scores, variable)))
     case = scores[f"worst_case.{variable}"].attrs.get("case", "")
@@ -202,7 +213,7 @@ def score_table(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
     head = "".join(f"<th>{escape(TABLE[m])}</th>" for m in metrics)
     limits = {
         m: intervals(scores, f"{m}.{variable}")
-        for m in ("crps", "mae", "bias", "energy_score")
+        for m in ("crps", "mae")
         if f"{m}.{variable}" in scores
     }
     rows = []
