@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+
+from flexclim import sampling
+from flexclim.domain import Domain
+from flexclim.nn.sampler import sample, time_grid
+from flexclim.sampling import TiledSampler
+from flexclim.tiles import plan_tiles
+
+GLOBE = Domain(shape=(72, 96), wrap=True, north="pole_edge", south="pole_edge")
+
+
+@pytest.fixture
+def make(toy_model):
+    def sampler(domain=GLOBE, **options):
+        plan = plan_tiles(domain, (32, 32), 4, 8)
+        network = toy_model.network_on(options.pop("device", "cpu"))
+        settings = {"label": 0.0, "batch": 5} | options
+        return TiledSampler(network, toy_model.diffusion, plan, **settings)
+
+    return sampler
+
+
+def fields(domain=GLOBE, members=2):
+    random = np.random.default_rng(0)
+    shape = (members, *domain.shape)
+    return (
+        random.normal(size=domain.shape).astype("float32"),
+        random.normal(size=shape).astype("float32"),
+    )
+
+
+@torch.inference_mode()
+def test_one_tile_is_the_plain_sampler(make, toy_model):
+    domain = Domain(shape=(32, 32))
+    inputs, noise = fields(domain)
+    network, diffusion = toy_model.network, toy_model.diffusion
+    condition = torch.from_numpy(inputs)[None, None].repeat(2, 1, 1, 1)
+    features = network.encode("superres", condition)
+
+    def estimate(state, time):
+        t = torch.full((2,), time)
+        return diffusion.clean(network(state, t, features), state, t)
+
+    for method in ("ddim", "euler"):
+        state = torch.from_numpy(noise)[:, None]
+        expected = sample(estimate, state, diffusion, time_grid(3), method)[:, 0]
+        found = make(domain).sample(inputs, noise, 3, method)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_features_too_large_to_keep_are_made_again(make, monkeypatch):
+    inputs, noise = fields()
+    sampler = make()
+    features = sampler.encode(inputs)
+    assert features is not None
+    kept = sampler.sample(inputs, noise, 2, "euler", features)
+    monkeypatch.setattr(sampling, "FEATURE_BYTES", 0)
+    assert sampler.encode(inputs) is None
+    np.testing.assert_allclose(sampler.sample(inputs, noise, 2, "euler"), kept, atol=1e-5)
+
+
+def test_tiles_see_across_the_date_line_and_the_pole(make):
+    """Turning the globe by tiles' common stride turns the result; no place is special."""
+    inputs, noise = fields()
+    sampler = make()
+    stride = 24
+    assert set(np.diff(sampler.tiles.columns.starts)) == {stride}
+    found = sampler.sample(inputs, noise, 2, "euler")
+    turned = sampler.sample(np.roll(inputs, stride, -1), np.roll(noise, stride, -1), 2, "euler")
+    np.testing.assert_allclose(turned, np.roll(found, stride, -1), atol=1e-5)
+
+
+def test_spread_widens_about_the_one_step_mean(make):
+    inputs, noise = fields()
+    mean = make().sample(inputs, noise, 1, "ddim")
+    once, twice = (make(spread=s).sample(inputs, noise, 2, "euler") for s in (1.0, 2.0))
+    np.testing.assert_allclose(twice - mean, 2 * (once - mean), atol=1e-4)
+
+
+def test_bf16_is_close(make):
+    inputs, noise = fields(members=1)
+    exact = make().sample(inputs, noise, 2, "euler")
+    rough = make(precision="bf16").sample(inputs, noise, 2, "euler")
+    error = np.sqrt(np.mean((rough - exact) ** 2)) / exact.std()
+    assert 1e-6 < error < 0.02
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_same(make):
+    inputs, noise = fields()
+    expected = make().sample(inputs, noise, 2, "euler")
+    found = make(device="cuda").sample(inputs, noise, 2, "euler")
+    np.testing.assert_allclose(found, expected, atol=1e-3)
