@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from flexclim.domain import Kind
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
@@ -25,18 +26,23 @@ def interpolations(coarse: Any, truth: xr.DataArray, name: str | None = None) ->
         If no whole factor leads from one grid to the other.
     """
     field = coarse[name] if isinstance(coarse, xr.Dataset) else coarse
-    factor = find_factor(field, truth)
+    factor, kind = find_factor(field, truth)
     methods: tuple[Any, ...] = ("bilinear", "bicubic")
-    return {method: interpolate(field, factor, method) for method in methods}
+    return {method: interpolate(field, factor, method, grid=kind) for method in methods}
 
 
-def find_factor(coarse: xr.DataArray, truth: xr.DataArray) -> int:
-    """Return the factor whose fine grid has as many rows and columns as ``truth``."""
+def find_factor(coarse: xr.DataArray, truth: xr.DataArray) -> tuple[int, Kind]:
+    """Return the factor, and the kind of grid, that give as many rows and columns as ``truth``.
+
+    A region cut from a grid of points looks like one of cells, but has another size when fine.
+    """
     plane, grid = find_plane(truth), find_grid(coarse)
     wanted = (truth.sizes[plane.y], truth.sizes[plane.x])
-    for factor in range(1, LARGEST_FACTOR + 1):
-        if grid.domain.refine(factor).shape == wanted:
-            return factor
+    for kind in (grid.domain.kind, "point"):
+        domain = find_grid(coarse, kind).domain
+        for factor in range(1, LARGEST_FACTOR + 1):
+            if domain.refine(factor).shape == wanted:
+                return factor, domain.kind
     raise AlignmentError(
         f"the coarse field has {grid.domain.shape[0]} x {grid.domain.shape[1]} {grid.domain.kind}s,"
         f" the truth {wanted[0]} x {wanted[1]}: no whole factor leads from one to the other. Crop "

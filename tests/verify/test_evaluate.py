@@ -97,6 +97,15 @@ def test_interpolation_is_scored_as_interpolation(scores, fields):
     assert scores["spread.u10"].sel(candidate="bicubic").isnull().all()
 
 
+def test_a_region_of_points_finds_its_factor():
+    rng = np.random.default_rng(0)
+    coords = {"lat": 40.0 - np.arange(17), "lon": 5.0 + np.arange(25)}
+    truth = xr.DataArray(rng.normal(size=(17, 25)), coords, ["lat", "lon"], "t")
+    coarse = coarsen(truth, 4, grid="point")
+    found = verify.evaluate(truth + 0.1, truth, coarse)
+    assert list(found["candidate"].values) == ["forecast", "bilinear", "bicubic"]
+
+
 @pytest.mark.parametrize("form", ["nc", "zarr"])
 def test_scores_travel_through_files(scores, tmp_path, form):
     path = tmp_path / f"scores.{form}"
