@@ -67,6 +67,7 @@ def model_card(
                 source=Path(source.path).name,
                 variables=source.variables,
                 period=" to ".join(source.train),
+                licence=source.licence,
             )
             for source in recipe.data.sources
         ),

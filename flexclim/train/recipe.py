@@ -32,6 +32,7 @@ class Source(Settings):
     validate_: tuple[str, str] | None = Field(
         default=None, alias="validate", description="first and last time (or index) of validation"
     )
+    licence: str = Field(default="unspecified", description="whose data it is, for the card")
     weight: float = Field(default=1.0, gt=0, description="share of patches, relative to the others")
     signed: bool = Field(
         default=False, description="the field's sign may be flipped (components of a vector)"
