@@ -164,14 +164,16 @@ def downscale_to_zarr(
 def _identity(source: xr.Dataset) -> str:
     """Return a hash of a source's coordinates, and of each field's first and last plane."""
     digest = hashlib.sha256()
+    grid = find_grid(source)
+    plane_dims = grid.y, grid.x
     for name in sorted(map(str, source.coords)):
         digest.update(f"{name}{source[name].dims}{source[name].values.tolist()}".encode())
     for name in sorted(map(str, source.data_vars)):
         field = source[name]
-        lead = [dim for dim in field.dims[:-2] if field.sizes[dim]]
+        lead = [dim for dim in field.dims if dim not in plane_dims]
         digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
         for end in (0, -1):
-            plane = field.isel({dim: end for dim in lead}).values
+            plane = field.isel(dict.fromkeys(lead, end)).values
             digest.update(np.ascontiguousarray(plane).tobytes())
     return digest.hexdigest()
 

@@ -56,9 +56,7 @@ def test_a_stopped_run_goes_on(region, toy_model, tmp_path, monkeypatch):
         )
         stored = downscale_to_zarr(region, tmp_path / "a.zarr", 4, **options)
     assert 0 < len(calls) <= 3
-    np.testing.assert_array_equal(
-        stored["t"].values, downscale(region, 4, **options).values
-    )
+    np.testing.assert_array_equal(stored["t"].values, downscale(region, 4, **options).values)
 
 
 @pytest.mark.parametrize(

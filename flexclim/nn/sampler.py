@@ -6,6 +6,7 @@ The state may be one tile or a whole field: ``estimate`` says what the clean res
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -52,7 +53,7 @@ def sample(
     Tensor
         (B, ...) the residual.
     """
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in pairwise(times):
         state = advance(state, estimate(state, now), diffusion, now, then, method)
     return state
 
