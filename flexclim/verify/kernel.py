@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 BLOCK = 65_536
-SORT_BLOCK = 2_048
+SORT_BLOCK = 4_096
 MOMENTS = (
     "error",
     "squared_error",
