@@ -17,7 +17,8 @@ import torch
 import xarray as xr
 
 import flexclim
-from flexclim.plan import Options, plan_field
+from flexclim.checkpoint import Model
+from flexclim.plan import FieldPlan, Options, plan_field
 
 TIMES, MEMBERS, FACTOR = 4, 8, 4
 
@@ -42,7 +43,7 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def bare_passes(model: flexclim.Model, plan: object, tiles: int) -> float:
+def bare_passes(model: Model, plan: FieldPlan, tiles: int) -> float:
     """Return the seconds that the network alone takes."""
     batch, steps = plan.batch, plan.steps
     network = model.network_on(plan.device).to(memory_format=torch.channels_last)

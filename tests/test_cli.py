@@ -242,7 +242,7 @@ def test_verify_scores_two_files(capsys, coarse, tmp_path):
     report = tmp_path / "report.html"
     assert run("verify", tmp_path / "forecast.nc", coarse, "--report", report) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0].split()[:3] == ["variable", "method", "CRPS"]
+    assert printed[0].split()[:3] == ["variable", "candidate", "CRPS"]
     assert printed[1].split()[:2] == ["u10", "forecast"]
     assert printed[-1] == str(report)
     assert "<html" in report.read_text()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -190,7 +191,8 @@ class Encoder(nn.Module):
             maps.append(x)
         if self.tr_blocks is None:
             return TaskFeatures(tuple(maps))
-        tokens = torch.cat([emb[:, None].to(x.dtype), x.flatten(2).transpose(1, 2)], dim=1)
+        cells = rearrange(x, "b e h w -> b (h w) e")
+        tokens = torch.cat([emb[:, None].to(x.dtype), cells], dim=1)
         tokens = tokens + self.pos_embed
         skips = []
         for block in self.tr_blocks:
@@ -227,7 +229,8 @@ class Decoder(nn.Module):
             skips = tuple(a + b for a, b in zip(skips, task.token_skips, strict=True))
         for block, skip in zip(self.tr_blocks, reversed(skips), strict=True):
             tokens = block(tokens, skip)
-        x = self.norm(tokens)[:, 1:].transpose(1, 2).unflatten(2, self.bottleneck)
+        height, _ = self.bottleneck
+        x = rearrange(self.norm(tokens)[:, 1:], "b (h w) e -> b e h w", h=height)
         x = x.to(memory_format=_memory_format(common.maps[-1]))
         if task.tokens is None:
             x = x + task.maps[-1]

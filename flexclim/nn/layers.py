@@ -10,6 +10,7 @@ import math
 from typing import Literal
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -98,8 +99,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, E) to (B, N, E)."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        pattern = "b n (qkv heads dim) -> qkv b heads n dim"
+        q, k, v = rearrange(self.qkv(x), pattern, qkv=3, heads=self.heads)
+        joined = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(rearrange(joined, "b heads n dim -> b n (heads dim)"))
 
 
 class Mlp(nn.Module):
