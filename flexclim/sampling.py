@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
@@ -60,9 +61,12 @@ class TiledSampler:
         spread: float = 1.0,
     ) -> None:
         self.spread = spread
-        self.network, self.diffusion, self.tiles = network, diffusion, tiles
+        self.network = network.to(memory_format=torch.channels_last)
+        self.diffusion, self.tiles = diffusion, tiles
         self.batch, self.precision, self.vector = batch, precision, vector
         self.device = next(network.parameters()).device
+        if self.device.type == "cpu":
+            keep_memory()
         self.windows = len(tiles.corners)
         self._label = torch.full((batch, 1), label, device=self.device)
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())

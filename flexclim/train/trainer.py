@@ -20,6 +20,7 @@ from torch_ema import ExponentialMovingAverage
 
 from flexclim.checkpoint import new_model
 from flexclim.errors import RecipeError
+from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, FlexConfig
 from flexclim.train import state
@@ -79,6 +80,7 @@ class Run:
         )
         self.sources = open_sources(recipe.data, "train")
         checked = open_sources(recipe.data, "validate")
+        keep_memory()
         torch.manual_seed(recipe.trainer.seed)
         self.network = Flex(FlexConfig(**recipe.network.model_dump()))
         self.optimizer = torch.optim.AdamW(
