@@ -61,8 +61,7 @@ class TiledSampler:
         spread: float = 1.0,
     ) -> None:
         self.spread = spread
-        self.network = network.to(memory_format=torch.channels_last)
-        self.diffusion, self.tiles = diffusion, tiles
+        self.network, self.diffusion, self.tiles = network, diffusion, tiles
         self.batch, self.precision, self.vector = batch, precision, vector
         self.device = next(network.parameters()).device
         if self.device.type == "cpu":
