@@ -74,6 +74,8 @@ class Weights:
             return self._networks[device]
 
     def _load(self, settings: ModelSettings, device: str) -> Flex:
+        import torch
+
         from flexclim.nn import weights
 
         config = settings.network.config()
@@ -84,7 +86,8 @@ class Weights:
             assert self._state is not None
             network = weights.build(config, self._state)
         try:
-            return network.to(device)
+            # Here, under the lock: rearranging weights that another thread reads gives NaN.
+            return network.to(device, memory_format=torch.channels_last)
         except (RuntimeError, AssertionError) as error:
             reason = str(error).partition("\n")[0]
             raise ModelError(f"device {device!r} can't be used here: {reason}") from None

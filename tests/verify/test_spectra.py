@@ -136,5 +136,6 @@ def test_irregular_and_missing_planes_are_named():
         verify.spectrum(field)
     with pytest.raises(GridError, match="no rows and columns"):
         verify.spectrum(xr.DataArray(np.zeros((3, 3)), dims=["a", "b"]))
+    pytest.importorskip("ducc0")
     with pytest.raises(GridError, match="spherical harmonics"):
         verify.spectrum(globe(20).isel(lat=slice(0, 10)), "spherical")
