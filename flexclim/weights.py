@@ -87,7 +87,8 @@ class Weights:
             network = weights.build(config, self._state)
         try:
             # Here, under the lock: rearranging weights that another thread reads gives NaN.
-            return network.to(device, memory_format=torch.channels_last)
+            moved: Flex = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return moved
         except (RuntimeError, AssertionError) as error:
             reason = str(error).partition("\n")[0]
             raise ModelError(f"device {device!r} can't be used here: {reason}") from None
