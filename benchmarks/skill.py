@@ -22,7 +22,6 @@ from rich.table import Table
 
 import flexclim
 from flexclim import verify
-from flexclim.checkpoint import Model
 from flexclim.conserve import BlockMeans
 from flexclim.grid import find_grid
 
@@ -59,22 +58,8 @@ def main() -> None:
         )
         name = f"{model.name}, {name} ({time.perf_counter() - began:.0f} s)"
         table.add_row(name, *row(scores(fine, truth), base))
-        if steps == model.settings.steps:
-            print_seam(fine, coarse, factor, model)
     table.title = f"GFS wind, September 2018, {truth.sizes['time']} times, x{factor}, area-weighted"
     Console(width=130).print(table)
-
-
-def print_seam(fine: xr.Dataset, coarse: xr.Dataset, factor: int, model: Model) -> None:
-    """Compare u10 at tile borders with the same members sampled with borders elsewhere."""
-    elsewhere = flexclim.downscale(
-        coarse[["u10"]], factor, model=model, members=MEMBERS, grid="cell", overlap=24
-    )
-    seam = verify.seam(fine["u10"], reference=elsewhere["u10"])
-    ratios = ", ".join(f"{name} {float(seam[name]):.4f}" for name in ("gradient", "variance"))
-    print(
-        f"seam of u10, members with tile borders here over members with borders elsewhere: {ratios}"
-    )
 
 
 def parse() -> argparse.Namespace:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
 import dask
@@ -51,8 +52,17 @@ def open_input(path: str | os.PathLike[str]) -> xr.Dataset:
         return xr.open_dataset(path, chunks={}, engine="zarr" if path.is_dir() else None)
     # Backends raise many kinds for a damaged file.
     except Exception as error:
-        reason = " ".join(str(error).split())[:150]
-        raise FlexclimError(f"{path} can't be opened as NetCDF or Zarr: {reason}") from None
+        raise FlexclimError(
+            f"{path} can't be opened as NetCDF or Zarr ({_reason(error)}). Give a complete "
+            "NetCDF file or Zarr store; convert other formats, such as GRIB, first."
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return a backend's complaint in a few words."""
+    if "installed IO backends" in str(error) or "valid IO backends" in str(error):
+        return "it is neither"
+    return shorten(" ".join(str(error).split()), 150, placeholder=" ...") or type(error).__name__
 
 
 def write_netcdf(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

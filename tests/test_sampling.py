@@ -94,3 +94,16 @@ def test_a_gpu_gives_the_same(make):
     expected = make().sample(inputs, noise, 2, "euler")
     found = make(device="cuda").sample(inputs, noise, 2, "euler")
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_shared_weights_are_never_rearranged(make, toy_model):
+    """Other threads read the same weights, which are laid out once, when they are loaded."""
+    network = toy_model.network
+    before = {name: (p.data_ptr(), p.stride()) for name, p in network.named_parameters()}
+    assert all(
+        p.is_contiguous(memory_format=torch.channels_last)
+        for p in network.parameters()
+        if p.ndim == 4
+    )
+    make().sample(*fields(), 2, "ddim")
+    assert {name: (p.data_ptr(), p.stride()) for name, p in network.named_parameters()} == before
