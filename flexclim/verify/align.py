@@ -15,9 +15,19 @@ import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.units import cf_units as spelled
+from flexclim.verify import kernel
+from flexclim.verify.geometry import is_angle
 
 MEMBER_NAMES = ("realization", "member", "number", "ensemble")
 SNAP = 1e-4
+# Degrees: longitudes that were moved from 0..360 to -180..180 were as large as this on the way.
+TURN = 540.0
+
+
+NO_POINT = (
+    "no point has a truth and all members: every one holds a NaN, or the weights are zero. Check "
+    "masks and units of both fields."
+)
 
 
 def find_member(obj: xr.DataArray | xr.Dataset) -> str | None:
@@ -58,13 +68,15 @@ def need_member(obj: xr.DataArray | xr.Dataset, least: int = 1) -> str:
 def align(forecast: xr.DataArray, truth: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Return both with the same units, coordinates and order of dimensions, members first.
 
-    Coordinates that differ by less than 1e-4 of a spacing become the truth's. Truth is converted
-    to the forecast's units.
+    Coordinates that differ by less than 1e-4 of a spacing, or by what their type rounds off,
+    become the truth's. Truth is converted to the forecast's units.
 
     Raises
     ------
     AlignmentError
         If dimensions, sizes, coordinates or units differ: which, where and by how much.
+    FlexclimError
+        If a dimension is empty, or (of fields in memory) no point has a truth and all members.
     """
     member = find_member(forecast)
     others = [name for name in forecast.dims if name != member]
@@ -83,23 +95,31 @@ def align(forecast: xr.DataArray, truth: xr.DataArray) -> tuple[xr.DataArray, xr
         raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")
     forecast = check_coordinates(forecast, truth)
     order = truth.dims if member is None else (member, *truth.dims)
-    return forecast.transpose(*order), same_units(truth, forecast)
+    forecast = forecast.transpose(*order)
+    if forecast.chunks is None and truth.chunks is None:
+        members = forecast.values if member is not None else forecast.values[None]
+        _need_points(members, truth.values)
+    return forecast, same_units(truth, forecast)
 
 
-def check_coordinates(field: xr.DataArray, truth: xr.DataArray) -> xr.DataArray:
+def check_coordinates(
+    field: xr.DataArray, truth: xr.DataArray, name: str = "forecast"
+) -> xr.DataArray:
     """Return ``field`` with the truth's coordinates along the dimensions that both have.
+
+    ``name`` says in an error what ``field`` is.
 
     Raises
     ------
     AlignmentError
         If they differ.
     """
-    shared = [name for name in field.dims if name in truth.dims]
-    for name in shared:
-        _compare_coordinate(str(name), field, truth)
+    shared = [dim for dim in field.dims if dim in truth.dims]
+    for dim in shared:
+        _compare_coordinate(str(dim), field, truth, name)
     field = field.drop_vars([c for c in field.coords if c not in field.dims])
-    both = [name for name in shared if name in truth.coords and name in field.coords]
-    return field.assign_coords({name: truth[name] for name in both})
+    both = [dim for dim in shared if dim in truth.coords and dim in field.coords]
+    return field.assign_coords({dim: truth[dim] for dim in both})
 
 
 def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
@@ -134,15 +154,15 @@ def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
     return converted.assign_attrs({**truth.attrs, "units": want})
 
 
-def _compare_coordinate(name: str, forecast: xr.DataArray, truth: xr.DataArray) -> None:
-    here, there = (f[name].values if name in f.coords else None for f in (forecast, truth))
-    if forecast.sizes[name] != truth.sizes[name]:
+def _compare_coordinate(name: str, field: xr.DataArray, truth: xr.DataArray, what: str) -> None:
+    here, there = (f[name].values if name in f.coords else None for f in (field, truth))
+    if field.sizes[name] != truth.sizes[name]:
         message = (
-            f"{name!r} has {forecast.sizes[name]} values in the forecast but "
+            f"{name!r} has {field.sizes[name]} values in the {what} but "
             f"{truth.sizes[name]} in the truth"
         )
         if here is not None and there is not None:
-            message += _first_stranger(here, there)
+            message += _first_stranger(here, there, what)
         raise AlignmentError(f"{message}. Select the part that both have.")
     if here is None or there is None or here.size == 0:
         return
@@ -151,13 +171,14 @@ def _compare_coordinate(name: str, forecast: xr.DataArray, truth: xr.DataArray) 
         distance = here - there if here.dtype.kind in "mM" else None
     else:
         distance = here.astype(float) - there.astype(float)
-        different = np.abs(distance) > SNAP * _typical_step(there)
+        turn = TURN if is_angle(truth, name) else 0.0
+        different = ~(np.abs(distance) <= tolerance(here, there, turn))  # NaN is no place
     if not np.any(different):
         return
     first = int(np.argmax(different))
     message = (
         f"{name!r} differs in {int(np.sum(different))} of {here.size} values, first at index "
-        f"{first}: {_show(here[first])} in the forecast, {_show(there[first])} in the truth"
+        f"{first}: {_show(here[first])} in the {what}, {_show(there[first])} in the truth"
     )
     if distance is not None:
         message += f"; {_show(np.abs(distance).max())} apart at most"
@@ -169,14 +190,46 @@ def _compare_coordinate(name: str, forecast: xr.DataArray, truth: xr.DataArray) 
     raise AlignmentError(f"{message}. {hint}.")
 
 
+def _need_points(members: np.ndarray, truth: np.ndarray) -> None:
+    """Refuse fields without a single point that counts; most pass with their first block."""
+    for slab in kernel.slabs(truth.shape):
+        known = ~np.isnan(truth[slab])
+        for member in members:
+            known &= ~np.isnan(member[slab])
+        if known.any():
+            return
+    raise FlexclimError(NO_POINT)
+
+
+def tolerance(here: np.ndarray, there: np.ndarray, turn: float = 0.0) -> float:
+    """Return how far two coordinates of one grid may lie apart.
+
+    1e-4 of a spacing; where floats are coarser than that, one unit in the last place of each, at
+    its largest value or at ``turn``, and never more than a tenth of a spacing.
+
+    >>> fine = np.arange(0, 360, 0.01)
+    >>> round(tolerance(fine, fine), 9), round(tolerance(fine.astype("float32"), fine), 9)
+    (1e-06, 3.0518e-05)
+    """
+    step = _typical_step(there)
+    return min(max(SNAP * step, _rounding(here, turn) + _rounding(there, turn)), 0.1 * step)
+
+
+def _rounding(values: np.ndarray, turn: float) -> float:
+    """Return one unit in the last place of the largest value, or of ``turn``; 0 for integers."""
+    if values.dtype.kind != "f" or values.size == 0:
+        return 0.0
+    return float(np.spacing(np.maximum(np.abs(values).max(), values.dtype.type(turn))))
+
+
 def _typical_step(values: np.ndarray) -> float:
     if values.size < 2:
         return 1.0
     return float(np.abs(np.diff(values.astype(float))).min()) or 1.0
 
 
-def _first_stranger(here: np.ndarray, there: np.ndarray) -> str:
-    for mine, other, side in ((here, there, "forecast"), (there, here, "truth")):
+def _first_stranger(here: np.ndarray, there: np.ndarray, what: str) -> str:
+    for mine, other, side in ((here, there, what), (there, here, "truth")):
         strangers = mine[~np.isin(mine, other)]
         if strangers.size:
             return f"; {_show(strangers[0])} is only in the {side}"

@@ -11,8 +11,8 @@ from flexclim.domain import Kind
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.align import MEMBER_NAMES, find_member
-from flexclim.verify.geometry import find_plane
+from flexclim.verify.align import MEMBER_NAMES, check_coordinates, find_member
+from flexclim.verify.geometry import find_dimension, find_plane
 
 LARGEST_FACTOR = 64
 
@@ -71,8 +71,17 @@ def residuals(fine: Any, factor: int, method: Any = "bicubic") -> Any:
     >>> float(abs(residuals(field, 4)).max()) > 0.5
     True
     """
+    if isinstance(fine, xr.Dataset):
+        planes = {n: v for n, v in fine.data_vars.items() if _has_plane(v)}
+        missed = {n: residuals(field, factor, method) for n, field in planes.items()}
+        return xr.Dataset(missed, attrs=fine.attrs)
+    smooth = interpolate(coarsen(fine, factor), factor, method)
     with xr.set_options(keep_attrs=True):
-        return fine - interpolate(coarsen(fine, factor), factor, method)
+        return fine - check_coordinates(smooth, fine, "interpolated field")
+
+
+def _has_plane(field: xr.DataArray) -> bool:
+    return all(find_dimension(field, axis) is not None for axis in ("Y", "X"))
 
 
 def residual_ensemble(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,9 +21,9 @@ from flexclim.verify.scores import Estimator, crps, describe
 from flexclim.verify.sums import (
     Dims,
     Weights,
-    kept_index,
     point_weights,
     reduced_dims,
+    sum_bins,
     sum_blocks,
 )
 
@@ -217,7 +219,7 @@ def anomaly_correlation(
             f"the climatology has the dimension {sorted(map(str, extra))[0]!r}, the truth has "
             f"{tuple(truth.dims)}. Select or average it away."
         )
-    climatology = check_coordinates(climatology, truth)
+    climatology = check_coordinates(climatology, truth, "climatology")
     left, right = (field - climatology for field in (ensemble_mean(forecast), truth))
     weight = point_weights(truth, weights) * (left.notnull() & right.notnull())
     over = reduced_dims(truth.dims, dim)
@@ -247,33 +249,25 @@ def _value_counts(
     high = xr.concat([forecast.max(), truth.max()], "end").max("end")
     ends = xr.concat([low, high], "end").astype(float)
 
-    def summed(
-        members: np.ndarray,
-        observed: np.ndarray,
-        weight: np.ndarray,
-        over: tuple[int, ...],
-        range_: np.ndarray,
-    ) -> np.ndarray:
+    def binned(
+        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, range_: np.ndarray
+    ) -> tuple[np.ndarray, Iterator[Any]]:
         known = ~(np.isnan(observed) | np.isnan(members).any(axis=0))
-        index, count = kept_index(observed.shape, over)
-        first = np.broadcast_to(index * BINS, observed.shape)[known]
         width = (range_[1] - range_[0]) or 1.0
+        light = weight[known]
 
-        def counted(values: np.ndarray) -> np.ndarray:
-            place = (values[known].astype(float) - range_[0]) / width * BINS
-            place = np.clip(place.astype(int), 0, BINS - 1)
-            return np.bincount(first + place, weight[known], minlength=count * BINS)
+        def place(values: np.ndarray) -> np.ndarray:
+            found = (values[known].astype(float) - range_[0]) / width * BINS
+            return np.clip(found.astype(int), 0, BINS - 1)
 
-        total = sum((counted(one) for one in members), np.zeros(count * BINS)) / len(members)
-        return np.stack([total.reshape(count, BINS), counted(observed).reshape(count, BINS)], 1)
+        mine = (("forecast", place(one), light / len(members)) for one in members)
+        return known, chain(mine, [("truth", place(observed), light)])
 
-    label = ("cell", range(2 * BINS))
-    cells = sum_blocks(forecast, truth, summed, label, weights=weights, dim=dim, extra=ends)
-    if cells.chunks is not None:
-        cells, ends = cells.chunk(cell=BINS), ends.chunk(end=-1)
-    parts = [cells.isel(cell=slice(i * BINS, (i + 1) * BINS)).drop_vars("cell") for i in (0, 1)]
-    counts = xr.concat([part.rename(cell="bin") for part in parts], "source")
-    return counts.assign_coords(source=["forecast", "truth"]), ends
+    sources = ["forecast", "truth"]
+    table = sum_bins(forecast, truth, binned, sources, BINS, weights=weights, dim=dim, extra=ends)
+    if forecast.chunks is not None or truth.chunks is not None:
+        ends = ends.chunk(end=-1)
+    return table.to_dataarray("source"), ends
 
 
 def _inverse(counts: np.ndarray, ends: np.ndarray, levels: np.ndarray) -> np.ndarray:

@@ -1,19 +1,29 @@
-"""Forecasts of events: a value at or above a threshold, and how often members say so."""
+"""Forecasts of events: a value at or above a threshold, and how often members say so.
+
+xskillscore computes the Brier score, contingency scores, and the table behind reliability, ROC and
+the parts of the Brier score where all points count alike. Its ``reliability`` and ``roc`` take no
+weights, so with weights (of area, by default) the same table is added up here; and its ``roc``,
+which builds one contingency table for each probability, computes lazy input while it plans, so the
+curve is drawn from the table too. Tests hold all of them equal to xskillscore.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy import stats
 
+from flexclim.errors import FlexclimError
 from flexclim.verify.align import align, each_variable, find_member, need_member
 from flexclim.verify.sums import (
     Dims,
     Weights,
-    kept_index,
     point_weights,
     reduced_dims,
-    sum_blocks,
+    sum_bins,
 )
 
 
@@ -53,7 +63,7 @@ def brier(
     over = list(reduced_dims(truth.dims, dim))
     result = xskillscore.brier_score(
         (truth >= threshold).astype(float).where(known),
-        (forecast >= threshold).astype(float),
+        forecast >= threshold,
         member_dim=member,
         fair=fair,
         dim=over,
@@ -99,8 +109,12 @@ def brier_decomposition(
         "resolution": resolution,
         "uncertainty": uncertainty,
     }
+    texts = {"brier": "Brier score"}
     return xr.Dataset(
-        {n: v.assign_attrs(table.attrs, long_name=f"Brier {n}") for n, v in parts.items()}
+        {
+            n: v.assign_attrs(table.attrs, long_name=texts.get(n, f"{n} part of the Brier score"))
+            for n, v in parts.items()
+        }
     )
 
 
@@ -134,8 +148,8 @@ def reliability(
 
     Notes
     -----
-    Consistency bars after Bröcker and Smith (2007), Weather Forecast. 22, from the binomial
-    distribution of the event.
+    With ``weights=None`` counted by :func:`xskillscore.reliability`. Consistency bars after Bröcker
+    and Smith (2007), Weather Forecast. 22, from the binomial distribution of the event.
 
     >>> forecast = xr.DataArray([[0.0, 2.0], [2.0, 2.0]], dims=["member", "point"])
     >>> truth = xr.DataArray([0.0, 3.0], dims=["point"])
@@ -248,6 +262,11 @@ def contingency(
     probability
         Share of the members that a warning takes.
 
+    Raises
+    ------
+    FlexclimError
+        If ``dim`` names no dimension: a table needs points to count.
+
     Returns
     -------
     Dataset
@@ -263,18 +282,19 @@ def contingency(
     import xskillscore
 
     forecast, truth = align(forecast, truth)
-    member = find_member(forecast)
-    known = truth.notnull() & forecast.notnull()
-    chance = (forecast >= threshold).astype(float)
-    if member is not None:
-        known, chance = known.all(member), chance.mean(member)
+    over = list(reduced_dims(truth.dims, dim))
+    if not over:
+        raise FlexclimError(
+            f"dim={dim!r} leaves no points to count: name at least one of {tuple(truth.dims)}."
+        )
+    event, chance = _event_and_chance(forecast, truth, threshold)
     edges = np.array([-0.5, 0.5, 1.5])
     table = xskillscore.Contingency(
-        (truth >= threshold).astype(float).where(known),
-        (chance >= probability).astype(float).where(known),
+        event.astype(float),
+        (chance >= probability).astype(float).where(chance.notnull()),
         edges,
         edges,
-        dim=list(reduced_dims(truth.dims, dim)),
+        dim=over,
     )
     parts = {
         "hit_rate": table.hit_rate(),
@@ -295,37 +315,66 @@ def contingency(
 def _table(
     forecast: xr.DataArray, truth: xr.DataArray, threshold: float, weights: Weights, dim: Dims
 ) -> xr.Dataset:
-    """Count forecasts of each probability k / M, and events among them."""
+    """Add up forecasts of each probability k / M, and events among them.
+
+    Where all points count alike it is :func:`xskillscore.reliability` that counts. It takes no
+    weights, so weighted sums are added here.
+    """
     member = need_member(forecast)
     size = forecast.sizes[member]
     forecast, truth = align(forecast, truth)
+    over = list(reduced_dims(truth.dims, dim))
+    if weights is None and over:
+        table = _counted(forecast, truth, threshold, over)
+    else:
+        table = _weighted(forecast, truth, threshold, weights, dim)
+    table = table.assign_coords(probability=np.arange(size + 1) / size)
+    return table.assign_attrs(_attributes(forecast, truth, "", threshold))
 
-    def summed(
-        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, over: tuple[int, ...]
-    ) -> np.ndarray:
+
+def _counted(
+    forecast: xr.DataArray, truth: xr.DataArray, threshold: float, over: list[Hashable]
+) -> xr.Dataset:
+    import xskillscore
+
+    size = forecast.sizes[need_member(forecast)]
+    event, chance = _event_and_chance(forecast, truth, threshold)
+    edges = (np.arange(size + 2) - 0.5) / size
+    found = xskillscore.reliability(event, chance, dim=over, probability_bin_edges=edges)
+    found = found.rename(forecast_probability="probability")
+    issued = found["samples"].drop_vars("samples")
+    observed = (found.drop_vars("samples") * issued).fillna(0).round()
+    return xr.Dataset({"issued": issued, "observed": observed, "points": issued})
+
+
+def _weighted(
+    forecast: xr.DataArray, truth: xr.DataArray, threshold: float, weights: Weights, dim: Dims
+) -> xr.Dataset:
+    def binned(
+        members: np.ndarray, observed: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, list[Any]]:
         votes, known = np.zeros(observed.shape, int), ~np.isnan(observed)
         for one in members:
             votes += one >= threshold
             known &= ~np.isnan(one)
-        index, count = kept_index(observed.shape, over)
-        place = (index * (size + 1) + votes)[known]
-        happened = (observed >= threshold)[known]
-        columns = [weight[known], weight[known] * happened, np.ones(place.size)]
-        length = count * (size + 1)
-        counts = [np.bincount(place, column, minlength=length) for column in columns]
-        return np.stack(counts).reshape(3, count, size + 1).swapaxes(0, 1).reshape(count, -1)
+        place, light, happened = votes[known], weight[known], observed[known] >= threshold
+        amounts = {"issued": light, "observed": light * happened, "points": np.ones(light.size)}
+        return known, [(name, place, amount) for name, amount in amounts.items()]
 
-    label = ("cell", range(3 * (size + 1)))
-    cells = sum_blocks(forecast, truth, summed, label, weights=weights, dim=dim)
-    names = ("issued", "observed", "points")
-    columns = {
-        name: cells.isel(cell=slice(i * (size + 1), (i + 1) * (size + 1)))
-        .drop_vars("cell")
-        .rename(cell="probability")
-        for i, name in enumerate(names)
-    }
-    table = xr.Dataset(columns).assign_coords(probability=np.arange(size + 1) / size)
-    return table.assign_attrs(_attributes(forecast, truth, "", threshold))
+    names = ["issued", "observed", "points"]
+    bins = forecast.sizes[need_member(forecast)] + 1
+    table = sum_bins(forecast, truth, binned, names, bins, weights=weights, dim=dim)
+    return table.rename(bin="probability")
+
+
+def _event_and_chance(
+    forecast: xr.DataArray, truth: xr.DataArray, threshold: float
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return whether the event happened, and its chance, NaN where a value is missing."""
+    known, chance = truth.notnull() & forecast.notnull(), forecast >= threshold
+    if (member := find_member(forecast)) is not None:
+        known, chance = known.all(member), chance.mean(member)
+    return truth >= threshold, chance.astype(float).where(known)
 
 
 def _attributes(

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.align import align, each_variable, find_member, need_member
+from flexclim.verify.align import NO_POINT, align, each_variable, find_member, need_member
 from flexclim.verify.sums import Dims, Weights, weighted_sums
 
 Estimator = Literal["fair", "ecdf"]
@@ -254,10 +254,7 @@ def ratio(sums: xr.DataArray, statistic: str) -> xr.DataArray:
 
 def _divide(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if np.ndim(weight) == 0 and weight == 0:
-        raise FlexclimError(
-            "no point has a truth and all members: every one holds a NaN, or the weights are "
-            "zero. Check masks and units of both fields."
-        )
+        raise FlexclimError(NO_POINT)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(weight > 0, total / weight, np.nan)
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, GridError
-from flexclim.verify.align import find_member
+from flexclim.verify.align import check_coordinates, find_member
 from flexclim.verify.geometry import Plane, find_plane
 from flexclim.verify.windows import local_mean
 
@@ -99,11 +99,19 @@ def seam(
     plane = find_plane(da)
     borders = find_borders(da, plane, rows, columns, overlap, wrap)
     da = canonical(da, plane)
-    base = None if baseline is None else canonical(baseline, plane)
+    base = None
+    if baseline is not None:
+        base = check_coordinates(canonical(baseline, plane), da, "baseline")
     ratios = _ratios(_profiles(da, base, plane, borders["x"].wrap), borders)
     if reference is None:
         return ratios
     same = canonical(reference, plane)
+    if base is None:  # times and members are averaged, so only the place must be the same
+        check_coordinates(
+            same.isel({d: 0 for d in same.dims if d not in (plane.y, plane.x)}), da, "reference"
+        )
+    else:
+        same = check_coordinates(same, da, "reference")
     usual = _ratios(_profiles(same, base, plane, borders["x"].wrap), borders)
     return ratios.assign({n: (ratios[n] / usual[n]).assign_attrs(usual[n].attrs) for n in usual})
 

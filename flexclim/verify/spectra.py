@@ -17,9 +17,7 @@ from flexclim.verify import harmonics
 from flexclim.verify.align import align, each_variable, find_member
 from flexclim.verify.geometry import Plane, area_weights, find_plane
 from flexclim.verify.sums import Dims, reduced_dims
-from flexclim.verify.transforms import Edges, Kind, coefficients, make_bins
-
-Fill = Literal["mean"] | None
+from flexclim.verify.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
 
 def spectrum(
@@ -72,9 +70,9 @@ def spectrum(
     (4000.0, 0.5)
     """
     if isinstance(da, xr.Dataset):
-        if vector is not None:
-            return kinetic_energy(da[vector[0]], da[vector[1]], kind, dim=dim, edges=edges)
         options: dict[str, Any] = {"dim": dim, "edges": edges, "fill": fill}
+        if vector is not None:
+            return kinetic_energy(da[vector[0]], da[vector[1]], kind, **options)
         return xr.Dataset({name: spectrum(da[name], kind, **options) for name in gridded(da)})
     power = _power(da, da, kind, edges, fill)
     power = average(power, dim, [d for d in da.dims if d in power.dims])
@@ -91,6 +89,7 @@ def kinetic_energy(
     *,
     dim: Dims = None,
     edges: Edges = "dct",
+    fill: Fill = None,
 ) -> xr.DataArray:
     """Spectrum of the kinetic energy of a wind: half the sum of its components' powers.
 
@@ -98,11 +97,11 @@ def kinetic_energy(
     their own at the poles). Parameters as in :func:`spectrum`.
     """
     if kind == "spherical":
-        power = harmonics.vector_power(eastward, northward) / 2
+        power = harmonics.vector_power(eastward, northward, fill) / 2
     else:
         power = (
-            _power(eastward, eastward, kind, edges, None)
-            + _power(northward, northward, kind, edges, None)
+            _power(eastward, eastward, kind, edges, fill)
+            + _power(northward, northward, kind, edges, fill)
         ) / 2
     power = average(power, dim, [d for d in eastward.dims if d in power.dims])
     units = eastward.attrs.get("units")
@@ -134,7 +133,7 @@ def _power(
 ) -> xr.DataArray:
     """Return the common power of two fields by wavenumber: the power of one where both are it."""
     if kind == "spherical":
-        return harmonics.power(first, second)
+        return harmonics.power(first, second, fill)
     if kind not in ("radial", "zonal") or edges not in ("dct", "taper", "periodic"):
         raise FlexclimError(
             f"kind={kind!r}, edges={edges!r}: use 'radial', 'zonal' or 'spherical', and 'dct', "
@@ -145,9 +144,11 @@ def _power(
     rows = area_weights(first).values * np.ones(first.sizes[plane.y])
 
     def transform(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        left = _fill(left, fill)
+        left = fill_gaps(left, fill)
         waves = coefficients(left, kind, plane, edges)
-        other = waves if first is second else coefficients(_fill(right, fill), kind, plane, edges)
+        other = (
+            waves if first is second else coefficients(fill_gaps(right, fill), kind, plane, edges)
+        )
         common = bins.add((waves * other.conj()).real)
         return np.average(common, axis=-2, weights=rows) if kind == "zonal" else common
 
@@ -167,15 +168,6 @@ def _power(
 def whole_planes(field: xr.DataArray, plane: Plane) -> xr.DataArray:
     """Return ``field`` with each plane in one chunk."""
     return field.chunk({plane.y: -1, plane.x: -1}) if field.chunks is not None else field
-
-
-def _fill(field: np.ndarray, fill: Fill) -> np.ndarray:
-    if fill is None:
-        return field
-    if fill != "mean":
-        raise FlexclimError(f"fill={fill!r} is unknown: use 'mean' or None.")
-    mean = np.nanmean(field, axis=(-2, -1), keepdims=True)
-    return np.where(np.isnan(field), mean, field)
 
 
 def _label(

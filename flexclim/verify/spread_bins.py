@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from flexclim.verify import kernel
 from flexclim.verify.align import align, each_variable, need_member
 from flexclim.verify.scores import describe, ratio
-from flexclim.verify.sums import Dims, Weights, kept_index, sum_blocks, weighted_sums
+from flexclim.verify.sums import Dims, Weights, sum_bins, weighted_sums
 
 # Bins of the spread over its root mean square; the last one is open.
 EDGES = np.array([0, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3])
@@ -45,31 +47,20 @@ def spread_error(
     overall = ratio(weighted_sums(forecast, truth, ["variance"], weights=weights), "variance")
     edges = (overall**0.5 * xr.DataArray(EDGES, dims=["edge"])).rename("edges")
 
-    def summed(
-        members: np.ndarray,
-        observed: np.ndarray,
-        weight: np.ndarray,
-        over: tuple[int, ...],
-        bounds: np.ndarray,
-    ) -> np.ndarray:
+    def binned(
+        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, bounds: np.ndarray
+    ) -> tuple[np.ndarray, list[Any]]:
         values, known = kernel.point_statistics(members, observed, ["variance", "squared_error"])
-        index, count = kept_index(observed.shape, over)
-        place = np.searchsorted(bounds[1:], np.sqrt(values[0]), side="right")
-        place = (place + index * EDGES.size)[known]
-        light = weight[known]
-        columns = [light * values[0][known], light * values[1][known], light]
-        length = count * EDGES.size
-        counts = [np.bincount(place, column, minlength=length) for column in columns]
-        return np.stack(counts).reshape(3, count, -1).swapaxes(0, 1).reshape(count, -1)
+        variance, error, light = values[0][known], values[1][known], weight[known]
+        place = np.searchsorted(bounds[1:], np.sqrt(variance), side="right")
+        amounts = {"variance": light * variance, "error": light * error, "weight": light}
+        return known, [(name, place, amount) for name, amount in amounts.items()]
 
-    label = ("cell", range(3 * EDGES.size))
-    cells = sum_blocks(forecast, truth, summed, label, weights=weights, dim=dim, extra=edges)
-    variance, error, weight = (
-        cells.isel(cell=slice(i * EDGES.size, (i + 1) * EDGES.size))
-        .drop_vars("cell")
-        .rename(cell="spread_bin")
-        for i in range(3)
+    names = ["variance", "error", "weight"]
+    table = sum_bins(
+        forecast, truth, binned, names, EDGES.size, weights=weights, dim=dim, extra=edges
     )
+    variance, error, weight = (table[name].rename(bin="spread_bin") for name in names)
     counted = weight.where(weight > 0)
     parts = {
         "spread": ((variance / counted * (size + 1) / size) ** 0.5, "spread", None),

@@ -14,13 +14,15 @@ import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify import kernel
-from flexclim.verify.align import find_member
+from flexclim.verify.align import check_coordinates, find_member
 from flexclim.verify.geometry import area_weights
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None
 # (members (M, ...), truth (...), weight (...), axes to sum, extra...) -> (kept..., length)
 Summed = Callable[..., np.ndarray]
+# (members (M, ...), truth (...), weight (...), extra...) -> known (...), (column, bin, amount)s
+Binned = Callable[..., tuple[np.ndarray, Iterable[tuple[str, np.ndarray, np.ndarray]]]]
 CHUNK_BYTES = 48 * 2**20
 
 
@@ -54,7 +56,7 @@ def point_weights(truth: xr.DataArray, weights: Weights) -> xr.DataArray:
                 f"weights have {weights.sizes[name]} values along {name!r}, the fields "
                 f"{truth.sizes.get(name, 'no such dimension')}. Give weights on the same grid."
             )
-    return weights
+    return check_coordinates(weights, truth, "weights")
 
 
 def weighted_sums(
@@ -206,6 +208,56 @@ def _dask_sums(
         meta=np.empty((0,) * (truth.ndim + 1)),
     )
     return parts.sum(axis=over)
+
+
+def sum_bins(
+    forecast: xr.DataArray,
+    truth: xr.DataArray,
+    binned: Binned,
+    columns: Sequence[str],
+    bins: int,
+    *,
+    weights: Weights,
+    dim: Dims,
+    extra: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Sort points into bins and add what they bring, in one or more columns.
+
+    Parameters
+    ----------
+    binned
+        Called with members (M, block), truth (block), weight (block) and ``extra``; returns which
+        points count, and for these, as often as it likes, a column, each point's bin and what it
+        adds there.
+
+    Returns
+    -------
+    Dataset
+        (kept dimensions..., bin) float64, a variable for each of ``columns``.
+    """
+
+    def summed(
+        members: np.ndarray,
+        observed: np.ndarray,
+        weight: np.ndarray,
+        over: tuple[int, ...],
+        *more: np.ndarray,
+    ) -> np.ndarray:
+        index, count = kept_index(observed.shape, over)
+        known, parts = binned(members, observed, weight, *more)
+        first = np.broadcast_to(index * bins, observed.shape)[known]
+        total = np.zeros((len(columns), count * bins))
+        for column, place, amount in parts:
+            row = total[columns.index(column)]
+            row += np.bincount(first + place, amount, minlength=row.size)
+        return total.reshape(len(columns), count, bins).swapaxes(0, 1).reshape(count, -1)
+
+    label = ("cell", range(len(columns) * bins))
+    cells = sum_blocks(forecast, truth, summed, label, weights=weights, dim=dim, extra=extra)
+    cells = cells.drop_vars("cell").rename(cell="bin")
+    return xr.Dataset(
+        {n: cells.isel(bin=slice(i * bins, (i + 1) * bins)) for i, n in enumerate(columns)}
+    )
 
 
 def kept_index(shape: tuple[int, ...], over: tuple[int, ...]) -> tuple[np.ndarray, int]:

@@ -13,6 +13,7 @@ from flexclim.verify.geometry import Plane
 
 Kind = Literal["radial", "zonal", "spherical"]
 Edges = Literal["dct", "taper", "periodic"]
+Fill = Literal["mean"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,16 @@ class Bins:
         index = self.index.ravel()[keep]
         sums = np.stack([np.bincount(index, row, minlength=count) for row in flat])
         return sums.reshape(*power.shape[: power.ndim - self.index.ndim], count)
+
+
+def fill_gaps(field: np.ndarray, fill: Fill) -> np.ndarray:
+    """Put each plane's mean where values of (..., y, x) are missing, if ``fill`` says so."""
+    if fill is None:
+        return field
+    if fill != "mean":
+        raise FlexclimError(f"fill={fill!r} is unknown: use 'mean' or None.")
+    mean = np.nanmean(field, axis=(-2, -1), keepdims=True)
+    return np.where(np.isnan(field), mean, field)
 
 
 def make_bins(kind: Kind, shape: tuple[int, int], plane: Plane, edges: Edges) -> Bins:

@@ -138,6 +138,17 @@ def test_residuals_are_drawn_anew_for_each_member_and_again_the_same(fields):
     assert {tuple(plane) for plane in planes} <= pool
 
 
+@pytest.mark.parametrize("step", [1.0, 0.1, 0.01])
+def test_float32_coordinates_lose_no_residual(step):
+    axes = {"lat": 50 - step * np.arange(16), "lon": 340.3 + step * np.arange(24)}
+    field = xr.DataArray(np.random.default_rng(1).normal(size=(16, 24)), axes, name="t")
+    narrow = field.assign_coords({n: v.astype("float32") for n, v in axes.items()})
+    expected = verify.residuals(field, 4)
+    for found in (verify.residuals(narrow, 4), verify.residuals(narrow.to_dataset(), 4).t):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        xr.testing.assert_identical(found.lon, narrow.lon)
+
+
 def test_bad_input_is_named(fields):
     forecast, truth, coarse = fields
     with pytest.raises(AlignmentError, match="no whole factor"):

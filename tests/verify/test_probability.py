@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 import xskillscore
 
-from flexclim import verify
+from flexclim import FlexclimError, verify
 
 SIZES = {"realization": 7, "time": 5, "lat": 6, "lon": 9}
 
@@ -41,13 +41,49 @@ def test_fair_brier_does_not_depend_on_the_size_of_the_ensemble():
         )
 
 
-def test_reliability_equals_xskillscore(rain):
-    event, chance = events(*rain)
+def ones(truth):
+    """Return weights that are all 1: they take the way of weighted sums."""
+    return xr.ones_like(truth)
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 2, "lon": 4, "realization": 1}])
+@pytest.mark.parametrize("dim", [None, ["lat", "lon"], "time"])
+def test_weighted_sums_equal_the_counts_of_xskillscore(rain, dim, chunks):
+    forecast, truth = rain
+    event, chance = events(forecast, truth)
     edges = (np.arange(9) - 0.5) / 7
-    theirs = xskillscore.reliability(event, chance, probability_bin_edges=edges)
-    ours = verify.reliability(*rain, threshold=0.3, weights=None)
-    np.testing.assert_allclose(ours.frequency, theirs, rtol=1e-12)
-    np.testing.assert_allclose(ours.share * event.size, theirs.samples, rtol=1e-12)
+    over = list(truth.dims) if dim is None else dim
+    theirs = xskillscore.reliability(event, chance, dim=over, probability_bin_edges=edges)
+    lazy = forecast if chunks is None else forecast.chunk(chunks)
+    for weights in (None, ones(truth)):
+        ours = verify.reliability(lazy, truth, threshold=0.3, weights=weights, dim=dim)
+        assert (ours.frequency.chunks is None) == (chunks is None)
+        np.testing.assert_allclose(ours.frequency, theirs, rtol=1e-12)
+        count = event.size / theirs[..., 0].size
+        np.testing.assert_allclose(ours.share * count, theirs.samples, rtol=1e-12)
+
+
+@pytest.mark.parametrize("score", [verify.brier_decomposition, verify.reliability, verify.roc])
+def test_both_ways_leave_missing_values_out(rain, score):
+    forecast, truth = rain
+    forecast[2, 0, 1, 1], truth[1, 3, 4] = np.nan, np.nan
+    counted, added = (score(forecast, truth, 0.3, weights=w) for w in (None, ones(truth)))
+    xr.testing.assert_allclose(counted, added, rtol=1e-12)
+    whole = truth.notnull() & forecast.notnull().all("realization")
+    flat = [f.stack(point=truth.dims)[..., whole.values.ravel()] for f in (forecast, truth)]
+    flat = [f.drop_vars(["point", *truth.dims]) for f in flat]
+    xr.testing.assert_allclose(score(*flat, 0.3, weights=None), counted, rtol=1e-12)
+
+
+def test_area_weights_count_points_as_often_as_they_say(rain):
+    forecast, truth = rain
+    times = np.array([1, 2, 3, 3, 2, 1])
+    weights = xr.DataArray(times, dims=["lat"])
+    rows = np.repeat(np.arange(6), times)
+    often = [field.isel(lat=rows).drop_vars("lat") for field in rain]
+    for score in (verify.brier, verify.brier_decomposition, verify.roc):
+        found = score(forecast, truth, 0.3, weights=weights)
+        xr.testing.assert_allclose(found, score(*often, 0.3, weights=None), rtol=1e-12)
 
 
 def test_consistency_bars_hold_a_reliable_forecast():
@@ -66,8 +102,10 @@ def test_consistency_bars_hold_a_reliable_forecast():
 def test_roc_equals_xskillscore(rain):
     event, chance = events(*rain)
     theirs = xskillscore.roc(event, chance, "continuous", return_results="area")
+    added = verify.roc(*rain, threshold=0.3, weights=ones(rain[1]))
     ours = verify.roc(*rain, threshold=0.3, weights=None)
-    np.testing.assert_allclose(ours.area, theirs, rtol=1e-9)
+    np.testing.assert_allclose(added.area, theirs, rtol=1e-12)
+    np.testing.assert_allclose(ours.area, theirs, rtol=1e-12)
     assert float(ours.hit_rate[0]) == float(ours.false_alarm_rate[0]) == 1
     assert float(ours.hit_rate[-1]) == float(ours.false_alarm_rate[-1]) == 0
 
@@ -80,6 +118,8 @@ def test_contingency_by_hand():
     assert float(found.false_alarm_ratio) == pytest.approx(1 / 3)
     assert float(found.threat_score) == pytest.approx(2 / 4)
     assert float(found.bias_score) == pytest.approx(1)
+    with pytest.raises(FlexclimError, match="no points to count"):
+        verify.contingency(forecast, truth, threshold=0.5, dim=())
 
 
 @pytest.mark.parametrize("score", [verify.brier, verify.brier_decomposition, verify.roc])

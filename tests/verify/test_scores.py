@@ -205,6 +205,90 @@ def test_coordinates_almost_the_same_are_snapped(ensemble):
     assert float(verify.crps(moved, truth)) == float(verify.crps(forecast, truth))
 
 
+def strip(step, dtype="float64"):
+    """Return a column of longitudes near 360 degrees, in the type given."""
+    lon = np.round(359.5 - step * np.arange(40)[::-1], 6).astype(dtype)
+    return xr.DataArray(np.arange(40.0), {"lon": lon}, ["lon"], attrs={"units": "K"})
+
+
+def turned(field):
+    return field.assign_coords(lon=(field.lon + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize("step", [0.25, 0.1, 0.025, 0.01, 0.0025])
+def test_float32_coordinates_of_the_same_grid_match(step):
+    wide, narrow = strip(step), strip(step, "float32")
+    for forecast, truth in [(wide, narrow), (narrow, wide), (turned(narrow), turned(wide))]:
+        assert float(verify.mae(forecast, truth)) == 0
+    # A chain of float32 sums is not rounding alone: no more than a tenth of a spacing passes.
+    moved = wide.assign_coords(lon=wide.lon + 0.11 * step)
+    with pytest.raises(AlignmentError, match=r"0\.11\d* of a spacing"):
+        verify.mae(moved.assign_coords(lon=moved.lon.astype("float32")), wide)
+
+
+@pytest.mark.parametrize(
+    ("step", "dtype", "shift"),
+    [(0.01, "float64", 2e-4), (1.0, "float32", 3e-4), (0.25, "float32", 1e-3)],
+)
+def test_rounding_opens_no_hole(step, dtype, shift):
+    truth = strip(step, dtype)
+    moved = (truth.lon.astype(float) + shift * step).astype(dtype)
+    with pytest.raises(AlignmentError, match="'lon' differs in 40 of 40"):
+        verify.mae(truth.assign_coords(lon=moved), truth)
+
+
+def test_a_missing_coordinate_matches_nothing(ensemble):
+    forecast, truth = ensemble
+    lat = truth.lat.values.copy()
+    lat[2] = np.nan
+    with pytest.raises(AlignmentError, match="'lat' differs in 1 of 8"):
+        verify.crps(forecast.assign_coords(lat=lat), truth)
+
+
+def test_weights_are_aligned_as_strictly(ensemble, area):
+    forecast, truth = ensemble
+    there = area.assign_coords(lat=truth.lat + 1e-9)
+    for score in (verify.crps, verify.ssim):
+        expected = score(forecast, truth, weights=area)
+        np.testing.assert_allclose(score(forecast, truth, weights=there), expected, rtol=1e-12)
+        with pytest.raises(AlignmentError, match="in the weights"):
+            score(forecast, truth, weights=area.assign_coords(lat=truth.lat + 1))
+
+
+@pytest.mark.parametrize(
+    ("score", "options"),
+    [
+        (verify.crps, {"dim": ["lat", "lon"]}),
+        (verify.mae, {}),
+        (verify.spread_skill, {}),
+        (verify.rank_histogram, {}),
+        (verify.pull, {}),
+        (verify.crps_decomposition, {}),
+        (verify.brier, {"threshold": 0}),
+        (verify.reliability, {"threshold": 0}),
+        (verify.roc, {"threshold": 0}),
+        (verify.contingency, {"threshold": 0}),
+        (verify.fss, {"threshold": 0, "window": 3}),
+        (verify.energy_score, {"patch": 2}),
+        (verify.variogram_score, {"patch": 2}),
+        (verify.rfne, {}),
+        (verify.ssim, {}),
+        (verify.quantiles, {}),
+        (verify.exceedance, {}),
+        (verify.frequency, {"threshold": 0}),
+        (verify.spread_error, {}),
+        (verify.log_spectral_distance, {}),
+        (verify.anomaly_correlation, {"climatology": xr.DataArray(0.0)}),
+        (verify.threshold_weighted_crps, {"lower": 0}),
+    ],
+)
+def test_every_score_refuses_fields_without_a_point(ensemble, score, options):
+    forecast, truth = ensemble
+    missing = forecast.where(forecast.realization != 3)
+    with pytest.raises(FlexclimError, match="no point has a truth and all members"):
+        score(missing, truth, **options)
+
+
 def test_units_are_converted(ensemble):
     pytest.importorskip("cf_units")
     forecast, truth = ensemble

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import ndimage
 
-from flexclim import GridError, verify
+from flexclim import AlignmentError, GridError, verify
 
 TILES = {"rows": [64, 128], "columns": [0, 96, 192, 288], "overlap": 16, "wrap": True}
 DIMS = ["realization", "y", "x"]
@@ -78,6 +78,18 @@ def test_tiles_come_from_the_attribute_and_follow_the_storage_order():
     xr.testing.assert_allclose(verify.seam(turned.chunk(time=1)), expected, rtol=1e-12)
     named = verify.seam(field.to_dataset(name="u"))
     assert float(named["gradient.u"]) == float(expected.gradient)
+
+
+def test_a_baseline_or_reference_of_another_place_is_refused():
+    axes = {"y": np.arange(192) * 1e3, "x": np.arange(384) * 1e3}
+    field, other = noise().assign_coords(axes), noise(seed=1).assign_coords(axes)
+    expected = verify.seam(field, baseline=other * 0.5, **TILES)
+    near = (other * 0.5).assign_coords(x=other.x + 1e-6)
+    xr.testing.assert_identical(verify.seam(field, baseline=near, **TILES), expected)
+    far = other.assign_coords(x=other.x + 500)
+    for name in ("baseline", "reference"):
+        with pytest.raises(AlignmentError, match=f"'x' differs in 384 .* in the {name}"):
+            verify.seam(field, **{name: far}, **TILES)
 
 
 def test_borders_must_be_known_and_have_room():
