@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def evaluate(
         bicubic interpolation plus residuals drawn at random, of the forecast's size.
     thresholds
         Values, by variable, of the event that Brier score, reliability diagram, ROC and fractions
-        are about; None: the truth's 90 per cent quantile.
+        are about; None: the truth's 90 per cent quantile, or the median of what exceeds the
+        smallest value where nine tenths equal it, such as dry hours.
     seed
         Of the drawn residuals.
 
@@ -83,6 +85,7 @@ def evaluate(
         fields = {name: (forecast, truth.rename(name))}
     else:
         fields = {n: (forecast[n], truth[n]) for n in common_variables(forecast, truth)}
+    given = {"forecast": forecast, "truth": truth, "coarse": coarse, "residuals": residuals}
     found: dict[str, xr.DataArray] = {}
     for name, (mine, observed) in fields.items():
         base = None if coarse is None else pick(coarse, name)
@@ -92,12 +95,20 @@ def evaluate(
         # numbagg, where it is installed, compiles for longer than its means take here.
         with xr.set_options(use_numbagg=False):
             judged = judge(candidates, observed, threshold)
+        judged["crps"].attrs["variable"] = observed.attrs.get("long_name", name)
         found |= {f"{metric}.{name}": values for metric, values in judged.items()}
     return xr.Dataset(found).assign_attrs(
         title="Verification of a forecast",
         variables=" ".join(fields),
+        **{f"{n}_from": origin(f) for n, f in given.items() if f is not None and origin(f)},
         **{k: str(v) for k, v in forecast.attrs.items() if str(k).startswith("flexclim_")},
     )
+
+
+def origin(obj: xr.DataArray | xr.Dataset) -> str:
+    """Return the name of the file that ``obj`` was opened from and its title, as far as known."""
+    name = PurePath(str(obj.encoding.get("source", ""))).name
+    return ": ".join(text for text in (name, str(obj.attrs.get("title", ""))) if text)
 
 
 def pick(obj: Any, name: str) -> xr.DataArray:
@@ -144,8 +155,7 @@ def judge(
     """Score all candidates of one variable, computed, along ``candidate``."""
     plane = find_plane(truth)
     if threshold is None:
-        level = distribution.quantiles(truth, truth, levels=[EVENT_LEVEL])["truth"]
-        threshold = float(level[0])
+        threshold = event_threshold(truth)
     done = {
         candidate: xr.Dataset(score(field, truth, plane, threshold)).compute()
         for candidate, field in candidates.items()
@@ -154,6 +164,16 @@ def judge(
     joined |= spectral_scores(candidates, truth)
     joined |= worst_case(candidates, truth, plane, done[OWN])
     return joined
+
+
+def event_threshold(truth: xr.DataArray) -> float:
+    """Return the 90 per cent quantile; where that is the smallest value, the others' median."""
+    level = distribution.quantiles(truth, truth, levels=[EVENT_LEVEL])["truth"]
+    low, high = float(truth.min()), float(truth.max())
+    if float(level[0]) - low > 2 * (high - low) / distribution.BINS or low == high:
+        return float(level[0])
+    others = truth.where(truth > low)
+    return float(distribution.quantiles(others, others, levels=[0.5])["truth"][0])
 
 
 def score(

@@ -5,6 +5,7 @@ All return axes, draw into ``ax`` where it is given, and need no network.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0b6fa4", "#b8b8b8", "#7a7a7a", "#e08214", "#5aae61", "#9970ab")
 INK = "#222222"
+REGION = 60.0  # degrees of latitude
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     """Draw the power of the truth and all candidates against wavelength.
 
-    A curve below the truth's lacks variance at that scale; dotted lines mark where coherence
-    with the truth falls below one half.
+    A curve below the truth's lacks variance at that scale.
     """
     ax = ax or _new_axes()
     power = _get(scores, "spectrum", variable)
     power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
     length, unit = _lengths(power)
-    for index, source in enumerate(power["source"].values):
+    for index, source in enumerate(map(str, power["source"].values)):
         colour = INK if source == "truth" else COLOURS[(index - 1) % len(COLOURS)]
-        width = 2.2 if source in ("truth", "forecast") else 1.3
-        ax.plot(length, power.sel(source=source), color=colour, lw=width, label=str(source))
+        ax.plot(length, power.sel(source=source), color=colour, label=source, **_weight(source))
     truth = power.sel(source="truth")
     ax.set(xscale="log", yscale="log", xlabel=f"wavelength, {unit}", title="Power spectrum")
     ax.set_ylim(float(truth.min()) / 300, float(truth.max()) * 3)
@@ -43,13 +44,17 @@ def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
 
 
 def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
-    """Draw how far the waves of each candidate follow the truth's, against wavelength."""
+    """Draw how far the waves of each candidate follow the truth's, against wavelength.
+
+    Below the dotted line at one half, chance has more part in them than the truth.
+    """
     ax = ax or _new_axes()
     values = _get(scores, "coherence", variable)
     values = values.isel(wavenumber=values["wavenumber"].values <= values.attrs["nyquist"])
     length, unit = _lengths(values)
     for candidate, colour in _coloured(values):
-        ax.plot(length, values.sel(candidate=candidate), color=colour, label=candidate)
+        line = values.sel(candidate=candidate)
+        ax.plot(length, line, color=colour, label=candidate, **_weight(candidate))
     ax.axhline(0.5, color=INK, lw=0.8, ls=":")
     ax.set(xscale="log", ylim=(0, 1), xlabel=f"wavelength, {unit}", ylabel="coherence")
     ax.set_title("Coherence with the truth")
@@ -103,7 +108,7 @@ def reliability(
     inner.tick_params(labelsize="x-small")
     threshold = parts["frequency"].attrs.get("threshold")
     event = "" if threshold is None else f" of values ≥ {threshold:.4g}"
-    unit = parts["frequency"].attrs.get("threshold_units", "")
+    unit = pretty_units(parts["frequency"].attrs.get("threshold_units", ""))
     ax.set(xlabel=f"forecast probability{event} {unit}".rstrip(), ylabel="observed frequency")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title="Reliability")
     return _finish(ax)
@@ -113,12 +118,12 @@ def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> A
     """Draw the error of the ensemble mean against the spread, bin by bin, beside the diagonal."""
     ax = ax or _new_axes()
     spread, error = (_get(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
-    most = float(np.nanmax([spread.max(), error.max()])) * 1.05
+    most = float(np.nanmax([spread.max(), error.max()])) * 1.05 or 1.0
     ax.plot([0, most], [0, most], color=INK, lw=0.8, ls="--", label="perfect")
     for candidate, colour in _coloured(spread):
         if spread.sel(candidate=candidate).notnull().any():
             pair = (f.sel(candidate=candidate) for f in (spread, error))
-            ax.plot(*pair, "o-", color=colour, label=candidate)
+            ax.plot(*pair, "o-", color=colour, label=candidate, **_weight(candidate))
     unit = _units(spread)
     ax.set(xlabel=f"spread, {unit}", ylabel=f"error of the mean, {unit}")
     ax.set(xlim=(0, most), ylim=(0, most), title="Spread against error")
@@ -132,9 +137,8 @@ def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
     truth = _get(scores, "quantiles_truth", variable).isel(candidate=0)
     ax.axhline(0, color=INK, lw=0.8, ls="--")
     for candidate, colour in _coloured(mine):
-        ax.plot(
-            truth, mine.sel(candidate=candidate) - truth, "o-", ms=4, color=colour, label=candidate
-        )
+        gap = mine.sel(candidate=candidate) - truth
+        ax.plot(truth, gap, "o-", ms=4, color=colour, label=candidate, **_weight(candidate))
     unit = _units(mine)
     ax.set(xlabel=f"quantile of the truth, {unit}", ylabel=f"forecast less truth, {unit}")
     ax.set_title("Quantiles, 1 % to 99.9 %")
@@ -151,9 +155,16 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
     place = values[times[0]].values if times[0] in values.coords else np.arange(values.shape[-1])
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
-        ax.plot(place, line, "o-", ms=3, color=colour, label=candidate)
+        ax.plot(place, line, "o-", ms=3, color=colour, label=candidate, **_weight(candidate))
     ax.set(ylabel=f"{_name(metric)}, {_units(values)}", title=f"{_name(metric)} over time")
-    ax.tick_params(axis="x", rotation=30)
+    if np.issubdtype(place.dtype, np.datetime64):
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator(maxticks=6)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    else:
+        ax.tick_params(axis="x", rotation=30)
     return _finish(ax)
 
 
@@ -163,25 +174,48 @@ def field_map(
     """Draw one field with a colour bar, with coastlines where its place on Earth is known."""
     from matplotlib.figure import Figure
 
-    from flexclim.maps import draw_map, map_axes
+    from flexclim.maps import draw_map
 
-    size = (6, 5.2 * _shape(field) + 0.4)
-    figure = Figure(figsize=size, layout="constrained") if ax is None else None
-    try:
-        if figure is not None:
-            ax = map_axes(figure, 1, 1, 1, field)
-        assert ax is not None
+    own = ax is None
+    if ax is None:
+        ax = _map_or_plain_axes(Figure(layout="constrained"), 1, 1, 1, field)
+    if hasattr(ax, "projection"):
         mesh = draw_map(ax, field, title=title, **style)
-    except GridError:
-        # A projected grid without latitude and longitude, or an irregular one.
-        if figure is not None:
-            ax = figure.add_subplot()
-        assert ax is not None
+    else:
         mesh = ax.pcolormesh(field.values, rasterized=True, **style)
         ax.set_title(title, fontsize="medium")
+    if own:
+        _fit_figure(ax, width=6, rows=1, columns=1)
     bar = ax.figure.colorbar(mesh, ax=ax, shrink=0.85, pad=0.02)
     bar.set_label(_units(field))
     return ax
+
+
+def _map_or_plain_axes(
+    figure: Any, rows: int, columns: int, index: int, field: xr.DataArray
+) -> Axes:
+    """Return a map; plain axes for a projected grid without latitude and longitude, or none."""
+    from flexclim.maps import map_axes
+
+    try:
+        ax = map_axes(figure, rows, columns, index, field)
+    except GridError:
+        return figure.add_subplot(rows, columns, index)
+    south, north = ax.get_ylim()
+    if north - south < REGION:  # a degree of longitude is as long as it is there
+        ax.set_aspect(1 / np.cos(np.deg2rad((south + north) / 2)))
+    return ax
+
+
+def _fit_figure(ax: Axes, width: float, rows: int, columns: int) -> None:
+    """Make the figure as high as its maps need."""
+    shape = abs(np.diff(ax.get_ylim())[0] / np.diff(ax.get_xlim())[0])
+    aspect = ax.get_aspect()
+    shape = float(np.clip(shape * (1.0 if aspect == "auto" else aspect), 0.25, 1.2))
+    height = (0.87 * width / columns * shape + 0.4) * rows
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.set_size_inches(width, height)
 
 
 def score_map(
@@ -199,26 +233,31 @@ def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
     """Draw the case with the largest CRPS: truth, forecast and baseline, in one figure."""
     from matplotlib.figure import Figure
 
-    from flexclim.maps import map_axes
-
-    fields = _get(scores, "worst_case", variable)
-    names = [str(n) for n in fields["panel"].values]
-    values, rows = fields.sel(panel="truth"), -(-len(names) // 2)
-    size = (11, (4.8 * _shape(values) + 0.4) * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    low, high = (float(values.quantile(q)) for q in (0.005, 0.995))
+    panels = worst_panels(scores, variable)
+    figure, rows = Figure(layout="constrained"), -(-len(panels) // 2)
     drawn = []
-    for index, name in enumerate(names):
+    for index, (name, field, style) in enumerate(panels):
+        ax = _map_or_plain_axes(figure, rows, 2, index + 1, field)
+        drawn.append(field_map(field, ax, title=name, **style))
+    _fit_figure(drawn[0], width=11, rows=rows, columns=2)
+    return drawn
+
+
+def worst_panels(scores: xr.Dataset, variable: str) -> list[tuple[str, xr.DataArray, dict]]:
+    """Return name, field and colours of each map of :func:`worst_case`."""
+    fields = _get(scores, "worst_case", variable)
+    truth = fields.sel(panel="truth")
+    low, high = (float(truth.quantile(q)) for q in (0.005, 0.995))
+    if low == high:  # rain in a few cells
+        low, high = float(truth.min()), float(truth.max())
+    panels = []
+    for name in map(str, fields["panel"].values):
         field = fields.sel(panel=name).assign_attrs(fields.attrs)
         style: dict[str, Any] = {"cmap": "viridis", "vmin": low, "vmax": high}
         if name == "spread":
             style = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
-        try:
-            ax: Axes = map_axes(figure, rows, 2, index + 1, field)
-        except GridError:
-            ax = figure.add_subplot(rows, 2, index + 1)
-        drawn.append(field_map(field, ax, title=name, **style))
-    return drawn
+        panels.append((name, field, style))
+    return panels
 
 
 def _get(scores: xr.Dataset, metric: str, variable: str) -> xr.DataArray:
@@ -237,6 +276,12 @@ def _coloured(values: xr.DataArray) -> list[tuple[str, str]]:
     return [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)]
 
 
+def _weight(name: str) -> dict[str, Any]:
+    """Return a line's width, and its place before or behind others."""
+    own = name in ("truth", "forecast")
+    return {"lw": 2.2 if own else 1.3, "zorder": 3 if name == "forecast" else 2}
+
+
 def _lengths(values: xr.DataArray) -> tuple[np.ndarray, str]:
     length = values["wavelength"]
     if length.attrs.get("units") == "m":
@@ -248,12 +293,6 @@ def _name(metric: str) -> str:
     return metric.upper() if metric in ("crps", "mae", "rmse") else metric.replace("_", " ")
 
 
-def _shape(field: xr.DataArray) -> float:
-    """Return height over width of a picture of ``field``, within reason."""
-    rows, columns = field.shape[-2:]
-    return float(np.clip(rows / columns, 0.25, 1.1))
-
-
 def _top(field: xr.DataArray) -> float:
     """Return a colour limit that a few extreme cells don't set."""
     top = float(np.nanquantile(field, 0.995))
@@ -261,7 +300,25 @@ def _top(field: xr.DataArray) -> float:
 
 
 def _units(values: xr.DataArray) -> str:
-    return str(values.attrs.get("units", "no units"))
+    return pretty_units(str(values.attrs.get("units", "no units")))
+
+
+def pretty_units(text: str) -> str:
+    """Write units as a reader expects them; what is not understood stays as it is.
+
+    >>> pretty_units("m s-1"), pretty_units("(K)2"), pretty_units("(m s**-1)1")
+    ('m s⁻¹', 'K²', 'm s⁻¹')
+    """
+    whole = re.fullmatch(r"\((.*)\)(\d+)", text)
+    inside, power = (whole[1], int(whole[2])) if whole else (text, 1)
+    words = []
+    for word in inside.split():
+        part = re.fullmatch(r"([^\W\d_]+|°|%)(?:\*\*|\^)?([+-]?\d+)?", word)
+        if part is None:
+            return text
+        exponent = power * int(part[2] or 1)
+        words.append(part[1] + ("" if exponent == 1 else str(exponent).translate(RAISED)))
+    return " ".join(words)
 
 
 def _plain_ticks(ax: Axes) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -14,68 +12,12 @@ import xarray as xr
 
 from flexclim.verify import plot
 from flexclim.verify.calibration import flatness
+from flexclim.verify.captions import CAPTIONS, NOTES
+from flexclim.verify.html import document, facts, folded, pair, picture
 from flexclim.verify.summary import BEST, TABLE, intervals, number, summary, variables_of
 
 OWN = "forecast"
-NOTES = {
-    "crps": "Continuous ranked probability score (fair), in the variable's units. For a single "
-    "field it is the mean absolute error. Lower is better.",
-    "mae": "Mean absolute error of the ensemble mean.",
-    "rmse": "Root mean square error of the ensemble mean.",
-    "bias": "Mean error. 0 is best.",
-    "spread_skill": "Spread over error of the mean, with the finite-size factor. 1 is best; below "
-    "1 the ensemble is too sure of itself.",
-    "log_spectral_distance": "Root mean square distance of the power spectrum from the truth's.",
-    "energy_score": "CRPS of patches of 8 × 8 cells.",
-    "variogram_score": "Whether neighbouring cells differ as much as in the truth.",
-    "ssim": "Structural similarity of the mean. 1 is best.",
-    "rfne": "Norm of the error of the mean over the norm of the truth.",
-    "brier": "Mean squared error of the probability of the event.",
-    "roc_area": "Area under the relative operating characteristic. 1 is best, 0.5 no skill.",
-}
-CAPTIONS = {
-    "spectrum": "Below the black curve variance is missing at that scale, above it there is too "
-    "much.",
-    "coherence": "1: waves in place; 0: waves unrelated to the truth's. An ensemble counts as its "
-    "members on average.",
-    "spread_error": "Points sorted by spread. On the diagonal the error is as large as the "
-    "ensemble says.",
-    "reliability": "On the diagonal, probabilities mean what they say. Grey bars: where a "
-    "reliable forecast would lie if all points were independent.",
-    "quantiles": "0: as common as in the truth. Values that fall off to the right miss extremes.",
-    "series": "CRPS of each time.",
-    "worst_case": "The case where the forecast's CRPS is largest, on the truth's colour scale.",
-}
-STYLE = """
-:root{--ink:#222;--soft:#5d6470;--line:#dfe3e8;--own:#eaf4fa}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1180px;padding:1rem 1.2rem 4rem;color:var(--ink);background:#fff;
-font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-h1{font-size:1.7rem;line-height:1.2;margin:1rem 0 .4rem}
-h2{font-size:1.3rem;margin:2.6rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line)}
-h3{font-size:1.05rem;margin:1.8rem 0 .3rem}
-p{max-width:46rem;margin:.4rem 0}
-.soft{color:var(--soft);font-size:.92rem}
-.scroll{overflow-x:auto;margin:.6rem 0}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.82rem}
-th,td{padding:.3rem .42rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
-thead th{border-bottom:2px solid var(--ink);font-weight:600}
-tr.own td{background:var(--own)}
-td.best{font-weight:700}
-.interval{display:block;color:var(--soft);font-size:.8rem}
-.pair{display:grid;gap:1rem 1.6rem;
-grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr))}
-figure{margin:.6rem 0}
-figure img{width:100%;height:auto;display:block}
-figcaption{color:var(--soft);font-size:.88rem;margin-top:.2rem;max-width:46rem}
-nav a{margin-right:1rem}
-a{color:#0b6fa4}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;font-size:.92rem}
-dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-@media(max-width:560px){body{padding:.6rem .8rem 3rem;font-size:15px}dl{grid-template-columns:1fr}
-dd{margin-bottom:.4rem}}
-"""
+IN_UNITS = ("crps", "mae", "rmse", "bias", "energy_score")
 
 
 def report(scores: xr.Dataset, path: str | Path) -> Path:
@@ -120,12 +62,7 @@ def page(scores: xr.Dataset) -> str:
         *sections,
         glossary(means),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Verification: {escape(', '.join(variables))}</title>"
-        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
-    )
+    return document(f"Verification: {', '.join(variables)}", "\n".join(body))
 
 
 def lead(scores: xr.Dataset, means: xr.Dataset, variables: list[str]) -> str:
@@ -144,41 +81,43 @@ def lead(scores: xr.Dataset, means: xr.Dataset, variables: list[str]) -> str:
 
 
 def compared(scores: xr.Dataset, variables: list[str]) -> str:
-    """List what was compared: variables, candidates, members, area and times."""
-    example = scores[f"crps_map.{variables[0]}"]
-    facts = {
-        "variables": ", ".join(f"{v} ({_unit(scores[f'crps.{v}'])})" for v in variables),
-        "candidates": ", ".join(str(c) for c in scores["candidate"].values),
-    }
+    """List what was compared: variables, files, candidates, members, area and times."""
+    example, series = (scores[f"{name}.{variables[0]}"] for name in ("crps_map", "crps"))
+    listed = {"variables": "; ".join(_describe(scores, v) for v in variables)}
+    for name in ("forecast", "truth", "coarse", "residuals"):
+        if f"{name}_from" in scores.attrs:
+            listed[name] = str(scores.attrs[f"{name}_from"])
+    listed["compared"] = ", ".join(str(c) for c in scores["candidate"].values)
     if "ensemble_size" in example.attrs:
-        facts["members"] = str(example.attrs["ensemble_size"])
-    for name in [d for d in example.dims if d != "candidate"]:
-        facts[str(name)] = _extent(scores, str(name))
-    series = scores[f"crps.{variables[0]}"]
-    for name in [d for d in series.dims if d != "candidate"]:
-        facts[str(name)] = _extent(scores, str(name))
-    for key, value in scores.attrs.items():
-        if str(key).startswith("flexclim_") and len(str(value)) < 90:
-            facts[str(key).removeprefix("flexclim_").replace("_", " ")] = str(value)
-    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
-    return f"<h2>What was compared</h2><dl>{items}</dl>"
+        listed["members"] = str(example.attrs["ensemble_size"])
+    for dim in [d for d in (*example.dims, *series.dims) if d != "candidate"]:
+        listed[str(dim)] = _extent(scores, str(dim))
+    made = {
+        str(key).removeprefix("flexclim_").replace("_", " "): str(value)
+        for key, value in scores.attrs.items()
+        if str(key).startswith("flexclim_") and len(str(value)) < 90
+    }
+    how = folded("How the forecast was made", facts(made)) if made else ""
+    return f"<h2>What was compared</h2>{facts(listed)}{how}"
 
 
 def section(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
     """Return the table and the pictures of one variable."""
-    parts = [f'<h2 id="{escape(variable)}">{escape(variable)}</h2>']
+    name = escape(str(scores[f"crps.{variable}"].attrs.get("variable", variable)))
+    more = f' <span class="name">{name}</span>' if name != variable else ""
+    parts = [f'<h2 id="{escape(variable)}">{escape(variable)}{more}</h2>']
     parts.append(score_table(scores, means, variable))
     parts.append("<h3>Scale by scale</h3>")
     parts.append(
-        _pair(
-            _figure(plot.spectrum, scores, variable),
+        pair(
+            _figure(plot.spectrum, scores, variable, spectrum_text(scores, variable)),
             _figure(plot.coherence, scores, variable),
         )
     )
     if f"rank_histogram.{variable}" in scores:
         parts.append("<h3>Does the ensemble know what it does not know?</h3>")
         parts.append(
-            _pair(
+            pair(
                 _figure(plot.rank_histogram, scores, variable, ranks_text(scores, variable)),
                 _figure(plot.spread_error, scores, variable),
                 _figure(plot.reliability, scores, variable),
@@ -188,7 +127,7 @@ def section(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
     if f"crps.{variable}" in scores and scores[f"crps.{variable}"].ndim == 2:
         parts.append("<h3>Time by time</h3>")
         parts.append(
-            _pair(
+            pair(
                 _figure(plot.series, scores, variable),
                 _figure(
                     plot.series,
@@ -200,10 +139,11 @@ def section(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
             )
         )
     parts.append("<h3>Where</h3>")
-    parts.append(_pair(*maps(scores, variable)))
+    parts.append(pair(*maps(scores, variable)))
     case = scores[f"worst_case.{variable}"].attrs.get("case", "")
     parts.append(f"<h3>The worst case: {escape(case)}</h3>")
-    parts.append(_figure(plot.worst_case, scores, variable))
+    parts.append(f'<p class="soft">{CAPTIONS["worst_case"]}</p>')
+    parts.append(pair(*worst(scores, variable)))
     return "\n".join(parts)
 
 
@@ -226,9 +166,12 @@ def score_table(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
         own = ' class="own"' if candidate == OWN else ""
         rows.append(f"<tr{own}>{''.join(cells)}</tr>")
     unit = escape(_unit(scores[f"crps.{variable}"]))
+    named = [TABLE[m] for m in IN_UNITS if m in metrics]
     return (
-        f'<div class="scroll"><table><thead><tr><th>{unit}</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>" + differences(scores, variable)
+        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<p class="soft">{", ".join(named)} in {unit}; best values in bold.</p>'
+        + differences(scores, variable)
     )
 
 
@@ -250,7 +193,7 @@ def differences(scores: xr.Dataset, variable: str) -> str:
     if not found:
         return ""
     return (
-        '<p class="soft">CRPS less that of '
+        '<p class="soft">CRPS of the forecast less that of '
         + "; ".join(found)
         + " (95 % intervals, here and in the table, from a moving-block bootstrap over times, "
         "paired).</p>"
@@ -271,6 +214,39 @@ def ranks_text(scores: xr.Dataset, variable: str) -> str:
     return text
 
 
+def spectrum_text(scores: xr.Dataset, variable: str) -> str:
+    """Explain the spectra, and say down to which wavelength each holds half the true power."""
+    lengths = scores[f"effective_resolution.{variable}"]
+    unit = lengths.attrs.get("units", "m")
+    found = {str(c): float(lengths.sel(candidate=c)) for c in lengths["candidate"].values}
+    texts = [
+        f"{name} {value / 1000:,.0f} km" if unit == "m" else f"{name} {value:.3g} {unit}"
+        for name, value in found.items()
+        if np.isfinite(value)
+    ]
+    more = f" Half of the truth's power is there down to: {', '.join(texts)}." if texts else ""
+    return CAPTIONS["spectrum"] + more
+
+
+def worst(scores: xr.Dataset, variable: str) -> list[str]:
+    """Return the maps of the worst case one by one, so that they stand on a narrow page too."""
+    texts = {
+        "truth": "What happened.",
+        OWN: "The forecast.",
+        "one member": "One member of the forecast.",
+        "ensemble mean": "The mean of all members.",
+        "spread": "Their spread.",
+    }
+    return [
+        picture(
+            plot.field_map(field, title=name, **style),
+            f"{name} of {variable} in the worst case",
+            texts.get(name, f"The baseline: {name}."),
+        )
+        for name, field, style in plot.worst_panels(scores, variable)
+    ]
+
+
 def maps(scores: xr.Dataset, variable: str) -> list[str]:
     """Return maps of CRPS, error, bias and spread of the forecast."""
     texts = {
@@ -289,9 +265,8 @@ def maps(scores: xr.Dataset, variable: str) -> list[str]:
 def glossary(means: xr.Dataset) -> str:
     """Explain the columns of the table."""
     used = [m for m in TABLE if any(str(n).startswith(f"{m}.") for n in means.data_vars)]
-    items = "".join(f"<dt>{escape(TABLE[m])}</dt><dd>{escape(NOTES[m])}</dd>" for m in used)
     return (
-        f"<h2>What the numbers mean</h2><dl>{items}</dl>"
+        f"<h2>What the numbers mean</h2>{facts({TABLE[m]: NOTES[m] for m in used})}"
         '<p class="soft">Averages are weighted by the area of cells. A point counts only where '
         "the truth and all members are there.</p>"
     )
@@ -311,7 +286,8 @@ def _interval(limits: xr.Dataset | None, candidate: str) -> str:
     low, high = (float(limits[n].sel(candidate=candidate)) for n in ("low", "high"))
     if np.isnan(low):
         return ""
-    return f'<span class="interval">{low:.3g} … {high:.3g}</span>'
+    # CRPS and MAE are no less than 0, though few times give a wide interval.
+    return f'<span class="interval">{max(low, 0.0):.3g} … {high:.3g}</span>'
 
 
 def _extent(scores: xr.Dataset, name: str) -> str:
@@ -319,16 +295,21 @@ def _extent(scores: xr.Dataset, name: str) -> str:
     if name not in scores.coords:
         return f"{size} values"
     values = scores[name].values
-    first, last = (str(v)[:16].replace("T", " ") for v in (values[0], values[-1]))
+    if values.dtype.kind == "f":
+        first, last = (f"{v:.6g}" for v in (values[0], values[-1]))
+    else:
+        first, last = (str(v)[:16].replace("T", " ") for v in (values[0], values[-1]))
     return f"{size} values, {first} to {last}" if size > 1 else first
 
 
 def _unit(values: xr.DataArray) -> str:
-    return str(values.attrs.get("units", "no units stated"))
+    return plot.pretty_units(str(values.attrs.get("units", "no units stated")))
 
 
-def _pair(*figures: str) -> str:
-    return f'<div class="pair">{"".join(figures)}</div>'
+def _describe(scores: xr.Dataset, variable: str) -> str:
+    values = scores[f"crps.{variable}"]
+    name = str(values.attrs.get("variable", variable))
+    return f"{variable}{f', {name}' if name != variable else ''} ({_unit(values)})"
 
 
 def _figure(
@@ -338,14 +319,5 @@ def _figure(
     text: str | None = None,
     **options: Any,
 ) -> str:
-    """Draw a picture into the page as PNG."""
-    drawn = draw(scores, variable, **options)
-    figure = (drawn[0] if isinstance(drawn, list) else drawn).figure
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=120)
-    data = base64.b64encode(stream.getvalue()).decode()
-    name = escape(f"{draw.__name__.replace('_', ' ')} of {variable}")
-    return (
-        f'<figure><img alt="{name}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{escape(text or CAPTIONS[draw.__name__])}</figcaption></figure>"
-    )
+    name = f"{draw.__name__.replace('_', ' ')} of {variable}"
+    return picture(draw(scores, variable, **options), name, text or CAPTIONS[draw.__name__])

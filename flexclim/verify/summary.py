@@ -125,4 +125,10 @@ def number(means: xr.Dataset, name: str, method: str) -> str:
     if name not in means:
         return "–"
     value = float(means[name].sel(candidate=method))
-    return "–" if np.isnan(value) else f"{value:#.4g}".rstrip(".")
+    if np.isnan(value):
+        return "–"
+    metric, _, variable = name.partition(".")
+    # A forecast that keeps the coarse means has no bias but for rounding.
+    if metric == "bias" and abs(value) < 1e-6 * float(means[f"rmse.{variable}"].max()):
+        return "0"
+    return f"{value:#.4g}".rstrip(".")

@@ -149,6 +149,31 @@ def test_float32_coordinates_lose_no_residual(step):
         xr.testing.assert_identical(found.lon, narrow.lon)
 
 
+def test_the_event_of_dry_fields_is_half_of_the_wet_ones(fields):
+    forecast, truth, _ = fields
+    dry = truth.where(truth.u10 > truth.u10.quantile(0.95), 0.0)
+    found = verify.evaluate(forecast, dry)["brier.u10"].attrs["threshold"]
+    wet = dry.u10.values[dry.u10.values > 0]
+    assert found == pytest.approx(np.median(wet), rel=1e-2)
+    usual = verify.evaluate(forecast, truth)["brier.u10"].attrs["threshold"]
+    lat = np.cos(np.deg2rad(truth.lat)).broadcast_like(truth.u10)
+    assert usual == pytest.approx(float(truth.u10.weighted(lat).quantile(0.9)), rel=1e-2)
+
+
+def test_the_table_shows_no_rounding_and_the_report_no_machine_paths(fields, tmp_path):
+    forecast, truth, coarse = fields
+    truth.assign_attrs(title="Made up").to_netcdf(tmp_path / "truth.nc")
+    with xr.open_dataset(tmp_path / "truth.nc") as stored:
+        found = verify.evaluate(stored + 0 * forecast, stored, coarse)
+    assert found.attrs["truth_from"] == "truth.nc: Made up"
+    found["bias.u10"] = found["bias.u10"] * 0 + 1e-9
+    row = verify.table(found).splitlines()[1].split()
+    assert row[5] == "0"
+    text = verify.report(found, tmp_path / "report.html").read_text()
+    assert "truth.nc: Made up" in text
+    assert str(tmp_path) not in text
+
+
 def test_bad_input_is_named(fields):
     forecast, truth, coarse = fields
     with pytest.raises(AlignmentError, match="no whole factor"):
@@ -192,7 +217,7 @@ def test_the_report_is_one_whole_page_without_links_outside(written, scores):
     text = written.read_text()
     page.feed(text)
     assert page.open == []
-    assert page.images == 13
+    assert page.images == 17
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
     assert "@import" not in text
     assert "url(" not in text
