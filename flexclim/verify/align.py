@@ -253,12 +253,20 @@ def each_variable(score: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(score)
     def scored(forecast: Any, truth: Any, *args: Any, **options: Any) -> Any:
         if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
-            return score(forecast, truth, *args, **options)
+            return own_attributes(score(forecast, truth, *args, **options), forecast, truth)
         names = common_variables(forecast, truth)
         found = {name: score(forecast[name], truth[name], *args, **options) for name in names}
         return join_variables(found)
 
     return scored
+
+
+def own_attributes(result: Any, *fields: xr.DataArray) -> Any:
+    """Take off what a score has from its fields: it has no standard_name and no valid range."""
+    inherited = {key for field in fields for key in field.attrs} - {"units", "long_name"}
+    for part in result.data_vars.values() if isinstance(result, xr.Dataset) else [result]:
+        part.attrs = {k: v for k, v in part.attrs.items() if k not in inherited}
+    return result
 
 
 def common_variables(forecast: Any, truth: Any) -> list[str]:

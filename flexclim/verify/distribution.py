@@ -16,6 +16,7 @@ from flexclim.verify.align import (
     each_variable,
     find_member,
     need_member,
+    own_attributes,
 )
 from flexclim.verify.scores import Estimator, crps, describe
 from flexclim.verify.sums import (
@@ -230,7 +231,8 @@ def anomaly_correlation(
     both = (left * right * weight).sum(over)
     norm = ((left**2 * weight).sum(over) * (right**2 * weight).sum(over)) ** 0.5
     text = "anomaly correlation of the ensemble mean"
-    return (both / norm).assign_attrs(describe(truth, forecast, text, units="1"))
+    result = (both / norm).assign_attrs(describe(truth, forecast, text, units="1"))
+    return own_attributes(result, forecast, truth)
 
 
 def ensemble_mean(forecast: xr.DataArray) -> xr.DataArray:

@@ -293,7 +293,8 @@ def worst_case(
     case = ", ".join(f"{n} {_label(observed[n])}" for n in place if n in observed.coords)
     text = "fields where the forecast's CRPS is largest"
     attributes = scores.describe(truth, forecast, text)
-    return {"worst_case": fields.compute().assign_attrs(attributes, case=case or "the only case")}
+    attributes |= {"case": case or "the only case"}
+    return {"worst_case": fields.compute().drop_attrs(deep=False).assign_attrs(attributes)}
 
 
 def _label(coordinate: xr.DataArray) -> str:

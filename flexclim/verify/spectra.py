@@ -14,7 +14,7 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError
 from flexclim.verify import harmonics
-from flexclim.verify.align import align, each_variable, find_member
+from flexclim.verify.align import align, each_variable, find_member, own_attributes
 from flexclim.verify.geometry import Plane, area_weights, find_plane
 from flexclim.verify.sums import Dims, reduced_dims
 from flexclim.verify.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
@@ -79,7 +79,8 @@ def spectrum(
     units = da.attrs.get("units")
     name = da.attrs.get("long_name", "the field" if da.name is None else da.name)
     text = f"{kind} power spectrum of {name}"
-    return power.assign_attrs(long_name=text, units=f"({units})2" if units else "1")
+    power = power.assign_attrs(long_name=text, units=f"({units})2" if units else "1")
+    return own_attributes(power, da)
 
 
 def kinetic_energy(
@@ -106,7 +107,8 @@ def kinetic_energy(
     power = average(power, dim, [d for d in eastward.dims if d in power.dims])
     units = eastward.attrs.get("units")
     text = f"{kind} spectrum of kinetic energy"
-    return power.assign_attrs(long_name=text, units=f"({units})2" if units else "1")
+    power = power.assign_attrs(long_name=text, units=f"({units})2" if units else "1")
+    return own_attributes(power, eastward, northward)
 
 
 def gridded(ds: xr.Dataset) -> list[str]:
@@ -208,14 +210,13 @@ def powers(
     }
     others = [d for d in truth.dims if d in parts["truth"].dims]
     units = truth.attrs.get("units")
-    return xr.Dataset(
-        {
-            name: average(part, dim, others).assign_attrs(
-                long_name=f"{kind} power spectrum", units=f"({units})2" if units else "1"
-            )
-            for name, part in parts.items()
-        }
-    )
+    found = {
+        name: average(part, dim, others).assign_attrs(
+            long_name=f"{kind} power spectrum", units=f"({units})2" if units else "1"
+        )
+        for name, part in parts.items()
+    }
+    return own_attributes(xr.Dataset(found), forecast, truth)
 
 
 def resolved(power: xr.DataArray) -> xr.DataArray:

@@ -21,12 +21,13 @@ def fields():
         "lon": ("lon", 2.5 + 7.5 * np.arange(48), {"standard_name": "longitude"}),
     }
     dims = ["time", "lat", "lon"]
+    attributes = {"units": "m s-1", "standard_name": "eastward_wind"}
     shape = (6, 24, 48)
     waves = np.sin(np.arange(48) / 48 * 4 * np.pi) * np.cos(np.arange(24) / 4)[:, None]
     known = 3 * waves + rng.normal(0, 0.5, (6, 1, 1)) + rng.normal(size=shape)
-    truth = xr.DataArray(known + rng.normal(size=shape), coords, dims, "u10", {"units": "m s-1"})
+    truth = xr.DataArray(known + rng.normal(size=shape), coords, dims, "u10", attributes)
     members = xr.DataArray(known + rng.normal(size=(6, *shape)), coords, ["realization", *dims])
-    members = members.rename("u10").assign_attrs(units="m s-1")
+    members = members.rename("u10").assign_attrs(attributes)
     return members.to_dataset(), truth.to_dataset(), coarsen(truth.to_dataset(), 4)
 
 
@@ -49,6 +50,7 @@ def test_names_candidates_and_times(scores):
     assert crps.attrs["ensemble_size"] == 6
     assert crps.attrs["estimator"] == "fair"
     assert all("units" in v.attrs and "long_name" in v.attrs for v in scores.data_vars.values())
+    assert not any("standard_name" in v.attrs for v in scores.data_vars.values())
     assert scores["crps_map.u10"].dims == ("candidate", "lat", "lon")
 
 

@@ -255,40 +255,6 @@ def test_weights_are_aligned_as_strictly(ensemble, area):
             score(forecast, truth, weights=area.assign_coords(lat=truth.lat + 1))
 
 
-@pytest.mark.parametrize(
-    ("score", "options"),
-    [
-        (verify.crps, {"dim": ["lat", "lon"]}),
-        (verify.mae, {}),
-        (verify.spread_skill, {}),
-        (verify.rank_histogram, {}),
-        (verify.pull, {}),
-        (verify.crps_decomposition, {}),
-        (verify.brier, {"threshold": 0}),
-        (verify.reliability, {"threshold": 0}),
-        (verify.roc, {"threshold": 0}),
-        (verify.contingency, {"threshold": 0}),
-        (verify.fss, {"threshold": 0, "window": 3}),
-        (verify.energy_score, {"patch": 2}),
-        (verify.variogram_score, {"patch": 2}),
-        (verify.rfne, {}),
-        (verify.ssim, {}),
-        (verify.quantiles, {}),
-        (verify.exceedance, {}),
-        (verify.frequency, {"threshold": 0}),
-        (verify.spread_error, {}),
-        (verify.log_spectral_distance, {}),
-        (verify.anomaly_correlation, {"climatology": xr.DataArray(0.0)}),
-        (verify.threshold_weighted_crps, {"lower": 0}),
-    ],
-)
-def test_every_score_refuses_fields_without_a_point(ensemble, score, options):
-    forecast, truth = ensemble
-    missing = forecast.where(forecast.realization != 3)
-    with pytest.raises(FlexclimError, match="no point has a truth and all members"):
-        score(missing, truth, **options)
-
-
 def test_units_are_converted(ensemble):
     pytest.importorskip("cf_units")
     forecast, truth = ensemble
