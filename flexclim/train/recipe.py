@@ -89,12 +89,15 @@ class Ensemble(Settings):
     """Fine-tuning of the few-step sampler itself on the fair CRPS of its members."""
 
     steps: int = Field(default=0, ge=0, description="training steps of this stage")
-    members: int = Field(default=2, ge=2)
+    members: int = Field(default=2, ge=2, le=4)
     learning_rate: float = Field(default=1e-4, gt=0)
     ema: float = Field(default=0.98, ge=0, lt=1, description="decay of this stage's averages")
     gradient: float = Field(default=0.5, ge=0, description="weight of the CRPS of gradients")
     mean: float = Field(
         default=0.5, ge=0, description="weight of the squared error of the first step's estimate"
+    )
+    spectrum: float = Field(
+        default=0.0, ge=0, description="weight of the log-spectral distance of members"
     )
 
 
@@ -102,16 +105,40 @@ class Trainer(Settings):
     """How long and how fast."""
 
     steps: int = Field(default=3000, ge=1)
-    batch: int = Field(default=16, ge=1, description="patches a step")
-    learning_rate: float = Field(default=4e-4, gt=0)
+    batch: int = Field(default=16, ge=1, description="patches a step, over all ranks")
+    accumulate: int = Field(
+        default=1, ge=1, description="parts in which a rank takes its share of a batch"
+    )
+    optimizer: Literal["adamw", "lion"] = "adamw"
+    learning_rate: float = Field(default=4e-4, gt=0, description="its peak; a third for lion")
     warmup: int = Field(default=200, ge=0, description="steps of linear warm-up")
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged weights")
-    precision: Literal["float32", "bf16"] = "float32"
-    validate_every: int = Field(default=250, ge=1)
+    precision: Literal["float32", "bf16", "fp16"] = Field(
+        default="float32", description="of convolutions and products; weights stay float32"
+    )
+    checkpointing: bool = Field(
+        default=False, description="compute activations again on the way back: slower, less memory"
+    )
+    compile: bool = Field(default=False, description="torch.compile; minutes before the first step")
+    validate_every: int = Field(
+        default=250, ge=1, description="steps between losses at fixed t and noise on other times"
+    )
     validation_patches: int = Field(default=96, ge=1)
+    score_every: int = Field(
+        default=500, ge=1, description="steps between scores of a sampled ensemble"
+    )
+    score_members: int = Field(default=8, ge=2, description="members of that ensemble")
+    save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
+    keep: int = Field(default=2, ge=1, description="checkpoints that are kept")
+    patience: int = Field(
+        default=10, ge=1, description="steps in a row without a finite gradient before giving up"
+    )
     seed: int = 0
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        default=(), description="beside log.csv, which is always written"
+    )
 
 
 class Recipe(Settings):
