@@ -172,7 +172,7 @@ class Patches:
             if made is not None:
                 return *made, np.float32(factor)
         raise RecipeError(
-            f"{TRIES} patches in a row held too few values; lower least_varied or crop the source."
+            f"{TRIES} patches in a row held too few values; lower rain.wet or crop the source."
         )
 
     def _window(
@@ -220,7 +220,7 @@ class Patches:
         if known.mean() < 0.5:
             return None
         coarse = fill_missing(block_mean(window, domain, factor, area))
-        if (coarse != 0).mean() < settings.least_varied:
+        if settings.rain and (coarse > settings.rain.above).mean() < settings.rain.wet:
             return None
         scaled = scale(coarse, domain.coarsen(factor), factor)
         amplitude = scaled.amplitude[inner]
