@@ -156,6 +156,10 @@ class Target(Input):
         "null: none, so that all of it is predicted",
     )
 
+    non_negative: bool | None = Field(
+        default=None, description="whether values below 0 make no sense; null: as its names say"
+    )
+
     @property
     def base_name(self) -> str | None:
         """Name of the base input, or None."""

@@ -56,12 +56,12 @@ class Ensemble(Settings):
     """Fine-tuning of the few-step sampler itself on the fair CRPS of its members."""
 
     steps: int = Field(default=0, ge=0, description="training steps of this stage; 0: none")
-    members: int = Field(default=2, ge=2, le=16, description="members a patch")
+    members: int = Field(default=2, ge=2, le=4, description="members a patch")
     learning_rate: float = Field(default=1e-4, gt=0, description="highest learning rate")
     ema: float = Field(default=0.98, ge=0, lt=1, description="decay of this stage's averages")
     gradient: float = Field(default=0.5, ge=0, description="weight of the CRPS of gradients")
     spectrum: float = Field(
-        default=0.0, ge=0, description="weight of the squared error of the log spectrum"
+        default=0.0, ge=0, description="weight of the log-spectral distance of members"
     )
     mean: float = Field(
         default=0.5, ge=0, description="weight of the squared error of the first step's estimate"
@@ -93,16 +93,18 @@ class Trainer(Settings):
         default=False, description="compute activations again in the backward pass: less memory"
     )
     compile: bool = Field(default=False, description="compile the network first")
-    validate_every: int = Field(default=250, ge=1, description="steps between validations")
+    validate_every: int = Field(
+        default=250, ge=1, description="steps between losses at fixed t and noise on other times"
+    )
     validation_patches: int = Field(default=96, ge=1, description="patches of a validation")
     score_every: int = Field(
-        default=0, ge=0, description="steps between scores of a sampled ensemble; 0: at the end"
+        default=500, ge=1, description="steps between scores of a sampled ensemble"
     )
     score_members: int = Field(default=8, ge=2, description="members of that ensemble")
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
     keep: int = Field(default=2, ge=1, description="checkpoints that are kept")
-    bad_steps: int = Field(
-        default=10, ge=1, description="steps in a row without a finite gradient that end the run"
+    patience: int = Field(
+        default=10, ge=1, description="steps in a row without a finite gradient before giving up"
     )
     seed: int = Field(default=0, ge=0, description="of weights, patches and noise")
     loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
