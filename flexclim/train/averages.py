@@ -11,7 +11,7 @@ from torch_ema import ExponentialMovingAverage
 from flexclim.errors import RecipeError
 
 
-class Averages(ExponentialMovingAverage):  # type: ignore[misc]
+class Averages(ExponentialMovingAverage):
     """An exponential moving average of float32 weights that refuses those of another network.
 
     Parameters

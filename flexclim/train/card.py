@@ -14,7 +14,7 @@ from flexclim.checkpoint import Model, new_model
 from flexclim.nn.flex import Flex
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed
-from flexclim.train.recipe import Recipe
+from flexclim.train.recipe import Recipe, Source
 from flexclim.train.snapshot import Standing
 
 HALO_PATCHES = 64
@@ -90,9 +90,8 @@ def data_cards(recipe: Recipe) -> tuple[DataCard, ...]:
     )
 
 
-def _paths(source: object) -> list[str]:
-    path = source.path
-    return [path] if isinstance(path, str) else list(path)
+def _paths(source: Source) -> list[str]:
+    return [source.path] if isinstance(source.path, str) else list(source.path)
 
 
 def notes(recipe: Recipe, standing: Standing, reach: int) -> str:

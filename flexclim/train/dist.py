@@ -13,11 +13,12 @@ from torch import Tensor, distributed
 
 # Rank 0 writes and scores while others wait for it at the next sum.
 TIMEOUT = timedelta(minutes=30)
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process among those of the run.
+    """One process among those of the run.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     @property
     def first(self) -> bool:

@@ -81,7 +81,7 @@ class Run(AbstractContextManager["Run"]):
         keep_memory()
         self._take_folder()
         saved = self._newest(resume)
-        self.feed = open_feed(self.recipe, saved and saved.fitted)
+        self.feed = open_feed(self.recipe, saved.fitted if saved else None)
         self._build()
         if saved:
             self.standing = saved.standing
@@ -223,8 +223,8 @@ class Run(AbstractContextManager["Run"]):
         if self.recipe.start:
             network.load_state_dict(starting_weights(self.recipe.start, network))
         # Convolutions are faster with channels last, on a CPU and in half precision on a GPU.
-        layout: Any = torch.channels_last
-        self.network = network.to(device=self.ranks.device, memory_format=layout)
+        self.network = network.to(self.ranks.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.recompute(trainer.checkpointing)
         self.optimizer = make_optimizer(
             trainer.optimizer, self.network.parameters(), trainer.weight_decay

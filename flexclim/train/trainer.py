@@ -1,6 +1,6 @@
 """Fit a network by recipe. Read this first.
 
-    recipe -> patches -> [ advance -> (validate) -> (score) -> record -> (save) ] x steps -> model folder
+    recipe -> patches -> [ advance -> (validate) -> (score) -> record -> (save) ] x steps -> model
 
 Two stages: denoising, then (where the recipe asks for it) the few-step sampler end to end on the
 fair CRPS of its members. Everything random is a function of the seed, the step and the position
