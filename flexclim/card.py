@@ -135,7 +135,12 @@ class Static(Part):
     @property
     def channels(self) -> int:
         """How many channels it takes."""
-        return 2 if self.name in ("day_of_year", "solar_time") else 1
+        return 2 if self.timely else 1
+
+    @property
+    def timely(self) -> bool:
+        """Whether it depends on the time."""
+        return self.name in ("day_of_year", "solar_time")
 
     @property
     def computed(self) -> bool:
@@ -241,10 +246,10 @@ class ModelSettings(Part):
                 continue
             if target.base not in known:
                 raise ValueError(f"base {target.base!r} of {target.name!r} is no input")
-            for part in ("transform", "unit", "vector"):
-                if getattr(target, part) != getattr(known[target.base], part):
+            for setting in ("transform", "unit", "vector"):
+                if getattr(target, setting) != getattr(known[target.base], setting):
                     raise ValueError(
-                        f"{target.name!r} and its base {target.base!r} differ in {part}"
+                        f"{target.name!r} and its base {target.base!r} differ in {setting}"
                     )
         return self
 

@@ -183,7 +183,7 @@ def _pointwise(rows: Axis, columns: Axis, grid: Grid) -> Remap:
 
 def _stored_positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     check_positions(grid)
-    if grid.geographic:
+    if grid.geographic and grid.y_values is not None and grid.x_values is not None:
         latitude, longitude = np.meshgrid(grid.y_values, grid.x_values, indexing="ij")
         return latitude, longitude
     return np.asarray(grid.latitude, float), np.asarray(grid.longitude, float)

@@ -53,6 +53,11 @@ def check_static(
             remapper(static[name], grid)
 
 
+def wanted_fields(static: xr.Dataset, wanted: Sequence[Static]) -> xr.Dataset:
+    """Return the fields of ``static`` that a model takes."""
+    return static[[one.name for one in wanted if not one.computed]]
+
+
 def static_fields(
     static: xr.Dataset | None, grid: Grid, wanted: Sequence[Static]
 ) -> dict[str, np.ndarray]:
