@@ -162,7 +162,7 @@ def _bounded(low: int, high: int, tile: int, factor: int, overlap: int) -> tuple
     room = high - low - tile
     if room <= 0:
         return (low - (-room // 2) // factor * factor,)
-    count = -(-(high - low - overlap) // (tile - overlap))
+    count = 1 - (-room // _stride(tile, factor, overlap))
     last = -(-room // factor)
     return tuple(low + round(index * last / (count - 1)) * factor for index in range(count))
 
@@ -171,8 +171,13 @@ def _periodic(size: int, tile: int, factor: int, overlap: int) -> tuple[int, ...
     """Spread windows evenly around a circle."""
     if size <= tile - overlap:
         return (-((tile - size) // 2) // factor * factor,)
-    count = max(2, -(-size // (tile - overlap)))
+    count = max(2, -(-size // _stride(tile, factor, overlap)))
     return tuple(round(index * size / factor / count) * factor for index in range(count))
+
+
+def _stride(tile: int, factor: int, overlap: int) -> int:
+    """Return how far apart windows may begin: at multiples of the factor."""
+    return max(1, (tile - overlap) // factor) * factor
 
 
 def _rise(position: np.ndarray) -> np.ndarray:

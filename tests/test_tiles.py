@@ -52,6 +52,11 @@ def test_tiles_put_together_are_the_field(coarse, factor, overlap, side):
     assert all((row - plan.rows.before) % factor == 0 for row, _ in plan.corners)
 
 
+def test_an_overlap_below_the_factor_is_kept():
+    plan = plan_tiles(Domain(shape=(193, 32), kind="point"), (48, 48), 8, 4)
+    assert max(np.diff(plan.rows.starts)) <= 48 - 4
+
+
 @given(size=st.integers(65, 400), overlap=st.sampled_from([8, 16, 24]))
 def test_neighbours_share_the_overlap(size, overlap):
     starts = plan_tiles(Domain(shape=(64, size)), (64, 64), 4, overlap).columns.starts
