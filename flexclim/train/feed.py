@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from flexclim.card import DiffusionSettings, ModelSettings, NetworkSettings
+from flexclim.card import ModelSettings
 from flexclim.nn.diffusion import Diffusion
-from flexclim.train.patches import OpenSource, Patches, open_sources
+from flexclim.train.patches import Patches
 from flexclim.train.recipe import Recipe
+from flexclim.train.settings import fit_normalisation, model_settings
+from flexclim.train.splits import (
+    TrainingSource,
+    check_sources,
+    open_sources,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Feed:
 
     settings: ModelSettings
     fitted: dict[str, Any]
-    sources: tuple[OpenSource, ...]
+    sources: tuple[TrainingSource, ...]
     train: Patches
     check: Patches
 
@@ -34,50 +38,25 @@ class Feed:
 
 
 def open_feed(recipe: Recipe, fitted: dict[str, Any] | None) -> Feed:
-    """Open the data of both splits.
+    """Open and check the data of both splits.
 
     Parameters
     ----------
     fitted
         Numbers from an earlier start of the run; None: measure them on the training split.
     """
-    sources, checked = open_sources(recipe.data, "train"), open_sources(recipe.data, "validate")
-    seed, tile = recipe.trainer.seed, recipe.network.tile
+    data, seed = recipe.data, recipe.trainer.seed
+    sources, checked = open_sources(data, "train"), open_sources(data, "validate")
+    check_sources([*sources, *checked], data, recipe.network.tile)
+    for opened in (sources, checked):
+        check_sources(opened, recipe.data, recipe.network.tile)
     if fitted is None:
-        p = Patches(sources, recipe.data, tile, dict.fromkeys(recipe.data.factors, 1.0), seed)
-        squares = {f: [] for f in recipe.data.factors}
-        for step in range(24):
-            b = p.batch(step, 16)
-            for r, f in zip(b.residual, b.factor):
-                squares[int(f)].append(float(np.square(r).mean()))
-        fitted = {
-            "residual_scale": {
-                str(f): [round(float(np.sqrt(np.mean(v))) if v else 1.0, 3)]
-                for f, v in squares.items()
-            }
-        }
-    scale = {int(f): tuple(v) for f, v in fitted["residual_scale"].items()}
-    process = recipe.diffusion
-    settings = ModelSettings(
-        network=NetworkSettings(**recipe.network.model_dump()),
-        diffusion=DiffusionSettings(
-            prediction=process.prediction, loss=process.loss, shift=process.shift
-        ),
-        method=process.method,
-        steps=process.steps,
-        scaling="local",
-        residual_scale=scale,
-        label="factor",
-        operator="block_mean",
-        conserve=True,
-        halo=min(recipe.network.tile) // 4,
-        factors=tuple(sorted(recipe.data.factors)),
-    )
-    s1 = {f: v[0] for f, v in scale.items()}
+        fitted = fit_normalisation(sources, recipe)
+    settings = model_settings(recipe, fitted)
     return Feed(
         settings,
         fitted,
         tuple(sources),
-        Patches(sources, recipe.data, tile, s1, seed),
-        Patches(checked, recipe.data, tile, s1, seed + 1),
+        Patches(sources, data, settings, seed),
+        Patches(checked, data, settings, seed + 1),
     )
