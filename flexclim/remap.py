@@ -119,7 +119,9 @@ class Axis:
         position = (values - self.values[0]) / self.step
         last = self.values.size - 1
         if self.turn:
-            position = (position + BEYOND) % abs(360 / self.step) - BEYOND
+            period = abs(360 / self.step)
+            west = (last - period) / 2  # as far from the first cell as the east from the last one
+            position = (position - west) % period + west
         if check and not self.wraps and not _within(position, -BEYOND, last + BEYOND):
             raise GridError(
                 f"{self.name} runs from {self.values[0]:g} to {self.values[-1]:g}, and the field "

@@ -174,4 +174,4 @@ def _brought(field: xr.DataArray, grid: Grid) -> np.ndarray:
     values = values.reshape(values.shape[-2:])
     if np.isnan(values).all():
         raise GridError(f"static field {field.name!r} holds NaN only. Give one with values.")
-    return np.asarray(grid.canonical(remapped(fill_missing(values))))
+    return remapped(fill_missing(values))
