@@ -65,7 +65,7 @@ def launch(folder):
     def start(output, *overrides, ranks=None, options=()):
         command = [sys.executable, "-m"]
         if ranks is not None:
-            command += ["torch.distributed.run", f"--nproc-per-node={ranks}", "--master-port=0"]
+            command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
             command += [*options, "-m"]
         command += ["flexclim", "train", str(folder / "tiny.yaml"), f"output={folder / output}"]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
