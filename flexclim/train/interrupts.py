@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
@@ -44,4 +45,5 @@ class Interrupts(AbstractContextManager["Interrupts"]):
         """Leave as the signal asks: KeyboardInterrupt for Ctrl-C, else exit code 128 + number."""
         if number == signal.SIGINT:
             raise KeyboardInterrupt(message)
+        print(message, file=sys.stderr)
         raise SystemExit(128 + number)

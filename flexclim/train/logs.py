@@ -48,7 +48,7 @@ class CsvLog:
         writer.writeheader()
         writer.writerows(rows)
         files.write(path, text.getvalue().encode())
-        self._file = path.open("a", newline="", encoding="utf-8")
+        self._file = path.open("a", newline="", encoding="utf-8", buffering=1)
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -58,8 +58,7 @@ class CsvLog:
         )
 
     def flush(self) -> None:
-        """Hand rows to the system."""
-        self._file.flush()
+        """Rows went to the system as they came."""
 
     def close(self) -> None:
         """Close the file."""

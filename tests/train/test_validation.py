@@ -69,7 +69,6 @@ def test_scores_are_those_of_verify(settings, batch, monkeypatch):
     for index, name in enumerate("uv"):
         own = crps(forecast.isel(target=index), truth.isel(target=index), weights=None)
         share = float(own) / np.abs(batch.residual[:, index]).mean()
-        )
         assert found[f"crps_{name}"] == pytest.approx(share, rel=1e-4)
     assert found["crps"] == pytest.approx((found["crps_u"] + found["crps_v"]) / 2)
     expected = float(spread_skill(forecast, truth, weights=None))
