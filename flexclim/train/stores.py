@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
     try:
         if _is_zarr(path):
             options = reading.storage if remote else None
-            dataset = xr.open_zarr(path, chunks=None, storage_options=options)
+            with warnings.catch_warnings():
+                # Stores without consolidated metadata just take longer to open.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                dataset = xr.open_zarr(path, chunks=None, storage_options=options)
         else:
             dataset = xr.open_dataset(_local(path, reading.storage), chunks=None)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
