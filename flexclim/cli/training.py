@@ -113,7 +113,7 @@ def calibrate(
             f"noise scale {trial.noise_scale:.3f}  spread/skill {trial.spread_skill:.3f}  "
             f"CRPS {trial.crps:.4g}"
         )
-    typer.echo(str(found.model.save(own if in_place else folder, overwrite=in_place)))
+    typer.echo(str(found.model.save(folder or own, overwrite=in_place)))
 
 
 def _chosen(path: Path | None, period: str | None, variables: str | None) -> Any:

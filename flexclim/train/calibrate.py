@@ -89,7 +89,7 @@ def calibrate(
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
-    source = coarsen(fine, factor) if coarse is None else coarse
+    source: Any = coarsen(fine, factor) if coarse is None else coarse
     scale, trials = loaded.settings.noise_scale or 1.0, []
     for _ in range(ROUNDS):
         tried = loaded.replace(noise_scale=scale)
