@@ -162,10 +162,14 @@ def _sums(sources: Sequence[TrainingSource], recipe: Recipe) -> dict[str, np.nda
 
 def _moments(name: str, sums: np.ndarray, *, vector: bool) -> dict[str, Any]:
     count, total, squares = sums
-    mean = 0.0 if vector else float(total / count)
-    std = float(np.sqrt(max(0.0, squares / count - mean**2)))
-    if std <= 1e-9 * max(1.0, abs(mean)):
+    mean = float(total / count)
+    variance = max(0.0, float(squares / count) - mean**2)
+    # Sums of squares of a constant differ from its square by rounding.
+    if variance <= 1e-12 * max(mean**2, 1e-30):
         raise RecipeError(f"{name!r} does not vary: it is {mean:.6g} in all training patches.")
+    if vector:
+        mean, variance = 0.0, float(squares / count)
+    std = float(np.sqrt(variance))
     return {"mean": _short(mean), "std": _short(std), "vector": vector}
 
 

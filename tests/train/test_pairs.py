@@ -152,7 +152,7 @@ def test_only_times_of_both_count(tmp_path):
     data = pair(tmp_path, train=("0", "1"), validate=("2", "2"))
     source = open_sources(data, "train")[0]
     np.testing.assert_array_equal(source.stamps, TIMES.values[2:4])
-    assert source.coarse_series["wind"].read(0)[0, 0] == pytest.approx(156 + 200_000)
+    assert source.coarse_series["wind"].read(0)[0, 0] == pytest.approx(156 + 200)
     assert source.fine_series["gust"].read(0)[0, 0] == pytest.approx(156)
 
 

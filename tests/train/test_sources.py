@@ -94,7 +94,7 @@ def test_renamed_selected_and_limited(tmp_path):
     np.testing.assert_allclose(planes(fields, "u850"), truth.where(truth <= 5), rtol=1e-6)
     with pytest.raises(RecipeError, match=r"has a dimension 'level' of 2; choose one value with"):
         open_fields(Reading(path="a.nc"), str(tmp_path), ["u"])
-    with pytest.raises(RecipeError, match="has no level 700.0; it has 500, 850"):
+    with pytest.raises(RecipeError, match=r"has no level 700\.0; it has 500, 850"):
         open_fields(Reading(path="a.nc", select={"level": 700}), str(tmp_path), ["u"])
 
 
