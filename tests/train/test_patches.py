@@ -84,7 +84,7 @@ def test_the_gap_is_kept(folder):
     train = open_sources(recipe.data, "train")[0].stamps
     validate = open_sources(recipe.data, "validate")[0].stamps
     assert validate.min() - train.max() > np.timedelta64(12, "h")
-    with pytest.raises(RecipeError, match="all 8 training times of wind.nc lie within 9D"):
+    with pytest.raises(RecipeError, match=r"all 8 training times of wind\.nc lie within 9D"):
         open_sources(read(folder, "data.gap=9D").data, "train")
 
 
@@ -168,7 +168,7 @@ def test_components_are_known_by_name_or_attribute(name, attributes, expected):
 
 def test_a_component_of_unknown_direction():
     field = xr.DataArray(0.0, name="wind", attrs={"long_name": "a component of wind"})
-    with pytest.raises(RecipeError, match="give it|Give it component: x"):
+    with pytest.raises(RecipeError, match="Give it component: x"):
         direction(Input(name="wind"), field)
 
 
