@@ -116,6 +116,11 @@ def static_channels(
     ndarray
         (S, Y, X) float32, normalised.
 
+    Raises
+    ------
+    ModelError
+        If a channel depends on the time and it is none.
+
     Examples
     --------
     >>> from flexclim.card import Static
@@ -126,6 +131,8 @@ def static_channels(
     """
     channels: list[np.ndarray] = []
     for one in wanted:
+        if one.timely and not (isinstance(time, np.datetime64) or hasattr(time, "calendar")):
+            raise ModelError(f"{one.name} needs dates, and the time is {time!r}. Give it dates.")
         if one.name == "day_of_year":
             planes = _phase(np.full(shape, year_share(time)))
         elif one.name == "solar_time":

@@ -9,6 +9,7 @@ import xarray as xr
 import flexclim
 from flexclim import groups
 from flexclim.card import Static, Target, Variable
+from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
 from flexclim.resampling import coarsen
@@ -317,6 +318,50 @@ def test_the_model_s_variables_are_one_group(model, region):
 
 
 def test_sets_of_a_model_are_saved_and_read(model, tmp_path):
-    found = flexclim.load_model(model.save(tmp_path / "toy"))
+    found = flexclim.load_model(model.replace().save(tmp_path / "toy"))
     assert found.settings == model.settings
     assert found.sha256 == model.sha256
+
+
+def test_from_a_shell(model, region, static, tmp_path):
+    region.to_netcdf(tmp_path / "coarse.nc")
+    static.to_netcdf(tmp_path / "static.nc")
+    folder, target = model.replace().save(tmp_path / "toy"), tmp_path / "fine.nc"
+    command = ["downscale", tmp_path / "coarse.nc", target, "-f", 4, "-n", 2, "--batch", 8]
+    command += ["--model", folder, "--static", tmp_path / "static.nc"]
+    with pytest.raises(SystemExit) as ended:
+        main([str(part) for part in command])
+    assert ended.value.code == 0
+    expected = downscale(region, 4, model=model, static=static, members=2, batch=8)
+    with xr.open_dataset(target) as fine:
+        close(only_fields(fine), only_fields(expected))
+
+
+def test_a_projected_grid_with_lazy_positions(run, region):
+    """Static fields reach it through its 2-D positions, which are read with the values."""
+    y, x = 2500.0 * np.arange(8), 2500.0 * np.arange(9)
+    latitude = 45 + 0.5 * np.arange(8)[:, None] - 0.05 * np.arange(9)
+    longitude = 5 + 0.5 * np.arange(9) + 0.05 * np.arange(8)[:, None]
+    looked = []
+
+    def look(block):
+        looked.append(block.shape)
+        return block
+
+    def positions(lazy):
+        pairs = {"latitude": latitude, "longitude": longitude}
+        if lazy:
+            pairs = {n: da.from_array(v).map_blocks(look, dtype=float) for n, v in pairs.items()}
+        return {n: (("y", "x"), v, {"standard_name": n}) for n, v in pairs.items()}
+
+    meters = {"units": "m"}
+    field = region.drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
+    field = field.assign_coords(y=("y", y, meters), x=("x", x, meters))
+    expected = run(field.assign_coords(positions(False)))
+    lazy = field.chunk().assign_coords(positions(True))
+    looked.clear()
+    fine = run(lazy)
+    assert not looked
+    close(only_fields(fine.compute()), only_fields(expected))
+    with pytest.raises(flexclim.GridError, match="the field has none along 'y' and 'x'"):
+        run(field)

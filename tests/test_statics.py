@@ -118,6 +118,12 @@ def test_what_is_wrong_is_named(grid, relief, change, wanted, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("time", [None, 7])
+def test_times_without_dates_are_named(grid, time):
+    with pytest.raises(ModelError, match=f"day_of_year needs dates, and the time is {time}"):
+        channels(grid, COMPUTED, time)
+
+
 def test_positions_that_nobody_knows_are_named():
     field = xr.DataArray(np.zeros((4, 4)), coords={"y": np.arange(4.0), "x": np.arange(4.0)})
     with pytest.raises(GridError, match="Add 2-D coordinates latitude and longitude"):
