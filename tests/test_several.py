@@ -12,6 +12,7 @@ from flexclim.card import Static, Target, Variable
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
+from flexclim.plan import Options, plan_field
 from flexclim.resampling import coarsen
 
 RAIN = {"transform": "log1p", "unit": 0.1, "std": 0.5}
@@ -321,6 +322,18 @@ def test_sets_of_a_model_are_saved_and_read(model, tmp_path):
     found = flexclim.load_model(model.replace().save(tmp_path / "toy"))
     assert found.settings == model.settings
     assert found.sha256 == model.sha256
+
+
+def test_what_turns_at_a_pole_is_told_to_the_sampler(model, energy, region):
+    def turning(model, inputs, targets):
+        source = groups.with_targets(region, model)
+        plan = plan_field(source, inputs, targets, model, Options(factor=4))
+        sampler = flexclim.members._sampler(plan)
+        return [part.ravel().tolist() for part in (sampler._turning, sampler._turning_in)]
+
+    names = ["u10", "v10", "tp"]
+    assert turning(model, names, names) == [[True, True, False], [True, True] + [False] * 7]
+    assert turning(energy, names[:2], ["ke", "u100"]) == [[False, True], [True, True]]
 
 
 def test_from_a_shell(model, region, static, tmp_path):
