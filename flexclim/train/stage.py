@@ -90,7 +90,7 @@ class Stage:
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
             self.loss = DistributedDataParallel(
-                loss, device_ids=devices, broadcast_buffers=False, gradient_as_bucket_view=True
+                loss, device_ids=devices, gradient_as_bucket_view=True
             )
 
     @property

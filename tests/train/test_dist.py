@@ -76,6 +76,7 @@ def wait_until(found, process, seconds=250):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.ddp
 def test_a_warning_and_a_dead_rank_change_nothing(folder, launch):
     """SIGUSR1 under torchrun saves and ends; a killed rank restarts; both end bit for bit alike."""

@@ -44,6 +44,7 @@ def environment(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.ddp
 def test_a_warned_job_saves_and_goes_back_into_the_queue(folder, environment):
     run = folder / "run"
