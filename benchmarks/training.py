@@ -2,7 +2,8 @@
 
     python -m benchmarks.training [--batch 4] [--size small] [--precision float32] [--rounds 2]
 
-Both train the same network on the same 128 x 128 patches with AdamW, clipping and averages. The plain step is what torch does by default: contiguous memory, float32, no care of malloc. The
+Both train the same network on the same 128 x 128 patches with AdamW, clipping and averages. The
+plain step is what torch does by default: contiguous memory, float32, no care of malloc. The
 trainer's step is that of ``flexclim train``: memory that malloc keeps, a fused optimizer, channels
 last where the processor gains from it, and the precision asked for. Each is timed in processes of
 its own, in turns, and the fastest step of each counts. Prints the ratio, what took the time, and
@@ -21,6 +22,7 @@ from types import SimpleNamespace
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
+from torch_ema import ExponentialMovingAverage
 
 from benchmarks.sampling import TYPES, matrix_flops
 from flexclim.nn.allocation import keep_memory
@@ -91,7 +93,7 @@ def plain_step(options: argparse.Namespace, device: torch.device):
     network = new_network(options.size, device)
     loss = DenoisingLoss(network, Diffusion())
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    averages = Averages(network, 0.999)
+    averages = ExponentialMovingAverage(network.parameters(), decay=0.999)
     batch = patches(options.batch)
     inputs, residual = (torch.from_numpy(a).to(device) for a in (batch.inputs, batch.residual))
     label = torch.zeros(options.batch, 1, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -27,6 +28,15 @@ class Averages(ExponentialMovingAverage):
         assert not odd, f"averages drift in {odd}"
         self._names = [name for name, _ in network.named_parameters()]
         super().__init__(network.parameters(), decay=decay)
+
+    def update(self, parameters: Iterable[nn.Parameter] | None = None) -> None:
+        """Move the averages towards the weights, in one pass over memory instead of three."""
+        self.num_updates += 1
+        decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
+        with torch.no_grad():
+            pairs = zip(self.shadow_params, self._get_parameters(parameters), strict=True)
+            for average, weights in pairs:
+                average.lerp_(weights, 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averages, without the copy that a validation left behind."""

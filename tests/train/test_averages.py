@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch_ema import ExponentialMovingAverage
 
 from flexclim.errors import RecipeError
 from flexclim.train.averages import Averages
@@ -44,3 +45,14 @@ def test_averages_stay_float32():
         Averages(nn.Linear(2, 2), 0.9).load_state_dict(state)
     with pytest.raises(AssertionError):
         Averages(nn.Linear(2, 2).to(torch.bfloat16), 0.9)
+
+
+def test_averages_are_those_of_torch_ema():
+    layer = nn.Linear(4, 3)
+    own, reference = Averages(layer, 0.8), ExponentialMovingAverage(layer.parameters(), decay=0.8)
+    for _ in range(30):
+        nn.init.normal_(layer.weight)
+        own.update()
+        reference.update()
+    torch.testing.assert_close(own.shadow_params, reference.shadow_params)
+    assert own.num_updates == reference.num_updates == 30
