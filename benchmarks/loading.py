@@ -23,6 +23,7 @@ import torch
 import xarray as xr
 
 from flexclim.train import load_recipe
+from flexclim.train import settings as training_settings
 from flexclim.train import sources as training_sources
 from flexclim.train.dist import join_ranks
 from flexclim.train.run import Run
@@ -47,6 +48,7 @@ def main() -> None:
     workers = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     # Times are few here; a real record is larger than memory.
     training_sources.SMALL = 0
+    training_settings.BATCHES = 1
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write(Path(folder)).items():
             text = RECIPE.format(

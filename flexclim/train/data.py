@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flexclim.domain import Kind
 
@@ -125,6 +126,15 @@ class Source(Reading):
     static_file: str = Field(
         default="", description="file of this source's statics; empty: data.static_file"
     )
+
+    @field_validator("train", "validate_", mode="before")
+    @classmethod
+    def _as_text(cls, period: Any) -> Any:
+        """Take dates and counts as YAML reads them without quotes."""
+        if not isinstance(period, list | tuple):
+            return period
+        kinds = int, datetime.date
+        return [str(part).replace(" ", "T") if isinstance(part, kinds) else part for part in period]
 
 
 class Input(Settings):

@@ -74,7 +74,8 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
             largest = source.largest_tile(kind)
             if tile[0] > largest[0] or tile[1] > largest[1]:
                 advice = "lower network.tile"
-                if kind == "point" and source.largest_tile("cell") >= tile:
+                cells = source.largest_tile("cell")
+                if kind == "point" and cells[0] >= tile[0] and cells[1] >= tile[1]:
                     advice = "set data.points to 0"
                 raise RecipeError(
                     f"a patch of {tile[0]} x {tile[1]} cells is larger than the field of "

@@ -52,7 +52,7 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
         else:
             dataset = xr.open_dataset(_local(path, reading.storage), chunks=None)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300].partition(". Consider")[0]
         raise RecipeError(f"{path} can't be opened: {reason}") from None
     if reading.bare:
         dataset = _dressed(dataset, reading.bare, path)

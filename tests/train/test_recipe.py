@@ -38,6 +38,15 @@ def test_inputs_are_named_alone_or_with_settings(folder):
     ]
 
 
+def test_periods_need_no_quotes(folder):
+    recipe = load_recipe(
+        folder / "tiny.yaml",
+        ["data.sources.0.train=[2018-10-01, 2018]", "data.sources.0.validate=[0, 12]"],
+    )
+    assert recipe.data.sources[0].train == ("2018-10-01", "2018")
+    assert recipe.data.sources[0].validate_ == ("0", "12")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
