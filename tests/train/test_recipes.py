@@ -58,7 +58,8 @@ def test_a_recipe_says_what_it_needs(name):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != CLOUD])
-def test_the_first_20_steps(name, data_dir, tmp_path):
+def test_the_first_20_steps(name, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("flexclim.train.settings.BATCHES", 4)
     size = HUGE if name == "kinetic_energy_x4" else ()
     overrides = [f"data.folder={data_dir}", f"output={tmp_path}/run", *SHORT, *size]
     recipe = load_recipe(name, overrides)
