@@ -28,7 +28,7 @@ from flexclim.train import sources as training_sources
 from flexclim.train.dist import join_ranks
 from flexclim.train.run import Run
 
-STEPS, WARM = 24, 4
+STEPS, WARM = 12, 2
 RECIPE = """
 name: loading
 data:
