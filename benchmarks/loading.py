@@ -2,12 +2,12 @@
 
     python -m benchmarks.loading [WORKERS]
 
-A field like ERA5's (two variables, 721 x 1440, 24 times, 200 MB) is written as Zarr with one time a
-chunk (as ARCO-ERA5), as Zarr in pieces of 256 x 256, and as compressed NetCDF with one time a chunk.
-Variables this large are never held in memory. For each store: patches of 64 x 64 made by one thread
-alone, then training steps of the default network at batch 16 on this machine, which patches are made
-beside; waiting is the time spent until the next batch is there. WORKERS: processes that make patches;
-without it one thread does. The goal is at most 5 % of the time.
+A field like ERA5's (two variables, 721 x 1440, 24 times, 200 MB) is written as Zarr with one time
+a chunk (as ARCO-ERA5), as Zarr in pieces of 256 x 256, and as compressed NetCDF with one time a
+chunk. Variables this large are never held in memory. For each store: patches of 64 x 64 made by one
+thread alone, then training steps of the default network at batch 16 on this machine, beside which
+patches are made; waiting is the time spent until the next batch is there. WORKERS: processes that
+make patches; without it one thread does. The goal is at most 5 % of the time.
 """
 
 from __future__ import annotations
