@@ -28,7 +28,8 @@ def main() -> None:
     wind = xr.open_dataset(folder / "gfs_wind_1deg_2018.nc")["u10"].isel(time=slice(0, TIMES))
     coarse = flexclim.coarsen(wind.load(), FACTOR)
     model = flexclim.load_model("flex-nano")
-    plan = plan_field(coarse, model, Options(factor=FACTOR, members=MEMBERS))
+    options = Options(factor=FACTOR, members=MEMBERS)
+    plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, options)
     tiles = len(plan.tiles.corners)
     flexclim.downscale(coarse.isel(time=slice(0, 1)), FACTOR, model=model, members=1)
     ratios = []

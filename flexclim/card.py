@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LARGEST_FILE = 4 * 2**20  # bytes of model.json
 Factor = Annotated[int, Field(ge=2, le=64)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+COMPUTED = "latitude", "day_of_year", "solar_time"
+ANY = "any"
 
 
 class Part(BaseModel):
@@ -69,6 +71,83 @@ class DiffusionSettings(Part):
         return Diffusion(**self.model_dump())
 
 
+class Variable(Part):
+    """One channel that a network reads: a variable of the input, transformed and normalised.
+
+    Parameters
+    ----------
+    name
+        In the Dataset.
+    transform, unit
+        ``"log1p"``: log(1 + x / unit). ``"sqrt"``: sqrt(x / unit). Both are continued below zero
+        as odd functions.
+    mean, std
+        Of transformed values of the training split, for scaling ``"fixed"``.
+    vector
+        Whether it is an eastward or northward component, which changes sign across a pole; its
+        mean is 0, so that its normalised values do so too.
+    """
+
+    name: Name
+    transform: Literal["none", "log1p", "sqrt"] = "none"
+    unit: float = Field(default=1.0, gt=0)
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+    vector: bool = False
+
+    @model_validator(mode="after")
+    def _is_odd(self) -> Self:
+        if self.vector and self.mean != 0:
+            raise ValueError(f"{self.name!r} is a component of a vector: its mean must be 0")
+        return self
+
+
+class Target(Variable):
+    """One channel that a network makes.
+
+    Parameters
+    ----------
+    base
+        The input whose interpolation the network adds to: of the same transform, unit and units.
+        None: the network makes the whole field, about its mean.
+    non_negative
+        Whether values below 0 make no sense; None: from standard_name and units.
+    """
+
+    base: Name | None = None
+    non_negative: bool | None = None
+
+
+class Static(Part):
+    """A predictor that the coarse input does not hold; the network reads (x - mean) / std.
+
+    Parameters
+    ----------
+    name
+        A field of ``static=``, such as ``"orography"``, or what is computed: ``"latitude"`` (its
+        sine), ``"day_of_year"`` and ``"solar_time"`` (sine and cosine of the phase each).
+    """
+
+    name: Name
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+
+    @property
+    def channels(self) -> int:
+        """How many channels it takes."""
+        return 2 if self.timely else 1
+
+    @property
+    def timely(self) -> bool:
+        """Whether it depends on the time."""
+        return self.name in ("day_of_year", "solar_time")
+
+    @property
+    def computed(self) -> bool:
+        """Whether no file holds it."""
+        return self.name in COMPUTED
+
+
 class ModelSettings(Part):
     """All that changes what a model computes, but its weights.
 
@@ -81,21 +160,25 @@ class ModelSettings(Part):
     noise_scale
         Factor on the members' spread about their one-step mean.
     scaling
-        ``"local"``: fields go through :func:`flexclim.fields.scale`. ``"none"``: as they are.
+        ``"local"``: inputs go through :func:`flexclim.fields.scale`. ``"fixed"``: by the mean and
+        standard deviation of each.
     label
         ``"factor"``: the network is told log2(factor) - 2. ``"none"``: zeros.
     operator
         ``"block_mean"``: aligned block means. ``"minflex"``: see :mod:`flexclim.minflex_operator`.
     conserve
-        Whether block means of every member are made equal to the input.
+        Whether block means of every member are made equal to the input, for targets with a base.
     halo
         Fine cells that neighbouring tiles share.
-    variables
-        Names of the network's channels; None: any variable, one at a time.
+    inputs, targets
+        Variables that the network reads and makes; None: any variable, one at a time.
+    statics
+        Predictors that it reads besides, after the inputs.
     factors
         Refinements that the model was made for.
     residual_scale
-        Standard deviation of the scaled residual by factor; the network works in units of it.
+        Standard deviation of each target's scaled residual, by factor; the network works in units
+        of it.
     """
 
     network: NetworkSettings
@@ -103,25 +186,71 @@ class ModelSettings(Part):
     method: Literal["ddim", "euler"] = "ddim"
     steps: int = Field(default=2, ge=1, le=1000)
     noise_scale: float = Field(default=1.0, ge=0, le=100)
-    scaling: Literal["local", "none"] = "local"
+    scaling: Literal["local", "fixed"] = "local"
     label: Literal["factor", "none"] = "factor"
     operator: Literal["block_mean", "minflex"] = "block_mean"
     conserve: bool = True
     halo: int = Field(ge=0)
-    variables: tuple[Name, ...] | None = None
+    inputs: tuple[Variable, ...] | None = Field(default=None, min_length=1, max_length=1024)
+    targets: tuple[Target, ...] | None = Field(default=None, min_length=1, max_length=1024)
+    statics: tuple[Static, ...] = Field(default=(), max_length=1024)
     factors: tuple[Factor, ...] = Field(min_length=1)
-    residual_scale: dict[Factor, Annotated[float, Field(gt=0)]]
+    residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]]
+
+    def named(self, *, vector: bool = False) -> ModelSettings:
+        """Return the settings with inputs and targets: of one variable where any will do.
+
+        Parameters
+        ----------
+        vector
+            Whether that one is an eastward or northward component.
+        """
+        if self.inputs is not None:
+            return self
+        one = Target(name=ANY, base=ANY, vector=vector)
+        return self.model_copy(update={"inputs": (one,), "targets": (one,)})
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        channels = self.network.channels
-        names = 1 if self.variables is None else len(self.variables)
-        if names != channels:
-            raise ValueError(f"{channels} channels do not go with variables {self.variables}")
+        if (self.inputs is None) != (self.targets is None):
+            raise ValueError("inputs and targets go together: give both or none")
+        inputs, targets = self.inputs or (None,), self.targets or (None,)
+        channels, seen = self.network.channels, self.network.conditions.get("superres")
+        if len(targets) != channels:
+            raise ValueError(f"{channels} channels do not go with {len(targets)} targets")
+        predictors = sum(static.channels for static in self.statics)
+        if len(inputs) + predictors != seen:
+            raise ValueError(
+                f"{seen} channels of conditions.superres do not go with {len(inputs)} inputs and "
+                f"{predictors} of static fields"
+            )
         if missing := set(self.factors) - set(self.residual_scale):
             raise ValueError(f"residual_scale lacks factor {min(missing)}")
+        if wrong := [f for f, values in self.residual_scale.items() if len(values) != channels]:
+            raise ValueError(f"residual_scale of factor {wrong[0]} needs {channels} numbers")
         if 2 * self.halo > min(self.network.tile):
             raise ValueError(f"halo {self.halo} is more than half of tile {self.network.tile}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        for part in (self.inputs, self.targets, self.statics):
+            names = [channel.name for channel in part or ()]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{min(twice)!r} is named twice")
+        known = {variable.name: variable for variable in self.inputs or ()}
+        for target in self.targets or ():
+            if target.base is None:
+                if self.scaling == "local":
+                    raise ValueError(f"{target.name!r} needs a base: scaling is local")
+                continue
+            if target.base not in known:
+                raise ValueError(f"base {target.base!r} of {target.name!r} is no input")
+            for setting in ("transform", "unit", "vector"):
+                if getattr(target, setting) != getattr(known[target.base], setting):
+                    raise ValueError(
+                        f"{target.name!r} and its base {target.base!r} differ in {setting}"
+                    )
         return self
 
 
@@ -137,13 +266,17 @@ class DataCard(Part):
 class ModelCard(Part):
     """What people want to know of a model; nothing here changes what it computes.
 
-    ``variables`` is empty where any will do; ``spacing_km`` is the range of fine spacings that it
-    was trained on; ``scores`` and ``recipe`` tell how it was made and how good it was.
+    ``variables`` is what it makes, empty where any will do; ``inputs`` (where they are others) and
+    ``statics`` what it needs; ``units`` of all of them by name; ``spacing_km`` is the range of
+    fine spacings that it was trained on; ``scores`` and ``recipe`` tell how it was made and how
+    good it was.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     description: str = ""
     variables: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    statics: tuple[str, ...] = ()
     units: dict[str, str] = {}
     factors: tuple[int, ...] = ()
     spacing_km: tuple[float, float] | None = None
@@ -162,6 +295,8 @@ class ModelCard(Part):
             "name": self.name,
             "description": self.description,
             "variables": ", ".join(self.variables) or "any, one at a time",
+            "inputs": ", ".join(self.inputs),
+            "static": ", ".join(self.statics),
             "units": ", ".join(f"{name}: {unit}" for name, unit in self.units.items()),
             "factors": ", ".join(map(str, self.factors)),
             "spacing": "{:.4g} to {:.4g} km".format(*self.spacing_km) if self.spacing_km else "",

@@ -9,21 +9,25 @@ Nothing is computed while planning: every array is lazy, and a plan is plain dat
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from os import PathLike
 from typing import Any, TypeVar, cast
 
 import dask
 import numpy as np
 import xarray as xr
+from dask.delayed import Delayed
 
 from flexclim import cf, io
 from flexclim.checkpoint import Model, load_model
 from flexclim.domain import Kind
-from flexclim.errors import FlexclimError, GridError, ModelError
+from flexclim.errors import FlexclimError
 from flexclim.grid import find_grid, whole_factor
+from flexclim.groups import group_variables, with_targets
 from flexclim.members import lazy_members
 from flexclim.plan import DEFAULT_MODEL, FieldPlan, Options, plan_field
 from flexclim.progress import progress_bar
+from flexclim.statics import check_static, static_fields, wanted_fields
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 
@@ -66,7 +70,8 @@ def downscale(
     seed
         Another seed gives another ensemble.
     variables
-        Of a Dataset; None: all that have rows and columns.
+        Of a Dataset; None: all that have rows and columns. For a model of named variables: which
+        of those that it makes to return.
     conserve
         Whether block means of every member equal the input; None: as the model's card says.
     non_negative
@@ -74,7 +79,8 @@ def downscale(
     grid
         ``"cell"`` or ``"point"`` where the coordinates can't tell.
     static
-        Fields that a model asks for.
+        Fields that a model asks for, such as orography, on any grid that covers the field:
+        averaged over fine cells, or interpolated where they are coarser.
     noise
         ``"independent"`` between times, ``"frozen"`` (the same at all times) or ``"ar1"``.
     noise_timescale
@@ -119,16 +125,21 @@ def downscale(
         precision=precision,
     )
     loaded = model if isinstance(model, Model) else load_model(model)
-    if static is not None:
-        raise ModelError(f"model {loaded.name!r} takes no static fields. Leave static out.")
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    names = _chosen(source, variables, grid)
-    plans = {name: plan_field(source[name], loaded, options, grid) for name in names}
-    lazy = {name: lazy_members(source[name], plan) for name, plan in plans.items()}
+    groups = group_variables(source, loaded, variables, grid)
+    source = with_targets(source, loaded)
+    plans = [
+        plan_field(source, group.inputs, group.targets, loaded, options, grid) for group in groups
+    ]
+    statics = _lazy_statics(source, static, plans[0], loaded)
+    lazy: dict[str, Any] = {}
+    for group, plan in zip(groups, plans, strict=True):
+        made = lazy_members([source[name] for name in group.inputs], plan, statics)
+        lazy |= {name: made[name] for name in group.returned}
     result = _describe(source, lazy, plans, loaded)
-    if not any(dask.is_dask_collection(source[name].data) for name in names):
+    if not any(dask.is_dask_collection(source[name].data) for g in groups for name in g.inputs):
         result = _computed(result)
-    return cast(T, result if isinstance(obj, xr.Dataset) else cf.pick(result, names[0]))
+    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, lazy))
 
 
 def downscale_to_zarr(
@@ -154,10 +165,15 @@ def downscale_to_zarr(
         If the store holds something else, another process writes to it, or it can't be written.
     """
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    lazy = downscale(source.chunk(), factor, **options)
-    names = [name for name in lazy.data_vars if "realization" in lazy[name].dims]
+    model = options.get("model", DEFAULT_MODEL)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    groups = group_variables(source, loaded, options.get("variables"), options.get("grid"))
+    lazy = downscale(source.chunk(), factor, **options | {"model": loaded})
     plan = {key: value for key, value in lazy.attrs.items() if key.startswith("flexclim_")}
-    plan |= {"input": _identity(source[names]), "members": lazy.sizes["realization"]}
+    plan["input"] = _identity(source[[name for group in groups for name in group.inputs]])
+    plan["members"] = lazy.sizes["realization"]
+    if options.get("static") is not None:
+        plan["static"] = _identity(wanted_fields(options["static"], loaded.settings.statics))
     return io.open_input(io.write_store(lazy, store, plan))
 
 
@@ -178,43 +194,45 @@ def _identity(source: xr.Dataset) -> str:
     return digest.hexdigest()
 
 
-def _chosen(source: xr.Dataset, variables: list[str] | None, grid: Kind | None) -> list[str]:
-    """Return the variables to downscale."""
-    found = find_grid(source, grid)
-    fields = [
-        str(name)
-        for name, field in source.data_vars.items()
-        if {found.y, found.x} <= set(field.dims) and field.dtype.kind in "fiu"
-    ]
-    if variables is None:
-        if not fields:
-            raise GridError(f"no variable has the dimensions {found.y!r} and {found.x!r}.")
-        return fields
-    if isinstance(variables, str):
-        variables = [variables]
-    for name in variables:
-        if name not in fields:
-            raise FlexclimError(
-                f"there is no field {name!r} to downscale; there are {', '.join(fields)}."
-            )
-    return list(variables)
+def _lazy_statics(
+    source: xr.Dataset, static: xr.Dataset | None, plan: FieldPlan, model: Model
+) -> Delayed | None:
+    """Return the static fields that the model takes on the fine grid, to be computed once."""
+    wanted = model.settings.statics
+    fine = plan.fine_grid(find_grid(source, plan.coarse.kind))
+    check_static(static, fine, wanted, model.name)
+    if not wanted:
+        return None
+    fields = None if static is None else wanted_fields(static, wanted)
+    return dask.delayed(static_fields, pure=True)(fields, fine, wanted)
 
 
 def _describe(
-    source: xr.Dataset, lazy: dict[str, Any], plans: dict[str, FieldPlan], model: Model
+    source: xr.Dataset, lazy: dict[str, Any], plans: list[FieldPlan], model: Model
 ) -> xr.Dataset:
     """Put the arrays into a CF dataset that tells how they were made."""
-    plan = next(iter(plans.values()))
+    dims = {target.name: plan.dims for plan in plans for target in plan.targets}
     fields = {
-        name: xr.Variable(("realization", *plans[name].dims), array) for name, array in lazy.items()
+        name: xr.Variable(("realization", *dims[name]), array) for name, array in lazy.items()
     }
     return cf.describe(
         fields,
         source,
-        plan.fine_grid(find_grid(source, plan.coarse.kind)),
-        action=f"downscaled x{plan.factor} with {model.name}",
-        attributes=plan.attributes(),
+        plans[0].fine_grid(find_grid(source, plans[0].coarse.kind)),
+        action=f"downscaled x{plans[0].factor} with {model.name}",
+        attributes=plans[0].attributes(),
     )
+
+
+def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
+    """Return the one variable that was made of a DataArray."""
+    first, *others = names
+    if others:
+        raise FlexclimError(
+            f"the model makes {first!r} and {', '.join(map(repr, others))}: give it a Dataset, "
+            f"da.to_dataset(), or variables=[{first!r}]."
+        )
+    return cf.pick(result, first)
 
 
 def _computed(lazy: xr.Dataset) -> xr.Dataset:

@@ -1,8 +1,12 @@
-"""The members of one field as a lazy array: one task prepares a time, others sample members."""
+"""The members of fields as lazy arrays: one task prepares a time, others sample members.
+
+Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -12,14 +16,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from dask.base import tokenize
+from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf import check_values
+from flexclim.channels import physical, see
 from flexclim.conserve import BlockMeans
-from flexclim.fields import fill_missing, scale
+from flexclim.fields import Scaled, fill_missing
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
-from flexclim.plan import FieldPlan, time_name
+from flexclim.plan import FieldPlan, TargetPlan, time_name
 from flexclim.regrid import interpolate
+from flexclim.statics import static_channels
 
 if TYPE_CHECKING:
     from flexclim.nn.flex import TaskFeatures
@@ -32,115 +39,159 @@ VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", 
 class Place:
     """Where a plane belongs: by value, so that a sub-period keeps its noise.
 
-    ``time`` is a text, ``seconds`` the same since 1970 (in the calendar's own seconds), ``rest``
-    names other coordinates.
+    ``time`` is a text, ``seconds`` the same since 1970 (in the calendar's own seconds), ``when``
+    the value itself; ``rest`` names other coordinates.
     """
 
     time: str = ""
     seconds: float = 0.0
     rest: str = ""
+    when: Any = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One coarse plane, ready to be sampled: what all members share."""
+    """The coarse planes of one time, ready to be sampled: what all members share.
+
+    ``coarse`` is (I, y, x), ``missing`` (T, y', x').
+    """
 
     coarse: np.ndarray
-    base: np.ndarray
-    inputs: np.ndarray
-    amplitude: np.ndarray
+    scaled: Scaled
     missing: np.ndarray | None
     features: TaskFeatures | None
 
 
-def lazy_members(field: xr.DataArray, plan: FieldPlan) -> da.Array:
-    """Return the dask array (realization, ..., y', x') of all members of a field.
+def lazy_members(
+    fields: Sequence[xr.DataArray], plan: FieldPlan, statics: Delayed | None = None
+) -> dict[str, da.Array]:
+    """Return the dask array (realization, ..., y', x') of all members of each target.
 
-    One chunk holds ``plan.members_a_task`` members at one time (and level, ...): slicing computes
-    no other.
+    One task samples ``plan.members_a_task`` members of all targets at one time (and level, ...):
+    slicing computes no other.
+
+    Parameters
+    ----------
+    fields
+        The plan's inputs.
+    statics
+        What :func:`flexclim.statics.static_fields` returns, if the model takes any.
     """
-    lead = plan.dims[:-2]
-    field = field.transpose(*plan.dims)
-    data = field.data if isinstance(field.data, da.Array) else da.from_array(field.data, name=False)
-    planes = data.rechunk({**dict.fromkeys(range(len(lead)), 1), -2: -1, -1: -1})
-    indices = list(itertools.product(*(range(field.sizes[dim]) for dim in lead)))
+    lead, first = plan.dims[:-2], fields[0]
+    planes = [_planes(field, plan.dims) for field in fields]
+    indices = list(itertools.product(*(range(first.sizes[dim]) for dim in lead)))
     groups = [
-        tuple(range(first, min(first + plan.members_a_task, plan.members)))
-        for first in range(0, plan.members, plan.members_a_task)
+        tuple(range(start, min(start + plan.members_a_task, plan.members)))
+        for start in range(0, plan.members, plan.members_a_task)
     ]
-    token = tokenize(planes.name, plan)
-    prepare, members = f"prepare-{plan.name}-{token}", f"downscale-{plan.name}-{token}"
+    dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
+    key = None if statics is None else statics.key
+    token = tokenize([plane.name for plane in planes], key, plan)
+    prepare, members = f"prepare-{token}", f"downscale-{token}"
     tasks: dict[Any, Any] = {}
     for index in indices:
-        place = _place(field, dict(zip(lead, index, strict=True)))
-        plane = (planes.name, *index, 0, 0)
-        tasks[(prepare, *index)] = (prepare_plane, plane, plan, place)
+        place = _place(first, dict(zip(lead, index, strict=True)))
+        own = [(plane.name, *index, 0, 0) for plane in planes]
+        tasks[(prepare, *index)] = (prepare_planes, own, key, plan, place)
         for number, group in enumerate(groups):
             task = (sample_members, (prepare, *index), plan, place, group)
-            tasks[(members, number, *index, 0, 0)] = task
-    graph = HighLevelGraph.from_collections(members, tasks, dependencies=[planes])
+            tasks[(members, 0, number, *index, 0, 0)] = task
+    graph = HighLevelGraph.from_collections(members, tasks, dependencies=dependencies)
     chunks = (
+        (len(plan.targets),),
         tuple(len(group) for group in groups),
-        *((1,) * field.sizes[dim] for dim in lead),
+        *((1,) * first.sizes[dim] for dim in lead),
         *((size,) for size in plan.tiles.domain.shape),
     )
-    return da.Array(graph, members, chunks, dtype=plan.dtype)
+    together = da.Array(graph, members, chunks, dtype=_dtype(plan))
+    return {
+        target.name: together[number].astype(target.dtype)
+        for number, target in enumerate(plan.targets)
+    }
 
 
-def prepare_plane(plane: np.ndarray, plan: FieldPlan, place: Place) -> Prepared:
-    """Check, fill and scale one coarse plane, and run the task encoder on its windows."""
+def prepare_planes(
+    planes: list[np.ndarray],
+    statics: dict[str, np.ndarray] | None,
+    plan: FieldPlan,
+    place: Place,
+) -> Prepared:
+    """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
     where = " ".join(filter(None, (place.time, place.rest)))
-    coarse = plan.grid.canonical(plane.reshape(plane.shape[-2:]).astype(float))
-    check_values(coarse, plan.name, where)
+    turned = [plane.reshape(plane.shape[-2:]).astype(float) for plane in planes]
+    coarse = np.stack([plan.grid.canonical(plane) for plane in turned])
+    for plane, name in zip(coarse, plan.inputs, strict=True):
+        check_values(plane, name, where)
     missing = np.isnan(coarse)
     coarse = fill_missing(coarse)
-    settings = plan.model.load().settings
-    if settings.operator == "minflex":
-        from flexclim.minflex_operator import minflex_interpolate
-
-        base = minflex_interpolate(coarse, plan.factor)
-        inputs, amplitude = base.astype(np.float32), np.ones_like(base)
-    else:
-        scaled = scale(coarse, plan.coarse, plan.factor, vector=plan.vector)
-        base, inputs, amplitude = scaled.base, scaled.inputs, scaled.amplitude
-        amplitude = amplitude * settings.residual_scale[plan.factor]
-    features = _sampler(plan).encode(inputs)
+    settings = plan.settings
+    predictors = None
+    if statics is not None:
+        shape = plan.tiles.domain.shape
+        predictors = static_channels(statics, settings.statics, shape, place.when)
+    scaled = see(coarse, plan.coarse, plan.factor, settings, predictors)
+    features = _sampler(plan).encode(scaled.inputs)
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
-    return Prepared(coarse, base, inputs, amplitude, fine_missing, features)
+    return Prepared(coarse, scaled, fine_missing, features)
 
 
 def sample_members(
     prepared: Prepared, plan: FieldPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
-    """Sample some members of one plane; (members, 1, ..., y', x') in stored order."""
-    noise = np.stack([_noise(plan, place, member) for member in members])
+    """Sample some members of one time; (targets, members, 1, ..., y', x') in stored order."""
+    targets, settings = plan.targets, plan.settings
+    noise = np.stack([[_noise(plan, t.name, place, m) for t in targets] for m in members])
     residual = _sampler(plan).sample(
-        prepared.inputs, noise, plan.steps, cast(Any, plan.method), prepared.features
+        prepared.scaled.inputs, noise, plan.steps, cast(Any, plan.method), prepared.features
     )
-    fine = prepared.base + prepared.amplitude * residual
-    if plan.non_negative:
-        fine = np.maximum(fine, 0.0)
-    if plan.conserve:
-        fine = np.stack([_conserved(member, prepared.coarse, plan) for member in fine])
+    assert settings.targets is not None
+    fine = physical(prepared.scaled, residual, settings.targets)
+    finished = [
+        _finished(fine[:, number], target, prepared, plan) for number, target in enumerate(targets)
+    ]
     if prepared.missing is not None:
-        fine = np.where(prepared.missing, np.nan, fine)
-    stored = plan.grid.refined(plan.factor).restore(fine)
-    shape = len(members), *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
-    return stored.reshape(shape).astype(plan.dtype)
+        finished = [
+            np.where(hidden, np.nan, field)
+            for hidden, field in zip(prepared.missing, finished, strict=True)
+        ]
+    stored = plan.grid.refined(plan.factor).restore(np.stack(finished))
+    shape = len(targets), len(members), *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
+    return stored.reshape(shape).astype(_dtype(plan))
 
 
-def _noise(plan: FieldPlan, place: Place, member: int) -> np.ndarray:
+def _finished(
+    fine: np.ndarray, target: TargetPlan, prepared: Prepared, plan: FieldPlan
+) -> np.ndarray:
+    """Give the members (M, y', x') of one target their sign and their block means."""
+    if target.non_negative:
+        fine = np.maximum(fine, 0.0)
+    if not target.conserve:
+        return fine
+    assert target.base is not None
+    means, coarse = _block_means(plan), prepared.coarse[target.base]
+    correct = means.multiply if target.non_negative else means.add
+    return np.stack([correct(member, coarse) for member in fine])
+
+
+def _planes(field: xr.DataArray, dims: tuple[str, ...]) -> da.Array:
+    """Return a field as one chunk a plane."""
+    field = field.transpose(*dims)
+    data = field.data if isinstance(field.data, da.Array) else da.from_array(field.data, name=False)
+    lead = range(len(dims) - 2)
+    return data.rechunk({**dict.fromkeys(lead, 1), -2: -1, -1: -1})
+
+
+def _dtype(plan: FieldPlan) -> np.dtype:
+    return np.result_type(*(target.dtype for target in plan.targets))
+
+
+def _noise(plan: FieldPlan, target: str, place: Place, member: int) -> np.ndarray:
     shape = plan.tiles.domain.shape
     time = place.time if plan.noise == "independent" else ""
-    key = NoiseKey(seed=plan.seed, variable=plan.name, place=f"{time} {place.rest}".strip())
+    key = NoiseKey(seed=plan.seed, variable=target, place=f"{time} {place.rest}".strip())
     if plan.noise == "ar1":
         return correlated_normal(shape, key, member, place.seconds, plan.timescale)
     return standard_normal(shape, key, member)
-
-
-def _conserved(fine: np.ndarray, coarse: np.ndarray, plan: FieldPlan) -> np.ndarray:
-    means = _block_means(plan)
-    return means.multiply(fine, coarse) if plan.non_negative else means.add(fine, coarse)
 
 
 @lru_cache(maxsize=8)
@@ -153,8 +204,10 @@ def _block_means(plan: FieldPlan) -> BlockMeans:
 def _sampler(plan: FieldPlan) -> TiledSampler:
     from flexclim.sampling import TiledSampler
 
-    model = plan.model.load()
-    settings = model.settings
+    model, settings = plan.model.load(), plan.settings
+    assert settings.inputs is not None
+    assert settings.targets is not None
+    predictors = sum(static.channels for static in settings.statics)
     return TiledSampler(
         model.network_on(plan.device),
         model.diffusion,
@@ -162,21 +215,26 @@ def _sampler(plan: FieldPlan) -> TiledSampler:
         label=float(np.log2(plan.factor)) - 2 if settings.label == "factor" else 0.0,
         batch=plan.batch,
         precision=plan.precision,
-        vector=plan.vector,
+        vectors=[target.vector for target in settings.targets],
+        vectors_in=[variable.vector for variable in settings.inputs] + [False] * predictors,
         spread=settings.noise_scale,
     )
 
 
 def _fine_missing(missing: np.ndarray, plan: FieldPlan) -> np.ndarray:
-    """Return fine cells whose nearest coarse cell is missing."""
-    marked = interpolate(missing.astype(float), plan.coarse, plan.factor, "nearest")
+    """Return fine cells (T, y', x') whose nearest coarse cell is missing.
+
+    What counts is the input that a target adds to, else all inputs.
+    """
+    coarse = [missing.all(0) if t.base is None else missing[t.base] for t in plan.targets]
+    marked = interpolate(np.stack(coarse).astype(float), plan.coarse, plan.factor, "nearest")
     return cast(np.ndarray, marked > 0)
 
 
 def _place(field: xr.DataArray, index: dict[str, int]) -> Place:
     """Name the plane at ``index`` by the values of its coordinates."""
     time = time_name(field)
-    text, seconds, rest = "", 0.0, []
+    text, seconds, when, rest = "", 0.0, None, []
     for name in (*index, *(n for n in field.coords if field[n].ndim == 0)):
         if name not in field.coords:
             rest.append(f"{name}#{index[str(name)]}")
@@ -184,10 +242,10 @@ def _place(field: xr.DataArray, index: dict[str, int]) -> Place:
         coordinate = field[name]
         value = coordinate.values[index[str(name)]] if coordinate.ndim else coordinate.values[()]
         if name == time:
-            text, seconds = _time(value)
+            (text, seconds), when = _time(value), value
         elif name in index or name in VERTICAL:
             rest.append(f"{name}={_text(value)}")
-    return Place(text, seconds, " ".join(sorted(rest)))
+    return Place(text, seconds, " ".join(sorted(rest)), when)
 
 
 def _time(value: Any) -> tuple[str, float]:

@@ -25,6 +25,8 @@ from flexclim.card import (
     ModelCard,
     ModelSettings,
     NetworkSettings,
+    Target,
+    Variable,
     explain,
 )
 from flexclim.checkpoint import Model, new_model
@@ -98,21 +100,28 @@ def import_minflex(
 
 
 def _settings(network: NetworkSettings, factor: int, prediction: Any) -> ModelSettings:
-    channels = tuple(f"channel_{index}" for index in range(network.channels))
+    read, made = network.conditions["superres"], network.channels
+    names = [f"channel_{index}" for index in range(max(read, made))]
+    named = {
+        "inputs": tuple(Variable(name=name) for name in names[:read]),
+        "targets": tuple(
+            Target(name=name, base=name if name in names[:read] else None) for name in names[:made]
+        ),
+    }
     return _checked(
         ModelSettings,
         network=network,
         diffusion=_checked(DiffusionSettings, prediction=prediction, loss="absolute"),
         method="ddim",
         steps=2,
-        scaling="none",
-        residual_scale={factor: 1.0},
+        scaling="fixed",
+        residual_scale={factor: (1.0,) * made},
         label="none",
         operator="minflex",
         conserve=False,
         halo=min(network.tile) // 4,
-        variables=channels if network.channels > 1 else None,
         factors=(factor,),
+        **(named if len(names) > 1 else {}),
     )
 
 

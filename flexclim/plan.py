@@ -1,15 +1,17 @@
-"""What downscaling one field takes, settled before any work: plain data, the same everywhere."""
+"""What downscaling takes, settled before any work: plain data, the same everywhere."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 import xarray as xr
 
+from flexclim.card import ModelSettings, Target
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
@@ -59,15 +61,26 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FieldPlan:
-    """How one field is downscaled.
-
-    ``grid`` is the coarse grid without 2-D coordinates, ``dims`` the dimensions of the output
-    after ``realization``, ``timescale`` in seconds.
-    """
+class TargetPlan:
+    """How one variable is finished; ``base`` is the number of the input that it adds to."""
 
     name: str
     dtype: str
+    base: int | None
+    conserve: bool
+    non_negative: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldPlan:
+    """How the variables that a network reads together become those that it makes.
+
+    ``grid`` is the coarse grid without 2-D coordinates, ``dims`` the dimensions of the output
+    after ``realization``, ``timescale`` in seconds; ``vector`` counts where any variable will do.
+    """
+
+    inputs: tuple[str, ...]
+    targets: tuple[TargetPlan, ...]
     dims: tuple[str, ...]
     model: ModelReference
     model_name: str
@@ -78,9 +91,8 @@ class FieldPlan:
     steps: int
     method: str
     seed: int
-    conserve: bool
-    non_negative: bool
     vector: bool
+    statics: tuple[str, ...]
     noise: str
     timescale: float
     batch: int
@@ -91,6 +103,11 @@ class FieldPlan:
     def coarse(self) -> Domain:
         """The coarse domain."""
         return self.grid.domain
+
+    @property
+    def settings(self) -> ModelSettings:
+        """The model's, with inputs and targets; loads the model."""
+        return self.model.load().settings.named(vector=self.vector)
 
     @property
     def members_a_task(self) -> int:
@@ -111,7 +128,7 @@ class FieldPlan:
             "flexclim_steps": self.steps,
             "flexclim_sampler": self.method,
             "flexclim_noise": self.noise,
-            "flexclim_conserve": str(self.conserve).lower(),
+            "flexclim_conserve": self._conserved(),
             "flexclim_batch": self.batch,
             "flexclim_device": self.device,
             "flexclim_precision": self.precision,
@@ -119,22 +136,45 @@ class FieldPlan:
         }
         if self.noise == "ar1":
             chosen["flexclim_noise_timescale_seconds"] = self.timescale
+        if self.statics:
+            chosen["flexclim_static"] = " ".join(self.statics)
         return chosen
+
+    def _conserved(self) -> str:
+        """Return ``true``, ``false`` or, where targets differ, the names of those that are."""
+        kept = [target.name for target in self.targets if target.conserve]
+        if kept and len(kept) < len(self.targets):
+            return " ".join(kept)
+        return str(bool(kept)).lower()
 
 
 def plan_field(
-    field: xr.DataArray, model: Model, options: Options, kind: Kind | None = None
+    source: xr.Dataset,
+    inputs: Sequence[str],
+    targets: Sequence[str],
+    model: Model,
+    options: Options,
+    kind: Kind | None = None,
 ) -> FieldPlan:
-    """Settle how a field is downscaled; no data is computed.
+    """Settle how variables are downscaled together; no data is computed.
+
+    Parameters
+    ----------
+    source
+        Holds the inputs, and for each target what tells its units and its sign.
+    inputs, targets
+        Names in the order of the model's channels.
 
     Raises
     ------
     GridError
         If the grid can't be found or the factor does not fit.
     ModelError
-        If the model does not serve the factor or the field.
+        If the model does not serve the factor or the fields.
     """
-    settings, factor = model.settings, options.factor
+    field, factor = source[inputs[0]], options.factor
+    vector = vector_component(field)
+    settings = model.settings.named(vector=vector)
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
@@ -143,14 +183,15 @@ def plan_field(
     device = options.device or _best_device()
     tile = tuple(settings.network.tile)
     lead = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
-    if options.noise == "ar1" and time_name(field) is None:
-        raise FlexclimError(f'{field.name!r} has no time; noise="ar1" needs one.')
-    keep = settings.conserve if options.conserve is None else options.conserve
-    if keep and settings.operator != "block_mean":
-        raise ModelError(f"model {model.name!r} samples points, not means: conserve can't be true.")
+    _check_alike([source[name] for name in inputs])
+    _check_time(field, options, settings, model.name)
+    assert settings.targets is not None
     return FieldPlan(
-        name=str(field.name),
-        dtype="float64" if field.dtype == "float64" else "float32",
+        inputs=tuple(inputs),
+        targets=tuple(
+            _plan_target(source, name, target, inputs, settings, model.name, options)
+            for name, target in zip(targets, settings.targets, strict=True)
+        ),
         dims=(*lead, grid.y, grid.x),
         model=model.reference,
         model_name=model.name,
@@ -163,17 +204,70 @@ def plan_field(
         steps=options.steps or settings.steps,
         method=settings.method,
         seed=int(options.seed),
-        conserve=keep,
-        non_negative=(
-            non_negative(field) if options.non_negative is None else options.non_negative
-        ),
-        vector=vector_component(field),
+        vector=vector,
+        statics=tuple(static.name for static in settings.statics),
         noise=options.noise,
         timescale=_seconds(options.noise_timescale),
         batch=options.batch or max(1, PASS_PIXELS[device.split(":")[0]] // math.prod(tile)),
         device=device,
         precision=options.precision or ("float32" if device == "cpu" else "bf16"),
     )
+
+
+def _plan_target(
+    source: xr.Dataset,
+    name: str,
+    target: Target,
+    inputs: Sequence[str],
+    settings: ModelSettings,
+    model: str,
+    options: Options,
+) -> TargetPlan:
+    """Settle how one target is finished: as asked, else as the model says, else by its names."""
+    assert settings.inputs is not None
+    base = None
+    if target.base is not None:
+        base = [variable.name for variable in settings.inputs].index(target.base)
+    keep = settings.conserve if options.conserve is None else options.conserve
+    if keep and settings.operator != "block_mean":
+        raise ModelError(f"model {model!r} samples points, not means: conserve can't be true.")
+    if options.conserve and base is None:
+        raise ModelError(
+            f"model {model!r} makes {name!r} of no coarse one: conserve can't be true."
+        )
+    negative = (options.non_negative, target.non_negative, non_negative(source[name]))
+    double = base is not None and source[inputs[base]].dtype == "float64"
+    return TargetPlan(
+        name=name,
+        dtype="float64" if double else "float32",
+        base=base,
+        conserve=keep and base is not None,
+        non_negative=next(said for said in negative if said is not None),
+    )
+
+
+def _check_alike(fields: Sequence[xr.DataArray]) -> None:
+    """Refuse inputs of different dimensions."""
+    first = fields[0]
+    for field in fields:
+        if set(field.dims) != set(first.dims):
+            raise FlexclimError(
+                f"the model reads {first.name!r} {first.dims} and {field.name!r} {field.dims} "
+                "together, but their dimensions differ. Select or broadcast to the same ones."
+            )
+
+
+def _check_time(field: xr.DataArray, options: Options, settings: ModelSettings, model: str) -> None:
+    if time_name(field) is not None:
+        return
+    if options.noise == "ar1":
+        raise FlexclimError(f'{field.name!r} has no time; noise="ar1" needs one.')
+    timely = [one.name for one in settings.statics if one.timely]
+    if timely:
+        raise ModelError(
+            f"model {model!r} needs {timely[0]}, and {field.name!r} has no time. Give it the "
+            "coordinate time."
+        )
 
 
 def time_name(field: xr.DataArray) -> str | None:

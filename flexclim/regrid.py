@@ -5,6 +5,7 @@ Both operators are separable, so each is one sparse matrix an axis. Fields are (
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
 
 
+@lru_cache(maxsize=32)
 def axis_blocks(size: int, factor: int, *, point: bool, wrap: bool) -> sparse.csr_array:
     """Return which fine cells, with what share, form each coarse cell of one axis.
 
@@ -165,6 +167,7 @@ def extend(field: np.ndarray, domain: Domain, reach: int, *, vector: bool = Fals
     return np.where(turned, -extended, extended) if vector and turned.any() else extended
 
 
+@lru_cache(maxsize=32)
 def _axis_stencil(
     size: int, fine_size: int, factor: int, point: bool, method: Method
 ) -> sparse.csr_array:

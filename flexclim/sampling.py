@@ -1,12 +1,15 @@
 """Sample the residual of a whole field: the state is global, the network is tiled.
 
-Legend: W windows, M members, B windows in one network pass, Y X the fine field, h w one window.
+Legend: W windows, M members, T targets, C channels that the task encoder reads, B windows in one
+network pass, Y X the fine field, h w one window.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import numpy as np
 import torch
@@ -42,8 +45,8 @@ class TiledSampler:
         B; the last pass is padded to it, because sizes of batches move results by rounding.
     precision
         ``"float32"``, ``"bf16"`` or ``"fp16"``: what convolutions and attention compute in.
-    vector
-        Whether the field changes sign across a pole.
+    vectors, vectors_in
+        Which of the T targets and of the C channels change sign across a pole; empty: none.
     spread
         Factor on the members' distance from the estimate at the first step, their mean.
     """
@@ -57,12 +60,13 @@ class TiledSampler:
         label: float,
         batch: int,
         precision: str = "float32",
-        vector: bool = False,
+        vectors: Sequence[bool] = (),
+        vectors_in: Sequence[bool] = (),
         spread: float = 1.0,
     ) -> None:
         self.spread = spread
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
-        self.batch, self.precision, self.vector = batch, precision, vector
+        self.batch, self.precision = batch, precision
         self.device = next(network.parameters()).device
         if self.device.type == "cpu":
             keep_memory()
@@ -70,14 +74,15 @@ class TiledSampler:
         self._label = torch.full((batch, 1), label, device=self.device)
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
         self._weights = torch.from_numpy(tiles.weights()).to(self.device)
+        self._turning, self._turning_in = map(self._channels, (vectors, vectors_in))
 
     @torch.inference_mode()
     def encode(self, inputs: np.ndarray) -> TaskFeatures | None:
-        """Run the task encoder once on every window of a (Y, X) field.
+        """Run the task encoder once on every window of a (C, Y, X) field.
 
         None where the features would not fit in memory: :meth:`sample` then makes them as it goes.
         """
-        framed = self._framed(torch.from_numpy(inputs).to(self.device))
+        framed = self._framed_inputs(inputs)
         parts, size = [], 0
         for first in range(0, self.windows, self.batch):
             count = min(self.batch, self.windows - first)
@@ -101,19 +106,18 @@ class TiledSampler:
         Parameters
         ----------
         inputs
-            (Y, X) float32, what the task encoder reads.
+            (C, Y, X) float32, what the task encoder reads.
         noise
-            (M, Y, X) float32 standard normal.
+            (M, T, Y, X) float32 standard normal.
         features
             From :meth:`encode`.
 
         Returns
         -------
         ndarray
-            (M, Y, X) float32.
+            (M, T, Y, X) float32.
         """
-        framed_inputs = self._framed(torch.from_numpy(inputs).to(self.device))
-
+        framed_inputs = self._framed_inputs(inputs)
         mean = None
 
         def estimate(state: Tensor, time: float) -> Tensor:
@@ -132,16 +136,16 @@ class TiledSampler:
     def _fused_estimate(
         self, state: Tensor, time: float, inputs: Tensor, features: TaskFeatures | None
     ) -> Tensor:
-        """Estimate the clean residual (M, Y, X) window by window and fuse the estimates."""
+        """Estimate the clean residual (M, T, Y, X) window by window and fuse the estimates."""
         members = state.shape[0]
-        framed = self._framed(state)
+        framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
         t = torch.full((self.batch,), time, device=self.device)
         total = self.windows * members
         for first in range(0, total, self.batch):
             # Windows vary slowest, so that one batch has few of them to encode.
             places = [divmod(i, members) for i in range(first, min(first + self.batch, total))]
-            noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])[:, None]
+            noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])
             noisy = _padded(noisy, self.batch)
             low, high = places[0][0], places[-1][0] + 1
             own = features or self._encode(inputs, low, high - low)
@@ -149,7 +153,7 @@ class TiledSampler:
             own = own.take(_padded(index if features else index - low, self.batch))
             with NETWORK, self._autocast():
                 output = self.network(_channels_last(noisy), t, own, self._label)
-            clean = self.diffusion.clean(output.float(), noisy, t)[: len(places), 0]
+            clean = self.diffusion.clean(output.float(), noisy, t)[: len(places)]
             for (index_window, member), tile in zip(places, clean, strict=True):
                 place = window(canvas[member], self.tiles, index_window)
                 place += tile * self._weights[index_window]
@@ -158,15 +162,23 @@ class TiledSampler:
     def _encode(self, framed: Tensor, first: int, count: int) -> TaskFeatures:
         """Encode windows ``first`` .. ``first + count - 1``, in a pass of the usual size."""
         windows = range(first, first + count)
-        inputs = torch.stack([window(framed, self.tiles, index) for index in windows])[:, None]
+        inputs = torch.stack([window(framed, self.tiles, index) for index in windows])
         with NETWORK, self._autocast():
             features = self.network.encode(
                 TASK, _channels_last(_padded(inputs, self.batch)), self._label
             )
         return features.take(torch.arange(count, device=self.device))
 
-    def _framed(self, field: Tensor) -> Tensor:
-        return frame_field(field, self.tiles, self._frame, vector=self.vector)
+    def _framed_inputs(self, inputs: np.ndarray) -> Tensor:
+        field = torch.from_numpy(inputs).to(self.device)
+        framed: Tensor = frame_field(field, self.tiles, self._frame, vector=self._turning_in)
+        return framed
+
+    def _channels(self, vectors: Sequence[bool]) -> Tensor | Literal[False]:
+        """Return what marks channels that change sign across a pole, (channels, 1, 1)."""
+        if not any(vectors):
+            return False
+        return torch.tensor(vectors, device=self.device)[:, None, None]
 
     def _autocast(self) -> AbstractContextManager[None]:
         context: AbstractContextManager[None] = torch.autocast(

@@ -10,7 +10,7 @@ from typing import Any
 from flexclim.tiles import TilePlan
 
 
-def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: bool = False) -> Any:
+def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: Any = False) -> Any:
     """Add the frame that windows reach into.
 
     Parameters
@@ -21,11 +21,11 @@ def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: bool = False)
         ``plan.frame()``, as arrays of the field's kind.
     vector
         Whether the field is an eastward or northward component, which changes sign across a
-        pole.
+        pole; (channels, 1, 1) of the field's kind where channels differ.
     """
     rows, columns, turned = frame
     framed = field[..., rows, columns]
-    return framed * (1 - 2 * turned) if vector else framed
+    return framed if vector is False else framed * (1 - 2 * (turned & vector))
 
 
 def window(framed: Any, plan: TilePlan, index: int) -> Any:

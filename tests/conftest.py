@@ -15,29 +15,44 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def toy_model():
-    """Return a small network with random weights: right in shape and plumbing, not in skill."""
+def make_toy():
+    """Return what makes small networks with random weights: right in shape, not in skill."""
     import torch
 
     from flexclim.card import ModelCard, ModelSettings, NetworkSettings
     from flexclim.checkpoint import new_model
     from flexclim.nn.flex import Flex
 
-    sizes = NetworkSettings(
-        tile=(32, 32), model_channels=(32, 32), res_blocks=(1, 1), depth=3, num_heads=2
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = Flex(sizes.config())
-        for weights in network.parameters():
-            if weights.ndim > 1 and not weights.any():
-                torch.nn.init.normal_(weights, std=0.02)
-    settings = ModelSettings(
-        network=sizes,
-        method="euler",
-        steps=2,
-        residual_scale={2: 0.7, 4: 0.9, 8: 1.0},
-        halo=8,
-        factors=(2, 4, 8),
-    )
-    return new_model(network, settings, ModelCard(name="toy"))
+    def make(channels=1, read=1, card=None, **settings):
+        sizes = NetworkSettings(
+            tile=(32, 32),
+            channels=channels,
+            conditions={"superres": read},
+            model_channels=(32, 32),
+            res_blocks=(1, 1),
+            depth=3,
+            num_heads=2,
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = Flex(sizes.config())
+            for weights in network.parameters():
+                if weights.ndim > 1 and not weights.any():
+                    torch.nn.init.normal_(weights, std=0.02)
+        usual = {
+            "method": "euler",
+            "steps": 2,
+            "residual_scale": {f: (s,) * channels for f, s in {2: 0.7, 4: 0.9, 8: 1.0}.items()},
+            "halo": 8,
+            "factors": (2, 4, 8),
+        }
+        card = ModelCard(name="toy", **(card or {}))
+        return new_model(network, ModelSettings(network=sizes, **(usual | settings)), card)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy_model(make_toy):
+    """Return a model of any one variable."""
+    return make_toy()

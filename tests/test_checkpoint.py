@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import flexclim
 from flexclim import checkpoint
-from flexclim.card import ModelCard, digest
+from flexclim.card import ModelCard, Static, Variable, digest
 from flexclim.checkpoint import list_models, load_model, new_model, read_model
 from flexclim.errors import ModelError
 
@@ -135,7 +135,9 @@ def test_replace_is_strict(model):
         ({"steps": "2"}, "steps"),
         ({"factors": (3,)}, "residual_scale lacks factor 3"),
         ({"halo": 30}, "halo 30 is more than half"),
-        ({"variables": ("u", "v")}, "1 channels do not go with"),
+        ({"inputs": (Variable(name="u"),)}, "inputs and targets go together"),
+        ({"statics": (Static(name="day_of_year"),)}, "1 channels of conditions.superres"),
+        ({"residual_scale": {4: (1.0, 1.0)}, "factors": (4,)}, "factor 4 needs 1 numbers"),
         ({"network": model.settings.network}, "can't be replaced"),
         ({"card": {"name": "../../toy"}}, "name"),
     ]:

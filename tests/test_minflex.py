@@ -98,8 +98,8 @@ def test_averaged_weights_are_the_default_and_buffers_are_not_averaged(path, con
 def test_settings_are_those_of_minflex(path):
     model = import_minflex(path, factor=8, prediction="eps", num_heads=2)
     settings = model.settings
-    assert (settings.operator, settings.scaling, settings.label) == ("minflex", "none", "none")
-    assert (settings.factors, settings.residual_scale) == ((8,), {8: 1.0})
+    assert (settings.operator, settings.scaling, settings.label) == ("minflex", "fixed", "none")
+    assert (settings.factors, settings.residual_scale) == ((8,), {8: (1.0,)})
     assert (settings.diffusion.prediction, settings.diffusion.loss) == ("eps", "absolute")
     assert (settings.method, settings.conserve) == ("ddim", False)
     assert model.name == "epoch_7"
@@ -274,3 +274,13 @@ def test_averages_of_other_shapes_are_refused(tmp_path, content):
     shadow = content["ema"]["shadow_params"][::-1]
     changed = content | {"ema": {"shadow_params": shadow}}
     refuse(save(tmp_path / "a.pt", changed))
+
+
+def test_channels_without_names_are_numbered(tmp_path):
+    content = checkpoint(channels=2, conditions={"superres": 3})
+    model = import_minflex(save(tmp_path / "a.pt", content), num_heads=2, weights="raw")
+    assert [v.name for v in model.settings.inputs] == ["channel_0", "channel_1", "channel_2"]
+    assert [(t.name, t.base) for t in model.settings.targets] == [
+        ("channel_0", "channel_0"),
+        ("channel_1", "channel_1"),
+    ]

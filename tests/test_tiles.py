@@ -77,6 +77,16 @@ def test_windows_across_a_pole_see_the_other_side():
     np.testing.assert_array_equal(turned[above - 1, :128], -np.roll(field[0], -64))
 
 
+def test_channels_turn_one_by_one():
+    domain = Domain(shape=(64, 128), wrap=True, north="pole_edge", south="pole_edge")
+    plan = plan_tiles(domain, (32, 32), 4, 8)
+    fields = np.random.default_rng(0).normal(size=(2, 64, 128))
+    vector = np.array([True, False])[:, None, None]
+    found = frame_field(fields, plan, plan.frame(), vector=vector)
+    for field, one, framed in zip(fields, (True, False), found, strict=True):
+        np.testing.assert_array_equal(framed, frame_field(field, plan, plan.frame(), vector=one))
+
+
 def test_a_hand_over_is_in_the_middle_of_the_overlap():
     plan = plan_tiles(Domain(shape=(64, 112)), (64, 64), 4, 16)
     assert plan.columns.starts == (0, 48)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flexclim.cli import fields, models
+from flexclim.cli import fields, models, training
 from flexclim.errors import FlexclimError
 
 app = typer.Typer(
@@ -94,8 +94,9 @@ for _command in (
     fields.downscale,
     fields.verify,
     fields.info,
-    models.train,
-    models.recipes,
+    training.train,
+    training.recipes,
+    training.calibrate,
     models.models,
     models.import_minflex,
     doctor,

@@ -1,4 +1,4 @@
-"""Commands that train, list and import models."""
+"""Commands that list and import models."""
 
 from __future__ import annotations
 
@@ -6,42 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-
-from flexclim.errors import RecipeError
-
-
-def train(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or a name that `recipes` lists.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings such as trainer.steps=2000.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint.")
-    ] = True,
-) -> None:
-    """Train a model by a recipe.
-
-    \b
-    Examples:
-      flexclim train flex_nano
-      flexclim train my_recipe.yaml trainer.steps=2000 trainer.batch=8
-    """  # noqa: D301
-    from flexclim.train import fit, load_recipe
-
-    folder = fit(load_recipe(recipe, overrides or []), resume=resume)
-    typer.echo(str(folder))
-
-
-def recipes() -> None:
-    """List the recipes that ship with flexclim, each with its first comment."""
-    from flexclim.shipped import recipes_folder
-
-    files = sorted(recipes_folder().glob("*.yaml"))
-    if not files:
-        raise RecipeError(f"{recipes_folder()} holds no recipe. Install flexclim again.")
-    for file in files:
-        first = file.read_text(encoding="utf-8").partition("\n")[0]
-        typer.echo(f"{file.stem:24} {first.lstrip('# ') if first.startswith('#') else ''}".rstrip())
 
 
 def models() -> None:

@@ -21,6 +21,7 @@ from flexclim.nn.layers import (
     GROUPS,
     Block,
     MPFourier,
+    Recomputable,
     ResBlock,
     embedding,
     initialise_linear,
@@ -298,6 +299,12 @@ class Flex(nn.Module):
         if self.config.unshuffle > 1:
             prediction = F.pixel_shuffle(prediction, self.config.unshuffle)
         return prediction
+
+    def recompute(self, on: bool) -> None:
+        """Say whether training computes activations again on the way back, which saves memory."""
+        for module in self.modules():
+            if isinstance(module, Recomputable):
+                module.checkpointing = on
 
     def _fold(self, x: Tensor) -> Tensor:
         if tuple(x.shape[-2:]) != self.config.tile:

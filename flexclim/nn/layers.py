@@ -7,12 +7,13 @@ bottleneck and of every embedding. Submodule names follow the published checkpoi
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 Resample = Literal["down", "up"] | None
 GROUPS = 32
@@ -40,7 +41,24 @@ def embedding(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
 
-class ResBlock(nn.Module):
+class Recomputable(nn.Module):
+    """A block that may keep no activations in training, and computes them again on the way back."""
+
+    checkpointing = False
+
+    def forward(self, *inputs: Tensor | None) -> Tensor:
+        """Run the block."""
+        if self.checkpointing and torch.is_grad_enabled():
+            result: Tensor = checkpoint(self.compute, *inputs, use_reentrant=False)
+            return result
+        return self.compute(*inputs)
+
+    def compute(self, *inputs: Any) -> Tensor:
+        """Run the block as it is."""
+        raise NotImplementedError
+
+
+class ResBlock(Recomputable):
     """Residual block of two 3 x 3 convolutions, scaled and shifted by an embedding."""
 
     def __init__(
@@ -71,7 +89,7 @@ class ResBlock(nn.Module):
             else nn.Conv2d(channels_in, channels_out, 3, padding=1)
         )
 
-    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+    def compute(self, x: Tensor, emb: Tensor) -> Tensor:
         """Map (B, C_in, H, W) and (B, E) to (B, C_out, H', W')."""
         norm, act, conv = self.in_layers
         h = conv(self._resampled(act(norm(x))))
@@ -119,7 +137,7 @@ class Mlp(nn.Module):
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x), approximate="tanh"))))
 
 
-class Block(nn.Module):
+class Block(Recomputable):
     """Transformer block; one of the decoder first joins a skip from the encoder."""
 
     def __init__(
@@ -132,7 +150,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
         self.skip_linear = nn.Linear(2 * width, width) if skip else None
 
-    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+    def compute(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """Map (B, N, E), and a skip of the same shape, to (B, N, E)."""
         if self.skip_linear is not None:
             assert skip is not None

@@ -1,105 +1,168 @@
-"""The settings and the card of a trained model."""
+"""The model folder that a finished run leaves, and what its card tells."""
 
 from __future__ import annotations
 
-import csv
-import os
 import platform
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import flexclim
-from flexclim.card import DataCard, DiffusionSettings, ModelCard, ModelSettings, NetworkSettings
-from flexclim.train.patches import OpenSource
-from flexclim.train.recipe import Recipe
+from flexclim.card import DataCard, ModelCard, ModelSettings
+from flexclim.checkpoint import Model, new_model
+from flexclim.nn.flex import Flex
+from flexclim.train.dist import Ranks
+from flexclim.train.feed import Feed
+from flexclim.train.recipe import Recipe, Source
+from flexclim.train.snapshot import Standing
 
-LOG_SCORES = ("validation", "rmse", "crps")
+HALO_PATCHES = 64
+# Where the residual's autocorrelation has fallen to this, cells know little of each other.
+UNRELATED = 0.1
 
 
-def model_settings(recipe: Recipe, residual_scale: Mapping[int, float]) -> ModelSettings:
-    """Return what sampling with the trained network needs.
+def finished_model(
+    recipe: Recipe, feed: Feed, network: Flex, standing: Standing, ranks: Ranks
+) -> Model:
+    """Return the model of a finished run.
 
-    The halo is a quarter of a tile: the local scaling leaves residuals that are correlated over a
-    few coarse cells.
+    Parameters
+    ----------
+    network
+        With the weights to keep.
+    standing
+        Scores and time.
     """
-    process = recipe.diffusion
-    return ModelSettings(
-        network=NetworkSettings(**recipe.network.model_dump()),
-        diffusion=DiffusionSettings(
-            prediction=process.prediction, loss=process.loss, shift=process.shift
-        ),
-        method=process.method,
-        steps=process.steps,
-        scaling="local",
-        residual_scale=dict(residual_scale),
-        label="factor",
-        operator="block_mean",
-        conserve=True,
-        halo=min(recipe.network.tile) // 4,
-        factors=tuple(sorted(recipe.data.factors)),
-    )
+    residual = feed.check.batch(1, HALO_PATCHES).residual
+    reach = correlation_reach(residual)
+    settings = with_halo(feed.settings, reach)
+    card = model_card(recipe, feed, standing, hardware(ranks), reach)
+    return new_model(network, settings, card, precision="bf16")
 
 
 def model_card(
-    recipe: Recipe, sources: Sequence[OpenSource], scores: Mapping[str, float], seconds: float
+    recipe: Recipe, feed: Feed, standing: Standing, hardware: str, reach: int
 ) -> ModelCard:
     """Return the card of a finished run.
 
     Parameters
     ----------
-    sources
-        Of training; their grids tell the spacings.
-    scores
-        Of validation; see :func:`last_scores`.
-    seconds
-        Spent in training steps.
+    reach
+        From :func:`correlation_reach`.
     """
-    spacings = [float(f"{source.grid.spacing_km:.4g}") for source in sources]
+    named = feed.settings.named() if feed.settings.inputs else None
+    spacings = [float(f"{source.grid.spacing_km:.4g}") for source in feed.sources]
     return ModelCard(
         name=recipe.name,
         description=recipe.description,
+        variables=tuple(part.name for part in (named.targets or ())) if named else (),
+        inputs=tuple(part.name for part in (named.inputs or ())) if named else (),
+        statics=tuple(part.name for part in feed.settings.statics),
         factors=tuple(sorted(recipe.data.factors)),
         spacing_km=(min(spacings), max(spacings)),
-        data=tuple(
-            DataCard(
-                source=Path(source.path).name,
-                variables=source.variables,
-                period=" to ".join(source.train),
-                licence=source.licence,
-            )
-            for source in recipe.data.sources
-        ),
-        scores=dict(scores),
+        data=data_cards(recipe),
+        scores={name: float(f"{value:.5g}") for name, value in standing.best_scores.items()},
         licence=recipe.licence,
         # The folders of the machine that it was trained on are of no use elsewhere.
         recipe=recipe.model_dump(
             mode="json", by_alias=True, exclude={"data": {"folder"}, "output": True}
         ),
-        hardware=hardware(),
-        seconds=round(seconds, 1),
+        hardware=hardware,
+        seconds=round(standing.seconds, 1),
         version=f"flexclim {flexclim.__version__}, torch {torch.__version__}",
-        notes="Scores are of the validation split: rmse of the one-step mean and fair CRPS of two "
-        "members, both over the error of interpolation.",
+        notes=notes(recipe, standing, reach),
     )
 
 
-def last_scores(log: Path) -> dict[str, float]:
-    """Return the validation scores of the last line of a run's ``log.csv``; none: empty."""
-    if not log.exists():
-        return {}
-    with log.open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    return {name: float(lines[-1][name]) for name in LOG_SCORES if lines and name in lines[-1]}
+def data_cards(recipe: Recipe) -> tuple[DataCard, ...]:
+    """Return what is told of each source: names without folders, splits, licence."""
+    named = tuple(part.name for part in (*recipe.data.inputs, *recipe.data.all_targets))
+    return tuple(
+        DataCard(
+            source=", ".join(Path(path).name for path in _paths(source)),
+            variables=source.variables or tuple(dict.fromkeys(named)),
+            period=" to ".join(source.train)
+            + (f"; validated on {' to '.join(source.validate_)}" if source.validate_ else ""),
+            licence=source.licence,
+        )
+        for source in recipe.data.sources
+    )
 
 
-def hardware() -> str:
-    """Return the device that torch trains on.
+def _paths(source: Source) -> list[str]:
+    return [source.path] if isinstance(source.path, str) else list(source.path)
 
-    >>> isinstance(hardware(), str)
+
+def notes(recipe: Recipe, standing: Standing, reach: int) -> str:
+    """Return how the scores were made."""
+    return (
+        f"Weights of step {standing.best_step} of {recipe.trainer.steps + recipe.ensemble.steps}, "
+        f"the best by CRPS. Scores are of {recipe.trainer.validation_patches} patches of the "
+        f"validation split: rmse of the one-step mean and fair CRPS of "
+        f"{recipe.trainer.score_members} members over the error of interpolation; spread over "
+        "skill; log-spectral distance in dB; power of waves of so many cells over the truth's. "
+        f"The residual's autocorrelation falls to {UNRELATED} over {reach} cells."
+    )
+
+
+def correlation_reach(residual: np.ndarray) -> int:
+    """Return the cells over which the autocorrelation of residuals falls to 0.1 for good.
+
+    Parameters
+    ----------
+    residual
+        (B, T, H, W), without NaN; the slowest channel and axis count. At most half of the shorter
+        side: longer lags are not measured.
+
+    >>> white = np.random.default_rng(0).normal(size=(8, 1, 32, 32))
+    >>> correlation_reach(white)
+    1
+    """
+    centred = residual - residual.mean((0, 2, 3), keepdims=True)
+    farthest = 0
+    half = min(residual.shape[-2:]) // 2
+    for channel in np.moveaxis(centred, 1, 0):
+        variance = np.square(channel).mean()
+        for axis in (1, 2):
+            field = np.moveaxis(channel, axis, 0)
+            related = [
+                lag
+                for lag in range(1, half + 1)
+                if (field[lag:] * field[:-lag]).mean() > UNRELATED * variance
+            ]
+            farthest = max(farthest, *related, 0)
+    return min(farthest + 1, half)
+
+
+def with_halo(settings: ModelSettings, reach: int) -> ModelSettings:
+    """Return settings whose tiles share at least what residuals are correlated over.
+
+    Whole coarse cells of the largest factor, at least two of the smallest, at most half a tile.
+    """
+    factor = max(settings.factors)
+    halo = max(-(-reach // factor) * factor, 2 * min(settings.factors))
+    halo = min(halo, min(settings.network.tile) // 2)
+    return ModelSettings.model_validate(dict(settings) | {"halo": halo})
+
+
+def hardware(ranks: Ranks) -> str:
+    """Return what a run was trained on.
+
+    >>> isinstance(hardware(Ranks()), str)
     True
     """
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{os.cpu_count()} CPU cores ({platform.machine()})"
+    if ranks.device.type == "cuda":
+        return f"{ranks.world} x {torch.cuda.get_device_name(ranks.device)}"
+    threads = torch.get_num_threads() * ranks.world
+    return f"{threads} threads of {_processor()}"
+
+
+def _processor() -> str:
+    """Return the name of the processor where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

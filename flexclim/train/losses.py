@@ -1,14 +1,13 @@
 """What training minimises.
 
-Legend: B patches, M members, H W rows and columns of a tile.
+Legend: B patches, M members, T channels of the residual, C of the inputs, H W rows and columns of
+a tile.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
@@ -17,24 +16,70 @@ from flexclim.nn.sampler import Method, sample, time_grid
 TASK = "superres"
 
 
+class DenoisingLoss(nn.Module):
+    """Mean loss of the network's output at given times and noise."""
+
+    def __init__(self, network: Flex, diffusion: Diffusion) -> None:
+        super().__init__()
+        self.network, self.diffusion = network, diffusion
+
+    def forward(
+        self, inputs: Tensor, residual: Tensor, label: Tensor, noise: Tensor, t: Tensor
+    ) -> Tensor:
+        """Return the mean over (B, C, H, W) inputs and (B, T, H, W) residuals at times (B,)."""
+        features = self.network.encode(TASK, inputs, label)
+        output = self.network(self.diffusion.diffuse(residual, noise, t), t, features, label)
+        return self.diffusion.losses(output.float(), residual, noise, t).mean()
+
+
+class EnsembleLoss(nn.Module):
+    """The few-step sampler, run with gradients, judged by the fair CRPS of its members.
+
+    Parameters
+    ----------
+    steps, method
+        Of the sampler.
+    gradient
+        Weight of the CRPS of differences between neighbouring cells.
+    mean
+        Weight of the squared error of the first step's estimate, which keeps that estimate the
+        conditional mean.
+    spectrum
+        Weight of the log-spectral distance.
+    """
+
+    def __init__(
+        self,
+        network: Flex,
+        diffusion: Diffusion,
+        *,
+        steps: int,
+        method: Method,
+        gradient: float,
+        mean: float,
+        spectrum: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.network, self.diffusion, self.steps = network, diffusion, steps
+        self.method: Method = method
+        self.gradient, self.mean, self.spectrum = gradient, mean, spectrum
+
+    def forward(
+        self, inputs: Tensor, residual: Tensor, label: Tensor, noise: Tensor, t: Tensor
+    ) -> Tensor:
+        """Return the mean over patches; noise is (B, M, T, H, W), ``t`` is not used."""
+        members, first = sample_members(
+            self.network, self.diffusion, inputs, label, noise, self.steps, self.method
+        )
+        loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
+        if self.spectrum:
+            loss = loss + self.spectrum * spectral_loss(members, residual)
+        return loss
+
+
 def factor_label(factor: Tensor) -> Tensor:
     """Return the (B, 1) label of (B,) factors: log2(factor) - 2, so 0 for the usual 4."""
     return (factor.float().log2() - 2)[:, None]
-
-
-def diffusion_loss(
-    network: Flex,
-    diffusion: Diffusion,
-    inputs: Tensor,
-    residual: Tensor,
-    label: Tensor,
-    noise: Tensor,
-    t: Tensor,
-) -> Tensor:
-    """Return the mean loss of a batch at the times ``t`` (B,)."""
-    features = network.encode(TASK, inputs, label)
-    output = network(diffusion.diffuse(residual, noise, t), t, features, label)
-    return diffusion.losses(output.float(), residual, noise, t).mean()
 
 
 def sample_members(
@@ -51,17 +96,17 @@ def sample_members(
     Parameters
     ----------
     inputs, label
-        (B, 1, H, W) and (B, 1).
+        (B, C, H, W) and (B, 1).
     noise
-        (B, M, H, W) standard normal.
+        (B, M, T, H, W) standard normal.
 
     Returns
     -------
     members, first
-        (B, M, H, W) the sampled residuals, and the clean residuals estimated at the first step.
+        (B, M, T, H, W) the sampled residuals, and the clean residuals estimated at the first step.
     """
     patches, members = noise.shape[:2]
-    index = torch.arange(patches).repeat_interleave(members)
+    index = torch.arange(patches, device=noise.device).repeat_interleave(members)
     features = network.encode(TASK, inputs, label).take(index)
     estimates = []
 
@@ -71,9 +116,8 @@ def sample_members(
         estimates.append(diffusion.clean(output.float(), state, t))
         return estimates[-1]
 
-    result = sample(estimate, noise.flatten(0, 1)[:, None], diffusion, time_grid(steps), method)
-    shape = noise.shape
-    return result.reshape(shape), estimates[0].reshape(shape)
+    result = sample(estimate, noise.flatten(0, 1), diffusion, time_grid(steps), method)
+    return result.reshape(noise.shape), estimates[0].reshape(noise.shape)
 
 
 def fair_crps(members: Tensor, truth: Tensor) -> Tensor:
@@ -95,14 +139,11 @@ def ensemble_loss(
     Parameters
     ----------
     members, first
-        (B, M, H, W) from :func:`sample_members`.
+        (B, M, ..., H, W) from :func:`sample_members`.
     truth
-        (B, 1, H, W).
-    gradient
-        Weight of the CRPS of differences between neighbouring cells.
-    mean
-        Weight of the squared error of the first step's estimate, which keeps that estimate the
-        conditional mean.
+        (B, 1, ..., H, W).
+    gradient, mean
+        Weights; see :class:`EnsembleLoss`.
     """
     loss = fair_crps(members, truth)
     for axis in (-2, -1):
@@ -111,9 +152,37 @@ def ensemble_loss(
     return loss + mean * (first - truth).square().mean()
 
 
-def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Return the rate at a step: linear warm-up, then half a cosine down to 1 % of ``peak``."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+def spectral_loss(members: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean squared difference of log power in rings, in units of (10 dB)^2.
+
+    Power is averaged over patches, members and rings before the logarithm, so the loss asks for
+    the right variance at each scale and not for the right phases.
+
+    Parameters
+    ----------
+    members
+        (B, M, T, H, W).
+    truth
+        (B, T, H, W).
+    """
+    power = ring_power(members).mean((0, 1))
+    wanted = ring_power(truth).mean(0)
+    return (power / wanted.clamp_min(1e-12)).clamp_min(1e-6).log10().square().mean()
+
+
+def ring_power(fields: Tensor) -> Tensor:
+    """Return (..., R) mean power of (..., H, W) fields in rings of wavenumber 1 .. R.
+
+    A Hann window hides that patches don't wrap; R is half of the shorter side.
+    """
+    height, width = fields.shape[-2:]
+    side = min(height, width)
+    windows = [torch.hann_window(size, device=fields.device) for size in (height, width)]
+    tapered = (fields - fields.mean((-2, -1), keepdim=True)) * windows[0][:, None] * windows[1]
+    power = torch.fft.fft2(tapered.float()).abs().square().flatten(-2)
+    rows, columns = (torch.fft.fftfreq(size, device=fields.device) for size in (height, width))
+    ring = ((rows[:, None].square() + columns.square()).sqrt() * side).round().long().flatten()
+    inside = (ring >= 1) & (ring <= side // 2)
+    index = ring[inside] - 1
+    sums = power.new_zeros(*power.shape[:-1], side // 2).index_add(-1, index, power[..., inside])
+    return sums / index.bincount()

@@ -1,3 +1,9 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +11,7 @@ import xarray as xr
 
 from flexclim.train import load_recipe
 
+ROOT = Path(__file__).parents[2]
 RECIPE = """
 name: tiny
 data:
@@ -45,3 +52,37 @@ def folder(tmp_path):
 @pytest.fixture
 def recipe(folder):
     return load_recipe(folder / "tiny.yaml")
+
+
+@pytest.fixture
+def launch(folder):
+    """Return a function that starts ``flexclim train`` on the small recipe in a process of its own.
+
+    With ``ranks``, under torchrun. All compute with one thread, so that runs compare bit for bit.
+    """
+    started = []
+
+    def start(output, *overrides, ranks=None, options=()):
+        command = [sys.executable, "-m"]
+        if ranks is not None:
+            command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+            command += [*options, "-m"]
+        command += ["flexclim", "train", str(folder / "tiny.yaml"), f"output={folder / output}"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # as docs/clusters.md says
+        with (folder / f"{output}.txt").open("a") as log:
+            process = subprocess.Popen(
+                [*command, *overrides],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -3,37 +3,60 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
+import torch
+
+from flexclim.card import ModelSettings, NetworkSettings
 from flexclim.train import load_recipe
-from flexclim.train.card import last_scores, model_card, model_settings
+from flexclim.train.card import correlation_reach, hardware, model_card, with_halo
+from flexclim.train.dist import Ranks
+from flexclim.train.snapshot import Standing
 
 
-def test_a_card_tells_the_data_and_the_recipe():
+@pytest.fixture
+def settings():
+    sizes = NetworkSettings(
+        tile=(64, 64), model_channels=(32, 32), res_blocks=(1, 1), depth=3, num_heads=2
+    )
+    scale = {2: (0.7,), 4: (0.9,), 8: (1.0,)}
+    return ModelSettings(network=sizes, halo=16, factors=(2, 4, 8), residual_scale=scale)
+
+
+def test_a_card_tells_the_data_and_the_recipe(settings):
     recipe = load_recipe("flex_nano", ["data.folder=/secret/place", "output=/secret/run"])
     sources = [SimpleNamespace(grid=SimpleNamespace(spacing_km=km)) for km in (2.5, 111.19)]
-    card = model_card(recipe, sources, {"crps": 0.6}, 61.0)
+    feed = SimpleNamespace(sources=sources, settings=settings)
+    standing = Standing(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
+    card = model_card(recipe, feed, standing, "2 threads of a processor", 5)
     assert card.name == "flex-nano"
     assert card.factors == (2, 4, 8)
     assert card.spacing_km == (2.5, 111.2)
     assert card.data[0].source == "gfs_wind_1deg_2018.nc"
-    assert card.data[0].period == "2018-10-01 to 2018-10-13"
+    assert card.data[0].period.startswith("2018-10-01 to 2018-10-13; validated on 2018-10-15")
     assert card.licence == recipe.licence
     assert card.scores == {"crps": 0.6}
+    assert "falls to 0.1 over 5 cells" in card.notes
+    assert "61" in f"{card.seconds}"
     assert "secret" not in json.dumps(card.model_dump(mode="json"))
+    for part in ("flex-nano", "2 threads", "crps 0.6", "torch"):
+        assert part in str(card)
 
 
-def test_settings_are_those_that_were_trained():
-    recipe = load_recipe("flex_nano", ["diffusion.shift=1.5", "diffusion.steps=3"])
-    settings = model_settings(recipe, {2: 0.7, 4: 0.9, 8: 1.0})
-    assert settings.network.config().tile == recipe.network.tile
-    assert settings.diffusion.process().shift == 1.5
-    assert (settings.method, settings.steps) == (recipe.diffusion.method, 3)
-    assert settings.residual_scale == {2: 0.7, 4: 0.9, 8: 1.0}
+def test_the_reach_of_a_correlation():
+    noise = np.random.default_rng(0).normal(size=(16, 2, 64, 64))
+    smooth = noise.copy()
+    kernel = np.ones(8) / 8
+    smooth[:, 1] = np.apply_along_axis(lambda a: np.convolve(a, kernel, "same"), -1, noise[:, 1])
+    assert correlation_reach(noise) == 1
+    # A running mean of 8 cells has an autocorrelation of 1 - lag / 8.
+    assert correlation_reach(smooth) == 8
 
 
-def test_scores_are_those_of_the_last_validation(tmp_path):
-    log = tmp_path / "log.csv"
-    assert last_scores(log) == {}
-    log.write_text("step,seconds,loss,validation,rmse,crps\n")
-    assert last_scores(log) == {}
-    log.write_text(log.read_text() + "1,9,8,7,6,5\n2,9,8,0.7,0.6,0.5\n")
-    assert last_scores(log) == {"validation": 0.7, "rmse": 0.6, "crps": 0.5}
+@pytest.mark.parametrize(("reach", "halo"), [(1, 8), (9, 16), (16, 16), (31, 32), (60, 32)])
+def test_a_halo_holds_the_correlation(settings, reach, halo):
+    assert with_halo(settings, reach).halo == halo
+
+
+def test_hardware_is_named():
+    assert "threads of" in hardware(Ranks(world=2, device=torch.device("cpu")))

@@ -1,5 +1,9 @@
-import csv
-import warnings
+"""One process: what a run leaves, and that nothing stops it from going on as it would have."""
+
+import math
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -9,73 +13,216 @@ import flexclim
 from flexclim.errors import RecipeError
 from flexclim.train import fit, load_recipe
 from flexclim.train import state as states
-from flexclim.train.losses import fair_crps, learning_rate
-from flexclim.train.trainer import Run
+from flexclim.train.logs import read_log
+from flexclim.train.run import Run
+from flexclim.train.stage import Stage
+
+LONG = "trainer.steps=40", "trainer.save_every=1", "trainer.validate_every=50"
 
 
 def weights(folder):
     return flexclim.load_model(folder).network.state_dict()
 
 
-def test_fit_writes_a_model_that_downscales(recipe, folder):
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def tiny(folder, output, *overrides):
+    return load_recipe(folder / "tiny.yaml", [f"output={folder / output}", *overrides])
+
+
+def wait_for(found, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not found():
+        assert process.poll() is None, "ended too early"
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_run_leaves_a_model_that_downscales_with_its_card(recipe, folder):
     model = fit(recipe)
     loaded = flexclim.load_model(model)
-    assert loaded.card.name == "tiny"
+    card = loaded.card
+    assert card.name == "tiny"
     assert set(loaded.settings.residual_scale) == {2, 4}
-    with (folder / "run" / "log.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == [2, 4, 6]
-    assert all(np.isfinite(float(row["validation"])) for row in rows)
+    rows = read_log(folder / "run" / "log.csv")
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows if row["validation"]] == ["2", "4", "6"]
+    assert [row["step"] for row in rows if row["crps"]] == ["4", "6"]
+    assert all(float(row["patches_per_second"]) > 0 for row in rows)
+    best = min((row for row in rows if row["crps"]), key=lambda row: float(row["crps"]))
+    assert card.scores["crps"] == pytest.approx(float(best["crps"]), rel=1e-4)
+    assert f"step {best['step']} of 6" in card.notes
+    for name in ("rmse", "spread_skill", "log_spectral_distance", "interpolation_power_2_4"):
+        assert math.isfinite(card.scores[name])
+    assert card.recipe["trainer"]["steps"] == 4
+    assert str(folder) not in str(card.recipe)
+    assert not list((folder / "run").glob("*.partial"))
 
 
-def test_resuming_equals_not_stopping(folder, recipe, monkeypatch):
-    monkeypatch.setattr("flexclim.train.trainer.SAVE_EVERY", 1)
-    whole = weights(fit(recipe))
-    stopped = load_recipe(folder / "tiny.yaml", [f"output={folder}/stopped"])
-    step = Run._step
+def test_resuming_equals_not_stopping(folder):
+    """Stopped in either stage, and between them: bit for bit."""
+    whole = weights(fit(tiny(folder, "whole", "trainer.save_every=1")))
+    recipe = tiny(folder, "stopped", "trainer.save_every=1")
+    step = Stage.step
+    for last in (1, 3, 4, 5):
+        with pytest.MonkeyPatch.context() as patch:
 
-    def dies(run, batch):
-        if run.step == 3:
-            raise KeyboardInterrupt
-        return step(run, batch)
+            def dies(stage, number, *args, last=last):
+                if number == last:
+                    raise OSError("gone")
+                return step(stage, number, *args)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            fit(stopped)
-    assert states.newest(folder / "stopped").name == "checkpoint-00000003.pt"
-    resumed = weights(fit(stopped))
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-
-def test_a_damaged_checkpoint_is_passed_over(folder):
-    states.save(folder, 1, {"text": "{}"})
-    path = states.save(folder, 2, {"text": "{}"})
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.warns(UserWarning, match="can't be read"):
-        assert states.newest(folder).name == "checkpoint-00000001.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert states.newest(folder / "elsewhere") is None
+            patch.setattr(Stage, "step", dies)
+            with pytest.raises(OSError, match="gone"):
+                fit(recipe)
+    assert same(whole, weights(fit(recipe)))
+    losses = [
+        [row["loss"] for row in read_log(folder / name / "log.csv")]
+        for name in ("whole", "stopped")
+    ]
+    assert losses[0] == losses[1]
 
 
-def test_other_settings_are_refused(folder, recipe):
+@pytest.mark.ddp
+def test_killed_at_any_moment(folder, launch):
+    """SIGKILL at a random moment, then the end: the weights of a run that was never killed."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    whole = weights(fit(tiny(folder, "whole", *LONG)))
+    torch.set_num_threads(threads)
+    process = launch("killed", *LONG)
+    least = int(np.random.default_rng().integers(1, 20))
+    wait_for(lambda: reached(folder / "killed", least), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    assert not reached(folder / "killed", 42)
+    torch.set_num_threads(1)
+    killed = weights(fit(tiny(folder, "killed", *LONG)))
+    torch.set_num_threads(threads)
+    assert same(whole, killed)
+
+
+def reached(folder, step):
+    return any(states.step_of(path) >= step for path in folder.glob("checkpoint-*.pt"))
+
+
+@pytest.mark.ddp
+def test_a_signal_saves_and_ends(folder, launch):
+    rare = "trainer.steps=100000", "trainer.save_every=100000", "trainer.validate_every=100000"
+    process = launch("run", *rare, "trainer.score_every=100000")
+    log = folder / "run" / "log.csv"
+    wait_for(lambda: log.exists() and log.stat().st_size > 400, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    found = states.newest(folder / "run")
+    assert states.step_of(found) == int(read_log(log)[-1]["step"])
+    assert f"stopped at step {states.step_of(found)}" in (folder / "run.txt").read_text()
+
+
+def test_ctrl_c_saves_and_interrupts(folder, monkeypatch):
+    advance = Run.advance
+
+    def interrupted(run, batch):
+        advance(run, batch)
+        if run.done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Run, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 2"):
+        fit(tiny(folder, "run"))
+    assert states.step_of(states.newest(folder / "run")) == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_settings_are_refused_by_name(folder, recipe):
     fit(recipe)
-    with pytest.raises(RecipeError, match="other network settings"):
-        fit(load_recipe(folder / "tiny.yaml", ["network.depth=5"]))
+    for override, message in (
+        ("network.depth=5", "network.depth = 3, not 5"),
+        ("data.points=0", "data.points = 0.4, not 0"),
+        ("diffusion.shift=2", "diffusion.shift = 1.0, not 2"),
+        ("trainer.batch=4", "trainer.batch = 2, not 4"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            fit(load_recipe(folder / "tiny.yaml", [override]))
     with pytest.raises(RecipeError, match="holds a run already"):
         fit(recipe, resume=False)
+    # What changes no number may change on the way, and fine-tuning may be added.
+    fit(load_recipe(folder / "tiny.yaml", ["trainer.keep=3", "ensemble.steps=3"]))
+    assert states.step_of(states.newest(folder / "run")) == 7
 
 
-def test_fair_crps_by_hand():
-    members = torch.tensor([[1.0, 4.0, 7.0]])[..., None]
-    truth = torch.tensor([[3.0]])[..., None]
-    # Mean distance to the truth (2 + 1 + 4) / 3; mean distance of pairs (3 + 6 + 3) / 3, halved.
-    assert float(fair_crps(members, truth)) == pytest.approx(7 / 3 - 2)
+def test_a_folder_has_one_run_at_a_time(folder, recipe):
+    from filelock import FileLock
+
+    (folder / "run").mkdir()
+    with FileLock(folder / "run" / ".lock"), pytest.raises(RecipeError, match="another process"):
+        fit(recipe)
 
 
-def test_learning_rate():
-    rates = [learning_rate(step, 100, 10, 1.0) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[10] == 1.0
-    assert rates[-1] < 0.02
+def test_a_run_without_finite_gradients_gives_up(folder, monkeypatch):
+    recipe = tiny(folder, "run", "trainer.steps=50", "trainer.patience=3")
+    loss = Stage._loss
+    monkeypatch.setattr(
+        Stage, "_loss", lambda stage, step, *rest: loss(stage, step, *rest) * math.nan
+    )
+    with pytest.raises(RecipeError, match="not finite for 3 steps up to step 2; lower"):
+        fit(recipe)
+
+
+def test_one_bad_step_is_skipped(folder, monkeypatch):
+    recipe = tiny(folder, "run", "trainer.patience=2")
+    loss = Stage._loss
+
+    def sometimes(stage, step, *rest):
+        return loss(stage, step, *rest) * (math.nan if step == 1 else 1)
+
+    monkeypatch.setattr(Stage, "_loss", sometimes)
+    model = fit(recipe)
+    assert all(part.isfinite().all() for part in weights(model).values())
+    assert read_log(folder / "run" / "log.csv")[1]["norm"] == "nan"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["trainer.precision=bf16"],
+        ["trainer.precision=fp16"],
+        ["trainer.optimizer=lion", "trainer.learning_rate=1e-4"],
+        ["diffusion.times=stratified", "ensemble.spectrum=0.1", "ensemble.members=3"],
+    ],
+)
+def test_ways_of_training(folder, overrides):
+    model = fit(tiny(folder, "run", *overrides))
+    assert all(part.isfinite().all() for part in weights(model).values())
+
+
+def test_recomputing_and_parts_change_no_number(folder):
+    one = ["network.dropout=0.1", "trainer.batch=4"]
+    whole = read(folder, "whole", one)
+    recomputed = read(folder, "recomputed", [*one, "trainer.checkpointing=true"])
+    assert recomputed == whole
+    alone = ["trainer.batch=4"]
+    parts = read(folder, "parts", [*alone, "trainer.accumulate=4"])
+    np.testing.assert_allclose(parts, read(folder, "together", alone), rtol=1e-4)
+
+
+def read(folder, output, overrides):
+    fit(tiny(folder, output, *overrides))
+    return [float(row["loss"]) for row in read_log(folder / output / "log.csv")]
+
+
+def test_starting_from_a_model(folder, recipe):
+    model = fit(recipe)
+    tuned = tiny(folder, "tuned", f"start={model}", "trainer.steps=0", "ensemble.steps=1",
+                 "ensemble.learning_rate=1e-12")  # fmt: skip
+    before, after = weights(model), weights(fit(tuned))
+    # The weights of a model folder are bf16; a step this small does not move them.
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+    with pytest.raises(
+        RecipeError, match=r"start: .*network's sizes ask for|start: .* (lacks|holds)"
+    ):
+        fit(tiny(folder, "other", f"start={model}", "network.depth=5"))
+    with pytest.raises(RecipeError, match="start: there is no model 'nope'"):
+        fit(tiny(folder, "nope", "start=nope"))

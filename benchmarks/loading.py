@@ -1,0 +1,118 @@
+"""Patches a second from local stores, and the share of time that the network waits for them.
+
+    python -m benchmarks.loading [WORKERS]
+
+A field like ERA5's (two variables, 721 x 1440, 24 times, 200 MB) is written as Zarr with one time
+a chunk (as ARCO-ERA5), as Zarr in pieces of 256 x 256, and as compressed NetCDF with one time a
+chunk. Variables this large are never held in memory. For each store: patches of 64 x 64 made by one
+thread alone, then training steps of the default network at batch 16 on this machine, beside which
+patches are made; waiting is the time spent until the next batch is there. WORKERS: processes that
+make patches; without it one thread does. The goal is at most 5 % of the time.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from flexclim.train import load_recipe
+from flexclim.train import settings as training_settings
+from flexclim.train import sources as training_sources
+from flexclim.train.dist import join_ranks
+from flexclim.train.run import Run
+
+STEPS, WARM = 12, 2
+RECIPE = """
+name: loading
+data:
+  folder: {folder}
+  inputs: [u10, v10]
+  workers: {workers}
+  sources:
+    - path: {path}
+      train: ["0", "19"]
+      validate: ["22", "23"]
+trainer: {{steps: {steps}, batch: 16, validation_patches: 2, warmup: 2}}
+output: {folder}/run-{name}
+"""
+
+
+def main() -> None:
+    workers = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    # Times are few here; a real record is larger than memory.
+    training_sources.SMALL = 0
+    training_settings.BATCHES = 1
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in write(Path(folder)).items():
+            text = RECIPE.format(
+                folder=folder, path=path, name=name, steps=STEPS + WARM, workers=workers
+            )
+            (Path(folder) / f"{name}.yaml").write_text(text)
+            rate, needed, waiting = measure(Path(folder) / f"{name}.yaml")
+            print(
+                f"{name:24} {rate:6.0f} patches/s made, {needed:6.0f} consumed, "
+                f"waiting {100 * waiting:.1f} % of the time",
+                flush=True,
+            )
+
+
+def write(folder: Path) -> dict[str, str]:
+    """Write the same field to all stores."""
+    random = np.random.default_rng(0)
+    shape = 24, 721, 1440
+    latitude = np.linspace(90, -90, shape[1])
+    dims = ("time", "latitude", "longitude")
+    smooth = random.normal(size=(2, *shape)).astype("float32").cumsum(-1).cumsum(-2) * 1e-2
+    ds = xr.Dataset(
+        {name: (dims, field) for name, field in zip(("u10", "v10"), smooth, strict=True)},
+        coords={
+            "time": pd.date_range("2020-01-01", periods=shape[0], freq="6h"),
+            "latitude": latitude,
+            "longitude": np.arange(shape[2]) * 0.25,
+        },
+    )
+    chunks = {"time": 1, "latitude": -1, "longitude": -1}
+    ds.chunk(chunks).to_zarr(folder / "planes.zarr", consolidated=False)
+    ds.chunk({"time": 1, "latitude": 256, "longitude": 256}).to_zarr(
+        folder / "pieces.zarr", consolidated=False
+    )
+    packed = {"zlib": True, "complevel": 1, "chunksizes": (1, 721, 1440)}
+    ds.to_netcdf(folder / "planes.nc", encoding={"u10": packed, "v10": packed})
+    return {
+        "Zarr, a time a chunk": "planes.zarr",
+        "Zarr, 256 x 256": "pieces.zarr",
+        "NetCDF, a time a chunk": "planes.nc",
+    }
+
+
+def measure(recipe: Path) -> tuple[float, float, float]:
+    """Return patches a second made alone and consumed, and the share of time spent waiting."""
+    with join_ranks() as ranks, Run(load_recipe(recipe), ranks) as run:
+        run.start(resume=False)
+        began = time.perf_counter()
+        run.feed.train.batch(0, 48)
+        rate = 48 / (time.perf_counter() - began)
+        batches = run.batches()
+        for _ in range(WARM):
+            run.advance(next(batches))
+        waited, start = 0.0, time.perf_counter()
+        for _ in range(STEPS):
+            began = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - began
+            run.advance(batch)
+            if ranks.device.type == "cuda":
+                torch.cuda.synchronize()
+        total = time.perf_counter() - start
+    return rate, 16 * STEPS / total, waited / total
+
+
+if __name__ == "__main__":
+    main()

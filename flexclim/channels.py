@@ -1,0 +1,154 @@
+"""What a network sees of a field, and how to read what it answers.
+
+Training and sampling both come through here, so that both see the same numbers.
+
+Legend: I inputs, S static channels, T targets, h w the coarse field, Y X the fine one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flexclim.domain import Domain
+from flexclim.fields import Scaled, scale
+from flexclim.minflex_operator import minflex_interpolate
+from flexclim.regrid import interpolate
+
+if TYPE_CHECKING:
+    from flexclim.card import ModelSettings, Target, Variable
+
+
+def see(
+    coarse: np.ndarray,
+    domain: Domain,
+    factor: int,
+    settings: ModelSettings,
+    statics: np.ndarray | None = None,
+) -> Scaled:
+    """Bring the inputs of a model to the fine grid, as its network sees them.
+
+    Parameters
+    ----------
+    coarse
+        (I, h, w) on ``domain``, without NaN, in the variables' units.
+    domain
+        The coarse domain.
+    factor
+        Fine cells along one side of a coarse cell.
+    settings
+        From :meth:`ModelSettings.named`: with inputs and targets.
+    statics
+        (S, Y, X) float32 from :func:`flexclim.statics.static_channels`; None: the model takes
+        none.
+
+    Returns
+    -------
+    Scaled
+        ``inputs`` (I + S, Y, X) float32; ``base`` and ``amplitude`` (T, Y, X) float64, in
+        transformed units: what the network adds to, and one unit of its output (0 where nothing
+        varies).
+    """
+    assert settings.inputs is not None
+    assert settings.targets is not None
+    assert len(coarse) == len(settings.inputs), coarse.shape
+    parts = {
+        variable.name: _see_one(transform(field, variable), domain, factor, settings, variable)
+        for variable, field in zip(settings.inputs, coarse, strict=True)
+    }
+    inputs = [part.inputs for part in parts.values()]
+    base, amplitude = [], []
+    for target, size in zip(settings.targets, settings.residual_scale[factor], strict=True):
+        if target.base is None:
+            base.append(np.full(inputs[0].shape, target.mean))
+            amplitude.append(np.full(inputs[0].shape, size))
+        else:
+            base.append(parts[target.base].base)
+            amplitude.append(parts[target.base].amplitude * size)
+    if statics is not None:
+        inputs += list(statics)
+    return Scaled(np.stack(base), np.stack(inputs), np.stack(amplitude))
+
+
+def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
+    """Return the targets (..., T, Y, X) in their units, from what the network made of them.
+
+    Parameters
+    ----------
+    scaled
+        From :func:`see`.
+    residual
+        (..., T, Y, X) in the network's units.
+    """
+    fine = scaled.base + scaled.amplitude * residual
+    for index, target in enumerate(targets):
+        fine[..., index, :, :] = untransform(fine[..., index, :, :], target)
+    return fine
+
+
+def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
+    """Return what a network should answer: the inverse of :func:`physical`.
+
+    Parameters
+    ----------
+    scaled
+        From :func:`see`.
+    fine
+        (..., T, Y, X) targets in their units.
+
+    Returns
+    -------
+    ndarray
+        (..., T, Y, X); NaN where ``fine`` is, and where the amplitude is 0.
+    """
+    transformed = np.stack(
+        [transform(fine[..., index, :, :], target) for index, target in enumerate(targets)], -3
+    )
+    known = scaled.amplitude > 0
+    return np.where(
+        known, (transformed - scaled.base) / np.where(known, scaled.amplitude, 1.0), np.nan
+    )
+
+
+def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
+    """Apply the variable's transform; an odd function, so that small negative values are harmless.
+
+    >>> from flexclim.card import Variable
+    >>> transform(np.array([-4.0, 0.0, 4.0]), Variable(name="tp", transform="sqrt"))
+    array([-2., 0., 2.])
+    """
+    if variable.transform == "none":
+        return values
+    share = np.abs(values) / variable.unit
+    return np.copysign(np.log1p(share) if variable.transform == "log1p" else np.sqrt(share), values)
+
+
+def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
+    """Undo :func:`transform`.
+
+    >>> from flexclim.card import Variable
+    >>> rain = Variable(name="tp", transform="log1p", unit=0.1)
+    >>> untransform(transform(np.array([0.0, 2.5]), rain), rain)
+    array([0. , 2.5])
+    """
+    if variable.transform == "none":
+        return values
+    size = np.abs(values)
+    share = np.expm1(size) if variable.transform == "log1p" else size**2
+    return np.copysign(share * variable.unit, values)
+
+
+def _see_one(
+    field: np.ndarray, domain: Domain, factor: int, settings: ModelSettings, variable: Variable
+) -> Scaled:
+    """Scale one transformed input; the amplitude is that of the residual."""
+    if settings.scaling == "local":
+        return scale(field, domain, factor, vector=variable.vector)
+    if settings.operator == "minflex":
+        base = minflex_interpolate(field, factor)
+    else:
+        base = interpolate(field, domain, factor, "bicubic", vector=variable.vector)
+    inputs = (base - variable.mean) / variable.std
+    return Scaled(base, inputs.astype(np.float32), np.ones_like(base))

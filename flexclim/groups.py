@@ -1,0 +1,106 @@
+"""Which variables of a dataset go through the network together."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import xarray as xr
+
+from flexclim.checkpoint import Model
+from flexclim.domain import Kind
+from flexclim.errors import FlexclimError, GridError, ModelError
+from flexclim.grid import find_grid
+from flexclim.units import cf_units
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variables that are read together, those that are made of them, and which are returned."""
+
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    returned: tuple[str, ...]
+
+
+def group_variables(
+    source: xr.Dataset, model: Model, variables: list[str] | str | None, grid: Kind | None
+) -> list[Group]:
+    """Settle what is downscaled: what the model names, else each variable on its own.
+
+    Parameters
+    ----------
+    variables
+        Which of them; None: all.
+
+    Raises
+    ------
+    ModelError
+        If the source lacks an input of the model or has it in other units.
+    FlexclimError
+        If there is no such variable.
+    """
+    found = find_grid(source, grid)
+    fields = [
+        str(name)
+        for name, field in source.data_vars.items()
+        if {found.y, found.x} <= set(field.dims) and field.dtype.kind in "fiu"
+    ]
+    settings = model.settings
+    if settings.inputs is None or settings.targets is None:
+        if not fields:
+            raise GridError(f"no variable has the dimensions {found.y!r} and {found.x!r}.")
+        return [Group((name,), (name,), (name,)) for name in _chosen(variables, fields)]
+    inputs = tuple(variable.name for variable in settings.inputs)
+    _check_inputs(source, inputs, fields, model)
+    targets = tuple(target.name for target in settings.targets)
+    return [Group(inputs, targets, tuple(_chosen(variables, list(targets))))]
+
+
+def with_targets(source: xr.Dataset, model: Model) -> xr.Dataset:
+    """Add what is known of targets that the source does not hold: dimensions, names, units.
+
+    They take their attributes from the input that they add to, and units from the card.
+    """
+    for target in model.settings.targets or ():
+        if target.name in source:
+            continue
+        assert model.settings.inputs is not None
+        like = source[target.base or model.settings.inputs[0].name].copy(deep=False)
+        if target.base is None:
+            like.attrs = {k: v for k, v in like.attrs.items() if k == "grid_mapping"}
+        if target.name in model.card.units:
+            like.attrs = like.attrs | {"units": model.card.units[target.name]}
+        source = source.assign({target.name: like})
+    return source
+
+
+def _chosen(variables: list[str] | str | None, fields: list[str]) -> list[str]:
+    if variables is None:
+        return fields
+    if isinstance(variables, str):
+        variables = [variables]
+    for name in variables:
+        if name not in fields:
+            raise FlexclimError(
+                f"there is no field {name!r} to downscale; there are {', '.join(fields)}."
+            )
+    return list(variables)
+
+
+def _check_inputs(
+    source: xr.Dataset, inputs: tuple[str, ...], fields: list[str], model: Model
+) -> None:
+    for name in inputs:
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields) or fields
+            raise ModelError(
+                f"model {model.name!r} reads {', '.join(inputs)}, and the input has no field "
+                f"{name!r}; it has {', '.join(near) or 'none'}. Rename the one that is meant."
+            )
+        found, meant = source[name].attrs.get("units"), model.card.units.get(name)
+        if found and meant and cf_units(str(found)) != cf_units(meant):
+            raise ModelError(
+                f"{name!r} is in {found!r}, and model {model.name!r} reads it in {meant!r}. "
+                "Convert it first."
+            )

@@ -1,0 +1,201 @@
+"""Bring a field from a grid of its own to the cells of another one.
+
+Where it is finer it is averaged over these cells, where it is coarser interpolated bilinearly: a
+cell gets the mean of n x n bilinear values in it, as many as the field has cells there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from scipy import sparse
+
+from flexclim.errors import GridError
+from flexclim.grid import DEGREE_KM, Grid, find_grid
+from flexclim.lines import wraps
+from flexclim.sphere import fine_positions
+
+# Centres of cells may lie this far, in cells of the field, beyond its outermost ones.
+BEYOND = 0.5 + 1e-3
+
+Remap = Callable[[np.ndarray], np.ndarray]
+
+
+def remapper(field: xr.DataArray, grid: Grid) -> Remap:
+    """Return what brings the values of a field to a grid.
+
+    Parameters
+    ----------
+    field
+        On regular latitude and longitude, or on the projected coordinates of ``grid``. Its values
+        are not looked at.
+    grid
+        With 2-D positions where its coordinates are not those of the field.
+
+    Returns
+    -------
+    callable
+        Takes (y, x) values in the field's stored order, without NaN, to (Y, X) on ``grid`` in
+        canonical order.
+
+    Raises
+    ------
+    GridError
+        If the field does not cover the grid, or lies on another projection.
+
+    Examples
+    --------
+    >>> relief = xr.DataArray(
+    ...     [[0.0, 2.0], [4.0, 6.0]], coords={"lat": [3.0, 1.0], "lon": [1.0, 3.0]}, name="z"
+    ... )
+    >>> sought = xr.DataArray(
+    ...     np.zeros((2, 2)), coords={"lat": [2.5, 1.5], "lon": [1.5, 2.5]}
+    ... )
+    >>> remapper(relief, find_grid(sought))(relief.values)
+    array([[1.5, 2.5],
+           [3.5, 4.5]])
+    """
+    own, name = find_grid(field), str(field.name)
+    many = [str(d) for d, n in field.sizes.items() if d not in (own.y, own.x) and n > 1]
+    if many:
+        raise GridError(
+            f"static field {name!r} has the dimension {many[0]!r}. "
+            f"Select one with .isel({many[0]}=0)."
+        )
+    if own.y_values is None or own.x_values is None:
+        raise GridError(
+            f"static field {name!r} has 2-D positions only. Regrid it to regular latitude and "
+            "longitude, or give it the projected coordinates of the field."
+        )
+    rows = Axis(f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step)
+    columns = Axis(
+        f"{own.x_name!r} of static field {name!r}", own.x_values, own.x_step, turn=own.geographic
+    )
+    if grid.y_values is not None and grid.x_values is not None and _alike(own, grid):
+        in_rows = rows.means(grid.y_values, grid.y_step)
+        in_columns = columns.means(grid.x_values, grid.x_step)
+        return lambda values: grid.canonical((in_columns @ (in_rows @ values).T).T)
+    if not own.geographic:
+        raise GridError(
+            f"static field {name!r} lies on another projection than the field. Regrid it to "
+            "regular latitude and longitude."
+        )
+    pointwise = _pointwise(rows, columns, grid)
+    return lambda values: grid.canonical(pointwise(values))
+
+
+def positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return (Y, X) latitude and longitude in degrees, in canonical order.
+
+    Raises
+    ------
+    GridError
+        If the grid is projected and does not tell them.
+    """
+    latitude, longitude = _stored_positions(grid)
+    return grid.canonical(latitude), grid.canonical(longitude)
+
+
+def check_positions(grid: Grid) -> None:
+    """Refuse a projected grid whose latitudes nobody knows."""
+    if not grid.geographic and grid.latitude is None:
+        raise GridError(
+            f"the model needs latitudes, and the field has none along {grid.y!r} and {grid.x!r}. "
+            "Add 2-D coordinates latitude and longitude."
+        )
+
+
+class Axis:
+    """One axis of the field that is brought; ``turn``: 360 units are a full turn."""
+
+    def __init__(self, name: str, values: np.ndarray, step: float, *, turn: bool = False) -> None:
+        self.name, self.values, self.step, self.turn = name, values, step, turn
+        self.wraps = turn and wraps(values.size, step)
+
+    def index(self, values: np.ndarray, *, check: bool = True) -> np.ndarray:
+        """Return where coordinate values lie, in cells from the first one."""
+        position = (values - self.values[0]) / self.step
+        last = self.values.size - 1
+        if self.turn:
+            period = abs(360 / self.step)
+            west = (last - period) / 2  # as far from the first cell as the east from the last one
+            position = (position - west) % period + west
+        if check and not self.wraps and not _within(position, -BEYOND, last + BEYOND):
+            raise GridError(
+                f"{self.name} runs from {self.values[0]:g} to {self.values[-1]:g}, and the field "
+                f"from {values.min():g} to {values.max():g}. Give one that covers it."
+            )
+        return position if self.wraps else np.clip(position, 0, last)
+
+    def neighbours(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the cells before and after each position, and the share of the latter."""
+        size = self.values.size
+        low = np.floor(position).astype(int)
+        if not self.wraps:
+            low = np.minimum(low, size - 2)
+        return low % size, (low + 1) % size, position - low
+
+    def means(self, values: np.ndarray, step: float) -> sparse.csr_array:
+        """Return the matrix of means over cells of ``step`` at ``values``, (values, own)."""
+        parts = _parts(step, self.step)
+        self.index(values)  # all of it must be covered
+        points = values[:, None] + ((np.arange(parts) + 0.5) / parts - 0.5) * step
+        low, high, share = self.neighbours(self.index(points, check=False).ravel())
+        rows = np.arange(values.size).repeat(parts)
+        return sparse.csr_array(
+            (
+                np.concatenate([1 - share, share]) / parts,
+                (np.concatenate([rows, rows]), np.concatenate([low, high])),
+            ),
+            shape=(values.size, self.values.size),
+        )
+
+
+def _alike(own: Grid, grid: Grid) -> bool:
+    """Say whether coordinates of two grids mean the same."""
+    if own.geographic or grid.geographic:
+        return own.geographic and grid.geographic
+    units = own.units == grid.units or not own.units or not grid.units
+    return units and (own.y_name, own.x_name) == (grid.y_name, grid.x_name)
+
+
+def _pointwise(rows: Axis, columns: Axis, grid: Grid) -> Remap:
+    """Return the same for a grid whose positions are 2-D, in its stored order."""
+    latitude, longitude = _stored_positions(grid)
+    rows.index(latitude)
+    columns.index(longitude)
+    parts = _parts(grid.spacing_km / DEGREE_KM, rows.step)
+    if parts > 1:
+        latitude, longitude = fine_positions(latitude, longitude, parts, point=False)
+    above, below, down = rows.neighbours(rows.index(latitude, check=False))
+    left, right, across = columns.neighbours(columns.index(longitude, check=False))
+
+    def remap(values: np.ndarray) -> np.ndarray:
+        upper = (1 - across) * values[above, left] + across * values[above, right]
+        lower = (1 - across) * values[below, left] + across * values[below, right]
+        fine = (1 - down) * upper + down * lower
+        height, width = fine.shape
+        blocks = fine.reshape(height // parts, parts, width // parts, parts)
+        return np.asarray(blocks.mean(axis=(1, 3)))
+
+    return remap
+
+
+def _stored_positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    check_positions(grid)
+    if grid.geographic and grid.y_values is not None and grid.x_values is not None:
+        latitude, longitude = np.meshgrid(grid.y_values, grid.x_values, indexing="ij")
+        return latitude, longitude
+    return np.asarray(grid.latitude, float), np.asarray(grid.longitude, float)
+
+
+def _parts(step: float, own_step: float) -> int:
+    """Return how many cells of the field lie along a cell of ``step``, at least 1."""
+    ratio = abs(step / own_step)
+    return max(1, int(np.ceil(ratio - 1e-6))) if np.isfinite(ratio) else 1
+
+
+def _within(values: np.ndarray, low: float, high: float) -> bool:
+    return bool(values.min() >= low and values.max() <= high)

@@ -1,0 +1,106 @@
+"""The processes of one run: a single one, or those that ``torchrun`` started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+# Rank 0 writes and scores while others wait for it at the next sum.
+TIMEOUT = timedelta(minutes=30)
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """One process among those of the run.
+
+    Parameters
+    ----------
+    rank
+        Its number, from 0.
+    world
+        How many there are.
+    device
+        What it computes on.
+    """
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = CPU
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes files and talks."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum over ranks of a tensor of one shape on all of them."""
+        if self.world == 1:
+            return values
+        total = values.to(self.device, copy=True)
+        distributed.all_reduce(total)
+        return total.to(values.device)
+
+    def sums(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the sums over ranks of named numbers; every rank gives the same names."""
+        total = self.sum(torch.tensor(list(values.values()), dtype=torch.float64))
+        return dict(zip(values, total.tolist(), strict=True))
+
+    def largest(self, number: int) -> int:
+        """Return the largest of the ranks' numbers."""
+        if self.world == 1:
+            return number
+        packed = torch.tensor(number, device=self.device)
+        distributed.all_reduce(packed, distributed.ReduceOp.MAX)
+        return int(packed)
+
+    def from_first(self, number: int) -> int:
+        """Return the number that rank 0 has."""
+        if self.world == 1:
+            return number
+        packed = torch.tensor(number, device=self.device)
+        distributed.broadcast(packed, 0)
+        return int(packed)
+
+    def wait(self) -> None:
+        """Wait until all ranks are here."""
+        self.sums({"": 0.0})
+
+    def share(self, count: int) -> range:
+        """Return which of ``count`` things are this rank's: a run of neighbours.
+
+        >>> [list(Ranks(rank=rank, world=2).share(5)) for rank in (0, 1)]
+        [[0, 1], [2, 3, 4]]
+        """
+        return range(count * self.rank // self.world, count * (self.rank + 1) // self.world)
+
+
+@contextmanager
+def join_ranks(device: str | None = None) -> Iterator[Ranks]:
+    """Join the other processes of a run that ``torchrun`` started, and leave them at the end.
+
+    Parameters
+    ----------
+    device
+        Such as ``"cuda"``; None: a GPU where there is one. Each rank of a node takes its own.
+    """
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if "RANK" not in os.environ:
+        yield Ranks(device=torch.device(kind))
+        return
+    if kind == "cuda":
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(own)
+    else:
+        own = torch.device(kind)
+    backend = "nccl" if own.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=TIMEOUT)
+    yield Ranks(rank=distributed.get_rank(), world=distributed.get_world_size(), device=own)
+    # After an error others may wait for this rank; torchrun ends them.
+    distributed.destroy_process_group()

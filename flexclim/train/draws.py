@@ -1,0 +1,57 @@
+"""Noise and times of a training step, by position in the global batch.
+
+What a patch draws is a function of (seed, step, position) alone, so it does not change with the
+number of ranks, with accumulation, or when a run is resumed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Sampling = Literal["uniform", "stratified", "logit_normal"]
+
+
+def key(*numbers: int) -> int:
+    """Return a seed for torch that is a function of the numbers.
+
+    >>> key(0, 1) == key(0, 1), key(0, 1) == key(1, 0)
+    (True, False)
+    """
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+def draw(
+    seed: int,
+    step: int,
+    positions: range,
+    batch: int,
+    shape: tuple[int, ...],
+    sampling: Sampling = "uniform",
+) -> tuple[Tensor, Tensor]:
+    """Return standard normal noise (B, *shape) and times (B,) of the patches at ``positions``.
+
+    Parameters
+    ----------
+    batch
+        Patches of a step over all ranks.
+    sampling
+        How times are drawn: ``"uniform"``; ``"stratified"``: one in each ``batch``-th part of
+        [0, 1]; ``"logit_normal"``: the logistic of a standard normal number (Esser et al. 2024,
+        arXiv 2403.03206), so more of the middle.
+    """
+    noise, uniform = [], []
+    for position in positions:
+        random = torch.Generator().manual_seed(key(seed, step, position))
+        uniform.append(torch.rand((), generator=random))
+        noise.append(torch.randn(shape, generator=random))
+    t = torch.stack(uniform)
+    if sampling == "stratified":
+        t = (torch.tensor(list(positions)) + t) / batch
+    elif sampling == "logit_normal":
+        t = torch.special.ndtri(t.double().clamp(1e-6, 1 - 1e-6)).sigmoid().float()
+    return torch.stack(noise), t

@@ -1,0 +1,62 @@
+"""What a run learns from: patches of both splits, and the numbers that scale them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flexclim.card import ModelSettings
+from flexclim.nn.diffusion import Diffusion
+from flexclim.train.patches import Patches
+from flexclim.train.recipe import Recipe
+from flexclim.train.settings import fit_normalisation, model_settings
+from flexclim.train.splits import (
+    TrainingSource,
+    check_sources,
+    open_sources,
+)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Patches of the training and of the validation split.
+
+    ``settings`` are those of the model to be; ``fitted`` holds, as JSON values, the numbers in
+    them that were measured on the training split.
+    """
+
+    settings: ModelSettings
+    fitted: dict[str, Any]
+    sources: tuple[TrainingSource, ...]
+    train: Patches
+    check: Patches
+
+    @property
+    def diffusion(self) -> Diffusion:
+        """The diffusion process, the same in training and sampling."""
+        return self.settings.diffusion.process()
+
+
+def open_feed(recipe: Recipe, fitted: dict[str, Any] | None) -> Feed:
+    """Open and check the data of both splits.
+
+    Parameters
+    ----------
+    fitted
+        Numbers from an earlier start of the run; None: measure them on the training split.
+    """
+    data, seed = recipe.data, recipe.trainer.seed
+    sources, checked = open_sources(data, "train"), open_sources(data, "validate")
+    check_sources([*sources, *checked], data, recipe.network.tile)
+    for opened in (sources, checked):
+        check_sources(opened, recipe.data, recipe.network.tile)
+    if fitted is None:
+        fitted = fit_normalisation(sources, recipe)
+    settings = model_settings(recipe, fitted)
+    return Feed(
+        settings,
+        fitted,
+        tuple(sources),
+        Patches(sources, data, settings, seed),
+        Patches(checked, data, settings, seed + 1),
+    )

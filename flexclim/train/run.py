@@ -1,0 +1,315 @@
+"""A run in progress: what it needs, where it stands, and the verbs of its loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from flexclim.errors import RecipeError
+from flexclim.nn.allocation import keep_memory
+from flexclim.nn.flex import Flex
+from flexclim.train import snapshot, state
+from flexclim.train.averages import Averages
+from flexclim.train.card import finished_model
+from flexclim.train.dist import Ranks
+from flexclim.train.feed import Feed, open_feed
+from flexclim.train.logs import Log, open_logs
+from flexclim.train.losses import DenoisingLoss, EnsembleLoss
+from flexclim.train.optimizers import learning_rate, make_optimizer
+from flexclim.train.progress import Progress
+from flexclim.train.recipe import Recipe
+from flexclim.train.snapshot import Standing
+from flexclim.train.stage import TYPES, Stage, make_scaler, own_positions
+from flexclim.train.start import starting_weights
+from flexclim.train.validation import Validation
+
+if TYPE_CHECKING:
+    from flexclim.train.patches import Batch
+
+BEST = "best"
+SHOWN = "crps", "spread_skill", "log_spectral_distance", "interpolation_log_spectral_distance"
+
+
+class Run(AbstractContextManager["Run"]):
+    """One training run.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    ranks
+        This process among those that share the work.
+    """
+
+    feed: Feed
+    network: Flex
+    averages: Averages
+
+    def __init__(self, recipe: Recipe, ranks: Ranks) -> None:
+        self.recipe, self.ranks = recipe, ranks
+        self.folder = recipe.folder
+        self.standing = Standing()
+        self.own = own_positions(recipe.trainer.batch, recipe.trainer.accumulate, ranks)
+        self._logs: list[Log] = []
+        self._stage: Stage | None = None
+        self._measured: dict[str, float] = {}
+        self._open = ExitStack()
+
+    def __exit__(self, *error: Any) -> None:
+        for log in self._logs:
+            log.close()
+        self._open.close()
+
+    @property
+    def done(self) -> int:
+        """Steps taken."""
+        return self.standing.step
+
+    @property
+    def steps(self) -> int:
+        """Steps of both stages."""
+        return self.recipe.trainer.steps + self.recipe.ensemble.steps
+
+    def start(self, resume: bool) -> None:
+        """Open the data, build the network, and take up the newest checkpoint if there is one."""
+        keep_memory()
+        self._take_folder()
+        saved = self._newest(resume)
+        self.feed = open_feed(self.recipe, saved.fitted if saved else None)
+        self._build()
+        if saved:
+            self.standing = saved.standing
+            saved.restore(self.network, self.optimizer, self.averages, self.scaler)
+        self._watch()
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield this rank's share of the batch of each step that is left."""
+        steps = range(self.done, self.steps)
+        return self.feed.train.stream(steps, len(self.own), self.own.start)
+
+    def advance(self, batch: Batch) -> None:
+        """Take one step.
+
+        Raises
+        ------
+        RecipeError
+            If the gradient was not finite for too many steps.
+        """
+        began = time.perf_counter()
+        if self._stage is None or self.done == self.recipe.trainer.steps:
+            self._stage = self._next_stage()
+        rate = self._rate()
+        self.network.train()
+        outcome = self._stage.step(self.done, batch, rate)
+        standing = self.standing
+        standing.bad = standing.bad + 1 if outcome.bad else 0
+        if standing.bad >= self.recipe.trainer.patience:
+            raise RecipeError(_advice(standing))
+        standing.step += 1
+        seconds = time.perf_counter() - began
+        standing.seconds += seconds
+        speed = self.recipe.trainer.batch / seconds
+        self._measured = {
+            "seconds": standing.seconds,
+            "loss": outcome.loss,
+            "norm": outcome.norm,
+            "learning_rate": rate,
+            "patches_per_second": speed,
+        }
+        self._progress.update(self.done, outcome.loss, speed)
+
+    def is_due(self, every: int) -> bool:
+        """Whether something that happens every so many steps, and after each stage, is due."""
+        return self.done % every == 0 or self.done in (self.recipe.trainer.steps, self.steps)
+
+    def validate(self) -> None:
+        """Measure the loss on other times."""
+        with self._averaged():
+            found = self._validation.losses(self.network, self.feed.diffusion)
+        self.standing.losses = found
+        self._progress.report(self.done, {"loss": self._measured["loss"], **found})
+        self._measured |= found
+
+    def score(self) -> None:
+        """Score a sampled ensemble, and keep the weights if they are the best so far."""
+        with self._averaged():
+            found = self._validation.scores(
+                self.network, self.feed.diffusion, self.recipe.trainer.score_members
+            )
+            best = self.standing.best_scores.get("crps", float("inf"))
+            if found["crps"] < best:
+                self.standing.best_step = self.done
+                self.standing.best_scores = self.standing.losses | found
+                if self.ranks.first:
+                    weights = self.network.state_dict()
+                    keep = self.recipe.trainer.keep + 1  # one more than checkpoints may name
+                    state.save(self.folder, self.done, {"network": weights}, keep, BEST)
+        shown = {name: found[name] for name in SHOWN if name in found}
+        self._progress.report(self.done, shown)
+        self._measured |= found
+
+    def record(self) -> None:
+        """Log what was measured at this step."""
+        for log in self._logs:
+            log.write(self.done, self._measured)
+
+    def agree(self, number: int) -> int:
+        """Return the largest number of any rank: a signal that one got stops all."""
+        return self.ranks.largest(number)
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        for log in self._logs:
+            log.flush()
+        if self.ranks.first:
+            content = snapshot.pack(
+                self.recipe, self.feed.fitted, self.standing,
+                self.network, self.optimizer, self.averages, self.scaler,
+            )  # fmt: skip
+            state.save(self.folder, self.done, content, self.recipe.trainer.keep)
+
+    def finish(self) -> Path:
+        """Write the model folder with the best weights; an earlier one of this run goes."""
+        folder = self.folder / "model"
+        if self.ranks.first:
+            with self._averaged():
+                if self.standing.best_step:
+                    best = state.load(state.path_of(self.folder, self.standing.best_step, BEST))
+                    self.network.load_state_dict(best["network"])
+                model = finished_model(
+                    self.recipe, self.feed, self.network, self.standing, self.ranks
+                )
+            model.save(folder, overwrite=True)
+        self.ranks.wait()
+        return folder
+
+    def _take_folder(self) -> None:
+        """Keep other runs out of the folder while this one lasts."""
+        if self.ranks.first:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._open.enter_context(FileLock(self.folder / ".lock", timeout=0))
+            except Timeout:
+                raise RecipeError(
+                    f"another process trains in {self.folder}; wait for it, or set output to "
+                    "another folder."
+                ) from None
+            except OSError as error:
+                raise RecipeError(f"{self.folder} can't be written: {error.strerror}.") from None
+        self.ranks.wait()
+
+    def _newest(self, resume: bool) -> snapshot.Snapshot | None:
+        """Read the newest good checkpoint, the same on all ranks."""
+        path = state.newest(self.folder) if self.ranks.first else None
+        step = self.ranks.from_first(state.step_of(path) if path else -1)
+        if step < 0:
+            return None
+        if not resume:
+            raise RecipeError(
+                f"{self.folder} holds a run already; resume it, or set output to another folder."
+            )
+        return snapshot.unpack(state.load(state.path_of(self.folder, step)), self.recipe)
+
+    def _build(self) -> None:
+        trainer = self.recipe.trainer
+        torch.manual_seed(trainer.seed)
+        network = Flex(self.feed.settings.network.config())
+        if self.recipe.start:
+            network.load_state_dict(starting_weights(self.recipe.start, network))
+        self.network = network.to(self.ranks.device)
+        if prefers_channels_last(self.ranks.device):
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.recompute(trainer.checkpointing)
+        self.optimizer = make_optimizer(
+            trainer.optimizer, self.network.parameters(), trainer.weight_decay
+        )
+        self.scaler = make_scaler(self.ranks.device, trainer.precision)
+        self.averages = Averages(self.network, trainer.ema)
+
+    def _watch(self) -> None:
+        """Draw the patches of validation; open logs and progress."""
+        trainer = self.recipe.trainer
+        own = self.ranks.share(trainer.validation_patches)
+        patches = self.feed.check.batch(0, len(own), own.start)
+        self._validation = Validation(self.feed.settings, patches, own, len(self.own), self.ranks)
+        quiet = not self.ranks.first
+        self._progress = self._open.enter_context(
+            Progress(self.recipe.name, self.done, self.steps, quiet=quiet)
+        )
+        if self.ranks.first:
+            settings = snapshot.plain(self.recipe)
+            self._logs = open_logs(
+                self.folder, self.done, trainer.loggers, self.recipe.name, settings
+            )
+
+    def _next_stage(self) -> Stage:
+        """Return the stage that the next step belongs to."""
+        recipe, settings = self.recipe, self.feed.settings
+        common: Any = {
+            "optimizer": self.optimizer,
+            "ranks": self.ranks,
+            "settings": recipe.trainer,
+            "scaler": self.scaler,
+            "compile_first": recipe.trainer.compile,
+        }
+        if self.done < recipe.trainer.steps:
+            loss = DenoisingLoss(self.network, self.feed.diffusion)
+            sampling = recipe.diffusion.times
+            return Stage(loss, averages=self.averages, sampling=sampling, **common)
+        tuning = recipe.ensemble
+        if self.done == recipe.trainer.steps:
+            # Go on from the averaged weights, with a shorter average.
+            self.averages.copy_to()
+            self.averages = Averages(self.network, tuning.ema)
+        ensemble = EnsembleLoss(
+            self.network,
+            self.feed.diffusion,
+            steps=settings.steps,
+            method=settings.method,
+            gradient=tuning.gradient,
+            mean=tuning.mean,
+            spectrum=tuning.spectrum,
+        )
+        return Stage(ensemble, averages=self.averages, members=tuning.members, **common)
+
+    def _rate(self) -> float:
+        trainer, ensemble = self.recipe.trainer, self.recipe.ensemble
+        if self.done < trainer.steps:
+            return learning_rate(self.done, trainer.steps, trainer.warmup, trainer.learning_rate)
+        step = self.done - trainer.steps
+        return learning_rate(step, ensemble.steps, trainer.warmup // 4, ensemble.learning_rate)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the averaged weights in place for a while, at the precision of training."""
+        precision = self.recipe.trainer.precision
+        device = self.ranks.device.type
+        with (
+            self.averages.average_parameters(),
+            torch.autocast(device, TYPES[precision], enabled=precision != "float32"),
+        ):
+            yield
+
+
+def prefers_channels_last(device: torch.device) -> bool:
+    """Whether training is faster with channels last in memory.
+
+    It is on GPUs and with AVX-512; with AVX2 alone the gradient of a convolution's weights takes
+    twice as long.
+    """
+    return device.type == "cuda" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+def _advice(standing: Standing) -> str:
+    return (
+        f"the gradient was not finite for {standing.bad} steps up to step {standing.step}; lower "
+        "trainer.learning_rate, look for extreme values in the data (data.sources.largest, "
+        "transform), or train in bf16 or float32 where precision is fp16. The run resumes from "
+        "its last checkpoint."
+    )

@@ -1,0 +1,211 @@
+"""From a recipe and its training data to the settings of a model.
+
+What is fitted comes from patches of the training split only and is stored with checkpoints, so
+that resuming fits nothing anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from flexclim.card import (
+    DiffusionSettings,
+    ModelSettings,
+    NetworkSettings,
+    Static,
+    Target,
+    Variable,
+)
+from flexclim.channels import transform
+from flexclim.errors import RecipeError
+from flexclim.quantities import vector_component
+from flexclim.train.data import Input
+from flexclim.train.pairs import Pair
+from flexclim.train.patches import Patches
+from flexclim.train.recipe import Recipe
+from flexclim.train.sources import Fields
+from flexclim.train.splits import TrainingSource
+
+Fitted = dict[str, Any]  # only numbers, texts, lists and dicts: it travels as JSON
+BATCHES, SIZE = 24, 16  # patches that the normalisation is fitted on
+
+
+def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Fitted:
+    """Measure what scaling needs, on patches of the training split.
+
+    Parameters
+    ----------
+    sources
+        Of training.
+
+    Returns
+    -------
+    dict
+        ``inputs`` and ``targets``: mean, standard deviation (of transformed values) and whether
+        each is a vector's component, by name; ``statics``: mean and standard deviation;
+        ``residual_scale``: by factor, one number a target. A vector's mean is 0.
+
+    Raises
+    ------
+    RecipeError
+        If a variable does not vary.
+    """
+    fitted: Fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": {}}
+    data = recipe.data
+    if data.named:
+        inputs, targets = data.inputs, data.all_targets
+        fields = _fields(sources[0])
+        sums = _sums(sources, recipe)
+        for group, parts, holder in (
+            ("inputs", inputs, fields[0]),
+            ("targets", targets, fields[1]),
+        ):
+            for part, moments in zip(parts, sums[group], strict=True):
+                vector = vector_component(_field(part, holder))
+                fitted[group][part.name] = _moments(part.name, moments, vector=vector)
+        for predictor in data.statics:
+            fitted["statics"][predictor.name] = _static_moments(predictor.name, sources)
+    unit = [1.0] * max(1, len(data.all_targets))
+    fitted["residual_scale"] = {str(factor): unit for factor in data.factors}
+    fitted["residual_scale"] = _residual_scale(sources, recipe, fitted)
+    return fitted
+
+
+def model_settings(recipe: Recipe, fitted: Fitted) -> ModelSettings:
+    """Return what sampling with the trained network needs.
+
+    The halo is a quarter of a tile: the local scaling leaves residuals that are correlated over a
+    few coarse cells. Block means are restored, but not those of a pair, whose models differ.
+    """
+    data, process = recipe.data, recipe.diffusion
+    inputs = tuple(
+        Variable(**_variable(part), **fitted["inputs"][part.name]) for part in data.inputs
+    )
+    targets = tuple(
+        Target(
+            **_variable(part),
+            **fitted["targets"][part.name],
+            base=part.base_name,
+            non_negative=part.non_negative,
+        )
+        for part in data.all_targets
+    )
+    statics = tuple(Static(name=part.name, **fitted["statics"][part.name]) for part in data.statics)
+    channels = max(1, len(inputs)) + sum(part.channels for part in statics)
+    return ModelSettings(
+        network=NetworkSettings(
+            **recipe.network.model_dump(),
+            channels=max(1, len(targets)),
+            conditions={"superres": channels},
+        ),
+        diffusion=DiffusionSettings(
+            prediction=process.prediction, loss=process.loss, shift=process.shift
+        ),
+        method=process.method,
+        steps=process.steps,
+        scaling=data.scaling,
+        residual_scale={
+            int(factor): tuple(values) for factor, values in fitted["residual_scale"].items()
+        },
+        label="factor",
+        operator="block_mean",
+        conserve=not any(source.coarse for source in data.sources),
+        halo=min(recipe.network.tile) // 4,
+        factors=tuple(sorted(data.factors)),
+        inputs=inputs or None,
+        targets=targets or None,
+        statics=statics,
+    )
+
+
+def _variable(part: Input) -> dict[str, Any]:
+    return {"name": part.name, "transform": part.transform, "unit": part.unit}
+
+
+def _fields(source: TrainingSource) -> tuple[Fields, Fields]:
+    if isinstance(source, Pair):
+        return source.coarse, source.fine
+    return source.fields, source.fields
+
+
+def _field(part: Input, fields: Fields) -> Any:
+    field = fields.named(part.name)
+    # What the recipe says of the direction goes before what names tell.
+    return field.assign_attrs(standard_name="eastward_wind") if part.component else field
+
+
+def _sums(sources: Sequence[TrainingSource], recipe: Recipe) -> dict[str, np.ndarray]:
+    """Return (variable, 3) counts, sums and sums of squares of transformed values."""
+    unit = {"mean": 0.0, "std": 1.0, "vector": False}
+    data = recipe.data
+    names = {"inputs": data.inputs, "targets": data.all_targets}
+    fitted: Fitted = {group: {part.name: unit for part in parts} for group, parts in names.items()}
+    fitted["statics"] = {part.name: {} for part in data.statics}
+    ones = [1.0] * len(data.all_targets)
+    fitted["residual_scale"] = {str(factor): ones for factor in data.factors}
+    settings = model_settings(recipe, fitted)
+    patches = Patches(sources, data, settings, recipe.trainer.seed)
+    sums = {group: np.zeros((len(parts), 3)) for group, parts in names.items()}
+    for step in range(BATCHES):
+        for position in range(SIZE):
+            drawn = patches.draw(step, position)
+            for group, stack in (("inputs", drawn.coarse), ("targets", drawn.window.truth)):
+                for index, variable in enumerate(getattr(settings, group)):
+                    values = transform(np.asarray(stack[index], float), variable)
+                    values = values[np.isfinite(values)]
+                    sums[group][index] += values.size, values.sum(), np.square(values).sum()
+    return sums
+
+
+def _moments(name: str, sums: np.ndarray, *, vector: bool) -> dict[str, Any]:
+    count, total, squares = sums
+    mean = float(total / count)
+    variance = max(0.0, float(squares / count) - mean**2)
+    # Sums of squares of a constant differ from its square by rounding.
+    if variance <= 1e-12 * max(mean**2, 1e-30):
+        raise RecipeError(f"{name!r} does not vary: it is {mean:.6g} in all training patches.")
+    if vector:
+        mean, variance = 0.0, float(squares / count)
+    std = float(np.sqrt(variance))
+    return {"mean": _short(mean), "std": _short(std), "vector": vector}
+
+
+def _static_moments(name: str, sources: Sequence[TrainingSource]) -> dict[str, float]:
+    fields = [source.statics[name] for source in sources if name in source.statics]
+    if not fields or name in ("solar_time", "day_of_year", "latitude"):
+        return {"mean": 0.0, "std": 1.0}
+    values = np.concatenate([field.ravel() for field in fields]).astype(float)
+    return {"mean": _short(values.mean()), "std": _short(values.std() or 1.0)}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _residual_scale(
+    sources: Sequence[TrainingSource], recipe: Recipe, fitted: Fitted
+) -> dict[str, list[float]]:
+    """Return the standard deviation of each target's scaled residual, by factor."""
+    patches = Patches(sources, recipe.data, model_settings(recipe, fitted), recipe.trainer.seed)
+    squares: dict[int, list[np.ndarray]] = {factor: [] for factor in recipe.data.factors}
+    for step in range(BATCHES):
+        batch = patches.batch(step, SIZE)
+        for one, factor in zip(batch.residual, batch.factor, strict=True):
+            squares[int(factor)].append(np.square(one).mean(axis=(1, 2)))
+    targets = max(1, len(recipe.data.all_targets))
+    return {
+        str(factor): [
+            _rounded(float(size))
+            for size in np.sqrt(np.mean(values, axis=0) if values else np.ones(targets))
+        ]
+        for factor, values in squares.items()
+    }
+
+
+def _rounded(size: float) -> float:
+    if size == 0:
+        return 1.0
+    return round(size, 3) if size >= 0.1 else float(f"{size:.3g}")

@@ -1,0 +1,63 @@
+import sys
+
+import pytest
+
+from flexclim.errors import RecipeError
+from flexclim.train.logs import FILE, open_logs, read_log
+
+
+def write(folder, step, *steps, loggers=()):
+    logs = open_logs(folder, step, loggers, "tiny", {"trainer": {"steps": 4}})
+    for number in steps:
+        for log in logs:
+            log.write(number, {"loss": number / 3, "crps": 0.5} if number == 2 else {"loss": 1.0})
+    for log in logs:
+        log.flush()
+        log.close()
+
+
+def test_a_row_a_step(tmp_path):
+    write(tmp_path, 0, 1, 2, 3)
+    rows = read_log(tmp_path / FILE)
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert (rows[1]["loss"], rows[1]["crps"], rows[0]["crps"]) == ("0.666667", "0.5", "")
+
+
+def test_rows_of_lost_steps_go(tmp_path):
+    write(tmp_path, 0, 1, 2, 3)
+    with (tmp_path / FILE).open("a") as file:
+        file.write("4,0.1,0.")  # killed while it was written
+    write(tmp_path, 2, 3)
+    rows = read_log(tmp_path / FILE)
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert rows[1]["crps"] == "0.5"
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write(tmp_path, 0, 1, 2, loggers=["tensorboard"])
+    found = EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    assert [event.step for event in found.Scalars("loss")] == [1, 2]
+    assert found.Scalars("crps")[0].value == 0.5
+
+
+def test_wandb_offline(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    write(tmp_path, 0, 1, 2, loggers=["wandb"])
+    write(tmp_path, 2, 3, loggers=["wandb"])
+    name = (tmp_path / "wandb_run").read_text()
+    stored = list((tmp_path / "wandb").glob(f"offline-run-*/run-{name}.wandb"))
+    assert len(stored) == 2
+    assert all(path.stat().st_size > 100 for path in stored)
+
+
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+def test_a_missing_package_is_one_line(tmp_path, monkeypatch, logger):
+    monkeypatch.setitem(sys.modules, logger, None)
+    with pytest.raises(RecipeError, match=rf"pip install 'flexclim\[{logger}\]'"):
+        write(tmp_path, 0, loggers=[logger])

@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from flexclim.nn.diffusion import Diffusion
+from flexclim.nn.flex import Flex, FlexConfig
+from flexclim.train.losses import (
+    DenoisingLoss,
+    EnsembleLoss,
+    fair_crps,
+    ring_power,
+    sample_members,
+    spectral_loss,
+)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    config = FlexConfig(
+        tile=(16, 16),
+        channels=2,
+        conditions={"superres": 3},
+        model_channels=(32,),
+        res_blocks=(1,),
+        depth=1,
+        num_heads=2,
+        dropout=0.0,
+    )
+    network = Flex(config)
+    for weights in network.parameters():
+        if weights.ndim > 1 and not weights.any():
+            torch.nn.init.normal_(weights, std=0.05)
+    return network
+
+
+def test_fair_crps_by_hand():
+    members = torch.tensor([[1.0, 4.0, 7.0]])[..., None]
+    truth = torch.tensor([[3.0]])[..., None]
+    # Mean distance to the truth (2 + 1 + 4) / 3; mean distance of pairs (3 + 6 + 3) / 3, halved.
+    assert float(fair_crps(members, truth)) == pytest.approx(7 / 3 - 2)
+
+
+def test_a_zero_output_leaves_the_target(network):
+    for weights in network.decoder.final_layer.parameters():
+        torch.nn.init.zeros_(weights)
+    inputs, residual, noise = torch.randn(3, 3, 16, 16), *torch.randn(2, 3, 2, 16, 16)
+    t = torch.tensor([0.2, 0.5, 0.9])
+    diffusion = Diffusion()
+    loss = DenoisingLoss(network, diffusion)(inputs, residual, torch.zeros(3, 1), noise, t)
+    alpha, sigma = diffusion.alpha_sigma(t, residual)
+    torch.testing.assert_close(loss, (alpha * noise - sigma * residual).square().mean())
+
+
+def test_members_of_several_targets(network):
+    inputs, noise = torch.randn(2, 3, 16, 16), torch.randn(2, 4, 2, 16, 16)
+    label = torch.zeros(2, 1)
+    members, first = sample_members(network, Diffusion(), inputs, label, noise, 2, "euler")
+    assert members.shape == first.shape == noise.shape
+    alone, _ = sample_members(
+        network, Diffusion(), inputs[1:], label[1:], noise[1:, 2:3], 2, "euler"
+    )
+    torch.testing.assert_close(members[1:, 2:3], alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("spectrum", [0.0, 0.1])
+def test_the_sampler_learns_end_to_end(network, spectrum):
+    loss = EnsembleLoss(
+        network, Diffusion(), steps=2, method="euler", gradient=0.5, mean=0.5, spectrum=spectrum
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    inputs, noise = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 2, 16, 16)
+    values = []
+    for _ in range(6):
+        value = loss(inputs, inputs[:, :2] / 2, torch.zeros(4, 1), noise, torch.zeros(4))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert values[-1] < 0.8 * values[0]
+
+
+def test_power_of_a_wave_lies_in_its_ring():
+    x = torch.arange(32) / 32
+    wave = torch.sin(2 * torch.pi * 6 * x).expand(1, 32, 32)
+    power = ring_power(wave)[0]
+    assert int(power.argmax()) == 5
+    assert ring_power(torch.zeros(2, 3, 16, 32)).shape == (2, 3, 8)
+    torch.testing.assert_close(ring_power(2 * wave)[0], 4 * power)
+
+
+def test_spectral_loss_is_zero_for_the_same_power():
+    truth = torch.randn(2, 1, 16, 16)
+    assert float(spectral_loss(truth[:, None].expand(2, 3, 1, 16, 16), truth)) < 1e-8
+    # Ten times the amplitude: 20 dB, so 2 in units of 10 dB.
+    assert float(spectral_loss(10 * truth[:, None], truth)) == pytest.approx(4, rel=1e-4)
