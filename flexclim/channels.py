@@ -18,7 +18,7 @@ from flexclim.minflex_operator import minflex_interpolate
 from flexclim.regrid import interpolate
 
 if TYPE_CHECKING:
-    from flexclim.card import ModelSettings, Target, Variable
+    from flexclim.settings import ModelSettings, Target, Variable
 
 
 def see(
@@ -115,7 +115,7 @@ def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.
 def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
     """Apply the variable's transform; an odd function, so that small negative values are harmless.
 
-    >>> from flexclim.card import Variable
+    >>> from flexclim.settings import Variable
     >>> transform(np.array([-4.0, 0.0, 4.0]), Variable(name="tp", transform="sqrt"))
     array([-2., 0., 2.])
     """
@@ -128,7 +128,7 @@ def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
 def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
     """Undo :func:`transform`.
 
-    >>> from flexclim.card import Variable
+    >>> from flexclim.settings import Variable
     >>> rain = Variable(name="tp", transform="log1p", unit=0.1)
     >>> untransform(transform(np.array([0.0, 2.5]), rain), rain)
     array([0. , 2.5])

@@ -19,16 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from flexclim import files
-from flexclim.card import (
-    Digests,
-    ModelCard,
-    ModelFile,
-    ModelSettings,
-    digest,
-    explain,
-    read_model_file,
-)
+from flexclim.card import Digests, ModelCard, ModelFile, digest, explain, read_model_file
 from flexclim.errors import ModelError
+from flexclim.settings import ModelSettings
 from flexclim.shipped import models_folder
 from flexclim.weights import Weights
 

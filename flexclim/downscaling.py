@@ -77,7 +77,7 @@ def downscale(
     non_negative
         Whether values below 0 make no sense; None: from standard_name and units.
     grid
-        ``"cell"`` or ``"point"`` where the coordinates can't tell.
+        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: as the model was trained.
     static
         Fields that a model asks for, such as orography, on any grid that covers the field:
         averaged over fine cells, or interpolated where they are coarser.

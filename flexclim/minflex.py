@@ -20,19 +20,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from flexclim.card import (
-    DiffusionSettings,
-    ModelCard,
-    ModelSettings,
-    NetworkSettings,
-    Target,
-    Variable,
-    explain,
-)
+from flexclim.card import ModelCard, explain
 from flexclim.checkpoint import Model, new_model
 from flexclim.errors import ModelError
 from flexclim.nn.flex import SIZES
 from flexclim.nn.weights import build, check_shapes, shapes
+from flexclim.settings import DiffusionSettings, ModelSettings, NetworkSettings, Target, Variable
 
 # Parts of a checkpoint in the order of its averaged weights, and where they go.
 PARTS = {"encoder": "encoder", "decoder": "decoder", "superres_encoder": "tasks.superres"}

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from flexclim.card import ModelSettings, Target
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
+from flexclim.settings import ModelSettings, Target
 from flexclim.tiles import TilePlan, plan_tiles
 
 DEFAULT_MODEL = "flex-nano"
@@ -178,7 +178,7 @@ def plan_field(
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
-    grid = replace(find_grid(field, kind), latitude=None, longitude=None)
+    grid = replace(find_grid(field, kind or settings.grid), latitude=None, longitude=None)
     grid.refined(factor)
     device = options.device or _best_device()
     tile = tuple(settings.network.tile)

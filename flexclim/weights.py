@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flexclim import files
-from flexclim.card import ModelSettings
 from flexclim.errors import ModelError
+from flexclim.settings import ModelSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

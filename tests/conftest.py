@@ -19,9 +19,10 @@ def make_toy():
     """Return what makes small networks with random weights: right in shape, not in skill."""
     import torch
 
-    from flexclim.card import ModelCard, ModelSettings, NetworkSettings
+    from flexclim.card import ModelCard
     from flexclim.checkpoint import new_model
     from flexclim.nn.flex import Flex
+    from flexclim.settings import ModelSettings, NetworkSettings
 
     def make(channels=1, read=1, card=None, **settings):
         sizes = NetworkSettings(

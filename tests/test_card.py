@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from flexclim.card import ModelCard, ModelSettings, NetworkSettings, Static, Target, Variable
+from flexclim.card import ModelCard
+from flexclim.settings import ModelSettings, NetworkSettings, Static, Target, Variable
 
 U, V = (Variable(name=name, vector=True) for name in "uv")
 

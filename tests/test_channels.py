@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.card import Target, Variable
 from flexclim.channels import physical, residual, see, transform, untransform
 from flexclim.domain import Domain
 from flexclim.fields import REACH, scale
+from flexclim.settings import Target, Variable
 
 GLOBE = Domain(shape=(12, 24), wrap=True, north="pole_edge", south="pole_edge")
 RAIN = {"transform": "log1p", "unit": 0.1}

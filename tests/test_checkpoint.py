@@ -17,9 +17,10 @@ from safetensors.torch import load_file, save_file
 
 import flexclim
 from flexclim import checkpoint
-from flexclim.card import ModelCard, Static, Variable, digest
+from flexclim.card import ModelCard, digest
 from flexclim.checkpoint import list_models, load_model, new_model, read_model
 from flexclim.errors import ModelError
+from flexclim.settings import Static, Variable
 
 
 @pytest.fixture

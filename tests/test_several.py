@@ -8,12 +8,12 @@ import xarray as xr
 
 import flexclim
 from flexclim import groups
-from flexclim.card import Static, Target, Variable
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
 from flexclim.plan import Options, plan_field
 from flexclim.resampling import coarsen
+from flexclim.settings import Static, Target, Variable
 
 RAIN = {"transform": "log1p", "unit": 0.1, "std": 0.5}
 STATICS = tuple(Static(name=n) for n in ("orography", "latitude", "day_of_year", "solar_time"))
@@ -353,6 +353,14 @@ def test_from_a_shell(model, region, static, tmp_path):
     expected = downscale(region, 4, model=model, static=static, members=2, batch=8)
     with xr.open_dataset(target) as fine:
         close(only_fields(fine), only_fields(expected))
+
+
+def test_a_model_knows_its_kind_of_grid(model, region, static):
+    given = {"static": static, "members": 1, "batch": 8}
+    points = downscale(region, 4, model=model, grid="point", **given)
+    assert points.sizes["lat"] == 4 * (region.sizes["lat"] - 1) + 1
+    same = downscale(region, 4, model=model.replace(grid="point"), **given)
+    xr.testing.assert_equal(same.drop_attrs(), points.drop_attrs())
 
 
 def test_a_projected_grid_with_lazy_positions(run, region):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.card import Static
 from flexclim.errors import GridError, ModelError
 from flexclim.grid import find_grid
+from flexclim.settings import Static
 from flexclim.statics import check_static, static_channels, static_fields, year_share
 
 COMPUTED = tuple(Static(name=name) for name in ("latitude", "day_of_year", "solar_time"))

@@ -67,8 +67,15 @@ class Diffusion:
         alpha, sigma = self.alpha_sigma(t, noisy)
         return alpha * noisy - sigma * output
 
-    def losses(self, output: Tensor, residual: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Return one mean loss a sample, (B,)."""
+    def losses(
+        self,
+        output: Tensor,
+        residual: Tensor,
+        noise: Tensor,
+        t: Tensor,
+        weight: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Return one mean loss a sample, (B,); ``weight`` multiplies the error of each cell."""
         alpha, sigma = self.alpha_sigma(t, residual)
         if self.prediction == "x":
             error = output - residual
@@ -76,5 +83,5 @@ class Diffusion:
             error = output - (alpha * noise - sigma * residual)
         else:
             error = alpha * output + sigma * self.diffuse(residual, noise, t) - noise
-        error = error.flatten(1)
+        error = (error * weight).flatten(1)
         return (error.abs() if self.loss == "absolute" else error.square()).mean(1)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 import flexclim
-from flexclim.card import DataCard, ModelCard, ModelSettings
+from flexclim.card import DataCard, ModelCard
 from flexclim.checkpoint import Model, new_model
 from flexclim.nn.flex import Flex
+from flexclim.settings import ModelSettings
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed
 from flexclim.train.recipe import Recipe, Source
@@ -34,7 +35,7 @@ def finished_model(
     standing
         Scores and time.
     """
-    residual = feed.check.batch(1, HALO_PATCHES).residual
+    residual = np.nan_to_num(feed.check.batch(1, HALO_PATCHES).residual)
     reach = correlation_reach(residual)
     settings = with_halo(feed.settings, reach)
     card = model_card(recipe, feed, standing, hardware(ranks), reach)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flexclim.card import ModelSettings
 from flexclim.nn.diffusion import Diffusion
+from flexclim.settings import ModelSettings
 from flexclim.train.patches import Patches
 from flexclim.train.recipe import Recipe
 from flexclim.train.settings import fit_normalisation, model_settings

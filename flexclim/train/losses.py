@@ -26,10 +26,14 @@ class DenoisingLoss(nn.Module):
     def forward(
         self, inputs: Tensor, residual: Tensor, label: Tensor, noise: Tensor, t: Tensor
     ) -> Tensor:
-        """Return the mean over (B, C, H, W) inputs and (B, T, H, W) residuals at times (B,)."""
+        """Return the mean over (B, C, H, W) inputs and (B, T, H, W) residuals at times (B,).
+
+        A residual that is not known (NaN) is 0 for the network and costs nothing.
+        """
+        residual, known = filled(residual)
         features = self.network.encode(TASK, inputs, label)
         output = self.network(self.diffusion.diffuse(residual, noise, t), t, features, label)
-        return self.diffusion.losses(output.float(), residual, noise, t).mean()
+        return self.diffusion.losses(output.float(), residual, noise, t, known).mean()
 
 
 class EnsembleLoss(nn.Module):
@@ -67,14 +71,25 @@ class EnsembleLoss(nn.Module):
     def forward(
         self, inputs: Tensor, residual: Tensor, label: Tensor, noise: Tensor, t: Tensor
     ) -> Tensor:
-        """Return the mean over patches; noise is (B, M, T, H, W), ``t`` is not used."""
+        """Return the mean over patches; noise is (B, M, T, H, W), ``t`` is not used.
+
+        Where the residual is not known (NaN) members count as right.
+        """
         members, first = sample_members(
             self.network, self.diffusion, inputs, label, noise, self.steps, self.method
         )
+        residual, known = filled(residual)
+        members, first = members * known[:, None], first * known[:, None]
         loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
         if self.spectrum:
             loss = loss + self.spectrum * spectral_loss(members, residual)
         return loss
+
+
+def filled(residual: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a residual with 0 in place of NaN, and 1 where it is known, else 0."""
+    known = ~residual.isnan()
+    return torch.where(known, residual, 0.0), known.to(residual.dtype)
 
 
 def factor_label(factor: Tensor) -> Tensor:

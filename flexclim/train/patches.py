@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flexclim.card import ModelSettings
 from flexclim.channels import residual, see
 from flexclim.domain import Kind
 from flexclim.errors import RecipeError
 from flexclim.fields import REACH, Scaled, fill_missing
+from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
 from flexclim.train.data import Data
@@ -40,7 +40,7 @@ class Batch:
     """Arrays of B patches, float32.
 
     ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
-    is 0 where the truth is missing or nothing varies), ``factor`` is (B,).
+    is NaN where the truth is missing or nothing varies), ``factor`` is (B,).
     """
 
     inputs: np.ndarray
@@ -176,8 +176,7 @@ class Patches:
         inner = (slice(None), *window.inner)
         scaled = Scaled(whole.base[inner], whole.inputs[inner], whole.amplitude[inner])
         assert self.settings.targets is not None
-        truth = residual(scaled, window.truth, self.settings.targets)
-        truth = np.where(np.isfinite(truth), truth, 0.0).astype(np.float32)
+        truth = residual(scaled, window.truth, self.settings.targets).astype(np.float32)
         inputs = scaled.inputs
         if self.settings.scaling == "local":
             # An amplitude near 0 makes rounding look like weather.

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from flexclim.card import (
+from flexclim.channels import transform
+from flexclim.errors import RecipeError
+from flexclim.quantities import vector_component
+from flexclim.settings import (
     DiffusionSettings,
     ModelSettings,
     NetworkSettings,
@@ -19,9 +22,6 @@ from flexclim.card import (
     Target,
     Variable,
 )
-from flexclim.channels import transform
-from flexclim.errors import RecipeError
-from flexclim.quantities import vector_component
 from flexclim.train.data import Input
 from flexclim.train.pairs import Pair
 from flexclim.train.patches import Patches
@@ -46,7 +46,8 @@ def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Fitt
     dict
         ``inputs`` and ``targets``: mean, standard deviation (of transformed values) and whether
         each is a vector's component, by name; ``statics``: mean and standard deviation;
-        ``residual_scale``: by factor, one number a target. A vector's mean is 0.
+        ``residual_scale``: by factor, one number a target; ``grid``: the kind of grid of pairs. A
+        vector's mean is 0.
 
     Raises
     ------
@@ -71,6 +72,8 @@ def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Fitt
     unit = [1.0] * max(1, len(data.all_targets))
     fitted["residual_scale"] = {str(factor): unit for factor in data.factors}
     fitted["residual_scale"] = _residual_scale(sources, recipe, fitted)
+    kinds = {source.domain.kind for source in sources if isinstance(source, Pair)}
+    fitted["grid"] = kinds.pop() if len(kinds) == 1 else None
     return fitted
 
 
@@ -114,6 +117,7 @@ def model_settings(recipe: Recipe, fitted: Fitted) -> ModelSettings:
         operator="block_mean",
         conserve=not any(source.coarse for source in data.sources),
         halo=min(recipe.network.tile) // 4,
+        grid=fitted.get("grid"),
         factors=tuple(sorted(data.factors)),
         inputs=inputs or None,
         targets=targets or None,
@@ -190,22 +194,22 @@ def _residual_scale(
 ) -> dict[str, list[float]]:
     """Return the standard deviation of each target's scaled residual, by factor."""
     patches = Patches(sources, recipe.data, model_settings(recipe, fitted), recipe.trainer.seed)
-    squares: dict[int, list[np.ndarray]] = {factor: [] for factor in recipe.data.factors}
+    targets = max(1, len(recipe.data.all_targets))
+    sums = {factor: np.zeros((2, targets)) for factor in recipe.data.factors}
     for step in range(BATCHES):
         batch = patches.batch(step, SIZE)
         for one, factor in zip(batch.residual, batch.factor, strict=True):
-            squares[int(factor)].append(np.square(one).mean(axis=(1, 2)))
-    targets = max(1, len(recipe.data.all_targets))
+            known = np.isfinite(one)
+            squares = np.square(one, where=known, out=np.zeros_like(one))
+            sums[int(factor)] += squares.sum((1, 2), dtype=float), known.sum((1, 2))
     return {
-        str(factor): [
-            _rounded(float(size))
-            for size in np.sqrt(np.mean(values, axis=0) if values else np.ones(targets))
-        ]
-        for factor, values in squares.items()
+        str(factor): [_rounded(total, count) for total, count in zip(*both, strict=True)]
+        for factor, both in sums.items()
     }
 
 
-def _rounded(size: float) -> float:
-    if size == 0:
+def _rounded(total: float, count: float) -> float:
+    if total == 0:
         return 1.0
+    size = float(np.sqrt(total / count))
     return round(size, 3) if size >= 0.1 else float(f"{size:.3g}")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flexclim.card import Static
 from flexclim.cf import check_values
 from flexclim.domain import Kind
 from flexclim.errors import RecipeError
+from flexclim.settings import Static
 from flexclim.statics import static_fields
 from flexclim.train.data import COMPUTED, Data, Reading, Source
 from flexclim.train.pairs import Pair, align, match_times

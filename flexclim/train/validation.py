@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from flexclim.card import ModelSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
+from flexclim.settings import ModelSettings
 from flexclim.train.dist import Ranks
 from flexclim.train.draws import draw
-from flexclim.train.losses import DenoisingLoss, ring_power, sample_members
+from flexclim.train.losses import DenoisingLoss, filled, ring_power, sample_members
 from flexclim.train.stage import tensors
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ class Validation:
             _, first = sample_members(
                 network, diffusion, inputs, label, noise[:, None], 1, self.settings.method
             )
-            error = (first[:, 0] - residual).double().square().sum()
-            total = residual.double().square().sum()
+            truth, known = filled(residual)
+            error = (first[:, 0] * known - truth).double().square().sum()
+            total = truth.double().square().sum()
             count = len(positions)
             part = mean.double() * count, error, total, total.new_tensor(count)
             sums += torch.stack(part).cpu()
@@ -94,8 +95,10 @@ class Validation:
             found, _ = sample_members(
                 network, diffusion, inputs, label, noise, settings.steps, settings.method
             )
-            points.append(_point_sums(found.double(), residual.double()))
-            powers.append(self._powers(positions, inputs, residual, found))
+            truth, known = filled(residual)
+            found = found * known[:, None]
+            points.append(_point_sums(found.double(), truth.double()))
+            powers.append(self._powers(positions, inputs, truth, found))
         points_sum = self.ranks.sum(torch.stack(points).sum(0).cpu())
         powers_sum = self.ranks.sum(torch.stack(powers).sum(0).cpu())
         return self._point_scores(points_sum, members) | self._spectral_scores(powers_sum)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexclim.card import ModelSettings, NetworkSettings
+from flexclim.settings import ModelSettings, NetworkSettings
 from flexclim.train import load_recipe
 from flexclim.train.card import correlation_reach, hardware, model_card, with_halo
 from flexclim.train.dist import Ranks

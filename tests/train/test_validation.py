@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.card import ModelSettings, NetworkSettings, Target, Variable
 from flexclim.nn.diffusion import Diffusion
+from flexclim.settings import ModelSettings, NetworkSettings, Target, Variable
 from flexclim.train import validation
 from flexclim.train.dist import Ranks
 from flexclim.train.validation import Validation

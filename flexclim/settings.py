@@ -1,0 +1,254 @@
+"""What a model computes with, but its weights: the settings in ``model.json``.
+
+Reading is strict: an unknown setting, a wrong type or a size beyond reason is an error, before
+anything is built from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from flexclim.domain import Kind
+
+if TYPE_CHECKING:
+    from flexclim.nn.diffusion import Diffusion
+    from flexclim.nn.flex import FlexConfig
+
+Factor = Annotated[int, Field(ge=2, le=64)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+COMPUTED = "latitude", "day_of_year", "solar_time"
+ANY = "any"
+
+
+class Part(BaseModel):
+    """Frozen values of exact types that refuse unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class NetworkSettings(Part):
+    """Sizes of the network, as :class:`flexclim.nn.flex.FlexConfig` explains them."""
+
+    tile: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
+    channels: int = Field(default=1, ge=1, le=1024)
+    conditions: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,30}$")], int] = {"superres": 1}
+    model_channels: tuple[Annotated[int, Field(ge=32, le=8192)], ...] = Field(
+        min_length=1, max_length=8
+    )
+    res_blocks: tuple[Annotated[int, Field(ge=0, le=32)], ...] = Field(min_length=1, max_length=8)
+    depth: int = Field(ge=1, le=100)
+    num_heads: int = Field(ge=1, le=1024)
+    mlp_ratio: float = Field(default=2.0, gt=0, le=16)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    use_transf: bool = False
+    label_size: int = Field(default=1, ge=1, le=1024)
+    unshuffle: int = Field(default=1, ge=1, le=16)
+
+    def config(self) -> FlexConfig:
+        """Return what builds the network; loads torch."""
+        from flexclim.nn.flex import FlexConfig
+
+        return FlexConfig(**self.model_dump())
+
+
+class DiffusionSettings(Part):
+    """The diffusion process, as :class:`flexclim.nn.diffusion.Diffusion` explains it."""
+
+    prediction: Literal["v", "eps", "x"] = "v"
+    loss: Literal["squared", "absolute"] = "squared"
+    shift: float = Field(default=1.0, gt=0)
+
+    def process(self) -> Diffusion:
+        """Return the process; loads torch."""
+        from flexclim.nn.diffusion import Diffusion
+
+        return Diffusion(**self.model_dump())
+
+
+class Variable(Part):
+    """One channel that a network reads: a variable of the input, transformed and normalised.
+
+    Parameters
+    ----------
+    name
+        In the Dataset.
+    transform, unit
+        ``"log1p"``: log(1 + x / unit). ``"sqrt"``: sqrt(x / unit). Both are continued below zero
+        as odd functions.
+    mean, std
+        Of transformed values of the training split, for scaling ``"fixed"``.
+    vector
+        Whether it is an eastward or northward component, which changes sign across a pole; its
+        mean is 0, so that its normalised values do so too.
+    """
+
+    name: Name
+    transform: Literal["none", "log1p", "sqrt"] = "none"
+    unit: float = Field(default=1.0, gt=0)
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+    vector: bool = False
+
+    @model_validator(mode="after")
+    def _is_odd(self) -> Self:
+        if self.vector and self.mean != 0:
+            raise ValueError(f"{self.name!r} is a component of a vector: its mean must be 0")
+        return self
+
+
+class Target(Variable):
+    """One channel that a network makes.
+
+    Parameters
+    ----------
+    base
+        The input whose interpolation the network adds to: of the same transform, unit and units.
+        None: the network makes the whole field, about its mean.
+    non_negative
+        Whether values below 0 make no sense; None: from standard_name and units.
+    """
+
+    base: Name | None = None
+    non_negative: bool | None = None
+
+
+class Static(Part):
+    """A predictor that the coarse input does not hold; the network reads (x - mean) / std.
+
+    Parameters
+    ----------
+    name
+        A field of ``static=``, such as ``"orography"``, or what is computed: ``"latitude"`` (its
+        sine), ``"day_of_year"`` and ``"solar_time"`` (sine and cosine of the phase each).
+    """
+
+    name: Name
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+
+    @property
+    def channels(self) -> int:
+        """How many channels it takes."""
+        return 2 if self.timely else 1
+
+    @property
+    def timely(self) -> bool:
+        """Whether it depends on the time."""
+        return self.name in ("day_of_year", "solar_time")
+
+    @property
+    def computed(self) -> bool:
+        """Whether no file holds it."""
+        return self.name in COMPUTED
+
+
+class ModelSettings(Part):
+    """All that changes what a model computes, but its weights.
+
+    Parameters
+    ----------
+    network, diffusion
+        What was trained.
+    method, steps
+        The sampler and its usual number of steps.
+    noise_scale
+        Factor on the members' spread about their one-step mean.
+    scaling
+        ``"local"``: inputs go through :func:`flexclim.fields.scale`. ``"fixed"``: by the mean and
+        standard deviation of each.
+    label
+        ``"factor"``: the network is told log2(factor) - 2. ``"none"``: zeros.
+    operator
+        ``"block_mean"``: aligned block means. ``"minflex"``: see :mod:`flexclim.minflex_operator`.
+    conserve
+        Whether block means of every member are made equal to the input, for targets with a base.
+    halo
+        Fine cells that neighbouring tiles share.
+    grid
+        ``"cell"`` or ``"point"``: the kind of grid where coordinates can't tell; None: as they
+        look.
+    inputs, targets
+        Variables that the network reads and makes; None: any variable, one at a time.
+    statics
+        Predictors that it reads besides, after the inputs.
+    factors
+        Refinements that the model was made for.
+    residual_scale
+        Standard deviation of each target's scaled residual, by factor; the network works in units
+        of it.
+    """
+
+    network: NetworkSettings
+    diffusion: DiffusionSettings = DiffusionSettings()
+    method: Literal["ddim", "euler"] = "ddim"
+    steps: int = Field(default=2, ge=1, le=1000)
+    noise_scale: float = Field(default=1.0, ge=0, le=100)
+    scaling: Literal["local", "fixed"] = "local"
+    label: Literal["factor", "none"] = "factor"
+    operator: Literal["block_mean", "minflex"] = "block_mean"
+    conserve: bool = True
+    halo: int = Field(ge=0)
+    grid: Kind | None = None
+    inputs: tuple[Variable, ...] | None = Field(default=None, min_length=1, max_length=1024)
+    targets: tuple[Target, ...] | None = Field(default=None, min_length=1, max_length=1024)
+    statics: tuple[Static, ...] = Field(default=(), max_length=1024)
+    factors: tuple[Factor, ...] = Field(min_length=1)
+    residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]]
+
+    def named(self, *, vector: bool = False) -> ModelSettings:
+        """Return the settings with inputs and targets: of one variable where any will do.
+
+        Parameters
+        ----------
+        vector
+            Whether that one is an eastward or northward component.
+        """
+        if self.inputs is not None:
+            return self
+        one = Target(name=ANY, base=ANY, vector=vector)
+        return self.model_copy(update={"inputs": (one,), "targets": (one,)})
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if (self.inputs is None) != (self.targets is None):
+            raise ValueError("inputs and targets go together: give both or none")
+        inputs, targets = self.inputs or (None,), self.targets or (None,)
+        channels, seen = self.network.channels, self.network.conditions.get("superres")
+        if len(targets) != channels:
+            raise ValueError(f"{channels} channels do not go with {len(targets)} targets")
+        predictors = sum(static.channels for static in self.statics)
+        if len(inputs) + predictors != seen:
+            raise ValueError(
+                f"{seen} channels of conditions.superres do not go with {len(inputs)} inputs and "
+                f"{predictors} of static fields"
+            )
+        if missing := set(self.factors) - set(self.residual_scale):
+            raise ValueError(f"residual_scale lacks factor {min(missing)}")
+        if wrong := [f for f, values in self.residual_scale.items() if len(values) != channels]:
+            raise ValueError(f"residual_scale of factor {wrong[0]} needs {channels} numbers")
+        if 2 * self.halo > min(self.network.tile):
+            raise ValueError(f"halo {self.halo} is more than half of tile {self.network.tile}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        for part in (self.inputs, self.targets, self.statics):
+            names = [channel.name for channel in part or ()]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{min(twice)!r} is named twice")
+        known = {variable.name: variable for variable in self.inputs or ()}
+        for target in self.targets or ():
+            if target.base is None:
+                if self.scaling == "local":
+                    raise ValueError(f"{target.name!r} needs a base: scaling is local")
+                continue
+            if target.base not in known:
+                raise ValueError(f"base {target.base!r} of {target.name!r} is no input")
+            for setting in ("transform", "unit", "vector"):
+                if getattr(target, setting) != getattr(known[target.base], setting):
+                    raise ValueError(
+                        f"{target.name!r} and its base {target.base!r} differ in {setting}"
+                    )
+        return self
