@@ -182,7 +182,9 @@ def spectral_loss(members: Tensor, truth: Tensor) -> Tensor:
     """
     power = ring_power(members).mean((0, 1))
     wanted = ring_power(truth).mean(0)
-    return (power / wanted.clamp_min(1e-12)).clamp_min(1e-6).log10().square().mean()
+    # Where nothing is known both are 0, and alike.
+    ratio = power.clamp_min(1e-12) / wanted.clamp_min(1e-12)
+    return ratio.clamp_min(1e-6).log10().square().mean()
 
 
 def ring_power(fields: Tensor) -> Tensor:
