@@ -75,8 +75,12 @@ class Reading(Settings):
         description="NetCDF or HDF5 file, Zarr store, glob or URL (gs://, s3://, https://), or a "
         "list of files that follow each other in time; relative to data.folder"
     )
+    # Keys and tokens: a dump, which cards, checkpoints and logs publish, leaves them out.
     storage: dict[str, Any] = Field(
-        default={}, description="options of fsspec for a URL, such as {token: anon}"
+        default={},
+        exclude=True,
+        repr=False,
+        description="options of fsspec for a URL, such as {token: anon}; never published",
     )
     rename: dict[str, str] = Field(default={}, description="new names, by name in the file")
     select: dict[str, float | str] = Field(

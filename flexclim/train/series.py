@@ -44,13 +44,17 @@ class Plain:
 
     def read_all(self, times: np.ndarray) -> np.ndarray:
         """Read in one go: a chunk may hold many times."""
-        first, last = int(times.min()), int(times.max())
-        if last - first + 1 == times.size:
+        ordered = np.unique(times)
+        first, last = int(ordered[0]), int(ordered[-1])
+        if last - first + 1 == ordered.size:
             block = self.variable[first : last + 1]
         else:
-            block = self.variable[np.asarray(times)]
+            block = self.variable[ordered]
         planes: np.ndarray = np.asarray(block.values, np.float32)
-        return planes if (np.diff(times) > 0).all() else planes[np.argsort(np.argsort(times))]
+        if np.array_equal(ordered, times):
+            return planes
+        asked: np.ndarray = planes[np.searchsorted(ordered, times)]
+        return asked
 
 
 @dataclass(frozen=True)
@@ -120,16 +124,22 @@ class Difference(_OneByOne):
 
     @classmethod
     def of(cls, series: Series, times: np.ndarray) -> Difference:
-        """Find what to subtract; 00 UTC ends a day."""
+        """Find what to subtract; 00 UTC ends a day.
+
+        The step is the smallest between two times; an amount of a longer one, after a gap, is
+        left out.
+        """
         stamps = pd.DatetimeIndex(times)
         order = np.argsort(stamps)
-        step = np.diff(stamps[order]).min() if len(stamps) > 1 else pd.Timedelta("1h")
+        between = np.diff(stamps[order])
+        between = between[between > np.timedelta64(0)]
+        step = pd.Timedelta(between.min() if between.size else "1h")
         day = (stamps - pd.Timedelta("1ns")).floor("D")
         before = np.full(len(stamps), -2)
         for last, now in zip((None, *order[:-1]), order, strict=True):
             if stamps[now] - day[now] <= step:
                 before[now] = -1
-            elif last is not None and day[last] == day[now]:
+            elif last is not None and day[last] == day[now] and stamps[now] - stamps[last] == step:
                 before[now] = last
         return cls(series, before)
 

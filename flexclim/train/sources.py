@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from flexclim.train.series import Computed, Difference, Joined, Limited, Memory,
 from flexclim.train.stores import open_datasets
 
 SMALL = 3e7  # values of a variable that are read once; of more, windows are read as they come
+
+YEAR = r"\d{4}"
 
 
 @dataclass(frozen=True)
@@ -120,35 +123,56 @@ def select_times(
     Parameters
     ----------
     period
-        Dates or parts of dates such as ``2018-10``, or counts of times.
+        Dates or parts of dates such as ``2018-10``, or counts of times. Two whole numbers are
+        counts, but where a source has dates two of four digits are years (``01000`` is a count).
 
     Raises
     ------
     RecipeError
         If there is none.
     """
-    if all(part.lstrip("-").isdigit() and len(part) < 4 for part in period):
+    hint = ""
+    if _are_counts(period, times, title):
         first, last = map(int, period)
         chosen = np.arange(times.size)[first : last + 1 or None]
-    elif times.dtype.kind == "i":
-        raise RecipeError(
-            f"{title} has no times; give splits as counts, such as ['0', '{times.size - 1}']."
-        )
     else:
+        if all(re.fullmatch(YEAR, part) for part in period):
+            hint = f" Four digits are a year; 0{period[0]} is a count."
         order = np.argsort(times, kind="stable")
         counts = xr.DataArray(order, dims="time", coords={"time": times[order]})
         try:
             chosen = np.sort(counts.sel(time=slice(*period)).values)
         except (KeyError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())
-            raise RecipeError(f"{period[0]} to {period[1]} is no period: {reason}") from None
+            raise RecipeError(f"{period[0]} to {period[1]} is no period: {reason}{hint}") from None
     chosen = chosen[usable[chosen]]
     if chosen.size == 0:
         raise RecipeError(
             f"{title} has no time from {period[0]} to {period[1]}; it runs from {times.min()} "
-            f"to {times.max()}."
+            f"to {times.max()}, {times.size} times in all.{hint}"
         )
     return chosen
+
+
+def _are_counts(period: tuple[str, str], times: np.ndarray, title: str) -> bool:
+    """Say whether a period counts times rather than dating them."""
+    counts = [re.fullmatch(r"-?\d+", part) is not None for part in period]
+    if times.dtype.kind == "i":
+        if all(counts):
+            return True
+        raise RecipeError(
+            f"{title} has no times; give splits as counts, such as ['0', '{times.size - 1}']."
+        )
+    years = [re.fullmatch(YEAR, part) is not None for part in period]
+    if all(counts):
+        return not all(years)
+    for part, count, year in zip(period, counts, years, strict=True):
+        if count and not year:
+            raise RecipeError(
+                f"{period[0]} to {period[1]} is no period of {title}: {part} is a count and the "
+                "other a date; give two dates or two counts."
+            )
+    return False
 
 
 def apart(times: np.ndarray, training: np.ndarray, other: np.ndarray, gap: str) -> np.ndarray:

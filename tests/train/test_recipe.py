@@ -105,6 +105,26 @@ def test_settings_that_do_not_fit_together_get_one_line(folder, overrides, messa
     assert "\n" not in str(caught.value)
 
 
+def test_keys_to_storage_are_never_published(folder):
+    keys = "storage={key: AKIA, secret: SECRET123}"
+    coarse = "coarse={path: c.nc, storage: {token: SECRET123}}"
+    recipe = load_recipe(
+        folder / "tiny.yaml",
+        [
+            "data.inputs=[u10]",
+            "data.factors={4: 1}",
+            "data.sources.0.variables=[]",
+            f"data.sources.0.{keys}",
+            f"data.sources.0.{coarse}",
+        ],
+    )
+    source = recipe.data.sources[0]
+    assert source.storage["secret"] == source.coarse.storage["token"] == "SECRET123"
+    for text in (recipe.model_dump_json(), str(recipe.model_dump()), repr(recipe)):
+        assert "path" in text
+        assert "SECRET123" not in text
+
+
 def test_files_that_are_no_recipe(tmp_path):
     for content in ("- a\n- b", "a: [", "name: x\n"):
         path = tmp_path / "r.yaml"

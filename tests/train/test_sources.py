@@ -132,6 +132,25 @@ def test_an_amount_without_its_time_before_is_left_out():
     assert chosen.tolist() == [1, 2]
 
 
+def test_an_amount_after_a_gap_is_left_out():
+    """By hand: hourly, 03 UTC is missing, so what fell from 02 to 04 UTC is no hourly amount."""
+    stamps = ["2018-05-01T01", "2018-05-01T02", "2018-05-01T04", "2018-05-01T05", "2018-05-01T05"]
+    rain = np.array([1, 2, 4, 7, 7], "float32")[:, None, None]
+    series = Difference.of(Memory(rain), pd.DatetimeIndex(stamps).values)
+    assert series.usable[:3].tolist() == [True, True, False]
+    # Of a time that is there twice, one is enough.
+    assert series.usable[3:].sum() == 1
+    amounts = series.read_all(np.flatnonzero(series.usable))[:, 0, 0]
+    assert amounts.tolist() == [1, 1, 3]
+
+
+@pytest.mark.parametrize("times", [[7, 1, 3], [5, 9, 1, 3], [3, 2, 1], [4, 4, 2], [1, 2, 3], [8]])
+def test_planes_come_in_the_order_asked_for(times):
+    values = np.arange(10.0)[:, None, None] * np.ones((1, 2, 2))
+    planes = Plain(xr.Variable(("time", "y", "x"), values)).read_all(np.array(times))
+    assert planes[:, 0, 0].tolist() == times
+
+
 def test_accumulated_rain_of_arome_is_never_negative(data_dir):
     reading = Reading(path="meteonet_nw_arome_0p025.nc", accumulated=("tp",))
     fields = open_fields(reading, str(data_dir), ["tp"])
@@ -157,6 +176,33 @@ def test_periods_are_dates_or_counts():
     ]
     with pytest.raises(RecipeError, match="has no time from 2019 to 2020; it runs from 2018-10-01"):
         select_times(times, usable, ("2019", "2020"), "x")
+
+
+def test_counts_may_have_any_number_of_digits():
+    counted, dated = np.arange(2000), pd.date_range("2018", periods=2000, freq="6h").values
+    usable = np.ones(2000, bool)
+
+    def ends(times, *period):
+        return select_times(times, usable, period, "x")[[0, -1]].tolist()
+
+    for times in (counted, dated):
+        assert ends(times, "0", "1500") == [0, 1500]
+        assert ends(times, "-1500", "-1") == [500, 1999]
+    assert ends(counted, "1000", "1400") == [1000, 1400]
+    # Where there are dates, four digits are a year.
+    assert ends(dated, "2018", "2018") == [0, 1459]
+    assert ends(dated, "2018", "2018-01-02") == [0, 7]
+    assert ends(dated, "01000", "1400") == [1000, 1400]
+    for times, period, message in (
+        (counted, ("2018-10-01", "9"), "has no times; give splits as counts"),
+        (dated, ("2018-10-01", "9"), "9 is a count and the other a date"),
+        (dated, ("1000", "1400"), "Four digits are a year; 01000 is a count"),
+        (dated, ("1999", "2000"), "from 1999 to 2000; it runs from 2018.* 2000 times in all"),
+        (counted, ("3000", "4000"), "it runs from 0 to 1999"),
+    ):
+        with pytest.raises(RecipeError, match=message) as caught:
+            select_times(times, usable, period, "x")
+        assert "\n" not in str(caught.value)
 
 
 def test_training_keeps_a_gap_to_validation():
