@@ -48,6 +48,10 @@ class Progress:
                 self.task, completed=step, loss=loss, rate=rate, memory=peak_memory() / 1e9
             )
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def report(self, step: int, scores: dict[str, float]) -> None:
         """Print one line of scores."""
         text = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())

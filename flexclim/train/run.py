@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from filelock import FileLock, Timeout
 
-from flexclim.errors import RecipeError
+from flexclim.checkpoint import load_model
+from flexclim.errors import ModelError, RecipeError
 from flexclim.nn.allocation import keep_memory
 from flexclim.nn.flex import Flex
 from flexclim.train import snapshot, state
@@ -56,6 +57,8 @@ class Run(AbstractContextManager["Run"]):
         self.folder = recipe.folder
         self.standing = Standing()
         self.own = own_positions(recipe.trainer.batch, recipe.trainer.accumulate, ranks)
+        _check_share(recipe.trainer.validation_patches, ranks)
+        self._complete = False
         self._logs: list[Log] = []
         self._stage: Stage | None = None
         self._measured: dict[str, float] = {}
@@ -82,10 +85,12 @@ class Run(AbstractContextManager["Run"]):
         self._take_folder()
         saved = self._newest(resume)
         self.feed = open_feed(self.recipe, saved.fitted if saved else None)
-        self._build()
         if saved:
             self.standing = saved.standing
+        self._build()
+        if saved:
             saved.restore(self.network, self.optimizer, self.averages, self.scaler)
+            self._complete = self.done == self.steps
         self._watch()
 
     def batches(self) -> Iterator[Batch]:
@@ -175,19 +180,36 @@ class Run(AbstractContextManager["Run"]):
             state.save(self.folder, self.done, content, self.recipe.trainer.keep)
 
     def finish(self) -> Path:
-        """Write the model folder with the best weights; an earlier one of this run goes."""
+        """Write the model folder with the best weights; an earlier one of this run goes.
+
+        One that was complete when this process began stays as it is: it may be calibrated.
+        """
         folder = self.folder / "model"
         if self.ranks.first:
-            with self._averaged():
-                if self.standing.best_step:
-                    best = state.load(state.path_of(self.folder, self.standing.best_step, BEST))
-                    self.network.load_state_dict(best["network"])
-                model = finished_model(
-                    self.recipe, self.feed, self.network, self.standing, self.ranks
-                )
-            model.save(folder, overwrite=True)
+            if self._complete and self._holds_model(folder):
+                self._progress.say(f"nothing is left to train; {folder} stays as it is")
+            else:
+                self._write_model(folder)
         self.ranks.wait()
         return folder
+
+    def _holds_model(self, folder: Path) -> bool:
+        """Whether a folder holds the whole model of all steps of this run."""
+        try:
+            trained: dict[str, Any] = dict(load_model(folder).card.recipe)
+        except ModelError:
+            return False
+        own = snapshot.plain(self.recipe)
+        stages = "trainer", "ensemble"
+        return all(trained.get(part, {}).get("steps") == own[part]["steps"] for part in stages)
+
+    def _write_model(self, folder: Path) -> None:
+        with self._averaged():
+            if self.standing.best_step:
+                best = state.load(state.path_of(self.folder, self.standing.best_step, BEST))
+                self.network.load_state_dict(best["network"])
+            model = finished_model(self.recipe, self.feed, self.network, self.standing, self.ranks)
+        model.save(folder, overwrite=True)
 
     def _take_folder(self) -> None:
         """Keep other runs out of the folder while this one lasts."""
@@ -230,7 +252,8 @@ class Run(AbstractContextManager["Run"]):
             trainer.optimizer, self.network.parameters(), trainer.weight_decay
         )
         self.scaler = make_scaler(self.ranks.device, trainer.precision)
-        self.averages = Averages(self.network, trainer.ema)
+        tuning = self.done > trainer.steps
+        self.averages = Averages(self.network, self.recipe.ensemble.ema if tuning else trainer.ema)
 
     def _watch(self) -> None:
         """Draw the patches of validation; open logs and progress."""
@@ -304,6 +327,15 @@ def prefers_channels_last(device: torch.device) -> bool:
     twice as long.
     """
     return device.type == "cuda" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+def _check_share(patches: int, ranks: Ranks) -> None:
+    """Refuse to leave a rank without validation patches."""
+    if patches < ranks.world:
+        raise RecipeError(
+            f"trainer.validation_patches {patches} leaves some of {ranks.world} ranks without one; "
+            f"choose at least {ranks.world}."
+        )
 
 
 def _advice(standing: Standing) -> str:

@@ -52,14 +52,24 @@ class Snapshot:
         averages: Averages,
         scaler: torch.amp.GradScaler,
     ) -> None:
-        """Put weights, averages and the optimizer's state in place."""
+        """Put weights, averages and the optimizer's state in place.
+
+        What the recipe may change on the way (decay of averages and weights, precision) stays as
+        the new ones were made.
+        """
         found = {name: tuple(part.shape) for name, part in self.content["network"].items()}
         own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
         weights.check_shapes(own, found, "the checkpoint")
         network.load_state_dict(self.content["network"])
+        decay = averages.decay
         averages.load_state_dict(self.content["averages"])
+        averages.decay = decay
+        settings = [_settings(group) for group in optimizer.param_groups]
         optimizer.load_state_dict(self.content["optimizer"])
-        scaler.load_state_dict(self.content["scaler"])
+        for group, own_settings in zip(optimizer.param_groups, settings, strict=True):
+            group.update(own_settings)
+        if self.content["scaler"]:  # empty where the precision was not fp16
+            scaler.load_state_dict(self.content["scaler"])
 
 
 def pack(
@@ -109,6 +119,11 @@ def unpack(content: dict[str, Any], recipe: Recipe) -> Snapshot:
 def plain(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as JSON values."""
     return recipe.model_dump(mode="json", by_alias=True)
+
+
+def _settings(group: dict[str, Any]) -> dict[str, Any]:
+    """Return what a group of parameters holds beside them."""
+    return {name: value for name, value in group.items() if name != "params"}
 
 
 def _compare(then: Any, now: Any, place: str, recipe: Recipe) -> None:

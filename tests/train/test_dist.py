@@ -11,7 +11,7 @@ import torch
 
 import flexclim
 from flexclim.errors import RecipeError
-from flexclim.train import fit, load_recipe
+from flexclim.train import fit, load_recipe, run
 from flexclim.train import state as states
 from flexclim.train.dist import Ranks, join_ranks
 from flexclim.train.logs import read_log
@@ -34,6 +34,13 @@ def test_ranks_share_a_batch():
     assert [list(part) for part in parts] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     with pytest.raises(RecipeError, match="batch 10 does not divide into 3 ranks times 2 parts"):
         own_positions(10, 2, Ranks(world=3))
+
+
+def test_each_rank_validates(folder, monkeypatch):
+    monkeypatch.setattr(run, "open_feed", None)  # said before any data is read
+    recipe = load_recipe(folder / "tiny.yaml", ["trainer.validation_patches=2", "trainer.batch=3"])
+    with pytest.raises(RecipeError, match="validation_patches 2 leaves some of 3 ranks without"):
+        run.Run(recipe, Ranks(world=3))
 
 
 def numbers(folder, name, column):

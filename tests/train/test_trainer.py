@@ -10,9 +10,11 @@ import pytest
 import torch
 
 import flexclim
+from flexclim.checkpoint import new_model
 from flexclim.errors import RecipeError
 from flexclim.train import fit, load_recipe
 from flexclim.train import state as states
+from flexclim.train.dist import Ranks
 from flexclim.train.logs import read_log
 from flexclim.train.run import Run
 from flexclim.train.stage import Stage
@@ -122,7 +124,7 @@ def test_a_signal_saves_and_ends(folder, launch):
 
 
 def test_ctrl_c_saves_and_interrupts(folder, monkeypatch):
-    advance = Run.advance
+    advance, earlier = Run.advance, signal.getsignal(signal.SIGINT)
 
     def interrupted(run, batch):
         advance(run, batch)
@@ -133,7 +135,7 @@ def test_ctrl_c_saves_and_interrupts(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="stopped at step 2"):
         fit(tiny(folder, "run"))
     assert states.step_of(states.newest(folder / "run")) == 2
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is earlier
 
 
 def test_other_settings_are_refused_by_name(folder, recipe):
@@ -151,6 +153,47 @@ def test_other_settings_are_refused_by_name(folder, recipe):
     # What changes no number may change on the way, and fine-tuning may be added.
     fit(load_recipe(folder / "tiny.yaml", ["trainer.keep=3", "ensemble.steps=3"]))
     assert states.step_of(states.newest(folder / "run")) == 7
+
+
+def test_settings_that_may_change_on_the_way_do(folder):
+    fit(tiny(folder, "run", "trainer.steps=2", "ensemble.steps=0"))
+    changed = (
+        "trainer.ema=0.5", "trainer.weight_decay=0.3", "trainer.precision=fp16",
+        "trainer.steps=2", "ensemble.steps=2", "ensemble.ema=0.7",
+    )  # fmt: skip
+    with Run(tiny(folder, "run", *changed), Ranks()) as run:
+        run.start(resume=True)
+        assert run.done == 2
+        assert run.averages.decay == 0.5
+        assert [group["weight_decay"] for group in run.optimizer.param_groups] == [0.3]
+        assert run.optimizer.state
+        assert run.scaler.get_scale() > 1
+    fit(tiny(folder, "run", *changed))
+    with Run(tiny(folder, "run", *changed, "ensemble.ema=0.6"), Ranks()) as run:
+        run.start(resume=True)
+        assert run.averages.decay == 0.6
+        assert run.averages.num_updates
+
+
+def test_a_finished_model_stays(folder, capsys):
+    """As it is, calibrated or not, but one that is damaged or of fewer steps is made anew."""
+    short = tiny(folder, "run", "trainer.steps=2", "ensemble.steps=0")
+    model = fit(short)
+    loaded = flexclim.load_model(model)
+    card = loaded.card.model_copy(update={"notes": "Calibrated"})
+    new_model(loaded.network, loaded.settings, card).save(model, overwrite=True)
+    assert fit(short) == model
+    assert flexclim.load_model(model).card.notes == "Calibrated"
+    assert "nothing is left to train" in capsys.readouterr().err
+    longer = tiny(folder, "run", "trainer.steps=2", "ensemble.steps=1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "finish", lambda run: None)  # dies before it writes the model
+        fit(longer)
+    fit(longer)
+    assert "of 3" in flexclim.load_model(model).card.notes
+    (model / "model.json").write_text("{}")
+    fit(longer)
+    assert "of 3" in flexclim.load_model(model).card.notes
 
 
 def test_a_folder_has_one_run_at_a_time(folder, recipe):
