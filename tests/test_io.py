@@ -218,7 +218,8 @@ def test_a_creation_that_was_killed_leaves_no_store(tmp_path):
 
 def test_memory_does_not_grow_with_time(tmp_path):
     def peak(times):
-        lazy = toy(times, side=256)
+        # Chunks that outweigh what dask keeps of each task.
+        lazy = toy(times, side=768)
         tracemalloc.start()
         write_store(lazy, tmp_path / f"{times}.zarr", PLAN)
         _, highest = tracemalloc.get_traced_memory()
