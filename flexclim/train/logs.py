@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -17,6 +17,7 @@ from flexclim import files
 from flexclim.errors import RecipeError
 
 FILE = "log.csv"
+# Those of all runs, in front; scores of single targets and of bands of waves follow.
 COLUMNS = (
     "step", "seconds", "loss", "norm", "learning_rate", "patches_per_second",
     "validation", "rmse", "crps", "spread_skill",
@@ -38,24 +39,35 @@ class Log(Protocol):
 
 
 class CsvLog:
-    """``log.csv``: a row a step, empty where a number was not measured."""
+    """``log.csv``: a row a step, empty where a number was not measured.
+
+    A number of a new name adds a column: the file is written anew, as when a run resumes.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
-        path = folder / FILE
-        rows = [row for row in read_log(path) if int(row["step"]) <= step]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-        files.write(path, text.getvalue().encode())
-        self._file = path.open("a", newline="", encoding="utf-8", buffering=1)
-        self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
+        self._path = folder / FILE
+        rows = [row for row in read_log(self._path) if int(row["step"]) <= step]
+        self._begin(rows, dict.fromkeys(name for row in rows[:1] for name in row))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add a row."""
+        if not values.keys() <= set(self._writer.fieldnames):
+            self._file.close()
+            self._begin(read_log(self._path), [*self._writer.fieldnames, *values])
         self._writer.writerow(
             {name: f"{value:.6g}" for name, value in values.items()} | {"step": step}
         )
+
+    def _begin(self, rows: list[dict[str, str]], names: Iterable[str]) -> None:
+        """Write rows with columns of these names, and open the file for more."""
+        columns = list(dict.fromkeys([*COLUMNS, *names]))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.write(self._path, text.getvalue().encode())
+        self._file = self._path.open("a", newline="", encoding="utf-8", buffering=1)
+        self._writer = csv.DictWriter(self._file, columns, restval="")
 
     def flush(self) -> None:
         """Rows went to the system as they came."""
@@ -143,7 +155,7 @@ def read_log(path: Path) -> list[dict[str, str]]:
         return [
             row
             for row in csv.DictReader(file)
-            if row.get("step", "").isdigit() and None not in row.values()
+            if row.get("step", "").isdigit() and None not in (*row, *row.values())
         ]
 
 

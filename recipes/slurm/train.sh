@@ -24,7 +24,7 @@ requeue() {
     echo "$(date): stopping to go on in another job"
     # To torchrun, which hands it to the ranks; srun passes signals on to its tasks.
     kill -USR1 "$step" 2>/dev/null
-    wait "$step"
+    wait "$step" && exit 0  # it had just finished
     scontrol requeue "$SLURM_JOB_ID"
     exit 0
 }

@@ -26,11 +26,31 @@ def test_a_row_a_step(tmp_path):
 def test_rows_of_lost_steps_go(tmp_path):
     write(tmp_path, 0, 1, 2, 3)
     with (tmp_path / FILE).open("a") as file:
+        file.write("3" + ",0" * 30 + "\n")  # two rows in one
         file.write("4,0.1,0.")  # killed while it was written
+    assert len(read_log(tmp_path / FILE)) == 3
     write(tmp_path, 2, 3)
     rows = read_log(tmp_path / FILE)
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert rows[1]["crps"] == "0.5"
+
+
+def test_no_number_is_dropped(tmp_path):
+    """Scores of targets and bands are columns, from their first row on, and stay on resuming."""
+    logs = open_logs(tmp_path, 0, [], "tiny", {})
+    logs[0].write(1, {"loss": 1.0})
+    logs[0].write(2, {"loss": 2.0, "crps": 0.5, "crps_u10": 0.4, "power_2_4": 0.9})
+    logs[0].write(3, {"loss": 3.0})
+    logs[0].close()
+    for begin in (2, 2):
+        log = open_logs(tmp_path, begin, [], "tiny", {})[0]
+        log.write(3, {"loss": 3.0, "power_2_4": 0.8})
+        log.close()
+    rows = read_log(tmp_path / FILE)
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert [row["crps_u10"] for row in rows] == ["", "0.4", ""]
+    assert [row["power_2_4"] for row in rows] == ["", "0.9", "0.8"]
+    assert [row["loss"] for row in rows] == ["1", "2", "3"]
 
 
 def test_tensorboard(tmp_path):

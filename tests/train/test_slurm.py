@@ -43,6 +43,21 @@ def environment(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("status", "requeued"), [(0, False), (1, True)])
+def test_a_run_that_finished_is_not_queued_again(tmp_path, environment, status, requeued):
+    started = tmp_path / "started"
+    stand_in = f"#!/bin/bash\ntrap '' USR1\ntouch {started}\nsleep 1\nexit {status}\n"
+    (tmp_path / "bin" / "torchrun").write_text(stand_in)
+    job = subprocess.Popen(["bash", str(SCRIPT), "recipe"], env=environment)
+    end = time.monotonic() + 30
+    while not started.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(30) == 0
+    assert (tmp_path / "requeued").exists() == requeued
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.ddp
