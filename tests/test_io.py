@@ -219,7 +219,7 @@ def test_a_creation_that_was_killed_leaves_no_store(tmp_path):
 def test_memory_does_not_grow_with_time(tmp_path):
     def peak(times):
         # Chunks that outweigh what dask keeps of each task.
-        lazy = toy(times, side=768)
+        lazy = toy(times, side=512)
         tracemalloc.start()
         write_store(lazy, tmp_path / f"{times}.zarr", PLAN)
         _, highest = tracemalloc.get_traced_memory()
@@ -229,7 +229,7 @@ def test_memory_does_not_grow_with_time(tmp_path):
     # One thread: which chunks meet in memory would depend on the threads' turns.
     with dask.config.set(scheduler="synchronous"):
         few = peak(6)
-        assert peak(30) < 1.5 * few
+        assert peak(24) < 1.5 * few
 
 
 def test_netcdf_is_whole_or_not_there(tmp_path, monkeypatch):
