@@ -97,7 +97,10 @@ def calibrate(
         trials.append(_trial(scale, ensemble, fine))
         if _distance(trials[-1]) <= tolerance:
             break
-        scale = _next(trials, loaded.name)
+        scale, before = _next(trials, loaded.name), scale
+        # At the largest scale there is nothing further to try.
+        if scale == before:
+            break
     best = min(trials, key=_distance)
     card = {"notes": _notes(loaded, trials[0], best, data, members)}
     result = loaded.replace(noise_scale=round(best.noise_scale, 4), card=card)

@@ -16,6 +16,7 @@ from flexclim.settings import ModelSettings
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed
 from flexclim.train.recipe import Recipe, Source
+from flexclim.train.settings import known_units
 from flexclim.train.snapshot import Standing
 
 HALO_PATCHES = 64
@@ -60,6 +61,7 @@ def model_card(
         variables=tuple(part.name for part in (named.targets or ())) if named else (),
         inputs=tuple(part.name for part in (named.inputs or ())) if named else (),
         statics=tuple(part.name for part in feed.settings.statics),
+        units=known_units(feed.sources) if named else {},
         factors=tuple(sorted(recipe.data.factors)),
         spacing_km=(min(spacings), max(spacings)),
         data=data_cards(recipe),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import os
 from typing import Any, Literal, Self
 
@@ -274,7 +275,27 @@ class Data(Settings):
         if bad_share := [share for share in self.factors.values() if not share > 0]:
             raise ValueError(f"the share {bad_share[0]:g} of a factor is not positive")
         self._check_names()
+        self._check_rain()
         return self
+
+    def _check_rain(self) -> None:
+        shared = [part.name for part in (*self.inputs, *self.all_targets)] if self.named else []
+        for number, source in enumerate(self.sources):
+            name = source.rain.variable if source.rain else None
+            known = list(dict.fromkeys(shared or source.variables))
+            if name is None:
+                continue
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+                raise ValueError(
+                    f"sources.{number}.rain.variable {name} is not learnt from; {hint}"
+                )
+            if not self.named and len(known) > 1:
+                raise ValueError(
+                    f"sources.{number}.rain.variable: {', '.join(known)} are learnt one at a time, "
+                    f"and only {name} has it; make {name} a source of its own"
+                )
 
     def _check_names(self) -> None:
         for group in (self.inputs, self.targets, self.statics):
@@ -297,6 +318,10 @@ class Data(Settings):
             ):
                 raise ValueError(
                     f"target {target.name} and its base {base} need the same transform and unit"
+                )
+            if base is not None and target.component != inputs[base].component:
+                raise ValueError(
+                    f"target {target.name} and its base {base} need the same component"
                 )
         fixed = [part.name for part in self.statics if part.name not in COMPUTED]
         for source in self.sources:

@@ -9,12 +9,8 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.settings import ModelSettings
 from flexclim.train.patches import Patches
 from flexclim.train.recipe import Recipe
-from flexclim.train.settings import fit_normalisation, model_settings
-from flexclim.train.splits import (
-    TrainingSource,
-    check_sources,
-    open_sources,
-)
+from flexclim.train.settings import check_network, fit_normalisation, model_settings
+from flexclim.train.splits import TrainingSource, check_sources, open_sources
 
 
 @dataclass(frozen=True)
@@ -45,11 +41,10 @@ def open_feed(recipe: Recipe, fitted: dict[str, Any] | None) -> Feed:
     fitted
         Numbers from an earlier start of the run; None: measure them on the training split.
     """
+    check_network(recipe)
     data, seed = recipe.data, recipe.trainer.seed
     sources, checked = open_sources(data, "train"), open_sources(data, "validate")
     check_sources([*sources, *checked], data, recipe.network.tile)
-    for opened in (sources, checked):
-        check_sources(opened, recipe.data, recipe.network.tile)
     if fitted is None:
         fitted = fit_normalisation(sources, recipe)
     settings = model_settings(recipe, fitted)

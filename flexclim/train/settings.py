@@ -6,10 +6,12 @@ that resuming fits nothing anew.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from flexclim.channels import transform
 from flexclim.errors import RecipeError
@@ -99,11 +101,7 @@ def model_settings(recipe: Recipe, fitted: Fitted) -> ModelSettings:
     statics = tuple(Static(name=part.name, **fitted["statics"][part.name]) for part in data.statics)
     channels = max(1, len(inputs)) + sum(part.channels for part in statics)
     return ModelSettings(
-        network=NetworkSettings(
-            **recipe.network.model_dump(),
-            channels=max(1, len(targets)),
-            conditions={"superres": channels},
-        ),
+        network=_network(recipe, max(1, len(targets)), channels),
         diffusion=DiffusionSettings(
             prediction=process.prediction, loss=process.loss, shift=process.shift
         ),
@@ -123,6 +121,61 @@ def model_settings(recipe: Recipe, fitted: Fitted) -> ModelSettings:
         targets=targets or None,
         statics=statics,
     )
+
+
+def check_network(recipe: Recipe) -> None:
+    """Check the sizes of the network; needs no data.
+
+    Raises
+    ------
+    RecipeError
+        If one is out of bounds, or a factor does not divide the tile.
+    ModelError
+        If they do not fit together.
+    """
+    config = _network(recipe, 1, 1).config()
+    stride = math.lcm(
+        *recipe.data.factors, recipe.network.unshuffle * 2 ** len(config.model_channels)
+    )
+    tile = recipe.network.tile
+    for factor in recipe.data.factors:
+        if any(side % factor for side in tile):
+            fits = [stride * max(1, round(side / stride)) for side in tile]
+            raise RecipeError(
+                f"network.tile = [{tile[0]}, {tile[1]}] does not divide by data.factors {factor}; "
+                f"set network.tile to [{fits[0]}, {fits[1]}]."
+            )
+
+
+def _network(recipe: Recipe, channels: int, conditions: int) -> NetworkSettings:
+    try:
+        return NetworkSettings(
+            **recipe.network.model_dump(), channels=channels, conditions={"superres": conditions}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("network", *first["loc"])))
+        raise RecipeError(f"{place} = {first['input']!r} does not do: {first['msg']}.") from None
+
+
+def known_units(sources: Sequence[TrainingSource]) -> dict[str, str]:
+    """Return the units of inputs and targets that the files tell, by name.
+
+    Where an input and a target share a name, those of the input, which downscale reads; where
+    sources differ, none.
+    """
+    found: dict[str, set[str]] = {}
+    for source in sources:
+        coarse, fine = _fields(source)
+        own = {
+            name: str(fields.attributes[name]["units"])
+            for fields, names in ((fine, source.targets), (coarse, source.inputs))
+            for name in names
+            if fields.attributes[name].get("units")
+        }
+        for name, units in own.items():
+            found.setdefault(name, set()).add(units)
+    return {name: units.pop() for name, units in found.items() if len(units) == 1}
 
 
 def _variable(part: Input) -> dict[str, Any]:
@@ -196,12 +249,20 @@ def _residual_scale(
     patches = Patches(sources, recipe.data, model_settings(recipe, fitted), recipe.trainer.seed)
     targets = max(1, len(recipe.data.all_targets))
     sums = {factor: np.zeros((2, targets)) for factor in recipe.data.factors}
-    for step in range(BATCHES):
+    for step in range(BATCHES * 20):
+        if step >= BATCHES and all(both[1].all() for both in sums.values()):
+            break
         batch = patches.batch(step, SIZE)
         for one, factor in zip(batch.residual, batch.factor, strict=True):
             known = np.isfinite(one)
             squares = np.square(one, where=known, out=np.zeros_like(one))
             sums[int(factor)] += squares.sum((1, 2), dtype=float), known.sum((1, 2))
+    for factor, both in sums.items():
+        if not both[1].all():
+            raise RecipeError(
+                f"none of {20 * BATCHES * SIZE} patches was of factor {factor} and held all "
+                "targets; give it a larger share in data.factors, or leave it out."
+            )
     return {
         str(factor): [_rounded(total, count) for total, count in zip(*both, strict=True)]
         for factor, both in sums.items()

@@ -17,7 +17,7 @@ from flexclim.grid import Grid, find_grid
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading
 from flexclim.train.series import Computed, Difference, Joined, Limited, Memory, Plain, Series
-from flexclim.train.stores import open_datasets
+from flexclim.train.stores import open_datasets, told
 
 SMALL = 3e7  # values of a variable that are read once; of more, windows are read as they come
 
@@ -109,9 +109,10 @@ def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.
     """
     if times.size * fields.template.size >= SMALL:
         return fields.series, times
-    loaded: dict[str, Series] = {
-        name: Memory(part.read_all(times)) for name, part in fields.series.items()
-    }
+    loaded: dict[str, Series] = {}
+    for name, part in fields.series.items():
+        with told(fields.title, name):
+            loaded[name] = Memory(part.read_all(times))
     return loaded, np.arange(times.size)
 
 

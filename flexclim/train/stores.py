@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import glob
+import re
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flexclim.errors import RecipeError
+from flexclim.errors import FlexclimError, RecipeError
 from flexclim.train.data import Bare, Reading
 
 
@@ -59,6 +62,21 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
     return dataset
 
 
+@contextmanager
+def told(title: str, name: str) -> Iterator[None]:
+    """Turn what a reader says of broken content into one line."""
+    try:
+        yield
+    except FlexclimError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RecipeError(
+            f"{name!r} in {title} can't be read: {reason or type(error).__name__}; check the file, "
+            "or copy it again."
+        ) from None
+
+
 def _expanded(path: str, folder: str, storage: dict[str, Any]) -> list[str]:
     """Return the sorted paths or URLs that a path or glob means."""
     wild = any(sign in path for sign in "*?[")
@@ -85,7 +103,9 @@ def _is_url(path: str) -> bool:
 
 
 def _is_zarr(path: str) -> bool:
-    if ".zarr" in path:
+    places = [PurePosixPath(link) for link in path.split("::")]
+    parts = [part for place in places for part in (place, *place.parents)]
+    if any(re.search(r"\.zarr(-\w+|\.zip)?$", part.name) for part in parts):
         return True
     return any((Path(path) / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 

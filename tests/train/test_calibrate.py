@@ -6,7 +6,7 @@ import xarray as xr
 import flexclim
 from flexclim.cli import main
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.train.calibrate import MARK, calibrate
+from flexclim.train.calibrate import MARK, Trial, calibrate
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,15 @@ def test_a_second_line_takes_the_place_of_the_first(model, truth):
     assert notes.startswith("Good. ")
     assert notes.count(MARK) == 1
     assert "scale 9." not in notes
+
+
+def test_the_largest_scale_ends_the_search(model, truth, monkeypatch):
+    """Where it is met there is no further trial, and no slope of equal scales."""
+    monkeypatch.setattr("flexclim.train.calibrate.LARGEST", 1.0)
+    narrow = Trial(1.0, 0.5, 1.0)
+    monkeypatch.setattr("flexclim.train.calibrate._trial", lambda *_: narrow)
+    found = calibrate(model, truth.isel(time=[0]), 2, members=2)
+    assert found.trials == (narrow,)
 
 
 def test_one_step_can_not_spread(model, truth):

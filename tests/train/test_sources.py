@@ -5,9 +5,11 @@ import pytest
 import xarray as xr
 
 from flexclim.errors import RecipeError
-from flexclim.train.data import Bare, Derived, Reading
+from flexclim.train.data import Bare, Data, Derived, Reading
 from flexclim.train.series import Difference, Joined, Memory, Plain
 from flexclim.train.sources import apart, in_memory, open_fields, select_times
+from flexclim.train.splits import check_sources, open_sources
+from flexclim.train.stores import _is_zarr, open_dataset
 
 
 def dataset(first="2018-10-01", count=4, seed=0):
@@ -44,6 +46,39 @@ def test_files_stores_and_urls_hold_the_same(tmp_path, kind):
     np.testing.assert_array_equal(planes(fields, "v"), ds.v.values)
     np.testing.assert_array_equal(fields.times, ds.time.values)
     assert fields.grid().domain.shape == (6, 8)
+
+
+def test_a_folder_named_after_zarr_holds_a_file(tmp_path):
+    """Only the suffix of a path or of a folder above tells of a store."""
+    folder = tmp_path / "from.zarr.2018"
+    folder.mkdir()
+    dataset().to_netcdf(folder / "a.nc")
+    assert set(open_dataset(str(folder / "a.nc"), Reading(path="a.nc")).data_vars) == {"u", "v"}
+    for path in ("a.zarr/group", "gs://b/a.zarr-v3", "simplecache::s3://b/a.zarr", "a.zarr"):
+        assert _is_zarr(path)
+    for path in ("my.zarr.nc", "s3://zarr.org/a.nc", "x.zarrs/a.nc"):
+        assert not _is_zarr(path)
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_broken_chunk_gets_one_line(tmp_path, monkeypatch, small):
+    ds = dataset()
+    ds.to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=False)
+    (chunk,) = (tmp_path / "a.zarr" / "u").glob("[0-9]*")
+    chunk.write_bytes(b"broken")
+    values = {
+        "folder": str(tmp_path),
+        "inputs": ["u"],
+        "sources": [{"path": "a.zarr", "train": ["0", "2"], "validate": ["3", "3"]}],
+    }
+    data = Data.model_validate(values)
+    if not small:
+        monkeypatch.setattr("flexclim.train.sources.SMALL", 0)
+    with pytest.raises(
+        RecipeError, match=r"'u' in a.zarr can't be read: .*check the file"
+    ) as caught:
+        check_sources(open_sources(data, "train"), data, (4, 4))
+    assert "\n" not in str(caught.value)
 
 
 def test_opening_reads_no_field(tmp_path, monkeypatch):
