@@ -171,7 +171,8 @@ def spectral_loss(members: Tensor, truth: Tensor) -> Tensor:
     """Return the mean squared difference of log power in rings, in units of (10 dB)^2.
 
     Power is averaged over patches, members and rings before the logarithm, so the loss asks for
-    the right variance at each scale and not for the right phases.
+    the right variance at each scale and not for the right phases. So it depends on which patches
+    share a part.
 
     Parameters
     ----------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from flexclim.train.patches import Batch
 
 BEST = "best"
+NO_BEST = "no CRPS was a number"
 SHOWN = "crps", "spread_skill", "log_spectral_distance", "interpolation_log_spectral_distance"
 
 
@@ -137,12 +140,15 @@ class Run(AbstractContextManager["Run"]):
         """Measure the loss on other times."""
         with self._averaged():
             found = self._validation.losses(self.network, self.feed.diffusion)
-        self.standing.losses = found
+        self.standing.losses = _numbers(found)
         self._progress.report(self.done, {"loss": self._measured["loss"], **found})
         self._measured |= found
 
     def score(self) -> None:
-        """Score a sampled ensemble, and keep the weights if they are the best so far."""
+        """Score a sampled ensemble, and keep the weights if they are the best so far.
+
+        A CRPS of NaN (no truth is known, or members are not finite) is never the best.
+        """
         with self._averaged():
             found = self._validation.scores(
                 self.network, self.feed.diffusion, self.recipe.trainer.score_members
@@ -150,7 +156,7 @@ class Run(AbstractContextManager["Run"]):
             best = self.standing.best_scores.get("crps", float("inf"))
             if found["crps"] < best:
                 self.standing.best_step = self.done
-                self.standing.best_scores = self.standing.losses | found
+                self.standing.best_scores = self.standing.losses | _numbers(found)
                 if self.ranks.first:
                     weights = self.network.state_dict()
                     keep = self.recipe.trainer.keep + 1  # one more than checkpoints may name
@@ -204,11 +210,19 @@ class Run(AbstractContextManager["Run"]):
         return all(trained.get(part, {}).get("steps") == own[part]["steps"] for part in stages)
 
     def _write_model(self, folder: Path) -> None:
+        """Write the best weights, or the last ones where no CRPS was a number."""
+        standing = self.standing
         with self._averaged():
-            if self.standing.best_step:
-                best = state.load(state.path_of(self.folder, self.standing.best_step, BEST))
+            if standing.best_step:
+                best = state.load(state.path_of(self.folder, standing.best_step, BEST))
                 self.network.load_state_dict(best["network"])
-            model = finished_model(self.recipe, self.feed, self.network, self.standing, self.ranks)
+            else:
+                standing = replace(standing, best_step=self.done, best_scores=standing.losses)
+            model = finished_model(self.recipe, self.feed, self.network, standing, self.ranks)
+        if not self.standing.best_step:
+            self._progress.say(f"{NO_BEST}; {folder} holds the last weights")
+            notes = model.card.notes.replace("the best by CRPS", f"the last ({NO_BEST})")
+            model = model.replace(card={"notes": notes})
         model.save(folder, overwrite=True)
 
     def _take_folder(self) -> None:
@@ -327,6 +341,11 @@ def prefers_channels_last(device: torch.device) -> bool:
     twice as long.
     """
     return device.type == "cuda" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+def _numbers(found: dict[str, float]) -> dict[str, float]:
+    """Return what is finite: a card holds no NaN."""
+    return {name: value for name, value in found.items() if isfinite(value)}
 
 
 def _check_share(patches: int, ranks: Ranks) -> None:

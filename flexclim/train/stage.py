@@ -120,7 +120,7 @@ class Stage:
         if self.members is not None:
             shape = self.members, *shape
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)
-        # Dropout, too, is a function of the step and of the place in the batch.
+        # Dropout is drawn for the whole part: a function of the step and of its first position.
         torch.manual_seed(key(seed, step, positions.start, 1))
         precision = self.settings.precision
         with torch.autocast(device.type, TYPES[precision], enabled=precision != "float32"):

@@ -4,7 +4,8 @@
 
 Two stages: denoising, then (where the recipe asks for it) the few-step sampler end to end on the
 fair CRPS of its members. Everything random is a function of the seed, the step and the position
-in the batch, so a run that was killed, or is split over other ranks, goes on as it would have.
+in the batch (dropout: of the first position of a part), so a run that was killed goes on as it
+would have, and ranks times parts of one number train alike.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def fit(recipe: Recipe, resume: bool = True) -> Path:
         for batch in run.batches():
             run.advance(batch)
             scoring = run.is_due(settings.score_every)
-            if run.is_due(settings.validate_every):
+            if scoring or run.is_due(settings.validate_every):
                 run.validate()
             if scoring:
                 run.score()

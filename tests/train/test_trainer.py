@@ -18,6 +18,7 @@ from flexclim.train.dist import Ranks
 from flexclim.train.logs import read_log
 from flexclim.train.run import Run
 from flexclim.train.stage import Stage
+from flexclim.train.validation import Validation
 
 LONG = "trainer.steps=40", "trainer.save_every=1", "trainer.validate_every=50"
 
@@ -194,6 +195,45 @@ def test_a_finished_model_stays(folder, capsys):
     (model / "model.json").write_text("{}")
     fit(longer)
     assert "of 3" in flexclim.load_model(model).card.notes
+
+
+def test_scores_and_losses_are_of_one_step(folder):
+    uneven = "trainer.steps=6", "ensemble.steps=0", "trainer.score_every=2"
+    model = fit(tiny(folder, "run", *uneven, "trainer.validate_every=3"))
+    rows = {int(row["step"]): row for row in read_log(folder / "run" / "log.csv")}
+    assert [step for step, row in rows.items() if row["crps"]] == [2, 4, 6]
+    assert [step for step, row in rows.items() if row["rmse"]] == [2, 3, 4, 6]
+    card = flexclim.load_model(model).card
+    best = min((row for row in rows.values() if row["crps"]), key=lambda row: float(row["crps"]))
+    for name in ("crps", "rmse", "validation"):
+        assert card.scores[name] == pytest.approx(float(best[name]), rel=1e-4)
+
+
+@pytest.mark.parametrize("numbers", [0, 1])
+def test_a_crps_that_is_no_number_is_not_the_best(folder, monkeypatch, capsys, numbers):
+    """The best of those that are numbers, or the last weights where none is."""
+    scores, left = Validation.scores, [None] * numbers
+
+    def few(*args):
+        found = scores(*args)
+        if left:
+            left.pop()
+            return found
+        return found | {"crps": math.nan, "power_2_4": math.nan}
+
+    monkeypatch.setattr(Validation, "scores", few)
+    model = fit(tiny(folder, "run", "trainer.steps=2", "trainer.score_every=1", "ensemble.steps=0"))
+    card = flexclim.load_model(model).card
+    said = capsys.readouterr().err
+    assert all(map(math.isfinite, card.scores.values()))
+    if numbers:
+        assert "step 1 of 2, the best by CRPS" in card.notes
+        assert "no CRPS" not in said
+    else:
+        assert "step 2 of 2, the last (no CRPS was a number)" in card.notes
+        assert "holds the last weights" in said
+        assert "rmse" in card.scores
+        assert "crps" not in card.scores
 
 
 def test_a_folder_has_one_run_at_a_time(folder, recipe):
