@@ -17,7 +17,7 @@ from flexclim.train.dist import Ranks, join_ranks
 from flexclim.train.logs import read_log
 from flexclim.train.stage import own_positions
 
-SHORT = "trainer.batch=4", "network.dropout=0.1", "ensemble.steps=2"
+SHORT = "trainer.batch=4", "network.dropout=0.1", "ensemble.steps=2", "ensemble.spectrum=0.1"
 LONG = "trainer.steps=60", "trainer.save_every=1", "trainer.validate_every=100"
 
 
