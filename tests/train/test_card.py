@@ -6,12 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from flexclim.settings import ModelSettings, NetworkSettings
 from flexclim.train import load_recipe
 from flexclim.train.card import correlation_reach, hardware, model_card, with_halo
 from flexclim.train.dist import Ranks
+from flexclim.train.settings import model_settings
 from flexclim.train.snapshot import Standing
+from flexclim.train.splits import open_sources
 
 
 @pytest.fixture
@@ -41,6 +44,29 @@ def test_a_card_tells_the_data_and_the_recipe(settings):
     assert "secret" not in json.dumps(card.model_dump(mode="json"))
     for part in ("flex-nano", "2 threads", "crps 0.6", "torch"):
         assert part in str(card)
+
+
+def test_a_card_tells_the_units_of_named_variables(settings, folder):
+    """Inference refuses an input in other units, so the card must tell them."""
+    ds = xr.open_dataset(folder / "wind.nc").load()
+    ds.close()
+    ds["u10"].attrs["units"] = "m s-1"
+    ds.to_netcdf(folder / "wind.nc")
+    standing = Standing(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
+    single = load_recipe(folder / "tiny.yaml")
+    # A model of any variable has no units.
+    feed = SimpleNamespace(sources=open_sources(single.data, "train"), settings=settings)
+    assert model_card(single, feed, standing, "a processor", 5).units == {}
+    named = load_recipe(
+        folder / "tiny.yaml",
+        ["data.inputs=[u10]", "data.sources.0.variables=[]", "data.sources.0.signed=false"],
+    )
+    unit = {"u10": {"mean": 0.0, "std": 1.0, "vector": True}}
+    fitted = {"inputs": unit, "targets": unit, "residual_scale": {"2": [1.0], "4": [1.0]}}
+    feed = SimpleNamespace(
+        sources=open_sources(named.data, "train"), settings=model_settings(named, fitted)
+    )
+    assert model_card(named, feed, standing, "a processor", 5).units == {"u10": "m s-1"}
 
 
 def test_the_reach_of_a_correlation():
