@@ -136,35 +136,3 @@ def test_unknown_truth_changes_no_score(settings, batch, monkeypatch):
         seen.append(check.losses(fake, Diffusion()) | check.scores(fake, Diffusion(), 4))
     assert all(np.isfinite(value) for value in seen[0].values())
     assert seen[0] == seen[1]
-
-
-def test_unknown_truth_changes_no_score(settings, batch, monkeypatch):
-    """What is sampled in unknown cells does not matter, and no score is NaN."""
-    known = np.random.default_rng(1).random(batch.residual.shape) > 0.3
-    known[0, 0] = False
-    batch.residual[~known] = np.nan
-    cells = torch.from_numpy(known)
-    seen = []
-    for elsewhere in (0.0, 50.0):
-
-        def members(network, diffusion, inputs, label, noise, steps, method, other=elsewhere):
-            found = (noise * 0.7).where(cells[:, None], torch.tensor(other))
-            return found, found
-
-        def answer(noisy, t, features, label, other=elsewhere):
-            assert noisy.isfinite().all()
-            return (noisy * 0.5).where(cells, torch.tensor(other))
-
-        class Fake(torch.nn.Module):
-            def encode(self, *_):
-                return None
-
-            def forward(self, *parts, answer=answer):
-                return answer(*parts)
-
-        monkeypatch.setattr(validation, "sample_members", members)
-        check = Validation(settings, batch, range(6), 100, Ranks())
-        fake = Fake()
-        seen.append(check.losses(fake, Diffusion()) | check.scores(fake, Diffusion(), 4))
-    assert all(np.isfinite(value) for value in seen[0].values())
-    assert seen[0] == seen[1]
