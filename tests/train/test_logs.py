@@ -1,4 +1,5 @@
 import sys
+import time
 
 import pytest
 
@@ -71,8 +72,13 @@ def test_wandb_offline(tmp_path, monkeypatch):
     write(tmp_path, 0, 1, 2, loggers=["wandb"])
     write(tmp_path, 2, 3, loggers=["wandb"])
     name = (tmp_path / "wandb_run").read_text()
+    # Two runs of one id; those begun within a second share a folder.
     stored = list((tmp_path / "wandb").glob(f"offline-run-*/run-{name}.wandb"))
-    assert len(stored) == 2
+    assert 1 <= len(stored) <= 2
+    # W&B's own process may write on for a moment.
+    give_up = time.monotonic() + 30
+    while any(path.stat().st_size <= 100 for path in stored) and time.monotonic() < give_up:
+        time.sleep(0.1)
     assert all(path.stat().st_size > 100 for path in stored)
 
 
