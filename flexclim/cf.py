@@ -28,9 +28,11 @@ TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 LEFT_BEHIND = (
     *STALE,
     *("ancillary_variables", "bounds", "cell_measures", "coordinates", "grid", "grid_mapping"),
-    *("add_offset", "scale_factor", "_Unsigned", "history"),
+    *("add_offset", "scale_factor", "_Unsigned", "history", "flexclim_tiles"),
 )
-LEFT_BEHIND_GLOBAL = ("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id")
+LEFT_BEHIND_GLOBAL = (
+    *("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id", "flexclim_tiles"),
+)
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
 
 

@@ -215,13 +215,17 @@ def _describe(
     fields = {
         name: xr.Variable(("realization", *dims[name]), array) for name, array in lazy.items()
     }
-    return cf.describe(
+    attributes = plans[0].attributes()
+    result = cf.describe(
         fields,
         source,
         plans[0].fine_grid(find_grid(source, plans[0].coarse.kind)),
         action=f"downscaled x{plans[0].factor} with {model.name}",
-        attributes=plans[0].attributes(),
+        attributes=attributes,
     )
+    for name in lazy:  # so that verify.seam knows the borders in one variable too
+        result[name].attrs["flexclim_tiles"] = attributes["flexclim_tiles"]
+    return result
 
 
 def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:

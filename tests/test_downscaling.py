@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import flexclim
+from flexclim import verify
 from flexclim.downscaling import downscale
 from flexclim.resampling import coarsen
 
@@ -62,6 +63,14 @@ def test_shape_and_coordinates(globe, toy_model):
     assert fine.attrs["flexclim_model_sha256"] == toy_model.sha256
     assert np.isfinite(fine).all()
     assert float(fine.std("realization").min()) > 0
+
+
+def test_each_variable_knows_the_borders_of_its_tiles(globe, toy_model):
+    fine = run(globe.isel(time=0).to_dataset(), toy_model)
+    alone = verify.seam(fine["u10"])
+    xr.testing.assert_equal(alone.gradient, verify.seam(fine)["gradient.u10"])
+    coarse = coarsen(fine, 2)
+    assert "flexclim_tiles" not in coarse.attrs | coarse["u10"].attrs
 
 
 def test_planning_computes_nothing(region, toy_model):
