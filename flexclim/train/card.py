@@ -20,6 +20,7 @@ from flexclim.train.settings import known_units
 from flexclim.train.snapshot import Standing
 
 HALO_PATCHES = 64
+NO_BEST = "no CRPS was a number"
 # Where the residual's autocorrelation has fallen to this, cells know little of each other.
 UNRELATED = 0.1
 
@@ -34,7 +35,7 @@ def finished_model(
     network
         With the weights to keep.
     standing
-        Scores and time.
+        Scores and time; where no step was the best, the weights are the last.
     """
     residual = np.nan_to_num(feed.check.batch(1, HALO_PATCHES).residual)
     reach = correlation_reach(residual)
@@ -54,6 +55,7 @@ def model_card(
         From :func:`correlation_reach`.
     """
     named = feed.settings.named() if feed.settings.inputs else None
+    scores = standing.best_scores if standing.best_step else standing.losses
     spacings = [float(f"{source.grid.spacing_km:.4g}") for source in feed.sources]
     return ModelCard(
         name=recipe.name,
@@ -65,7 +67,7 @@ def model_card(
         factors=tuple(sorted(recipe.data.factors)),
         spacing_km=(min(spacings), max(spacings)),
         data=data_cards(recipe),
-        scores={name: float(f"{value:.5g}") for name, value in standing.best_scores.items()},
+        scores={name: float(f"{value:.5g}") for name, value in scores.items()},
         licence=recipe.licence,
         # The folders of the machine that it was trained on are of no use elsewhere.
         recipe=recipe.model_dump(
@@ -98,10 +100,12 @@ def _paths(source: Source) -> list[str]:
 
 
 def notes(recipe: Recipe, standing: Standing, reach: int) -> str:
-    """Return how the scores were made."""
+    """Return which weights these are and how their scores were made."""
+    kept = "the best by CRPS" if standing.best_step else f"the last ({NO_BEST})"
     return (
-        f"Weights of step {standing.best_step} of {recipe.trainer.steps + recipe.ensemble.steps}, "
-        f"the best by CRPS. Scores are of {recipe.trainer.validation_patches} patches of the "
+        f"Weights of step {standing.best_step or standing.step} of "
+        f"{recipe.trainer.steps + recipe.ensemble.steps}, {kept}. "
+        f"Scores are of {recipe.trainer.validation_patches} patches of the "
         f"validation split: rmse of the one-step mean and fair CRPS of "
         f"{recipe.trainer.score_members} members over the error of interpolation; spread over "
         "skill; log-spectral distance in dB; power of waves of so many cells over the truth's. "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from flexclim.nn.allocation import keep_memory
 from flexclim.nn.flex import Flex
 from flexclim.train import snapshot, state
 from flexclim.train.averages import Averages
-from flexclim.train.card import finished_model
+from flexclim.train.card import NO_BEST, finished_model
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed, open_feed
 from flexclim.train.logs import Log, open_logs
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from flexclim.train.patches import Batch
 
 BEST = "best"
-NO_BEST = "no CRPS was a number"
 SHOWN = "crps", "spread_skill", "log_spectral_distance", "interpolation_log_spectral_distance"
 
 
@@ -217,12 +215,8 @@ class Run(AbstractContextManager["Run"]):
                 best = state.load(state.path_of(self.folder, standing.best_step, BEST))
                 self.network.load_state_dict(best["network"])
             else:
-                standing = replace(standing, best_step=self.done, best_scores=standing.losses)
+                self._progress.say(f"{NO_BEST}; {folder} holds the last weights")
             model = finished_model(self.recipe, self.feed, self.network, standing, self.ranks)
-        if not self.standing.best_step:
-            self._progress.say(f"{NO_BEST}; {folder} holds the last weights")
-            notes = model.card.notes.replace("the best by CRPS", f"the last ({NO_BEST})")
-            model = model.replace(card={"notes": notes})
         model.save(folder, overwrite=True)
 
     def _take_folder(self) -> None:
