@@ -96,6 +96,8 @@ def data_cards(recipe: Recipe) -> tuple[DataCard, ...]:
 
 
 def _paths(source: Source) -> list[str]:
+    if source.turbulence:
+        return [source.title]
     return [source.path] if isinstance(source.path, str) else list(source.path)
 
 

@@ -69,12 +69,36 @@ class Rain(Settings):
     variable: str | None = Field(default=None, description="which; none: the first target")
 
 
+class Turbulence(Settings):
+    """Simulated two-dimensional turbulence; lengths in sides / 2 pi, speeds of about 1."""
+
+    size: int = Field(default=256, ge=16, description="cells a side of the periodic square")
+    runs: int = Field(default=8, ge=1, description="independent flows")
+    snapshots: int = Field(default=8, ge=1, description="fields of each flow")
+    first: float = Field(default=2.0, ge=0, description="time of the first snapshot")
+    every: float = Field(default=1.0, gt=0, description="time between snapshots")
+    slope: float = Field(default=-3.0, lt=0, description="slope of the first energy spectrum")
+    peak: float = Field(default=6.0, gt=0, description="wavenumber of its largest energy")
+    forced_at: float = Field(
+        default=0.0, ge=0, description="wavenumber that is forced; 0: the flow decays"
+    )
+    power: float = Field(default=0.1, gt=0, description="energy that forcing brings in")
+    drag: float = Field(default=0.0, ge=0, description="friction of all scales")
+    viscosity: float = Field(default=1e-4, ge=0, description="1 / Reynolds number for order 1")
+    order: int = Field(default=1, ge=1, le=8, description="power of the Laplacian of viscosity")
+    seed: int = Field(default=0, ge=0, description="of the first fields and the forcing")
+
+
 class Reading(Settings):
     """Files, and how their content is named and repaired."""
 
     path: str | tuple[str, ...] = Field(
+        default="",
         description="NetCDF or HDF5 file, Zarr store, glob or URL (gs://, s3://, https://), or a "
-        "list of files that follow each other in time; relative to data.folder"
+        "list of files that follow each other in time; relative to data.folder",
+    )
+    turbulence: Turbulence | None = Field(
+        default=None, description="simulated flows (u, v, vorticity) instead of files"
     )
     # Keys and tokens: a dump, which cards, checkpoints and logs publish, leaves them out.
     storage: dict[str, Any] = Field(
@@ -98,6 +122,19 @@ class Reading(Settings):
     bare: Bare | None = Field(
         default=None, description="names and coordinates of an HDF5 file without any"
     )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.path) == bool(self.turbulence):
+            raise ValueError("give either path or turbulence")
+        return self
+
+    @property
+    def title(self) -> str:
+        """What messages and cards call it."""
+        if self.turbulence:
+            return "turbulence"
+        return self.path if isinstance(self.path, str) else self.path[0]
 
     def largest_of(self, name: str) -> float | None:
         """Return the largest value that a variable may have."""

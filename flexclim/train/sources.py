@@ -71,7 +71,7 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
     RecipeError
         If a file can't be read, a variable is missing, or they do not fit together.
     """
-    title = reading.path if isinstance(reading.path, str) else reading.path[0]
+    title = reading.title
     datasets = [_prepared(dataset, reading, title) for dataset in open_datasets(reading, folder)]
     stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
     templates, times = [], []

@@ -16,10 +16,13 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.train.data import Bare, Reading
+from flexclim.train.turbulence import simulate
 
 
 def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:
     """Open all files of a source, without dask: windows of them are read one by one.
+
+    Turbulence is simulated here.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:
     RecipeError
         If one is not there or can't be read.
     """
+    if reading.turbulence:
+        return [simulate(reading.turbulence)]
     given = (reading.path,) if isinstance(reading.path, str) else reading.path
     paths = [path for part in given for path in _expanded(part, folder, reading.storage)]
     return [open_dataset(path, reading) for path in paths]

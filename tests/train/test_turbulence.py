@@ -1,0 +1,78 @@
+"""The simulated flows: what the equation conserves, exact solutions, and the theory's spectrum."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import fft
+
+from flexclim.train.data import Reading, Turbulence
+from flexclim.train.sources import open_fields
+from flexclim.train.turbulence import Vorticity, simulate
+from flexclim.verify import spectrum
+
+
+def test_an_inviscid_flow_keeps_energy_and_enstrophy():
+    flow = Vorticity(Turbulence(size=64, runs=2, viscosity=0, peak=4, slope=-5))
+    energy, enstrophy = flow.energy(), np.square(flow.field()).mean((1, 2))
+    before = flow.field()
+    flow.run(1.0)
+    np.testing.assert_allclose(flow.energy(), energy, rtol=2e-5)
+    np.testing.assert_allclose(np.square(flow.field()).mean((1, 2)), enstrophy, rtol=5e-4)
+    assert np.abs(flow.field() - before).max() > 0.5 * before.std()  # it did move
+
+
+def test_a_taylor_green_vortex_decays_as_it_must():
+    flow = Vorticity(Turbulence(size=32, runs=1, viscosity=0.01, drag=0.1))
+    wave = np.cos(3 * np.arange(32) * 2 * np.pi / 32)
+    first = wave[:, None] * wave[None, :]
+    flow.vorticity = fft.rfft2(first[None])
+    flow.run(2.0)
+    # lap(cos 3x cos 3y) = -18 cos 3x cos 3y, and its own advection vanishes.
+    expected = first * np.exp(-(0.01 * 18 + 0.1) * 2.0)
+    np.testing.assert_allclose(flow.field()[0], expected, atol=1e-12)
+
+
+def test_velocity_is_free_of_divergence_and_has_the_vorticity_as_its_curl():
+    flow = Vorticity(Turbulence(size=48, runs=1))
+    u, v = (fft.rfft2(part[0]) for part in flow.velocity())
+    scale = np.abs(flow.vorticity).max()
+    np.testing.assert_allclose(1j * flow.kx * u + 1j * flow.ky * v, 0, atol=1e-10 * scale)
+    curl = 1j * flow.kx * v - 1j * flow.ky * u
+    np.testing.assert_allclose(curl, flow.vorticity[0], atol=1e-10 * scale)
+
+
+def test_forcing_brings_in_the_power_that_was_asked_for():
+    flow = Vorticity(Turbulence(size=32, runs=60, forced_at=6, power=0.1, viscosity=0))
+    flow.vorticity = 0 * flow.vorticity
+    for _ in range(40):
+        flow._step(0.001)
+    assert flow.energy().mean() == pytest.approx(0.1 * 0.04, rel=0.1)
+
+
+def test_forced_turbulence_has_the_spectrum_of_the_enstrophy_cascade():
+    settings = Turbulence(
+        size=96, runs=2, snapshots=2, first=10.0, forced_at=4, drag=0.1, viscosity=1e-11, order=4
+    )
+    flows = simulate(settings)
+    energy = sum(spectrum(flows[name].drop_vars(["x", "y"])) for name in ("u", "v"))
+    k = np.arange(8, 20)  # between forcing and dissipation
+    wavenumber = energy[energy.dims[-1]].values
+    found = np.interp(k / settings.size, wavenumber, energy.values)
+    slope = np.polyfit(np.log(k), np.log(found), 1)[0]
+    assert -4.2 < slope < -2.7  # Kraichnan (1967): -3, steeper where coherent vortices form
+
+
+def test_a_recipe_reads_simulated_flows():
+    settings = Turbulence(size=16, runs=2, snapshots=3, first=0.1, every=0.1, seed=4)
+    fields = open_fields(Reading(turbulence=settings), "nowhere", ["u", "vorticity"])
+    assert fields.times.size == 6
+    assert fields.grid("cell").domain.shape == (16, 16)
+    again = simulate.__wrapped__(settings)
+    xr.testing.assert_identical(again, simulate(settings))
+
+
+def test_a_source_is_either_files_or_flows():
+    with pytest.raises(ValueError, match="either path or turbulence"):
+        Reading(path="a.nc", turbulence=Turbulence())
+    with pytest.raises(ValueError, match="either path or turbulence"):
+        Reading()
