@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import Delayed
 
-from flexclim import cf, io
+from flexclim import cf, io, stores
 from flexclim.checkpoint import Model, load_model
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError
@@ -174,7 +174,7 @@ def downscale_to_zarr(
     plan["members"] = lazy.sizes["realization"]
     if options.get("static") is not None:
         plan["static"] = _identity(wanted_fields(options["static"], loaded.settings.statics))
-    return io.open_input(io.write_store(lazy, store, plan))
+    return io.open_input(stores.write_store(lazy, store, plan).store)
 
 
 def _identity(source: xr.Dataset) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from flexclim.errors import StoreError
 
 PARTIAL = ".partial"
 
@@ -82,3 +86,13 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def store_errors(name: str | os.PathLike[str], advice: str) -> Iterator[None]:
+    """Turn what the system says of a file or store that can't be written into one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = " ".join(str(error.strerror or error).split())
+        raise StoreError(f"{name} can't be written: {reason}.{advice}") from error

@@ -1,0 +1,124 @@
+"""What a store holds, how far it is, and what of it is missing or damaged."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import zarr
+
+from flexclim.errors import StoreError
+from flexclim.stores.faults import fault_of, list_damage, listed_damage
+from flexclim.stores.items import shards_of
+from flexclim.stores.lock import is_locked
+from flexclim.stores.place import Place, StoreLike
+from flexclim.stores.store import ROOT, begun_plan, growing_shards
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a store is.
+
+    ``done`` and ``total`` count shards by variable; ``stored`` is in bytes.
+    """
+
+    plan: dict[str, Any]
+    done: dict[str, int]
+    total: dict[str, int]
+    stored: int
+    writing: bool
+    complete: bool
+    damage: dict[str, str]
+
+    def __str__(self) -> str:
+        done, total = sum(self.done.values()), sum(self.total.values())
+        share = 100 * done // max(total, 1)
+        state = "complete" if self.complete else "being written" if self.writing else "stopped"
+        lines = [f"{done} of {total} shards ({share} %), {self.stored / 1e6:.1f} MB, {state}"]
+        if not self.complete and not self.writing:
+            lines.append("Give the command that began it again to continue.")
+        if self.damage:
+            lines.append(f"{len(self.damage)} files are damaged; the same command repairs them.")
+        return "\n".join(lines)
+
+
+def progress_of(store: StoreLike) -> Progress | None:
+    """Return how far a store of flexclim's is; None for any other store."""
+    place = Place(store)
+    plan = begun_plan(place)
+    if plan is None:
+        return None
+    group = place.group()
+    growing, there = growing_shards(place, group), place.keys()
+    done, total = {}, {}
+    for name, array in group.arrays():
+        if array.shards is not None:
+            keys = {key for key, _ in shards_of(array)}
+            total[name] = len(keys)
+            done[name] = len((keys & there) - growing.keys())
+    opened = zarr.open_group(place.store, mode="r")
+    return Progress(
+        plan=plan,
+        done=done,
+        total=total,
+        stored=place.size(),
+        writing=is_locked(place),
+        complete=opened.metadata.consolidated_metadata is not None and done == total,
+        damage=listed_damage(place),
+    )
+
+
+def check_store(store: StoreLike) -> dict[str, str]:
+    """Read every chunk of a store and return what is missing or damaged.
+
+    Nothing in the store is changed. What is found is listed beside it, where the next run that
+    goes on with the store finds it and makes those shards anew.
+
+    Returns
+    -------
+    dict
+        By key (such as ``u10/c/0/3/0/0``), what is wrong: missing, empty, truncated, chunks
+        missing, checksum or unreadable. Shards that a stopped run has not come to are missing.
+
+    Raises
+    ------
+    StoreError
+        If it is no store of flexclim's.
+    """
+    place = Place(store)
+    if begun_plan(place) is None:
+        raise StoreError(f"{place} is no store that flexclim began, or its {ROOT} is damaged.")
+    found = _metadata_faults(place)
+    group = place.group()
+    growing = growing_shards(place, group)
+    for name in place.array_names():
+        if f"{name}/{ROOT}" in found:
+            continue
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        for key, index in shards_of(array):
+            wrong = "missing" if key in growing else fault_of(place, array, key, index)
+            if wrong:
+                found[key] = wrong
+    with suppress(OSError):  # a folder that only others may write to
+        list_damage(place, {key: wrong for key, wrong in found.items() if wrong != "missing"})
+    return found
+
+
+def _metadata_faults(place: Place) -> dict[str, str]:
+    """Return arrays whose metadata can't be read or are not as they were consolidated."""
+    root = json.loads(place.read(ROOT) or b"{}")
+    known = (root.get("consolidated_metadata") or {}).get("metadata", {})
+    found = {}
+    for name in place.array_names() | known.keys():
+        key = f"{name}/{ROOT}"
+        content = place.read(key)
+        try:
+            metadata = None if content is None else json.loads(content)
+        except ValueError:
+            metadata = None
+        if metadata is None or metadata != known.get(name, metadata):
+            found[key] = "missing" if content is None else "unreadable"
+    return found

@@ -1,0 +1,71 @@
+"""Shards and chunks: what is written at once, and what is read at once.
+
+A shard is one file (or object) and one work item: one member, some times, the plane. It is cut
+into chunks of few times and a small square, so that neither a map nor a time series at a point
+reads much more than it needs; ``docs/stores.md`` has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+MEMBERS = "realization"
+# Times of a chunk and of a shard, and the fine cells of a chunk along y and x.
+CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
+# What the blocks of the members that are sampled together may hold until they are written.
+HELD_BYTES = 2**26
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Sizes of shards, and of the chunks in them, along each dimension of an array."""
+
+    shards: tuple[int, ...]
+    chunks: tuple[int, ...]
+
+
+def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
+    """Choose shards and chunks for a lazy field.
+
+    Parameters
+    ----------
+    field
+        (realization, ..., y, x), lazy. Where its blocks cut the plane, shards do so too.
+    time
+        The dimension of time; None: there is none.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> blocks = da.zeros((8, 40, 724, 1440), chunks=(1, 1, -1, -1), dtype="float32")
+    >>> field = xr.DataArray(blocks, dims=("realization", "time", "lat", "lon"))
+    >>> choose_layout(field, "time")
+    Layout(shards=(1, 16, 768, 1536), chunks=(1, 4, 128, 128))
+    """
+    *lead, y, x = map(str, field.dims)
+    together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
+    sides = [_sides(field.chunksizes[dim]) for dim in (y, x)]
+    held = together * int(np.prod([shard for shard, _ in sides])) * field.dtype.itemsize
+    times = _power_of_two(min(SHARD_TIMES, HELD_BYTES // held))
+    pairs = [(times, min(times, CHUNK_TIMES)) if dim == time else (1, 1) for dim in lead]
+    shards, chunks = zip(*pairs, *sides, strict=True)
+    return Layout(shards=shards, chunks=chunks)
+
+
+def _sides(blocks: Sequence[int]) -> tuple[int, int]:
+    """Return the side of a shard and of its chunks for blocks along one side of the plane."""
+    size = blocks[0]
+    if len(blocks) == 1:
+        # Edge chunks may reach beyond the array.
+        chunk = min(size, CHUNK_SIDE)
+        return -(-size // chunk) * chunk, chunk
+    # A shard that reached into a neighbour's block would have two writers.
+    return size, max(n for n in range(1, CHUNK_SIDE + 1) if size % n == 0)
+
+
+def _power_of_two(times: int) -> int:
+    return 1 << max(0, times.bit_length() - 1)

@@ -1,0 +1,121 @@
+"""One writer a store.
+
+On a file system the operating system holds the lock ``STORE.lock`` and frees it when its holder
+dies. Object stores have no such thing: there the lock is a lease, an object that its writer renews
+and that counts for nothing when it has not been renewed for some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from flexclim.errors import StoreError
+from flexclim.files import store_errors
+from flexclim.stores.place import Place
+
+LOCK = "lock"
+# Seconds after which a lease is renewed, and after which one that was not renewed is void.
+RENEWED, VOID = 20.0, 120.0
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[None]:
+    """Keep out a second writer.
+
+    Raises
+    ------
+    StoreError
+        At once, if somebody else writes to the store.
+    """
+    if place.path is None:
+        with _leased(place):
+            yield
+        return
+    lock = FileLock(f"{place.path}.{LOCK}")
+    with store_errors(place.name, ""):
+        place.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(f"{place} is being written by another process. Wait for it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(place: Place) -> bool:
+    """Return whether somebody writes to the store now."""
+    if place.path is None:
+        return _holder(place) is not None
+    if not os.path.exists(f"{place.path}.{LOCK}"):
+        return False
+    lock = FileLock(f"{place.path}.{LOCK}")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+@contextmanager
+def _leased(place: Place) -> Iterator[None]:
+    own = {"writer": f"{socket.gethostname()}, process {os.getpid()}", "token": uuid.uuid4().hex}
+    with store_errors(place.name, ""):
+        if (holder := _holder(place)) is None:
+            place.delete_beside(LOCK)  # a void one
+            place.claim_beside(LOCK, _content(own))
+            holder = _holder(place)
+    if holder is None or holder["token"] != own["token"]:
+        writer = "another process" if holder is None else holder["writer"]
+        raise StoreError(
+            f"{place} is being written by {writer}. Wait for it; if it died, its lock is void "
+            f"{VOID / 60:.0f} minutes after its last sign of life."
+        )
+    ended = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(place, own, ended), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewing.join()
+        place.delete_beside(LOCK)
+
+
+def _holder(place: Place) -> dict[str, str] | None:
+    """Return who holds the lease; None if it is void or there is none."""
+    content = place.read_beside(LOCK)
+    if content is None:
+        return None
+    try:
+        found: dict[str, str] = json.loads(content)
+        renewed = float(found["renewed"])
+        found["writer"], found["token"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if abs(time.time() - renewed) < VOID else None
+
+
+def _renew(place: Place, own: dict[str, str], ended: threading.Event) -> None:
+    while not ended.wait(RENEWED):
+        try:
+            place.write_beside(LOCK, _content(own))
+        except Exception:  # the next renewal, or the next shard, will tell
+            continue
+
+
+def _content(own: dict[str, str]) -> bytes:
+    return json.dumps(own | {"renewed": time.time()}).encode()

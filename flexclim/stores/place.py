@@ -1,0 +1,134 @@
+"""Where a store lies: a folder, a URL that fsspec knows, or a store of zarr's own.
+
+Everything that is not a Zarr array (locks, lists of damage) lies beside the store, as
+``NAME.lock`` beside ``NAME``; inside it, as ``.flexclim.lock``, where nothing lies beside.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import FsspecStore, LocalStore
+
+from flexclim.errors import StoreError
+from flexclim.files import PARTIAL
+
+StoreLike = str | os.PathLike[str] | Store
+
+
+class Place:
+    """One store, by keys.
+
+    Parameters
+    ----------
+    store
+        A path, a URL such as ``s3://bucket/fine.zarr`` (fsspec's own configuration holds
+        credentials and endpoints), or a store of zarr's such as ``zarr.storage.ObjectStore``.
+    """
+
+    def __init__(self, store: StoreLike) -> None:
+        self.path: Path | None = None
+        if isinstance(store, Store):
+            self.store, self.name = store, str(store)
+        elif "://" in str(store):
+            self.store, self.name = _remote(str(store)), str(store).rstrip("/")
+        else:
+            self.path = Path(store).absolute()
+            self.store, self.name = LocalStore(self.path), str(self.path)
+        if isinstance(self.store, LocalStore):
+            self.path = self.store.root.absolute()
+        self._beside, self._prefix = _beside(self.store)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def keys(self, prefix: str = "") -> set[str]:
+        """Return the keys of all files under a prefix; empty local files count as missing."""
+        if self.path is None:
+            return set(sync(_listed(self.store, prefix)))
+        found = (
+            Path(folder, name) for folder, _, names in os.walk(self.path / prefix) for name in names
+        )
+        return {path.relative_to(self.path).as_posix() for path in found if path.stat().st_size}
+
+    def size(self) -> int:
+        """Return the bytes of all files."""
+        return sync(self.store.getsize_prefix(""))
+
+    def array_names(self) -> set[str]:
+        """Return the names of the arrays in the root group, readable or not."""
+        if self.path is None:
+            return {key.partition("/")[0] for key in self.keys() if "/" in key}
+        return {entry.name for entry in self.path.iterdir() if entry.is_dir()}
+
+    def read(self, key: str) -> bytes | None:
+        """Return a file's content; None if there is none."""
+        return _read(self.store, key)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write a file, whole or not at all."""
+        _write(self.store, key, content)
+
+    def read_beside(self, name: str) -> bytes | None:
+        """Return the content of a file beside the store; None if there is none."""
+        return _read(self._beside, self._prefix + name)
+
+    def write_beside(self, name: str, content: bytes) -> None:
+        """Write a file beside the store."""
+        _write(self._beside, self._prefix + name, content)
+
+    def claim_beside(self, name: str, content: bytes) -> None:
+        """Write a file beside the store unless it is there."""
+        buffer = default_buffer_prototype().buffer.from_bytes(content)
+        sync(self._beside.set_if_not_exists(self._prefix + name, buffer))
+
+    def delete_beside(self, name: str) -> None:
+        """Delete a file beside the store, if it is there."""
+        sync(self._beside.delete(self._prefix + name))
+
+    def group(self, mode: Any = "r") -> zarr.Group:
+        """Open the root group without what was consolidated."""
+        return zarr.open_group(self.store, mode=mode, use_consolidated=False)
+
+    def sweep(self) -> None:
+        """Remove what killed writers left in a folder."""
+        if self.path is not None:
+            for left in self.path.rglob(f"*{PARTIAL}"):
+                left.unlink(missing_ok=True)
+
+
+def _remote(url: str) -> FsspecStore:
+    try:
+        return FsspecStore.from_url(url)
+    except (ImportError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(f"{url} can't be opened: {reason}.") from None
+
+
+def _beside(store: Store) -> tuple[Store, str]:
+    """Return the store and the prefix of the keys of what lies beside a store."""
+    if isinstance(store, LocalStore):
+        return LocalStore(store.root.parent), f"{store.root.name}."
+    path = PurePosixPath(store.path) if isinstance(store, FsspecStore) else PurePosixPath()
+    if isinstance(store, FsspecStore) and str(path.parent) not in (".", "/"):
+        return FsspecStore(store.fs, path=str(path.parent)), f"{path.name}."
+    return store, ".flexclim."
+
+
+async def _listed(store: Store, prefix: str) -> list[str]:
+    return [key async for key in store.list_prefix(prefix)]
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    found = sync(store.get(key, default_buffer_prototype()))
+    return None if found is None else found.to_bytes()
+
+
+def _write(store: Store, key: str, content: bytes) -> None:
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))

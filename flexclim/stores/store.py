@@ -1,0 +1,337 @@
+"""Begin a store, go on with it, extend it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dask.array as da
+import xarray as xr
+import zarr
+from zarr.storage import MemoryStore
+
+from flexclim.cf import encodings
+from flexclim.errors import StoreError
+from flexclim.files import store_errors
+from flexclim.stores.faults import fault_of, list_damage, listed_damage
+from flexclim.stores.items import Item, Work, plan_work, region_of, shards_of
+from flexclim.stores.layout import MEMBERS, Layout, choose_layout
+from flexclim.stores.lock import locked
+from flexclim.stores.place import Place, StoreLike
+
+PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
+# Attributes of the root group while the store is being created, or extended.
+CREATING, GROWING = "flexclim_creating", "flexclim_growing"
+ROOT = "zarr.json"
+
+
+def begun_plan(place: Place) -> dict[str, Any] | None:
+    """Return the plan that a store was begun with; None if there is no store of flexclim."""
+    try:
+        return dict(json.loads(str(place.group().attrs[PLAN])))
+    except Exception:  # zarr raises many kinds for a folder that is no store
+        return None
+
+
+def write_store(
+    ds: xr.Dataset,
+    store: StoreLike | Place,
+    plan: Mapping[str, Any],
+    *,
+    plan_so_far: Mapping[str, Any] | None = None,
+    keep_bits: int | None = None,
+) -> Place:
+    """Write a lazy dataset into a Zarr store, or go on with what an earlier call left.
+
+    Parameters
+    ----------
+    ds
+        Described by :func:`flexclim.cf.describe`. What is lazy is written shard by shard, the
+        rest at once.
+    store
+        A path, URL or zarr store. It must not exist, or have been begun by the same plan. A lock
+        beside it keeps out a second writer.
+    plan
+        All that decides the values, by name; numbers, texts, lists and dicts of them. It is kept
+        in the attributes of the store.
+    plan_so_far
+        What the plan would be for the members and times that the store holds already, if ``ds``
+        has more of them; None: the same.
+    keep_bits
+        Bits of the mantissa that are kept; None: all.
+
+    Returns
+    -------
+    Place
+        The store, complete.
+
+    Raises
+    ------
+    StoreError
+        If the store is of another plan, of somebody else, being written, or can't be written.
+    """
+    place = store if isinstance(store, Place) else Place(store)
+    wanted, so_far = (json.loads(json.dumps(p)) for p in (plan, plan_so_far or plan))
+    ds = _with_small_parts_loaded(ds)
+    with locked(place):
+        with store_errors(place.name, ""):
+            if _is_new(place):
+                _create(ds, place, wanted)
+            else:
+                _check_plan(place, so_far)
+                place.sweep()
+                _restore_metadata(place)
+                _check_arrays(ds, place)
+                _update(ds, place, wanted)
+            items = missing_items(ds, place)
+        if items:
+            run(plan_work(ds, place, items, keep_bits))
+        with store_errors(place.name, ""):
+            _finish(place)
+    return place
+
+
+def run(work: Work) -> None:
+    """Write all items."""
+    import dask
+    from dask.delayed import Delayed
+    from dask.highlevelgraph import HighLevelGraph
+
+    from flexclim.progress import progress_bar
+
+    last: dict[Any, Any] = {"written-items": (len, list(work.keys))}
+    graph = HighLevelGraph.from_collections("written-items", last, dependencies=[])
+    layers = {**work.graph.layers, **graph.layers}
+    links = {**work.graph.dependencies, "written-items": set(work.graph.layers)}
+    with progress_bar():
+        dask.compute(Delayed("written-items", HighLevelGraph(layers, links)))
+
+
+def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
+    """Return the shards of lazy variables that are not there, not whole or not long enough."""
+    group, items = place.group(), []
+    growing, listed = growing_shards(place, group), listed_damage(place)
+    for name in lazy_names(ds):
+        array = _array(group, name)
+        there = place.keys(f"{name}/c/")
+        for key, index in shards_of(array):
+            region = region_of(array, index)
+            if key in there and not (key in listed and fault_of(place, array, key, index)):
+                if key not in growing:
+                    continue
+                axis, stop = growing[key]
+                added = slice(stop, region[axis].stop)
+                region = (*region[:axis], added, *region[axis + 1 :])
+            items.append(Item(name, index, region))
+    return items
+
+
+def growing_shards(place: Place, group: zarr.Group) -> dict[str, tuple[int, int]]:
+    """Return, by key, the shards that wait for more times: along which axis, from which on."""
+    return {
+        key: (axis, stop)
+        for key, (digest, axis, stop) in json.loads(str(group.attrs.get(GROWING, "{}"))).items()
+        if (content := place.read(key)) is not None and _sha256(content) == digest
+    }
+
+
+def lazy_names(ds: xr.Dataset) -> list[str]:
+    """Return the variables that are written shard by shard."""
+    return [str(name) for name, field in ds.data_vars.items() if field.chunks]
+
+
+def _is_new(place: Place) -> bool:
+    """Return whether nothing is there, or only what a killed creation left."""
+    if place.path is not None and not place.path.is_dir():
+        return not place.path.exists()
+    content = place.read(ROOT)
+    if content is None:
+        return not any(not key.startswith(".flexclim") for key in place.keys(""))
+    try:
+        return bool(json.loads(content)["attributes"].get(CREATING))
+    except (ValueError, KeyError, AttributeError):
+        return False
+
+
+def _create(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
+    """Write metadata and all that is not lazy; the root's comes last."""
+    layouts = {name: choose_layout(ds[name], time_dimension(ds)) for name in lazy_names(ds)}
+    files = _small_files(ds, layouts)
+    root = json.loads(files.pop(ROOT))
+    marked = root | {"attributes": {CREATING: True}}
+    place.write(ROOT, json.dumps(marked).encode())
+    for key, content in files.items():
+        place.write(key, content)
+    root["attributes"] |= _plan_attributes(plan)
+    place.write(ROOT, json.dumps(root, indent=2).encode())
+
+
+def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
+    """Bring metadata and all that is not lazy to what ``ds`` has: it may have grown."""
+    group = place.group("r+")
+    arrays = {name: _array(group, name) for name in lazy_names(ds)}
+    layouts = {
+        name: Layout(shards=array.shards or array.chunks, chunks=array.chunks)
+        for name, array in arrays.items()
+    }
+    files = _small_files(ds, layouts)
+    del files[ROOT]
+    if any(ds[name].shape != array.shape for name, array in arrays.items()):
+        growing = json.loads(str(group.attrs.get(GROWING, "{}")))
+        growing |= _ragged(ds, place, arrays, growing)
+        # The root is written without what was consolidated: readers see the store grow.
+        group.attrs.update(
+            {GROWING: json.dumps(growing), "history": ds.attrs.get("history", "")}
+            | _plan_attributes(plan)
+        )
+    for key, content in files.items():
+        if place.read(key) != content:
+            place.write(key, content)
+
+
+def _restore_metadata(place: Place) -> None:
+    """Write damaged metadata of arrays anew, as they were consolidated."""
+    root = json.loads(place.read(ROOT) or b"{}")
+    known = (root.get("consolidated_metadata") or {}).get("metadata", {})
+    for name, metadata in known.items():
+        key = f"{name}/{ROOT}"
+        try:
+            same = json.loads(place.read(key) or b"") == metadata
+        except ValueError:
+            same = False
+        if not same:
+            place.write(key, json.dumps(metadata, indent=2).encode())
+
+
+def _ragged(
+    ds: xr.Dataset, place: Place, arrays: dict[str, Any], growing: dict[str, Any]
+) -> dict[str, tuple[str, int, int]]:
+    """Return, by key, the last shards that get more times: their hash, the axis and its end.
+
+    A shard whose hash is no longer that has got them.
+    """
+    found = {}
+    time = time_dimension(ds)
+    for name, array in arrays.items():
+        if time not in ds[name].dims:
+            continue
+        axis = ds[name].dims.index(time)
+        stop, side = array.shape[axis], (array.shards or array.chunks)[axis]
+        if stop == ds[name].shape[axis] or stop % side == 0:
+            continue
+        for key, index in shards_of(array):
+            content = place.read(key) if index[axis] == stop // side else None
+            if content is not None:
+                digest = _sha256(content)
+                if growing.get(key, ("",))[0] != digest:
+                    found[key] = (digest, axis, stop)
+    return found
+
+
+def _small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, bytes]:
+    """Return by key the metadata of a store for ``ds``, and the chunks of what is not lazy."""
+    encoding = encodings(ds, "zarr")
+    empty = {}
+    for name, layout in layouts.items():
+        field = ds[name]
+        encoding[name] |= {"chunks": layout.chunks, "shards": layout.shards}
+        blocks = da.zeros(field.shape, chunks=layout.shards, dtype=field.dtype)
+        empty[name] = field.copy(data=blocks)
+    memory: dict[str, Any] = {}
+    ds.assign(empty).to_zarr(
+        MemoryStore(memory),
+        mode="w-",
+        compute=False,
+        encoding=encoding,
+        zarr_format=3,
+        consolidated=False,
+        write_empty_chunks=True,
+    )
+    return {key: buffer.to_bytes() for key, buffer in memory.items()}
+
+
+def _check_plan(place: Place, plan: dict[str, Any]) -> None:
+    """Refuse a store that this plan did not begin."""
+    begun = begun_plan(place)
+    if begun is None:
+        raise StoreError(f"{place} exists and flexclim did not begin it. Give another name.")
+    if differing := sorted(
+        key for key in begun.keys() | plan.keys() if begun.get(key) != plan.get(key)
+    ):
+        told = "; ".join(
+            f"{key} {_short(begun.get(key))}, not {_short(plan.get(key))}" for key in differing[:4]
+        )
+        more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+        raise StoreError(
+            f"{place} was begun with {told}{more}. Ask for the same to continue, or give another "
+            "name."
+        )
+
+
+def _check_arrays(ds: xr.Dataset, place: Place) -> None:
+    """Refuse arrays of a size that ``ds`` does not have, or does not grow from."""
+    group, growing = place.group(), {MEMBERS, time_dimension(ds)}
+    for name in lazy_names(ds):
+        array = group.get(name)
+        field = ds[name]
+        if (
+            not isinstance(array, zarr.Array)
+            or array.ndim != field.ndim
+            or any(
+                size != now and not (size < now and dim in growing)
+                for dim, size, now in zip(field.dims, array.shape, field.shape, strict=True)
+            )
+        ):
+            raise StoreError(f"{place} lacks {name!r} or has it in another shape; it is damaged.")
+
+
+def _finish(place: Place) -> None:
+    """Consolidate: that marks a store as complete."""
+    group = place.group("r+")
+    if GROWING in group.attrs:
+        del group.attrs[GROWING]
+    if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            zarr.consolidate_metadata(place.store)
+    list_damage(place, {})
+
+
+def time_dimension(ds: xr.Dataset) -> str | None:
+    """Return the dimension whose coordinate holds times."""
+    for dim in map(str, ds.dims):
+        if dim in ds.coords and (ds[dim].dtype.kind == "M" or _has_calendar(ds[dim])):
+            return dim
+    return None
+
+
+def _has_calendar(coordinate: xr.DataArray) -> bool:
+    return coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar")
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array:
+    array = group[name]
+    assert isinstance(array, zarr.Array), name
+    return array
+
+
+def _with_small_parts_loaded(ds: xr.Dataset) -> xr.Dataset:
+    """Compute lazy coordinates; they are written at once."""
+    return ds.assign_coords({name: coord.compute() for name, coord in ds.coords.items()})
+
+
+def _plan_attributes(plan: dict[str, Any]) -> dict[str, str]:
+    text = json.dumps(plan, sort_keys=True)
+    return {PLAN: text, PLAN_SHA256: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

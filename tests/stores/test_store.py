@@ -1,0 +1,198 @@
+"""Stores that survive being stopped at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from flexclim.errors import FlexclimError, StoreError
+from flexclim.stores import Place, check_store, progress_of, write_store
+from flexclim.stores.store import missing_items
+
+sys.path.insert(0, str(Path(__file__).parent))
+from toys import PLAN, contents, shards, toy
+
+
+def missing(ds, store):
+    return [(item.variable, item.index) for item in missing_items(ds, Place(store))]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "a.zarr"
+
+
+def test_what_is_written_is_read(tmp_path):
+    store = tmp_path / "new" / "a.zarr"
+    write_store(toy(), store, PLAN)
+    found = xr.open_zarr(store, consolidated=True)
+    xr.testing.assert_equal(found.load(), toy().compute())
+    assert found.attrs["history"] == "made"
+    assert json.loads(found.attrs["flexclim_plan"]) == PLAN
+    assert len(found.attrs["flexclim_plan_sha256"]) == 64
+    array = zarr.open_array(store, path="t")
+    assert (array.shards, array.chunks) == ((1, 16, 8, 8), (1, 4, 8, 8))
+    assert sorted(os.listdir(store.parent)) == ["a.zarr", "a.zarr.lock"]
+
+
+def test_shards_of_nothing_are_files_too(store):
+    write_store(toy(), store, PLAN)
+    assert len(list((store / "empty" / "c").iterdir())) == 3
+    assert missing(toy(), store) == []
+    assert check_store(store) == {}
+
+
+def test_calling_again_writes_what_is_missing_only(store):
+    write_store(toy(), store, PLAN)
+    before = contents(store)
+    calls = []
+    write_store(toy(calls=calls), store, PLAN)
+    assert calls == []
+    (store / "t" / "c" / "1" / "2" / "0" / "0").unlink()
+    (store / "t" / "c" / "4" / "0" / "0" / "0").unlink()
+    (store / "t" / "c" / "4" / "0" / "0" / "0.abc.partial").write_bytes(b"half")
+    (store / "empty" / "c" / "0" / "0" / "0").write_bytes(b"")  # as after a power cut
+    wanted = [("t", (1, 2, 0, 0)), ("t", (4, 0, 0, 0)), ("empty", (0, 0, 0))]
+    assert missing(toy(), store) == wanted
+    write_store(toy(calls=calls), store, PLAN)
+    # Members 0 and 1 are made together.
+    assert sorted(calls) == sorted(
+        [(m, t) for m in (0, 1) for t in range(32, 40)] + [(4, t) for t in range(16)]
+    )
+    assert contents(store) == before
+
+
+def test_a_killed_writer_is_continued(store, tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from toys import *; from flexclim.stores import write_store\n"
+        f"write_store(toy(wait=0.02), {str(store)!r}, PLAN)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    try:
+        while len(shards(store)) < 5:
+            assert writer.poll() is None, writer.stderr.read().decode()
+            time.sleep(0.01)
+    finally:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    progress = progress_of(store)
+    assert 5 <= sum(progress.done.values()) < 18
+    assert not progress.complete
+    assert not progress.writing
+    before = {path: path.stat().st_mtime_ns for path in shards(store)}
+    write_store(toy(), store, PLAN)
+    write_store(toy(), tmp_path / "whole.zarr", PLAN)
+    assert contents(store) == contents(tmp_path / "whole.zarr")
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())
+
+
+def test_what_fails_in_a_block_stops_and_can_be_continued(store):
+    def explode(block, block_info=None):
+        if block_info[0]["chunk-location"] == (1, 20, 0, 0):
+            raise FlexclimError("'t' has 1 infinite or fill values")
+        return block
+
+    broken = toy()
+    broken["t"] = broken["t"].copy(data=broken["t"].data.map_blocks(explode, dtype="float32"))
+    with pytest.raises(FlexclimError, match="infinite"):
+        write_store(broken, store, PLAN)
+    write_store(toy(), store, PLAN)
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
+
+
+def test_another_plan_is_refused_by_name(store):
+    write_store(toy(), store, PLAN)
+    before = contents(store)
+    with pytest.raises(StoreError, match=r"begun with seed 0, not 1; steps null, not 4\. Ask"):
+        write_store(toy(), store, PLAN | {"seed": 1, "steps": 4})
+    many = {f"k{i}": i for i in range(9)}
+    with pytest.raises(StoreError, match=r"k3 null, not 3 and 5 more\. Ask"):
+        write_store(toy(), store, PLAN | many)
+    for other in (toy(side=9), toy(times=39), toy(members=4)):
+        with pytest.raises(StoreError, match="'t' or has it in another shape"):
+            write_store(other, store, PLAN)
+    assert before == contents(store)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "zarr"])
+def test_what_others_wrote_is_not_touched(tmp_path, store, kind):
+    if kind == "file":
+        store.write_text("years of work")
+    elif kind == "folder":
+        store.mkdir()
+        (store / "work.txt").write_text("years of work")
+        (store / "own.partial").write_text("mine")
+    else:
+        toy().to_zarr(store, consolidated=False)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError, match="flexclim did not begin it"):
+        write_store(toy(), store, PLAN)
+    assert sorted(p for p in tmp_path.rglob("*") if p.suffix != ".lock") == before
+
+
+def test_an_empty_folder_is_taken(store):
+    store.mkdir()
+    write_store(toy(), store, PLAN)
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
+
+
+def test_an_input_that_can_not_be_read_is_not_blamed_on_the_store(store):
+    def vanish(block):
+        raise OSError(2, "No such file", "input.nc")
+
+    broken = toy()
+    broken["t"] = broken["t"].copy(data=broken["t"].data.map_blocks(vanish, dtype="float32"))
+    with pytest.raises(FileNotFoundError, match=r"input\.nc"):
+        write_store(broken, store, PLAN)
+
+
+def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
+    write, written = Place.write, []
+
+    def dies(self, key, content):
+        written.append(key)
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        write(self, key, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            write_store(toy(), store, PLAN)
+    assert progress_of(store) is None
+    write_store(toy(side=9), store, PLAN | {"seed": 1})
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(side=9).compute())
+
+
+def test_memory_does_not_grow_with_time(tmp_path):
+    def peak(times):
+        # Blocks that outweigh what dask keeps of each task.
+        lazy = toy(times, side=256)
+        tracemalloc.start()
+        write_store(lazy, tmp_path / f"{times}.zarr", PLAN)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    # One thread: which blocks meet in memory would depend on the threads' turns.
+    with dask.config.set(scheduler="synchronous"):
+        few = peak(16)
+        assert peak(64) < 1.5 * few
+
+
+def test_rounding_is_stated_and_close(store):
+    write_store(toy(times=4), store, PLAN, keep_bits=7)
+    found, exact = xr.open_zarr(store)["t"].load(), toy(times=4)["t"].compute()
+    error = np.abs(found / exact - 1)
+    assert 2**-10 < float(error.max()) <= 2**-8
