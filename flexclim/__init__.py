@@ -11,6 +11,7 @@ from flexclim import accessor as accessor
 from flexclim.errors import (
     AlignmentError,
     FlexclimError,
+    FlexclimWarning,
     GridError,
     ModelError,
     RecipeError,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AlignmentError",
     "FlexclimError",
+    "FlexclimWarning",
     "GridError",
     "ModelError",
     "RecipeError",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
 from flexclim.errors import ModelError
-from flexclim.settings import ModelSettings, Part
+from flexclim.settings import Factor, ModelSettings, Part
 
 LARGEST_FILE = 4 * 2**20  # bytes of model.json
+WIDTH, INDENT = 100, 13  # of a card as text
+
+Range = tuple[float, float]
 
 
 class DataCard(Part):
@@ -24,13 +28,62 @@ class DataCard(Part):
     licence: str = "unspecified"
 
 
+class Coverage(Part):
+    """What training saw of one variable.
+
+    Parameters
+    ----------
+    variable, units
+        As the data name them.
+    spacing_km
+        Of the fine grid.
+    values
+        Lowest and highest coarse value, in ``units``.
+    scale
+        Local scale of the coarse field (:func:`flexclim.fields.local_scaling`), exceeded in 99 %
+        and in 0.1 % of the cells; in ``units``, after the model's transform.
+    contrast
+        Root mean square, over a patch, of distances from the local mean in local scales: lowest
+        and highest. Smooth fields have much, rough ones little.
+    hours
+        By factor, the time over which the correlation of what interpolation misses falls to 1/e
+        (:func:`flexclim.verify.correlation_time`); empty where the data can't tell.
+    """
+
+    variable: str
+    units: str = ""
+    spacing_km: float
+    values: Range
+    scale: Range
+    contrast: Range
+    hours: dict[Factor, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    def __str__(self) -> str:
+        unit = f" {self.units}" if self.units else ""
+        text = (
+            f"{self.variable} at {self.spacing_km:.3g} km: {span(self.values)}{unit}, local scale "
+            f"{span(self.scale)}, contrast {span(self.contrast)}"
+        )
+        times = ", ".join(f"{hours:.2g} h at x{factor}" for factor, hours in self.hours.items())
+        return f"{text}, residual correlated over {times}" if times else text
+
+
+def span(limits: Range) -> str:
+    """Return a range as text.
+
+    >>> span((-31.27, 33.9))
+    '-31.3 to 33.9'
+    """
+    return "{:.3g} to {:.3g}".format(*limits)
+
+
 class ModelCard(Part):
     """What people want to know of a model; nothing here changes what it computes.
 
     ``variables`` is what it makes, empty where any will do; ``inputs`` (where they are others) and
     ``statics`` what it needs; ``units`` of all of them by name; ``spacing_km`` is the range of
-    fine spacings that it was trained on; ``scores`` and ``recipe`` tell how it was made and how
-    good it was.
+    fine spacings that it was trained on, ``coverage`` what else training saw, by variable;
+    ``scores`` and ``recipe`` tell how it was made and how good it was.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -40,7 +93,8 @@ class ModelCard(Part):
     statics: tuple[str, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     factors: tuple[int, ...] = ()
-    spacing_km: tuple[float, float] | None = None
+    spacing_km: Range | None = None
+    coverage: tuple[Coverage, ...] = ()
     data: tuple[DataCard, ...] = ()
     period: str = ""
     scores: dict[str, float] = Field(default_factory=dict)
@@ -52,7 +106,15 @@ class ModelCard(Part):
     notes: str = ""
 
     def __str__(self) -> str:
-        rows = {
+        return self.text()
+
+    def text(self, width: int = WIDTH) -> str:
+        """Return the card for a terminal of so many columns."""
+        spacing = f"{span(self.spacing_km)} km, of the fine grid" if self.spacing_km else ""
+        trained = ""
+        if self.seconds:
+            trained = f"{self.seconds / 60:.0f} minutes on {self.hardware or 'unknown hardware'}"
+        rows: dict[str, str | list[str]] = {
             "name": self.name,
             "description": self.description,
             "variables": ", ".join(self.variables) or "any, one at a time",
@@ -60,21 +122,39 @@ class ModelCard(Part):
             "static": ", ".join(self.statics),
             "units": ", ".join(f"{name}: {unit}" for name, unit in self.units.items()),
             "factors": ", ".join(map(str, self.factors)),
-            "spacing": "{:.4g} to {:.4g} km".format(*self.spacing_km) if self.spacing_km else "",
-            "data": "; ".join(
+            "spacing": spacing,
+            "coverage": [str(part) for part in self.coverage],
+            "data": [
                 f"{part.source} ({', '.join(part.variables)}; {part.period}; {part.licence})"
                 for part in self.data
-            ),
+            ],
             "period": self.period,
-            "scores": ", ".join(f"{name} {value:.4g}" for name, value in self.scores.items()),
+            "scores": [f"{value:<10.4g} {name}" for name, value in self.scores.items()],
             "licence": self.licence,
-            "trained": f"{self.seconds / 60:.0f} minutes on {self.hardware or 'unknown hardware'}"
-            if self.seconds
-            else "",
+            "trained": trained,
             "version": self.version,
             "notes": self.notes,
         }
-        return "\n".join(f"{name:12} {value}" for name, value in rows.items() if value)
+        return "\n".join(_row(name, value, width) for name, value in rows.items() if value)
+
+
+def _row(name: str, value: str | list[str], width: int) -> str:
+    """Return a name and its lines, wrapped beside it."""
+    lines = [value] if isinstance(value, str) else value
+    indent = " " * INDENT
+    wrapped = [
+        textwrap.fill(
+            line,
+            max(width, 2 * INDENT),
+            initial_indent=indent,
+            subsequent_indent=indent + ("  " if len(lines) > 1 else ""),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines
+    ]
+    text = "\n".join(wrapped)
+    return f"{name:{INDENT}}{text[INDENT:]}"
 
 
 class Digests(Part):

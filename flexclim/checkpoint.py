@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from flexclim import files
 from flexclim.card import Digests, ModelCard, ModelFile, digest, explain, read_model_file
 from flexclim.errors import ModelError
+from flexclim.registry import fetch, is_fetched, read_registry
 from flexclim.settings import ModelSettings
 from flexclim.shipped import models_folder
 from flexclim.weights import Weights
@@ -108,7 +109,9 @@ class Model:
         with _LOCK:
             _LOADED.setdefault(self.sha256, self)
         where = None if self.folder is None else str(self.folder)
-        if self.folder is not None and self.folder.parent == models_folder():
+        if self.folder is not None and (
+            self.folder.parent == models_folder() or is_fetched(self.folder)
+        ):
             where = self.folder.name  # another machine may have it elsewhere
         return ModelReference(path=where, sha256=self.sha256, name=self.name)
 
@@ -248,7 +251,8 @@ def load_model(name_or_path: str | os.PathLike[str], device: str | None = None) 
     Parameters
     ----------
     name_or_path
-        A bundled model by name (see :func:`list_models`), a model folder, or a file in it.
+        A model by name (see :func:`list_models`; one of the registry is fetched once), a model
+        folder, or a file in it.
     device
         Where the network goes, such as ``"cuda"``; None: the CPU.
 
@@ -276,8 +280,26 @@ def read_model(name_or_path: str | os.PathLike[str], device: str | None = None) 
     )
 
 
-def list_models() -> dict[str, ModelCard]:
-    """Return the cards of the bundled models, by name."""
+class ModelList(dict[str, ModelCard]):
+    """Cards by name; shown as a line each."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:16} {card.description}".rstrip() for name, card in self.items())
+
+
+def list_models() -> ModelList:
+    """Return the cards of the models that a name is enough for; shown, they say what each is for.
+
+    Models of the registry that were not fetched yet have a card that holds a description alone.
+    """
+    listed = ModelList(list_bundled())
+    for name, entry in read_registry().models.items():
+        listed.setdefault(name, ModelCard(name=name, description=entry.told))
+    return listed
+
+
+def list_bundled() -> dict[str, ModelCard]:
+    """Return the cards of the models that lie inside the package."""
     return {
         path.parent.name: read_model_file(path).card
         for path in sorted(models_folder().glob(f"*/{MODEL_FILE}"))
@@ -324,11 +346,14 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(text)
     if _exists(path):
         return _folder_of(path)
-    close = difflib.get_close_matches(text, names, n=1)
+    registered = read_registry().models
+    if text in registered:
+        return fetch(text)
+    close = difflib.get_close_matches(text, [*names, *registered], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ModelError(
-        f"there is no model {text[:200]!r}; {hint}Bundled: {', '.join(names) or 'none'}. "
-        "Or give the folder of a model."
+        f"there is no model {text[:200]!r}; {hint}"
+        f"Bundled: {', '.join([*names, *registered]) or 'none'}. Or give the folder of a model."
     )
 
 

@@ -19,24 +19,27 @@ import xarray as xr
 from dask.delayed import Delayed
 
 from flexclim import cf, io, stores
-from flexclim.checkpoint import Model, load_model
+from flexclim.checkpoint import Model
+from flexclim.chosen import GIVEN, choose
+from flexclim.coverage import arm, far_spacing, warn_once
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError
 from flexclim.grid import find_grid, whole_factor
-from flexclim.groups import group_variables, with_targets
+from flexclim.groups import Group, with_targets
 from flexclim.members import lazy_members
-from flexclim.plan import DEFAULT_MODEL, FieldPlan, Options, plan_field
+from flexclim.plan import FieldPlan, Options, attributes_of, plan_field
 from flexclim.progress import progress_bar
 from flexclim.statics import check_static, static_fields, wanted_fields
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
+CHOICE = "flexclim_model_choice"
 
 
 def downscale(
     obj: T,
     factor: int,
     *,
-    model: str | Model = DEFAULT_MODEL,
+    model: str | Model | None = None,
     members: int = 8,
     steps: int | None = None,
     seed: int = 0,
@@ -60,9 +63,12 @@ def downscale(
         Fields on a regular grid: latitude and longitude, or projected; any other dimensions.
         Lazy if backed by dask.
     factor
-        Fine cells along one side of a coarse cell: 2, 4 or 8 with the bundled model.
+        Fine cells along one side of a coarse cell: 2, 4 or 8 with flex-nano.
     model
-        A name, a folder or file, or a loaded model.
+        A name, a folder or file, or a loaded model. None: of the models that ship, one made for
+        these variables and units, this factor and about this spacing, given the static fields
+        that it needs; flex-nano, which serves any field, for all else. Attributes say which and
+        why.
     members
         Size of the ensemble. Asking for fewer or more changes no member.
     steps
@@ -85,7 +91,8 @@ def downscale(
         ``"independent"`` between times, ``"frozen"`` (the same at all times) or ``"ar1"``.
     noise_timescale
         For ``"ar1"``: the time over which the correlation of noise falls to 1/e, such as
-        ``"6h"``.
+        ``"6h"``. None: as measured on the model's training data, of the variable at about this
+        spacing.
     overlap
         Pixels that neighbouring tiles share at least; None: as the model says.
     batch
@@ -109,6 +116,12 @@ def downscale(
         If the model can't be used.
     FlexclimError
         If an option does not do; when values are computed, if some are infinite.
+
+    Warns
+    -----
+    FlexclimWarning
+        If the grid, or when they are computed the values, are far from what the model's card
+        covers; once.
     """
     options = Options(
         factor=whole_factor(factor),
@@ -124,19 +137,25 @@ def downscale(
         device=device,
         precision=precision,
     )
-    loaded = model if isinstance(model, Model) else load_model(model)
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    groups = group_variables(source, loaded, variables, grid)
-    source = with_targets(source, loaded)
+    groups = choose(source, model, options.factor, variables, grid, static)
+    for group in groups:
+        source = with_targets(source, group.model)
     plans = [
-        plan_field(source, group.inputs, group.targets, loaded, options, grid) for group in groups
+        plan_field(source, group.inputs, group.targets, group.model, options, grid)
+        for group in groups
     ]
-    statics = _lazy_statics(source, static, plans[0], loaded)
     lazy: dict[str, Any] = {}
+    statics: dict[str, list[Delayed]] = {}
     for group, plan in zip(groups, plans, strict=True):
-        made = lazy_members([source[name] for name in group.inputs], plan, statics)
+        if group.model.sha256 not in statics:
+            statics[group.model.sha256] = _lazy_statics(source, static, plan, group)
+            _warn_of_spacing(plan, group.model)
+        fields = [source[name] for name in group.inputs]
+        made = lazy_members(fields, plan, statics[group.model.sha256])
         lazy |= {name: made[name] for name in group.returned}
-    result = _describe(source, lazy, plans, loaded)
+        arm(plan.request)
+    result = _describe(source, lazy, plans, groups)
     if not any(dask.is_dask_collection(source[name].data) for g in groups for name in g.inputs):
         result = _computed(result)
     return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, lazy))
@@ -165,15 +184,21 @@ def downscale_to_zarr(
         If the store holds something else, another process writes to it, or it can't be written.
     """
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    model = options.get("model", DEFAULT_MODEL)
-    loaded = model if isinstance(model, Model) else load_model(model)
-    groups = group_variables(source, loaded, options.get("variables"), options.get("grid"))
-    lazy = downscale(source.chunk(), factor, **options | {"model": loaded})
-    plan = {key: value for key, value in lazy.attrs.items() if key.startswith("flexclim_")}
+    static = options.get("static")
+    model, variables, grid = (options.get(name) for name in ("model", "variables", "grid"))
+    groups = choose(source, model, whole_factor(factor), variables, grid, static)
+    lazy = downscale(source.chunk(), factor, **options)
+    # Why a model was taken changes no number.
+    plan = {
+        key: value
+        for key, value in lazy.attrs.items()
+        if key.startswith("flexclim_") and key != CHOICE
+    }
     plan["input"] = _identity(source[[name for group in groups for name in group.inputs]])
     plan["members"] = lazy.sizes["realization"]
-    if options.get("static") is not None:
-        plan["static"] = _identity(wanted_fields(options["static"], loaded.settings.statics))
+    if static is not None:
+        wanted = [one for group in groups for one in group.model.settings.statics]
+        plan["static"] = _identity(wanted_fields(static, wanted))
     return io.open_input(stores.write_store(lazy, store, plan).store)
 
 
@@ -195,37 +220,54 @@ def _identity(source: xr.Dataset) -> str:
 
 
 def _lazy_statics(
-    source: xr.Dataset, static: xr.Dataset | None, plan: FieldPlan, model: Model
-) -> Delayed | None:
-    """Return the static fields that the model takes on the fine grid, to be computed once."""
-    wanted = model.settings.statics
-    fine = plan.fine_grid(find_grid(source, plan.coarse.kind))
-    check_static(static, fine, wanted, model.name)
+    source: xr.Dataset, static: xr.Dataset | None, plan: FieldPlan, group: Group
+) -> list[Delayed]:
+    """Return the static fields that the model takes, on each region's part of the fine grid."""
+    wanted = group.model.settings.statics
+    grid = find_grid(source, plan.coarse.kind)
+    if wanted or group.reason == GIVEN:
+        check_static(static, plan.fine_grid(grid), wanted, group.model.name)
     if not wanted:
-        return None
+        return []
     fields = None if static is None else wanted_fields(static, wanted)
-    return dask.delayed(static_fields, pure=True)(fields, fine, wanted)
+    read = dask.delayed(static_fields, pure=True)
+    return [read(fields, plan.of(region).fine_grid(grid), wanted) for region in plan.regions]
 
 
 def _describe(
-    source: xr.Dataset, lazy: dict[str, Any], plans: list[FieldPlan], model: Model
+    source: xr.Dataset, lazy: dict[str, Any], plans: list[FieldPlan], groups: list[Group]
 ) -> xr.Dataset:
     """Put the arrays into a CF dataset that tells how they were made."""
     dims = {target.name: plan.dims for plan in plans for target in plan.targets}
     fields = {
         name: xr.Variable(("realization", *dims[name]), array) for name, array in lazy.items()
     }
-    attributes = plans[0].attributes()
+    attributes = attributes_of(plans) | {CHOICE: _choice(groups)}
+    models = dict.fromkeys(group.model.name for group in groups)
     result = cf.describe(
         fields,
         source,
         plans[0].fine_grid(find_grid(source, plans[0].coarse.kind)),
-        action=f"downscaled x{plans[0].factor} with {model.name}",
+        action=f"downscaled x{plans[0].factor} with {' and '.join(models)}",
         attributes=attributes,
     )
-    for name in lazy:  # so that verify.seam knows the borders in one variable too
-        result[name].attrs["flexclim_tiles"] = attributes["flexclim_tiles"]
+    for plan in plans:  # so that verify.seam knows the borders in one variable too
+        for target in plan.targets:
+            if target.name in lazy:
+                result[target.name].attrs["flexclim_tiles"] = plan.attributes()["flexclim_tiles"]
     return result
+
+
+def _choice(groups: list[Group]) -> str:
+    """Say why each model was taken."""
+    return "; ".join(dict.fromkeys(f"{group.model.name}: {group.reason}" for group in groups))
+
+
+def _warn_of_spacing(plan: FieldPlan, model: Model) -> None:
+    key = ("spacing", plan.request)
+    arm(key)
+    said = far_spacing(model.card, plan.grid.spacing_km / plan.factor)
+    warn_once(key, model.name, [said] if said else [])
 
 
 def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:

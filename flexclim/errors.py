@@ -27,3 +27,7 @@ class StoreError(FlexclimError):
 
 class AlignmentError(FlexclimError):
     """Two fields that belong together differ in coordinates, times or units."""
+
+
+class FlexclimWarning(UserWarning):
+    """A field is far from what a model was trained on; its members may be wrong."""

@@ -1,4 +1,4 @@
-"""Which variables of a dataset go through the network together."""
+"""Which variables of a dataset go through a network together."""
 
 from __future__ import annotations
 
@@ -16,15 +16,24 @@ from flexclim.units import cf_units
 
 @dataclass(frozen=True)
 class Group:
-    """Variables that are read together, those that are made of them, and which are returned."""
+    """Variables that are read together, those that are made of them, and which are returned.
+
+    ``reason`` says why this model makes them.
+    """
 
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
     returned: tuple[str, ...]
+    model: Model
+    reason: str = ""
 
 
 def group_variables(
-    source: xr.Dataset, model: Model, variables: list[str] | str | None, grid: Kind | None
+    source: xr.Dataset,
+    model: Model,
+    variables: list[str] | str | None,
+    grid: Kind | None,
+    reason: str = "",
 ) -> list[Group]:
     """Settle what is downscaled: what the model names, else each variable on its own.
 
@@ -32,6 +41,8 @@ def group_variables(
     ----------
     variables
         Which of them; None: all.
+    reason
+        Why this model was taken.
 
     Raises
     ------
@@ -40,21 +51,29 @@ def group_variables(
     FlexclimError
         If there is no such variable.
     """
+    fields = fields_of(source, grid)
+    settings = model.settings
+    if settings.inputs is None or settings.targets is None:
+        if not fields:
+            found = find_grid(source, grid)
+            raise GridError(f"no variable has the dimensions {found.y!r} and {found.x!r}.")
+        names = chosen_fields(variables, fields)
+        return [Group((name,), (name,), (name,), model, reason) for name in names]
+    inputs = tuple(variable.name for variable in settings.inputs)
+    _check_inputs(source, inputs, fields, model)
+    targets = tuple(target.name for target in settings.targets)
+    returned = tuple(chosen_fields(variables, list(targets)))
+    return [Group(inputs, targets, returned, model, reason)]
+
+
+def fields_of(source: xr.Dataset, grid: Kind | None) -> list[str]:
+    """Return the names of variables of numbers on the grid."""
     found = find_grid(source, grid)
-    fields = [
+    return [
         str(name)
         for name, field in source.data_vars.items()
         if {found.y, found.x} <= set(field.dims) and field.dtype.kind in "fiu"
     ]
-    settings = model.settings
-    if settings.inputs is None or settings.targets is None:
-        if not fields:
-            raise GridError(f"no variable has the dimensions {found.y!r} and {found.x!r}.")
-        return [Group((name,), (name,), (name,)) for name in _chosen(variables, fields)]
-    inputs = tuple(variable.name for variable in settings.inputs)
-    _check_inputs(source, inputs, fields, model)
-    targets = tuple(target.name for target in settings.targets)
-    return [Group(inputs, targets, tuple(_chosen(variables, list(targets))))]
 
 
 def with_targets(source: xr.Dataset, model: Model) -> xr.Dataset:
@@ -75,7 +94,14 @@ def with_targets(source: xr.Dataset, model: Model) -> xr.Dataset:
     return source
 
 
-def _chosen(variables: list[str] | str | None, fields: list[str]) -> list[str]:
+def chosen_fields(variables: list[str] | str | None, fields: list[str]) -> list[str]:
+    """Return the variables that were asked for; None asks for all.
+
+    Raises
+    ------
+    FlexclimError
+        If there is none of that name.
+    """
     if variables is None:
         return fields
     if isinstance(variables, str):

@@ -22,6 +22,7 @@ from dask.highlevelgraph import HighLevelGraph
 from flexclim.cf import check_values
 from flexclim.channels import physical, see
 from flexclim.conserve import BlockMeans
+from flexclim.coverage import far_values, told, warn_once
 from flexclim.fields import Scaled, fill_missing
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.plan import FieldPlan, TargetPlan, time_name
@@ -63,19 +64,20 @@ class Prepared:
 
 
 def lazy_members(
-    fields: Sequence[xr.DataArray], plan: FieldPlan, statics: Delayed | None = None
+    fields: Sequence[xr.DataArray], plan: FieldPlan, statics: Sequence[Delayed] = ()
 ) -> dict[str, da.Array]:
     """Return the dask array (realization, ..., y', x') of all members of each target.
 
-    One task samples ``plan.members_a_task`` members of all targets at one time (and level, ...):
-    slicing computes no other.
+    One task samples ``plan.members_a_task`` members of all targets at one time (and level, ...) in
+    one region: slicing computes no other.
 
     Parameters
     ----------
     fields
         The plan's inputs.
     statics
-        What :func:`flexclim.statics.static_fields` returns, if the model takes any.
+        What :func:`flexclim.statics.static_fields` returns, one a region; empty: the model takes
+        none.
     """
     lead, first = plan.dims[:-2], fields[0]
     planes = [_planes(field, plan.dims) for field in fields]
@@ -84,24 +86,29 @@ def lazy_members(
         tuple(range(start, min(start + plan.members_a_task, plan.members)))
         for start in range(0, plan.members, plan.members_a_task)
     ]
-    dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
-    key = None if statics is None else statics.key
-    token = tokenize([plane.name for plane in planes], key, plan)
+    keys = [delayed.key for delayed in statics]
+    token = tokenize([plane.name for plane in planes], keys, plan)
     prepare, members = f"prepare-{token}", f"downscale-{token}"
+    parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Any, Any] = {}
     for index in indices:
         place = _place(first, dict(zip(lead, index, strict=True)))
         own = [(plane.name, *index, 0, 0) for plane in planes]
-        tasks[(prepare, *index)] = (prepare_planes, own, key, plan, place)
-        for number, group in enumerate(groups):
-            task = (sample_members, (prepare, *index), plan, place, group)
-            tasks[(members, 0, number, *index, 0, 0)] = task
-    graph = HighLevelGraph.from_collections(members, tasks, dependencies=dependencies)
+        for (region, part), static in itertools.zip_longest(parts, keys):
+            prepared = (prepare, *index, *region.index)
+            tasks[prepared] = (prepare_planes, own, static, part, place)
+            for number, group in enumerate(groups):
+                task = (sample_members, prepared, part, place, group)
+                tasks[(members, 0, number, *index, *region.index)] = task
+    graph = HighLevelGraph.from_collections(members, tasks, dependencies=[*planes, *statics])
     chunks = (
         (len(plan.targets),),
         tuple(len(group) for group in groups),
         *((1,) * first.sizes[dim] for dim in lead),
-        *((size,) for size in plan.tiles.domain.shape),
+        *(
+            tuple(min(side, size - start) for start in range(0, size, side))
+            for size, side in zip(plan.tiles.domain.shape, plan.region, strict=True)
+        ),
     )
     together = da.Array(graph, members, chunks, dtype=_dtype(plan))
     return {
@@ -124,6 +131,10 @@ def prepare_planes(
         check_values(plane, name, where)
     missing = np.isnan(coarse)
     coarse = fill_missing(coarse)
+    if plan.part is not None:
+        inside = (..., slice(*plan.part.rows), slice(*plan.part.columns))
+        coarse, missing = coarse[inside], missing[inside]
+    _judge(coarse, plan, where)
     settings = plan.settings
     predictors = None
     if statics is not None:
@@ -154,7 +165,11 @@ def sample_members(
             np.where(hidden, np.nan, field)
             for hidden, field in zip(prepared.missing, finished, strict=True)
         ]
-    stored = plan.grid.refined(plan.factor).restore(np.stack(finished))
+    made = np.stack(finished)
+    if plan.part is not None:
+        rows, columns = plan.part.core
+        made = made[..., slice(*rows), slice(*columns)]
+    stored = plan.grid.refined(plan.factor).restore(made)
     shape = len(targets), len(members), *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
     return stored.reshape(shape).astype(_dtype(plan))
 
@@ -173,6 +188,14 @@ def _finished(
     return np.stack([correct(member, coarse) for member in fine])
 
 
+def _judge(coarse: np.ndarray, plan: FieldPlan, where: str) -> None:
+    """Warn once if planes are far from what the model was trained on."""
+    card = plan.model.load().card
+    if card.coverage and not told(plan.request):
+        said = far_values(coarse, plan.inputs, plan.coarse, plan.settings, card)
+        warn_once(plan.request, plan.model_name, said, where)
+
+
 def _planes(field: xr.DataArray, dims: tuple[str, ...]) -> da.Array:
     """Return a field as one chunk a plane."""
     field = field.transpose(*dims)
@@ -187,11 +210,12 @@ def _dtype(plan: FieldPlan) -> np.dtype:
 
 def _noise(plan: FieldPlan, target: str, place: Place, member: int) -> np.ndarray:
     shape = plan.tiles.domain.shape
+    origin = (0, 0) if plan.part is None else plan.part.origin
     time = place.time if plan.noise == "independent" else ""
     key = NoiseKey(seed=plan.seed, variable=target, place=f"{time} {place.rest}".strip())
     if plan.noise == "ar1":
-        return correlated_normal(shape, key, member, place.seconds, plan.timescale)
-    return standard_normal(shape, key, member)
+        return correlated_normal(shape, key, member, place.seconds, plan.timescale, origin)
+    return standard_normal(shape, key, member, origin)
 
 
 @lru_cache(maxsize=8)
@@ -218,6 +242,7 @@ def _sampler(plan: FieldPlan) -> TiledSampler:
         vectors=[target.vector for target in settings.targets],
         vectors_in=[variable.vector for variable in settings.inputs] + [False] * predictors,
         spread=settings.noise_scale,
+        active=() if plan.part is None else plan.part.windows,
     )
 
 

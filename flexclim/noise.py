@@ -43,8 +43,10 @@ class NoiseKey:
         return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
-def standard_normal(shape: tuple[int, int], key: NoiseKey, member: int) -> np.ndarray:
-    """Return one member's noise on a fine domain.
+def standard_normal(
+    shape: tuple[int, int], key: NoiseKey, member: int, origin: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """Return one member's noise on a fine domain, or on a part of it.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ def standard_normal(shape: tuple[int, int], key: NoiseKey, member: int) -> np.nd
         What the noise belongs to.
     member
         Number of the member.
+    origin
+        Canonical row and column of the part's first pixel.
 
     Returns
     -------
@@ -66,9 +70,10 @@ def standard_normal(shape: tuple[int, int], key: NoiseKey, member: int) -> np.nd
     True
     """
     height, width = shape
-    quads = -(-width // 4)
-    rows = np.repeat(np.arange(height, dtype=np.uint64), quads)
-    columns = np.tile(np.arange(quads, dtype=np.uint64), height)
+    first_quad, skipped = divmod(origin[1], 4)
+    quads = -(-(skipped + width) // 4)
+    rows = np.repeat(np.arange(height, dtype=np.uint64) + np.uint64(origin[0]), quads)
+    columns = np.tile(np.arange(quads, dtype=np.uint64) + np.uint64(first_quad), height)
     counter = [rows, columns, np.full_like(rows, member), np.zeros_like(rows)]
     words = philox(counter, key.words())
     # Centres of 2^32 equal intervals: never 0 or 1.
@@ -79,11 +84,16 @@ def standard_normal(shape: tuple[int, int], key: NoiseKey, member: int) -> np.nd
         angle = 2 * np.pi * uniform[first + 1]
         normal[:, first] = radius * np.cos(angle)
         normal[:, first + 1] = radius * np.sin(angle)
-    return normal.reshape(height, 4 * quads)[:, :width]
+    return normal.reshape(height, 4 * quads)[:, skipped : skipped + width]
 
 
 def correlated_normal(
-    shape: tuple[int, int], key: NoiseKey, member: int, seconds: float, timescale: float
+    shape: tuple[int, int],
+    key: NoiseKey,
+    member: int,
+    seconds: float,
+    timescale: float,
+    origin: tuple[int, int] = (0, 0),
 ) -> np.ndarray:
     """Return noise whose correlation between two times falls like exp(-lag / timescale).
 
@@ -92,7 +102,7 @@ def correlated_normal(
 
     Parameters
     ----------
-    shape, key, member
+    shape, key, member, origin
         As for :func:`standard_normal`; ``key.place`` must not name the time.
     seconds
         The valid time, in seconds since any fixed moment.
@@ -113,7 +123,7 @@ def correlated_normal(
     for tick, weight in zip(ticks, weights, strict=True):
         place = f"{key.place}@{tick}x{spacing:g}s"
         drawn = NoiseKey(seed=key.seed, variable=key.variable, place=place, draw=key.draw)
-        total += np.float32(weight) * standard_normal(shape, drawn, member)
+        total += np.float32(weight) * standard_normal(shape, drawn, member, origin)
     return total
 
 

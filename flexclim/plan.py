@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 import xarray as xr
+from dask.base import tokenize
 
 from flexclim.checkpoint import Model, ModelReference
+from flexclim.coverage import correlation_hours
 from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
+from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.settings import ModelSettings, Target
 from flexclim.tiles import TilePlan, plan_tiles
 
-DEFAULT_MODEL = "flex-nano"
 NOISES = "independent", "frozen", "ar1"
 PRECISIONS = "float32", "bf16", "fp16"
 # Pixels in one pass of the network: enough to keep a device busy, few enough for its memory.
@@ -40,6 +43,7 @@ class Options:
     noise_timescale: str | None = None
     overlap: int | None = None
     batch: int | None = None
+    region: tuple[int, int] | None = None
     device: str | None = None
     precision: str | None = None
 
@@ -52,8 +56,8 @@ class Options:
             raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
         if self.noise not in NOISES:
             raise FlexclimError(f"noise={self.noise!r} is not one of {', '.join(NOISES)}.")
-        if (self.noise == "ar1") != (self.noise_timescale is not None):
-            raise FlexclimError('noise="ar1" and noise_timescale (such as "6h") go together.')
+        if self.noise != "ar1" and self.noise_timescale is not None:
+            raise FlexclimError(f'noise_timescale is for noise="ar1", not for {self.noise!r}.')
         if self.precision not in (None, *PRECISIONS):
             raise FlexclimError(
                 f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}."
@@ -71,12 +75,14 @@ class TargetPlan:
     non_negative: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FieldPlan:
     """How the variables that a network reads together become those that it makes.
 
     ``grid`` is the coarse grid without 2-D coordinates, ``dims`` the dimensions of the output
     after ``realization``, ``timescale`` in seconds; ``vector`` counts where any variable will do.
+    ``region`` is the shape of what is computed at once; the plan of one has the grid and the tiles
+    of its ``part`` of the field.
     """
 
     inputs: tuple[str, ...]
@@ -96,8 +102,24 @@ class FieldPlan:
     noise: str
     timescale: float
     batch: int
+    region: tuple[int, int]
     device: str
     precision: str
+    part: Part | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FieldPlan) and self.token == other.token
+
+    def __hash__(self) -> int:
+        return hash(self.token)
+
+    @cached_property
+    def token(self) -> str:
+        """A hash of all of it: a plan that was sent to another process is the same."""
+        return str(tokenize([getattr(self, one.name) for one in fields(self)]))
+
+    def __dask_tokenize__(self) -> str:
+        return self.token
 
     @property
     def coarse(self) -> Domain:
@@ -114,8 +136,24 @@ class FieldPlan:
         """Members computed together: enough to fill a batch, no more."""
         return min(self.members, max(1, self.batch // len(self.tiles.corners)))
 
+    @property
+    def regions(self) -> list[Region]:
+        """The chunks of the output, each computed on its own; often just one."""
+        return regions(self.grid.refined(self.factor), self.region)
+
+    def of(self, region: Region) -> FieldPlan:
+        """Return the plan of one region: that of its part of the field."""
+        if self.region == self.tiles.domain.shape:
+            return self
+        part, tiles = part_of(region, self.tiles, self.coarse, self.factor, self.steps)
+        return replace(
+            self, grid=part_grid(self.grid, part.rows, part.columns), tiles=tiles, part=part
+        )
+
     def fine_grid(self, grid: Grid) -> Grid:
-        """Return the output's grid, with the coordinates of ``grid``."""
+        """Return the output's grid, with the coordinates of ``grid``; of a part, the part's."""
+        if self.part is not None:
+            grid = part_grid(grid, self.part.rows, self.part.columns)
         return grid.refined(self.factor)
 
     def attributes(self) -> dict[str, str | int | float]:
@@ -130,6 +168,7 @@ class FieldPlan:
             "flexclim_noise": self.noise,
             "flexclim_conserve": self._conserved(),
             "flexclim_batch": self.batch,
+            "flexclim_region": f"{self.region[0]} x {self.region[1]}",
             "flexclim_device": self.device,
             "flexclim_precision": self.precision,
             "flexclim_tiles": json.dumps(self.tiles.describe()),
@@ -140,12 +179,34 @@ class FieldPlan:
             chosen["flexclim_static"] = " ".join(self.statics)
         return chosen
 
+    @property
+    def request(self) -> tuple[object, ...]:
+        """What one request of the user has in common in all its regions."""
+        return self.model.sha256, self.inputs, self.factor, self.seed
+
     def _conserved(self) -> str:
         """Return ``true``, ``false`` or, where targets differ, the names of those that are."""
         kept = [target.name for target in self.targets if target.conserve]
         if kept and len(kept) < len(self.targets):
             return " ".join(kept)
         return str(bool(kept)).lower()
+
+
+def attributes_of(plans: Sequence[FieldPlan]) -> dict[str, str | int | float]:
+    """Return the attributes of an output of several plans; where they differ, by variable."""
+    each = [plan.attributes() for plan in plans]
+    together: dict[str, str | int | float] = {}
+    for key in dict.fromkeys(key for one in each for key in one):
+        values = [one.get(key) for one in each]
+        if all(value == values[0] for value in values):
+            together[key] = each[0][key]
+            continue
+        names: dict[str, list[str]] = {}
+        for plan, value in zip(plans, values, strict=True):
+            own = [target.name for target in plan.targets]
+            names.setdefault("none" if value is None else str(value), []).extend(own)
+        together[key] = "; ".join(f"{' '.join(own)}: {value}" for value, own in names.items())
+    return together
 
 
 def plan_field(
@@ -185,6 +246,7 @@ def plan_field(
     lead = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
     _check_alike([source[name] for name in inputs])
     _check_time(field, options, settings, model.name)
+    fine = grid.domain.refine(factor)
     assert settings.targets is not None
     return FieldPlan(
         inputs=tuple(inputs),
@@ -196,9 +258,7 @@ def plan_field(
         model=model.reference,
         model_name=model.name,
         grid=grid,
-        tiles=plan_tiles(
-            grid.domain.refine(factor), (tile[0], tile[1]), factor, options.overlap or settings.halo
-        ),
+        tiles=plan_tiles(fine, (tile[0], tile[1]), factor, options.overlap or settings.halo),
         factor=factor,
         members=options.members,
         steps=options.steps or settings.steps,
@@ -207,8 +267,9 @@ def plan_field(
         vector=vector,
         statics=tuple(static.name for static in settings.statics),
         noise=options.noise,
-        timescale=_seconds(options.noise_timescale),
+        timescale=_timescale(options, model, inputs, grid.spacing_km / factor),
         batch=options.batch or max(1, PASS_PIXELS[device.split(":")[0]] // math.prod(tile)),
+        region=options.region or region_shape(fine),
         device=device,
         precision=options.precision or ("float32" if device == "cpu" else "bf16"),
     )
@@ -291,9 +352,22 @@ def _best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _seconds(text: str | None) -> float:
-    if text is None:
+def _timescale(options: Options, model: Model, inputs: Sequence[str], spacing_km: float) -> float:
+    """Return the time scale of AR(1) noise in seconds: as asked, else as the card says."""
+    if options.noise_timescale is not None:
+        return _seconds(options.noise_timescale)
+    if options.noise != "ar1":
         return 0.0
+    hours = correlation_hours(model.card, inputs[0], options.factor, spacing_km)
+    if hours is None:
+        raise ModelError(
+            f"the card of {model.name!r} tells no correlation time: give noise_timescale, such as "
+            '"6h".'
+        )
+    return 3600 * hours
+
+
+def _seconds(text: str) -> float:
     try:
         seconds = pd.Timedelta(text).total_seconds()
     except ValueError:

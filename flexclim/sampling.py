@@ -6,6 +6,7 @@ network pass, Y X the fine field, h w one window.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -49,6 +50,9 @@ class TiledSampler:
         Which of the T targets and of the C channels change sign across a pole; empty: none.
     spread
         Factor on the members' distance from the estimate at the first step, their mean.
+    active
+        For each step the numbers of the windows to sample, those of later steps among those of
+        earlier ones; empty: all.
     """
 
     def __init__(
@@ -63,8 +67,9 @@ class TiledSampler:
         vectors: Sequence[bool] = (),
         vectors_in: Sequence[bool] = (),
         spread: float = 1.0,
+        active: Sequence[Sequence[int]] = (),
     ) -> None:
-        self.spread = spread
+        self.spread, self.active = spread, active
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
         self.batch, self.precision = batch, precision
         self.device = next(network.parameters()).device
@@ -86,7 +91,7 @@ class TiledSampler:
         parts, size = [], 0
         for first in range(0, self.windows, self.batch):
             count = min(self.batch, self.windows - first)
-            parts.append(self._encode(framed, first, count))
+            parts.append(self._encode(framed, range(first, first + count)))
             size += sum(m.nbytes for m in parts[-1].maps)
             if size / (first + count) * self.windows > FEATURE_BYTES:
                 return None
@@ -118,11 +123,12 @@ class TiledSampler:
             (M, T, Y, X) float32.
         """
         framed_inputs = self._framed_inputs(inputs)
+        active = iter(self.active or itertools.repeat(range(self.windows)))
         mean = None
 
         def estimate(state: Tensor, time: float) -> Tensor:
             nonlocal mean
-            clean = self._fused_estimate(state, time, framed_inputs, features)
+            clean = self._fused_estimate(state, time, next(active), framed_inputs, features)
             mean = clean if mean is None else mean
             return clean
 
@@ -134,23 +140,32 @@ class TiledSampler:
         return residual.cpu().numpy()
 
     def _fused_estimate(
-        self, state: Tensor, time: float, inputs: Tensor, features: TaskFeatures | None
+        self,
+        state: Tensor,
+        time: float,
+        windows: Sequence[int],
+        inputs: Tensor,
+        features: TaskFeatures | None,
     ) -> Tensor:
         """Estimate the clean residual (M, T, Y, X) window by window and fuse the estimates."""
         members = state.shape[0]
         framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
         t = torch.full((self.batch,), time, device=self.device)
-        total = self.windows * members
+        total = len(windows) * members
         for first in range(0, total, self.batch):
             # Windows vary slowest, so that one batch has few of them to encode.
-            places = [divmod(i, members) for i in range(first, min(first + self.batch, total))]
+            numbers = [divmod(i, members) for i in range(first, min(first + self.batch, total))]
+            places = [(windows[n], m) for n, m in numbers]
             noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])
             noisy = _padded(noisy, self.batch)
-            low, high = places[0][0], places[-1][0] + 1
-            own = features or self._encode(inputs, low, high - low)
-            index = torch.tensor([w for w, _ in places], device=self.device)
-            own = own.take(_padded(index if features else index - low, self.batch))
+            low, high = numbers[0][0], numbers[-1][0] + 1
+            own = features or self._encode(inputs, windows[low:high])
+            index = torch.tensor(
+                [w for w, _ in places] if features else [n - low for n, _ in numbers],
+                device=self.device,
+            )
+            own = own.take(_padded(index, self.batch))
             with NETWORK, self._autocast():
                 output = self.network(_channels_last(noisy), t, own, self._label)
             clean = self.diffusion.clean(output.float(), noisy, t)[: len(places)]
@@ -159,15 +174,14 @@ class TiledSampler:
                 place += tile * self._weights[index_window]
         return unframe(canvas, self.tiles)
 
-    def _encode(self, framed: Tensor, first: int, count: int) -> TaskFeatures:
-        """Encode windows ``first`` .. ``first + count - 1``, in a pass of the usual size."""
-        windows = range(first, first + count)
+    def _encode(self, framed: Tensor, windows: Sequence[int]) -> TaskFeatures:
+        """Encode some windows in a pass of the usual size."""
         inputs = torch.stack([window(framed, self.tiles, index) for index in windows])
         with NETWORK, self._autocast():
             features = self.network.encode(
                 TASK, _channels_last(_padded(inputs, self.batch)), self._label
             )
-        return features.take(torch.arange(count, device=self.device))
+        return features.take(torch.arange(len(windows), device=self.device))
 
     def _framed_inputs(self, inputs: np.ndarray) -> Tensor:
         field = torch.from_numpy(inputs).to(self.device)

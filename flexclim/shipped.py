@@ -31,6 +31,11 @@ def models_folder() -> Path:
     return PACKAGE / "models"
 
 
+def registry_file() -> Path:
+    """Return the list of models that are fetched when they are first used."""
+    return models_folder() / "registry.json"
+
+
 def recipes_folder() -> Path:
     """Return the folder that holds one YAML file a recipe.
 

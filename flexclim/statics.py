@@ -55,7 +55,7 @@ def check_static(
 
 def wanted_fields(static: xr.Dataset, wanted: Sequence[Static]) -> xr.Dataset:
     """Return the fields of ``static`` that a model takes."""
-    return static[[one.name for one in wanted if not one.computed]]
+    return static[list(dict.fromkeys(one.name for one in wanted if not one.computed))]
 
 
 def static_fields(

@@ -11,7 +11,6 @@ import xarray as xr
 import flexclim
 from flexclim.cli import main
 from flexclim.errors import GridError
-from flexclim.plan import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -146,7 +145,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     progress = named.pop("progress", False)
     assert not progress
     assert named == {
-        "model": DEFAULT_MODEL, "members": 3, "steps": 2, "seed": 7, "variables": ["u10", "v10"],
+        "model": None, "members": 3, "steps": 2, "seed": 7, "variables": ["u10", "v10"],
         "conserve": False, "non_negative": True, "grid": "point", "static": None, "noise": "ar1",
         "noise_timescale": "6h", "overlap": 8, "batch": 2, "device": "cpu", "precision": "float32",
     }  # fmt: skip

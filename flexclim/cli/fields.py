@@ -37,8 +37,9 @@ def downscale(
     target: Annotated[Path, typer.Argument(help="What to write: .zarr (resumes) or .nc.")],
     factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Refinement of the grid.")],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Name, folder or file.")
-    ] = "flex-nano",
+        str | None,
+        typer.Option("--model", "-m", help="Name, folder or file. [chosen by the fields]"),
+    ] = None,
     members: Annotated[int, typer.Option("--members", "-n", min=1, help="Ensemble members.")] = 8,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
@@ -69,7 +70,9 @@ def downscale(
     noise: Annotated[
         Literal["independent", "frozen", "ar1"], typer.Option(help="How times are correlated.")
     ] = "independent",
-    noise_timescale: Annotated[str | None, typer.Option(help="For ar1, such as 6h.")] = None,
+    noise_timescale: Annotated[
+        str | None, typer.Option(help="For ar1, such as 6h. [from the card]")
+    ] = None,
     overlap: Annotated[int | None, typer.Option(help="Fine cells tiles share. [chosen]")] = None,
     batch: Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")] = None,

@@ -1,0 +1,124 @@
+"""Which model downscales which variables where the user names none.
+
+A model of named variables is chosen where it makes what is asked, reads what is there in the same
+units, and was trained at this factor and near this spacing. All else goes to flex-nano, which
+serves any variable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import xarray as xr
+
+from flexclim.checkpoint import Model, list_bundled, load_model, read_model
+from flexclim.domain import Kind
+from flexclim.errors import ModelError
+from flexclim.grid import find_grid
+from flexclim.groups import Group, chosen_fields, fields_of, group_variables
+from flexclim.units import cf_units
+
+DEFAULT_MODEL = "flex-nano"
+GIVEN = "as given"
+# A model is chosen up to this ratio between the field's fine spacing and those of training.
+NEAR = 1.5
+
+
+def choose(
+    source: xr.Dataset,
+    model: str | Model | None,
+    factor: int,
+    variables: list[str] | str | None,
+    grid: Kind | None,
+    static: xr.Dataset | None,
+) -> list[Group]:
+    """Settle which variables go together through which model, and why.
+
+    Parameters
+    ----------
+    model
+        As given by the user; None: chosen here, among the models that ship.
+    variables
+        Which to return; None: all.
+
+    Raises
+    ------
+    ModelError
+        If the model does not serve the source, or static fields were given that none takes.
+    """
+    if model is not None:
+        loaded = model if isinstance(model, Model) else load_model(model)
+        return group_variables(source, loaded, variables, grid, reason=GIVEN)
+    wanted = _asked(source, variables, grid)
+    groups: list[Group] = []
+    passed: list[str] = []
+    for name in list_bundled():
+        candidate = read_model(name)
+        made = [v for v in candidate.card.variables if v in wanted]
+        if name == DEFAULT_MODEL or not made:
+            continue
+        if problem := unfit(candidate, source, factor, static, grid):
+            passed.append(f"{name} {problem}")
+            continue
+        reason = f"made for {', '.join(made)} at this spacing, factor and units"
+        groups += group_variables(source, load_model(name), made, grid, reason=reason)
+        wanted = [v for v in wanted if v not in made]
+    if static is not None and not any(group.model.settings.statics for group in groups):
+        why = f": {'; '.join(passed)}" if passed else ""
+        raise ModelError(
+            f"static was given, but no model that takes it serves these fields{why}. "
+            "Leave it out, or name a model."
+        )
+    if wanted or not groups:
+        reason = "; ".join(["serves any field", *passed])
+        default = load_model(DEFAULT_MODEL)
+        groups += group_variables(source, default, wanted or None, grid, reason=reason)
+    return _in_order(groups, source)
+
+
+def unfit(
+    model: Model, source: xr.Dataset, factor: int, static: xr.Dataset | None, grid: Kind | None
+) -> str:
+    """Say why a model of named variables does not serve a source; empty: it does."""
+    card, settings = model.card, model.settings
+    if factor not in settings.factors:
+        return f"is for x{', x'.join(map(str, settings.factors))}"
+    fields = fields_of(source, grid)
+    for name in card.inputs:
+        if name not in fields:
+            return f"reads {name} too"
+        found, meant = source[name].attrs.get("units"), card.units.get(name)
+        if meant and (not found or cf_units(str(found)) != cf_units(meant)):
+            return f"reads {name} in {meant}, not in {found or 'no units'}"
+    if lacking := [
+        s.name for s in settings.statics if not s.computed and s.name not in (static or ())
+    ]:
+        return f"needs static {', '.join(lacking)}"
+    if settings.grid and find_grid(source, grid).domain.kind != settings.grid:
+        return f"is for grids of {settings.grid}s"
+    spacing = find_grid(source, grid).spacing_km / factor
+    if card.spacing_km is None or not math.isfinite(spacing):
+        return "tells no spacing" if card.spacing_km is None else "needs to know the spacing"
+    low, high = card.spacing_km
+    if not low / NEAR <= spacing <= high * NEAR:
+        return f"is for {low:.3g} to {high:.3g} km, not {spacing:.3g} km"
+    return ""
+
+
+def _asked(source: xr.Dataset, variables: list[str] | str | None, grid: Kind | None) -> list[str]:
+    """Return the variables to make: fields, and what models make besides where they are named."""
+    fields = fields_of(source, grid)
+    made = [
+        name
+        for card in list_bundled().values()
+        if card.inputs and set(card.inputs) <= set(fields) and variables is not None
+        for name in card.variables
+    ]
+    return chosen_fields(variables, list(dict.fromkeys([*fields, *made])))
+
+
+def _in_order(groups: Sequence[Group], source: xr.Dataset) -> list[Group]:
+    """Return groups in the order of the source's variables."""
+    places = {str(name): place for place, name in enumerate(source.data_vars)}
+    return sorted(groups, key=lambda g: min(places.get(name, len(places)) for name in g.returned))

@@ -1,0 +1,192 @@
+"""Whether a field is like what a model was trained on, and what its card tells of such fields.
+
+Planning looks at the grid only; values are judged when they are computed, plane by plane.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flexclim.card import Coverage, ModelCard, span
+from flexclim.channels import transform
+from flexclim.domain import Domain
+from flexclim.errors import FlexclimWarning
+from flexclim.fields import local_scaling
+from flexclim.settings import ModelSettings, Variable
+
+# A card's ranges are of samples, so what lies a little beyond them is not far.
+FAR_SPACING, FAR_SCALE, FAR_CONTRAST = 2.0, 2.0, 1.5
+FAR_VALUES = 0.25  # of the range of values
+HIGH = 0.999, 0.99  # quantiles of the local scale: of training, and of a field that is judged
+LOW = 0.01
+
+_told: set[object] = set()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is compared of one coarse plane: see :class:`flexclim.card.Coverage`."""
+
+    lowest: float
+    highest: float
+    scale: np.ndarray
+    contrast: float
+
+
+def look(plane: np.ndarray, domain: Domain, variable: Variable) -> Looks:
+    """Measure a coarse plane (y, x) without NaN, in the variable's units."""
+    mean, scale = local_scaling(field := transform(plane, variable), domain, vector=variable.vector)
+    varies = scale > 0
+    distance = (field - mean)[varies] / scale[varies]
+    contrast = float(np.sqrt(np.square(distance).mean())) if varies.any() else math.nan
+    return Looks(float(plane.min()), float(plane.max()), scale, contrast)
+
+
+def cover(looks: Sequence[Looks], variable: str, units: str, spacing_km: float) -> Coverage:
+    """Sum up what training saw of a variable.
+
+    Parameters
+    ----------
+    looks
+        At patches of the training split.
+    """
+    scales = np.concatenate([one.scale.ravel() for one in looks])
+    contrasts = np.array([one.contrast for one in looks if math.isfinite(one.contrast)] or [1.0])
+    return Coverage(
+        variable=variable,
+        units=units,
+        spacing_km=_short(spacing_km),
+        values=(_short(min(x.lowest for x in looks)), _short(max(x.highest for x in looks))),
+        scale=(_short(np.quantile(scales, LOW)), _short(np.quantile(scales, HIGH[0]))),
+        contrast=(_short(contrasts.min()), _short(contrasts.max())),
+    )
+
+
+def far_spacing(card: ModelCard, spacing_km: float) -> str:
+    """Say in what a fine spacing is far from the card's; empty where it is not, or not known."""
+    if card.spacing_km is None or not math.isfinite(spacing_km):
+        return ""
+    low, high = card.spacing_km
+    if low / FAR_SPACING <= spacing_km <= high * FAR_SPACING:
+        return ""
+    trained = f"{low:.3g}" if low == high else span(card.spacing_km)
+    return f"the fine grid has a spacing of {spacing_km:.3g} km; training had {trained} km"
+
+
+def far_values(
+    planes: np.ndarray,
+    names: Sequence[str],
+    domain: Domain,
+    settings: ModelSettings,
+    card: ModelCard,
+) -> list[str]:
+    """Say in what coarse planes are far from what a model was trained on.
+
+    A model of any variable sees no units, so only the contrast counts; a model of named ones is
+    held to their values and local scales too.
+
+    Parameters
+    ----------
+    planes
+        (I, y, x) without NaN, of the inputs.
+    names
+        Of the inputs, in the user's words.
+    settings
+        From :meth:`ModelSettings.named`.
+    """
+    said: list[str] = []
+    assert settings.inputs is not None
+    named = bool(card.inputs or card.variables)
+    for plane, name, variable in zip(planes, names, settings.inputs, strict=True):
+        known = [part for part in card.coverage if not named or part.variable == variable.name]
+        if not known or plane.min() == plane.max():
+            continue
+        said += _judged(look(plane, domain, variable), name, known, named=named)
+    return said
+
+
+def _judged(seen: Looks, name: str, known: list[Coverage], *, named: bool) -> Iterator[str]:
+    if named:
+        low, high = min(p.values[0] for p in known), max(p.values[1] for p in known)
+        margin = FAR_VALUES * (high - low)
+        units = f" {known[0].units}" if known[0].units else ""
+        trained = f"training had {span((low, high))}"
+        if seen.lowest < low - margin:
+            yield f"{name!r} falls to {seen.lowest:.4g}{units}; {trained}"
+        if seen.highest > high + margin:
+            yield f"{name!r} reaches {seen.highest:.4g}{units}; {trained}"
+        low, high = min(p.scale[0] for p in known), max(p.scale[1] for p in known)
+        scale = float(np.quantile(seen.scale, HIGH[1]))
+        if not low <= scale <= FAR_SCALE * high:
+            trained = f"training had {span((low, high))}"
+            yield f"the local scale of {name!r} is up to {scale:.3g}; {trained}"
+    low, high = min(p.contrast[0] for p in known), max(p.contrast[1] for p in known)
+    if not low / FAR_CONTRAST <= seen.contrast <= high * FAR_CONTRAST:
+        kind = "smooth" if seen.contrast > high else "rough"
+        yield (
+            f"{name!r} is too {kind}: it lies {seen.contrast:.3g} local scales from its local "
+            f"mean; training had {span((low, high))}"
+        )
+
+
+def arm(key: object) -> None:
+    """Let :func:`warn_once` warn anew of a request."""
+    with _lock:
+        _told.discard(key)
+
+
+def warn_once(key: object, model: str, said: Sequence[str], where: str = "") -> None:
+    """Warn that a field is far from what a model was trained on, once a request and process.
+
+    A dask.distributed worker passes the warning on to its client.
+    """
+    if not said:
+        return
+    with _lock:
+        if key in _told:
+            return
+        _told.add(key)
+    place = f" ({where})" if where else ""
+    message = (
+        f"far from what {model!r} was trained on{place}: {'; '.join(said)}. Check units and "
+        f"values; `flexclim info {model}` shows what it covers."
+    )
+    distributed = sys.modules.get("distributed")
+    warn = warnings.warn if distributed is None else distributed.warn
+    warn(message, FlexclimWarning)
+
+
+def told(key: object) -> bool:
+    """Say whether a request was warned of."""
+    with _lock:
+        return key in _told
+
+
+def correlation_hours(
+    card: ModelCard, variable: str, factor: int, spacing_km: float
+) -> float | None:
+    """Return the correlation time of what a model adds to a variable; None: the card has none.
+
+    Of the entries of that variable, else of all, the one whose fine spacing is nearest, at the
+    factor that is nearest: what is small lives short.
+    """
+    known = [part for part in card.coverage if part.hours]
+    known = [part for part in known if part.variable == variable] or known
+    if not known:
+        return None
+    if math.isfinite(spacing_km):
+        known.sort(key=lambda part: abs(math.log(part.spacing_km / spacing_km)))
+    hours = known[0].hours
+    return hours[min(hours, key=lambda other: abs(math.log(other / factor)))]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")

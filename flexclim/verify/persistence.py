@@ -1,0 +1,125 @@
+"""How long a field stays like itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import curve_fit
+
+from flexclim.errors import FlexclimError
+
+FEWEST_TIMES = 6
+LONGEST = 0.5  # share of the series that lags may take
+LAGS = 16
+
+
+def correlation_time(field: xr.DataArray, time: str | None = None) -> float:
+    """Return the time over which the correlation of a field with itself falls to 1/e.
+
+    Mean squared differences D of the same points at all pairs of times are fitted by
+    D(lag) = 2 s^2 (1 - exp(-lag / T)). Differences know nothing of a pattern that stays, such as
+    that of coasts, so it needs no removing and does not bias short series.
+
+    Parameters
+    ----------
+    field
+        (time, ...), such as what interpolation misses; NaN is left out. Times need not be
+        equally far apart.
+    time
+        The dimension of times; None: ``"time"``.
+
+    Returns
+    -------
+    float
+        T in hours; NaN where there are too few times (less than 6) to tell, or all differences
+        are alike, as those of noise are.
+
+    Raises
+    ------
+    FlexclimError
+        If the field has no such times.
+
+    >>> steps = np.random.default_rng(0).normal(size=(40, 500))
+    >>> values = [steps[0]]
+    >>> for step in steps[1:]:  # an AR(1) process of 6 h
+    ...     values.append(np.exp(-3 / 6) * values[-1] + np.sqrt(1 - np.exp(-1)) * step)
+    >>> hours = np.arange(40) * np.timedelta64(3, "h") + np.datetime64("2018-10-01", "ns")
+    >>> round(correlation_time(xr.DataArray(values, {"time": hours}, ["time", "point"])), 1)
+    6.0
+    """
+    hours = _hours(field, time or "time")
+    if hours.size < FEWEST_TIMES:
+        return math.nan
+    values = field.transpose(time or "time", ...).values.reshape(hours.size, -1)
+    lags, differences, pairs = structure(np.asarray(values, float), hours)
+    return decay(lags, differences, pairs)
+
+
+def structure(values: np.ndarray, hours: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return lags in hours, the mean squared difference (units squared) at each, and its pairs.
+
+    Parameters
+    ----------
+    values
+        (time, point); NaN is left out.
+    hours
+        (time,), in any order.
+    """
+    order = np.argsort(hours, kind="stable")
+    values, hours = values[order], hours[order]
+    longest = LONGEST * (hours[-1] - hours[0])
+    sums: dict[float, np.ndarray] = {}
+    for late in range(1, hours.size):
+        for early in range(late - 1, -1, -1):
+            lag = round(float(hours[late] - hours[early]), 4)
+            if lag > longest:
+                break
+            if lag == 0 or (lag not in sums and len(sums) >= 4 * LAGS):
+                continue
+            square = np.square(values[late] - values[early])
+            known = np.isfinite(square)
+            part = np.array([square[known].sum(), known.sum(), 1.0])
+            sums[lag] = sums.get(lag, 0) + part
+    found = [(lag, *sums[lag]) for lag in sorted(sums) if sums[lag][1] > 0][:LAGS]
+    lags, squares, points, pairs = np.array(found).reshape(-1, 4).T
+    return lags, squares / np.maximum(points, 1), pairs
+
+
+def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float:
+    """Fit 2 s^2 (1 - exp(-lag / T)) to mean squared differences; return T, or NaN."""
+    if lags.size < 3 or not differences.max() > 0:
+        return math.nan
+
+    def curve(lag: Any, level: Any, log_time: Any) -> Any:
+        return level * (1 - np.exp(-lag / np.exp(log_time)))
+
+    scaled = differences / differences.max()
+    try:
+        (_, log_time), _ = curve_fit(
+            curve, lags, scaled, p0=(1.0, np.log(lags[0])), sigma=1 / np.sqrt(pairs)
+        )
+    except (RuntimeError, ValueError):
+        return math.nan
+    hours = float(np.exp(log_time))
+    # Beyond these the series does not show the curve's bend.
+    return hours if lags[0] / 8 < hours < 4 * lags[-1] else math.nan
+
+
+def _hours(field: xr.DataArray, time: str) -> np.ndarray:
+    if time not in field.dims or field[time].size == 0:
+        raise FlexclimError(
+            f"{field.name!r} has no dimension {time!r} of times; it has {field.dims}."
+        )
+    values = field[time].values
+    if values.dtype.kind == "M":
+        seconds = values.astype("datetime64[us]").astype(np.int64) / 1e6
+    elif hasattr(values[0], "calendar"):
+        import cftime
+
+        seconds = cftime.date2num(values, "seconds since 1970-01-01", calendar=values[0].calendar)
+    else:
+        raise FlexclimError(f"{time!r} of {field.name!r} holds {values[0]!r}, which is no date.")
+    return np.asarray(seconds, float) / 3600
