@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
@@ -60,13 +62,18 @@ class Ranks:
         distributed.all_reduce(packed, distributed.ReduceOp.MAX)
         return int(packed)
 
-    def from_first(self, number: int) -> int:
-        """Return the number that rank 0 has."""
+    def from_first(self, value: Any) -> Any:
+        """Return the JSON value that rank 0 has; those of others are not looked at."""
         if self.world == 1:
-            return number
-        packed = torch.tensor(number, device=self.device)
+            return value
+        content = json.dumps(value).encode() if self.first else b""
+        size = torch.tensor(len(content), device=self.device)
+        distributed.broadcast(size, 0)
+        packed = torch.empty(int(size), dtype=torch.uint8, device=self.device)
+        if self.first:
+            packed.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
         distributed.broadcast(packed, 0)
-        return int(packed)
+        return json.loads(bytes(packed.tolist()))
 
     def wait(self) -> None:
         """Wait until all ranks are here."""

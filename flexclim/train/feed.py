@@ -7,10 +7,13 @@ from typing import Any
 
 from flexclim.nn.diffusion import Diffusion
 from flexclim.settings import ModelSettings
+from flexclim.train.dist import Ranks
 from flexclim.train.patches import Patches
 from flexclim.train.recipe import Recipe
 from flexclim.train.settings import check_network, fit_normalisation, model_settings
 from flexclim.train.splits import TrainingSource, check_sources, open_sources
+
+ALONE = Ranks()
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,23 @@ class Feed:
         return self.settings.diffusion.process()
 
 
-def open_feed(recipe: Recipe, fitted: dict[str, Any] | None) -> Feed:
+def open_feed(recipe: Recipe, fitted: dict[str, Any] | None, ranks: Ranks = ALONE) -> Feed:
     """Open and check the data of both splits.
 
     Parameters
     ----------
     fitted
         Numbers from an earlier start of the run; None: measure them on the training split.
+    ranks
+        Rank 0 measures, and tells the others.
     """
     check_network(recipe)
     data, seed = recipe.data, recipe.trainer.seed
     sources, checked = open_sources(data, "train"), open_sources(data, "validate")
     check_sources([*sources, *checked], data, recipe.network.tile)
     if fitted is None:
-        fitted = fit_normalisation(sources, recipe)
+        fitted = ranks.from_first(fit_normalisation(sources, recipe) if ranks.first else None)
+    assert fitted is not None
     settings = model_settings(recipe, fitted)
     return Feed(
         settings,

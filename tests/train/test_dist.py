@@ -11,9 +11,10 @@ import torch
 
 import flexclim
 from flexclim.errors import RecipeError
-from flexclim.train import fit, load_recipe, run
+from flexclim.train import feed, fit, load_recipe, run
 from flexclim.train import state as states
 from flexclim.train.dist import Ranks, join_ranks
+from flexclim.train.feed import open_feed
 from flexclim.train.logs import read_log
 from flexclim.train.stage import own_positions
 
@@ -27,6 +28,22 @@ def test_one_process_is_a_rank(monkeypatch):
         assert (ranks.rank, ranks.world, ranks.first) == (0, 1, True)
         assert ranks.sums({"a": 2.5}) == {"a": 2.5}
         assert (ranks.largest(3), ranks.from_first(4)) == (3, 4)
+
+
+def test_one_rank_measures_for_all(recipe, monkeypatch):
+    """The second one takes the numbers of the first, whatever it would have found itself."""
+    told = []
+
+    def broadcast(ranks, value):
+        told.append(value)
+        return told[0]
+
+    monkeypatch.setattr(Ranks, "from_first", broadcast)
+    first = open_feed(recipe, None, Ranks(world=2))
+    monkeypatch.setattr(feed, "fit_normalisation", None)  # not to be called
+    second = open_feed(recipe, None, Ranks(rank=1, world=2))
+    assert told == [first.fitted, None]
+    assert second.settings == first.settings
 
 
 def test_ranks_share_a_batch():
