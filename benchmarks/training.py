@@ -30,9 +30,9 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, flex_config
 from flexclim.train.averages import Averages
 from flexclim.train.dist import Ranks
+from flexclim.train.learner import prefers_channels_last
 from flexclim.train.losses import DenoisingLoss
 from flexclim.train.optimizers import make_optimizer
-from flexclim.train.run import prefers_channels_last
 from flexclim.train.stage import Stage
 
 TILE = 128

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from flexclim.checkpoint import load_model
 from flexclim.errors import ModelError, RecipeError
 from flexclim.nn.allocation import keep_memory
-from flexclim.nn.flex import Flex
 from flexclim.train import snapshot, state
-from flexclim.train.averages import Averages
 from flexclim.train.card import NO_BEST, finished_model
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed, open_feed
+from flexclim.train.learner import Learner
 from flexclim.train.logs import Log, open_logs
-from flexclim.train.losses import DenoisingLoss, EnsembleLoss
-from flexclim.train.optimizers import learning_rate, make_optimizer
 from flexclim.train.progress import Progress
 from flexclim.train.recipe import Recipe
 from flexclim.train.snapshot import Standing
-from flexclim.train.stage import TYPES, Stage, make_scaler, own_positions
-from flexclim.train.start import starting_weights
+from flexclim.train.stage import own_positions
 from flexclim.train.validation import Validation
 
 if TYPE_CHECKING:
@@ -50,8 +45,7 @@ class Run(AbstractContextManager["Run"]):
     """
 
     feed: Feed
-    network: Flex
-    averages: Averages
+    learner: Learner
 
     def __init__(self, recipe: Recipe, ranks: Ranks) -> None:
         self.recipe, self.ranks = recipe, ranks
@@ -61,7 +55,6 @@ class Run(AbstractContextManager["Run"]):
         _check_share(recipe.trainer.validation_patches, ranks)
         self._complete = False
         self._logs: list[Log] = []
-        self._stage: Stage | None = None
         self._measured: dict[str, float] = {}
         self._open = ExitStack()
 
@@ -85,12 +78,13 @@ class Run(AbstractContextManager["Run"]):
         keep_memory()
         self._take_folder()
         saved = self._newest(resume)
-        self.feed = open_feed(self.recipe, saved.fitted if saved else None)
+        self.feed = open_feed(self.recipe, saved.fitted if saved else None, self.ranks)
         if saved:
             self.standing = saved.standing
-        self._build()
+        self.learner = Learner(self.recipe, self.feed, self.ranks, self.done)
         if saved:
-            saved.restore(self.network, self.optimizer, self.averages, self.scaler)
+            learner = self.learner
+            saved.restore(learner.network, learner.optimizer, learner.averages, learner.scaler)
             self._complete = self.done == self.steps
         self._watch()
 
@@ -108,11 +102,7 @@ class Run(AbstractContextManager["Run"]):
             If the gradient was not finite for too many steps.
         """
         began = time.perf_counter()
-        if self._stage is None or self.done == self.recipe.trainer.steps:
-            self._stage = self._next_stage()
-        rate = self._rate()
-        self.network.train()
-        outcome = self._stage.step(self.done, batch, rate)
+        outcome, rate = self.learner.step(self.done, batch)
         standing = self.standing
         standing.bad = standing.bad + 1 if outcome.bad else 0
         if standing.bad >= self.recipe.trainer.patience:
@@ -136,8 +126,8 @@ class Run(AbstractContextManager["Run"]):
 
     def validate(self) -> None:
         """Measure the loss on other times."""
-        with self._averaged():
-            found = self._validation.losses(self.network, self.feed.diffusion)
+        with self.learner.averaged():
+            found = self._validation.losses(self.learner.network, self.feed.diffusion)
         self.standing.losses = _numbers(found)
         self._progress.report(self.done, {"loss": self._measured["loss"], **found})
         self._measured |= found
@@ -147,16 +137,16 @@ class Run(AbstractContextManager["Run"]):
 
         A CRPS of NaN (no truth is known, or members are not finite) is never the best.
         """
-        with self._averaged():
+        with self.learner.averaged():
             found = self._validation.scores(
-                self.network, self.feed.diffusion, self.recipe.trainer.score_members
+                self.learner.network, self.feed.diffusion, self.recipe.trainer.score_members
             )
             best = self.standing.best_scores.get("crps", float("inf"))
             if found["crps"] < best:
                 self.standing.best_step = self.done
                 self.standing.best_scores = self.standing.losses | _numbers(found)
                 if self.ranks.first:
-                    weights = self.network.state_dict()
+                    weights = self.learner.network.state_dict()
                     keep = self.recipe.trainer.keep + 1  # one more than checkpoints may name
                     state.save(self.folder, self.done, {"network": weights}, keep, BEST)
         shown = {name: found[name] for name in SHOWN if name in found}
@@ -177,9 +167,10 @@ class Run(AbstractContextManager["Run"]):
         for log in self._logs:
             log.flush()
         if self.ranks.first:
+            learner = self.learner
             content = snapshot.pack(
                 self.recipe, self.feed.fitted, self.standing,
-                self.network, self.optimizer, self.averages, self.scaler,
+                learner.network, learner.optimizer, learner.averages, learner.scaler,
             )  # fmt: skip
             state.save(self.folder, self.done, content, self.recipe.trainer.keep)
 
@@ -209,14 +200,14 @@ class Run(AbstractContextManager["Run"]):
 
     def _write_model(self, folder: Path) -> None:
         """Write the best weights, or the last ones where no CRPS was a number."""
-        standing = self.standing
-        with self._averaged():
+        standing, network = self.standing, self.learner.network
+        with self.learner.averaged():
             if standing.best_step:
                 best = state.load(state.path_of(self.folder, standing.best_step, BEST))
-                self.network.load_state_dict(best["network"])
+                network.load_state_dict(best["network"])
             else:
                 self._progress.say(f"{NO_BEST}; {folder} holds the last weights")
-            model = finished_model(self.recipe, self.feed, self.network, standing, self.ranks)
+            model = finished_model(self.recipe, self.feed, network, standing, self.ranks)
         model.save(folder, overwrite=True)
 
     def _take_folder(self) -> None:
@@ -246,23 +237,6 @@ class Run(AbstractContextManager["Run"]):
             )
         return snapshot.unpack(state.load(state.path_of(self.folder, step)), self.recipe)
 
-    def _build(self) -> None:
-        trainer = self.recipe.trainer
-        torch.manual_seed(trainer.seed)
-        network = Flex(self.feed.settings.network.config())
-        if self.recipe.start:
-            network.load_state_dict(starting_weights(self.recipe.start, network))
-        self.network = network.to(self.ranks.device)
-        if prefers_channels_last(self.ranks.device):
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network.recompute(trainer.checkpointing)
-        self.optimizer = make_optimizer(
-            trainer.optimizer, self.network.parameters(), trainer.weight_decay
-        )
-        self.scaler = make_scaler(self.ranks.device, trainer.precision)
-        tuning = self.done > trainer.steps
-        self.averages = Averages(self.network, self.recipe.ensemble.ema if tuning else trainer.ema)
-
     def _watch(self) -> None:
         """Draw the patches of validation; open logs and progress."""
         trainer = self.recipe.trainer
@@ -278,63 +252,6 @@ class Run(AbstractContextManager["Run"]):
             self._logs = open_logs(
                 self.folder, self.done, trainer.loggers, self.recipe.name, settings
             )
-
-    def _next_stage(self) -> Stage:
-        """Return the stage that the next step belongs to."""
-        recipe, settings = self.recipe, self.feed.settings
-        common: Any = {
-            "optimizer": self.optimizer,
-            "ranks": self.ranks,
-            "settings": recipe.trainer,
-            "scaler": self.scaler,
-            "compile_first": recipe.trainer.compile,
-        }
-        if self.done < recipe.trainer.steps:
-            loss = DenoisingLoss(self.network, self.feed.diffusion)
-            sampling = recipe.diffusion.times
-            return Stage(loss, averages=self.averages, sampling=sampling, **common)
-        tuning = recipe.ensemble
-        if self.done == recipe.trainer.steps:
-            # Go on from the averaged weights, with a shorter average.
-            self.averages.copy_to()
-            self.averages = Averages(self.network, tuning.ema)
-        ensemble = EnsembleLoss(
-            self.network,
-            self.feed.diffusion,
-            steps=settings.steps,
-            method=settings.method,
-            gradient=tuning.gradient,
-            mean=tuning.mean,
-            spectrum=tuning.spectrum,
-        )
-        return Stage(ensemble, averages=self.averages, members=tuning.members, **common)
-
-    def _rate(self) -> float:
-        trainer, ensemble = self.recipe.trainer, self.recipe.ensemble
-        if self.done < trainer.steps:
-            return learning_rate(self.done, trainer.steps, trainer.warmup, trainer.learning_rate)
-        step = self.done - trainer.steps
-        return learning_rate(step, ensemble.steps, trainer.warmup // 4, ensemble.learning_rate)
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """Put the averaged weights in place for a while, at the precision of training."""
-        precision = self.recipe.trainer.precision
-        device = self.ranks.device.type
-        with (
-            self.averages.average_parameters(),
-            torch.autocast(device, TYPES[precision], enabled=precision != "float32"),
-        ):
-            yield
-
-
-def prefers_channels_last(device: torch.device) -> bool:
-    """Whether training is faster with channels last in memory.
-
-    It is on GPUs and with AVX-512; with AVX2 alone the gradient of a convolution's weights takes
-    twice as long.
-    """
-    return device.type == "cuda" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 def _numbers(found: dict[str, float]) -> dict[str, float]:

@@ -165,15 +165,15 @@ def test_settings_that_may_change_on_the_way_do(folder):
     with Run(tiny(folder, "run", *changed), Ranks()) as run:
         run.start(resume=True)
         assert run.done == 2
-        assert run.averages.decay == 0.5
-        assert [group["weight_decay"] for group in run.optimizer.param_groups] == [0.3]
-        assert run.optimizer.state
-        assert run.scaler.get_scale() > 1
+        assert run.learner.averages.decay == 0.5
+        assert [group["weight_decay"] for group in run.learner.optimizer.param_groups] == [0.3]
+        assert run.learner.optimizer.state
+        assert run.learner.scaler.get_scale() > 1
     fit(tiny(folder, "run", *changed))
     with Run(tiny(folder, "run", *changed, "ensemble.ema=0.6"), Ranks()) as run:
         run.start(resume=True)
-        assert run.averages.decay == 0.6
-        assert run.averages.num_updates
+        assert run.learner.averages.decay == 0.6
+        assert run.learner.averages.num_updates
 
 
 def test_a_finished_model_stays(folder, capsys):
