@@ -6,7 +6,8 @@ Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -100,7 +101,8 @@ def lazy_members(
             for number, group in enumerate(groups):
                 task = (sample_members, prepared, part, place, group)
                 tasks[(members, 0, number, *index, *region.index)] = task
-    graph = HighLevelGraph.from_collections(members, tasks, dependencies=[*planes, *statics])
+    dependencies: list[Any] = [*planes, *statics]
+    graph = HighLevelGraph.from_collections(members, tasks, dependencies=dependencies)
     chunks = (
         (len(plan.targets),),
         tuple(len(group) for group in groups),
@@ -124,6 +126,16 @@ def prepare_planes(
     place: Place,
 ) -> Prepared:
     """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
+    with _naming(plan, place):
+        return _prepared(planes, statics, plan, place)
+
+
+def _prepared(
+    planes: list[np.ndarray],
+    statics: dict[str, np.ndarray] | None,
+    plan: FieldPlan,
+    place: Place,
+) -> Prepared:
     where = " ".join(filter(None, (place.time, place.rest)))
     turned = [plane.reshape(plane.shape[-2:]).astype(float) for plane in planes]
     coarse = np.stack([plan.grid.canonical(plane) for plane in turned])
@@ -150,6 +162,13 @@ def sample_members(
     prepared: Prepared, plan: FieldPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     """Sample some members of one time; (targets, members, 1, ..., y', x') in stored order."""
+    with _naming(plan, place):
+        return _sampled(prepared, plan, place, members)
+
+
+def _sampled(
+    prepared: Prepared, plan: FieldPlan, place: Place, members: tuple[int, ...]
+) -> np.ndarray:
     targets, settings = plan.targets, plan.settings
     noise = np.stack([[_noise(plan, t.name, place, m) for t in targets] for m in members])
     residual = _sampler(plan).sample(
@@ -186,6 +205,23 @@ def _finished(
     means, coarse = _block_means(plan), prepared.coarse[target.base]
     correct = means.multiply if target.non_negative else means.add
     return np.stack([correct(member, coarse) for member in fine])
+
+
+@contextmanager
+def _naming(plan: FieldPlan, place: Place) -> Iterator[None]:
+    """Have an error say at which time and in which region it happened."""
+    try:
+        yield
+    except Exception as error:
+        where = " ".join(filter(None, ("time", place.time, place.rest)))
+        if plan.part is not None:
+            rows, columns = (
+                f"{first + low} to {first + high}"
+                for first, (low, high) in zip(plan.part.origin, plan.part.core, strict=True)
+            )
+            where += f", rows {rows}, columns {columns}"
+        error.add_note(where)
+        raise
 
 
 def _judge(coarse: np.ndarray, plan: FieldPlan, where: str) -> None:

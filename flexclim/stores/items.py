@@ -6,10 +6,11 @@ An item is done when its shard is there: shards appear under their names only wh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,7 @@ import zarr
 from dask.highlevelgraph import HighLevelGraph
 from numcodecs import BitRound
 from zarr.abc.store import Store
+from zarr.core.sync import sync
 
 from flexclim.files import store_errors
 from flexclim.stores.place import Place
@@ -31,11 +33,13 @@ class Item:
     """One shard: of a variable, at an index, and the part of the array that is to be written.
 
     The part is all of the shard that lies in the array, or the times that were added to it.
+    ``damaged``: what is there can't be read.
     """
 
     variable: str
     index: Index
     region: Region
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,15 @@ class Writing:
 
 @dataclass(frozen=True)
 class Work:
-    """A dask graph whose ``keys`` write one item each; other tasks make their blocks."""
+    """A dask graph with one task an item, by key; other tasks make their blocks."""
 
     graph: HighLevelGraph
-    keys: tuple[Any, ...]
+    items: Mapping[Any, Item]
+
+    @property
+    def keys(self) -> tuple[Any, ...]:
+        """The tasks that write an item each."""
+        return tuple(self.items)
 
 
 def write_item(writing: Writing, blocks: list[np.ndarray]) -> Index:
@@ -84,7 +93,11 @@ def write_item(writing: Writing, blocks: list[np.ndarray]) -> Index:
         filled += whole[put].size
     assert filled == whole.size, (item, filled, shape)
     with store_errors(writing.name, AGAIN):
-        _target(writing.store, item.variable)[item.region] = rounded(whole, writing.keep_bits)
+        array = _target(writing.store, item.variable)
+        if item.damaged:
+            key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"
+            sync(writing.store.delete(key))
+        array[item.region] = rounded(whole, writing.keep_bits)
     return item.index
 
 
@@ -123,15 +136,18 @@ def plan_work(ds: xr.Dataset, place: Place, items: Iterable[Item], keep_bits: in
     """Return the graph that writes ``items`` of a lazy dataset."""
     tasks: dict[Any, Any] = {}
     arrays: dict[str, Any] = {}
+    named: dict[Any, Item] = {}
+    run = uuid4().hex  # a cluster takes tasks of equal names for the same
     for item in items:
         array = arrays.setdefault(item.variable, ds[item.variable].data)
         found, cuts = _blocks_of(array.chunks, item.region)
         writing = Writing(place.store, place.name, item, keep_bits, tuple(cuts))
-        key = (f"write-{item.variable}", *item.index)
+        key = (f"write-{item.variable}-{run}", *item.index)
+        named[key] = item
         tasks[key] = (write_item, writing, [(array.name, *block) for block in found])
     layer = "write-items"
     graph = HighLevelGraph.from_collections(layer, tasks, dependencies=list(arrays.values()))
-    return Work(graph, tuple(tasks))
+    return Work(graph, named)
 
 
 def _blocks_of(

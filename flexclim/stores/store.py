@@ -6,13 +6,16 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import dask.array as da
+import numpy as np
 import xarray as xr
 import zarr
 from zarr.storage import MemoryStore
 
+from flexclim import engine
 from flexclim.cf import encodings
 from flexclim.errors import StoreError
 from flexclim.files import store_errors
@@ -88,26 +91,24 @@ def write_store(
                 _update(ds, place, wanted)
             items = missing_items(ds, place)
         if items:
-            run(plan_work(ds, place, items, keep_bits))
+            work = plan_work(ds, place, items, keep_bits)
+            engine.run(work.graph, work.keys, partial(_name, ds, work), "shards")
         with store_errors(place.name, ""):
             _finish(place)
     return place
 
 
-def run(work: Work) -> None:
-    """Write all items."""
-    import dask
-    from dask.delayed import Delayed
-    from dask.highlevelgraph import HighLevelGraph
-
-    from flexclim.progress import progress_bar
-
-    last: dict[Any, Any] = {"written-items": (len, list(work.keys))}
-    graph = HighLevelGraph.from_collections("written-items", last, dependencies=[])
-    layers = {**work.graph.layers, **graph.layers}
-    links = {**work.graph.dependencies, "written-items": set(work.graph.layers)}
-    with progress_bar():
-        dask.compute(Delayed("written-items", HighLevelGraph(layers, links)))
+def _name(ds: xr.Dataset, work: Work, key: Any) -> str:
+    """Say which variable, member and times a shard holds, and which part of the plane."""
+    item = work.items[key]
+    field, parts = ds[item.variable], []
+    for dim, part in zip(map(str, field.dims), item.region, strict=True):
+        if part == slice(0, field.sizes[dim]) and dim not in (MEMBERS, time_dimension(ds)):
+            continue
+        values = ds[dim].values if dim in ds.coords else np.arange(field.sizes[dim])
+        ends = [str(values[i]).removesuffix(".000000000") for i in (part.start, part.stop - 1)]
+        parts.append(f"{dim} {' to '.join(dict.fromkeys(ends))}")
+    return ", ".join([item.variable, *parts])
 
 
 def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
@@ -119,13 +120,14 @@ def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
         there = place.keys(f"{name}/c/")
         for key, index in shards_of(array):
             region = region_of(array, index)
-            if key in there and not (key in listed and fault_of(place, array, key, index)):
+            wrong = key in there and key in listed and fault_of(place, array, key, index)
+            if key in there and not wrong:
                 if key not in growing:
                     continue
                 axis, stop = growing[key]
                 added = slice(stop, region[axis].stop)
                 region = (*region[:axis], added, *region[axis + 1 :])
-            items.append(Item(name, index, region))
+            items.append(Item(name, index, region, bool(wrong)))
     return items
 
 
@@ -273,7 +275,15 @@ def _check_plan(place: Place, plan: dict[str, Any]) -> None:
 
 def _check_arrays(ds: xr.Dataset, place: Place) -> None:
     """Refuse arrays of a size that ``ds`` does not have, or does not grow from."""
-    group, growing = place.group(), {MEMBERS, time_dimension(ds)}
+    group, time = place.group(), time_dimension(ds)
+    if time is not None:
+        known = _times(place, time)
+        if known is not None and not np.array_equal(known, ds[time].values[: known.size]):
+            raise StoreError(
+                f"{place} has times from {known[0]} to {known[-1]} that these do not begin with. "
+                "Only later times extend a store: give those that it has, too."
+            )
+    growing = {MEMBERS, time}
     for name in lazy_names(ds):
         array = group.get(name)
         field = ds[name]
@@ -286,6 +296,18 @@ def _check_arrays(ds: xr.Dataset, place: Place) -> None:
             )
         ):
             raise StoreError(f"{place} lacks {name!r} or has it in another shape; it is damaged.")
+
+
+def _times(place: Place, time: str) -> np.ndarray | None:
+    """Return the times that a store has; None if they are damaged."""
+    try:
+        array = _array(place.group(), time)
+        if any(fault_of(place, array, key, index) for key, index in shards_of(array)):
+            return None
+        with xr.open_zarr(place.store, consolidated=False, chunks=None) as opened:
+            return np.asarray(opened[time].values)
+    except Exception:  # codecs and calendars raise many kinds; what is damaged is written anew
+        return None
 
 
 def _finish(place: Place) -> None:

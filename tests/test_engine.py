@@ -1,0 +1,199 @@
+"""Work items on threads and on clusters: retried, counted, named when they fail."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import dask
+import pytest
+from dask.highlevelgraph import HighLevelGraph
+
+from flexclim import engine
+from flexclim.engine import run
+from flexclim.errors import FlexclimError
+
+distributed = pytest.importorskip("distributed")
+
+
+def make(folder, index, fails=0, kind="RuntimeError"):
+    """Return a number; fail some times first, counted in a folder."""
+    calls = Path(folder) / f"calls-{index}"
+    with calls.open("a") as file:
+        file.write("x")
+    if calls.stat().st_size <= fails:
+        error = {"RuntimeError": RuntimeError, "FlexclimError": FlexclimError}[kind]("broken disk")
+        error.add_note(f"time {index}")
+        raise error
+    return index
+
+
+def write(folder, value):
+    (Path(folder) / f"item-{value}").touch()
+    return value
+
+
+def work(folder, count=6, fails=None, task=make, **more):
+    tasks = {}
+    for index in range(count):
+        tasks["make", index] = (task, str(folder), index, *(fails or {}).get(index, ()))
+        tasks["write", index] = (write, str(folder), ("make", index))
+    graph = HighLevelGraph.from_collections("work", tasks, dependencies=[])
+    return graph, [("write", index) for index in range(count)]
+
+
+def written(folder):
+    return sorted(int(path.name[5:]) for path in folder.glob("item-*"))
+
+
+@pytest.fixture(scope="module")
+def in_process():
+    """Return a cluster of threads in this process."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["threads", "synchronous", "distributed"])
+def scheduler(request):
+    if request.param != "distributed":
+        with dask.config.set(scheduler=request.param):
+            yield request.param
+        return
+    with distributed.Client(request.getfixturevalue("in_process")):
+        yield request.param
+
+
+def test_all_items_are_done_and_counted(scheduler, tmp_path, monkeypatch):
+    counted = []
+    from contextlib import contextmanager
+
+    @contextmanager
+    def counter(total, what):
+        counted.append((total, what))
+        yield lambda: counted.append(1)
+
+    monkeypatch.setattr(engine, "count_up", counter)
+    run(*work(tmp_path), what="shards")
+    assert written(tmp_path) == list(range(6))
+    assert counted == [(6, "shards"), *[1] * 6]
+
+
+def test_a_task_that_fails_twice_succeeds(scheduler, tmp_path):
+    run(*work(tmp_path, fails={2: (2,)}))
+    assert written(tmp_path) == list(range(6))
+    assert (tmp_path / "calls-2").stat().st_size == 3
+
+
+def test_a_task_that_fails_three_times_is_named_and_the_rest_done(scheduler, tmp_path):
+    with pytest.raises(FlexclimError) as caught:
+        run(*work(tmp_path, fails={2: (9,)}), name=lambda key: f"shard {key[1]}", what="shards")
+    assert str(caught.value).startswith(
+        "1 of 6 shards failed 3 times: shard 2 (time 2): RuntimeError: broken disk. The others"
+    )
+    assert written(tmp_path) == [0, 1, 3, 4, 5]
+    assert (tmp_path / "calls-2").stat().st_size == 3
+
+
+def test_what_the_user_must_mend_is_raised_as_it_is(scheduler, tmp_path):
+    with pytest.raises(FlexclimError, match=r"^broken disk"):
+        run(*work(tmp_path, fails={0: (9, "FlexclimError")}))
+    if scheduler != "distributed":
+        assert (tmp_path / "calls-0").stat().st_size == 1
+
+
+def test_a_graph_of_arrays_runs(scheduler, tmp_path):
+    import dask.array as da
+
+    array = (da.arange(12, chunks=3) + 1).rechunk(6)
+    tasks = {("write", i): (write_sum, str(tmp_path), (array.name, i)) for i in range(2)}
+    graph = HighLevelGraph.from_collections("sums", tasks, dependencies=[array])
+    run(graph, list(tasks))
+    assert written(tmp_path) == [21, 57]
+
+
+def write_sum(folder, block):
+    return write(folder, int(block.sum()))
+
+
+def test_only_tasks_that_sample_ask_for_a_gpu():
+    assert engine._needs_gpu(("downscale-ab12", 0, 1)) == {"GPU": 1}
+    assert engine._needs_gpu(("write-u10", 0)) == {}
+
+
+def test_workers_with_a_gpu_get_the_sampling(tmp_path):
+    tasks = {("downscale-x", i): (worker_name, i) for i in range(4)}
+    tasks |= {("write", i): (write, str(tmp_path), ("downscale-x", i)) for i in range(4)}
+    graph = HighLevelGraph.from_collections("gpu", tasks, dependencies=[])
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, dashboard_address=":0", threads_per_worker=1
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        workers = {
+            "plain": {"cls": distributed.Worker, "options": {"nthreads": 1}},
+            "gpu": {"cls": distributed.Worker, "options": {"nthreads": 1, "resources": {"GPU": 1}}},
+        }
+        cluster.worker_spec.update(workers)
+        cluster.sync(cluster._correct_state)
+        distributed.get_client().wait_for_workers(2)
+        run(graph, [("write", i) for i in range(4)])
+    assert [path.name for path in tmp_path.iterdir()] == ["item-gpu"]
+
+
+def worker_name(index):
+    return distributed.get_worker().name
+
+
+def when_written(folder, then):
+    while not written(folder):
+        time.sleep(0.05)
+    then()
+
+
+def slow(folder, index):
+    time.sleep(0.2)
+    return index
+
+
+def test_without_workers_a_run_ends_in_time(tmp_path):
+    with (
+        dask.config.set({"distributed.scheduler.no-workers-timeout": "2s"}),
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        leave = threading.Thread(target=when_written, args=(tmp_path, lambda: cluster.scale(0)))
+        leave.start()
+        began = time.monotonic()
+        with pytest.raises(FlexclimError, match=r"no worker for 2 s|NoValidWorker"):
+            run(*work(tmp_path, count=100, task=slow))
+        assert time.monotonic() - began < 60
+        leave.join()
+    assert 0 < len(written(tmp_path)) < 100
+
+
+def dies_once(folder, index):
+    """Kill the worker process at the first call of some tasks."""
+    mark = Path(folder) / f"died-{index}"
+    if index in (1, 4) and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return index
+
+
+def test_killed_workers_cost_nothing(tmp_path):
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 10}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        run(*work(tmp_path, task=dies_once))
+    assert written(tmp_path) == list(range(6))
+    assert len(list(tmp_path.glob("died-*"))) == 2

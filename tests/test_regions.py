@@ -1,0 +1,124 @@
+"""A field cut into regions holds what the whole holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flexclim.domain import Domain
+from flexclim.grid import find_grid
+from flexclim.members import lazy_members
+from flexclim.plan import Options, plan_field
+from flexclim.regions import region_shape, regions
+
+
+def field(lat, lon, seed=0, times=1):
+    random = np.random.default_rng(seed)
+    return xr.DataArray(
+        random.normal(size=(times, len(lat), len(lon))).astype("float32"),
+        coords={"time": pd.date_range("2018-09-14", periods=times), "lat": lat, "lon": lon},
+        dims=("time", "lat", "lon"),
+        name="u10",
+        attrs={"units": "m s-1", "standard_name": "eastward_wind"},
+    )
+
+
+REGION = field(np.arange(60.0, 36, -1), np.arange(5.0, 32))
+UPWARD = REGION.isel(lat=slice(None, None, -1), lon=slice(None, None, -1))
+GLOBE = field(np.arange(-85.0, 90, 10), np.arange(-180.0, 180, 15))
+POLES = field(np.linspace(90, -90, 19), np.arange(0.0, 360, 15))
+
+
+def both(coarse, model, shape, **options):
+    """Return the field as a whole and in regions, in units of its standard deviation."""
+    made = []
+    for region in (None, shape):
+        asked = Options(**({"factor": 4, "members": 1, "region": region, "batch": 8} | options))
+        plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, asked)
+        made.append(lazy_members([coarse], plan)["u10"])
+    whole, parts = (array.compute(scheduler="synchronous") for array in made)
+    assert made[1].numblocks[-2:] != (1, 1)
+    return whole / np.nanstd(whole), parts / np.nanstd(whole), made[1]
+
+
+@pytest.mark.parametrize(
+    ("coarse", "shape", "options"),
+    [
+        (REGION, (32, 32), {}),
+        (REGION, (40, 108), {"steps": 3, "conserve": False}),
+        (UPWARD, (24, 50), {"noise": "ar1", "noise_timescale": "6h"}),
+        (UPWARD, (64, 56), {"non_negative": True}),
+        (GLOBE, (24, 96), {}),
+        (POLES, (18, 96), {}),
+        (POLES, (24, 96), {"non_negative": True, "factor": 2}),
+    ],
+)
+def test_regions_equal_the_whole(coarse, shape, options, toy_model):
+    if options.get("factor") == 2:
+        shape = (shape[0] // 2, shape[1] // 2)
+    coarse = abs(coarse) if options.get("non_negative") else coarse
+    whole, parts, _ = both(coarse, toy_model.replace(noise_scale=1.1), shape, **options)
+    np.testing.assert_allclose(parts, whole, atol=1e-5, rtol=0)
+
+
+def test_a_large_hole_is_filled_alike(toy_model):
+    holed = REGION.copy()
+    holed[:, 3:20, 6:] = np.nan
+    whole, parts, _ = both(holed, toy_model, (48, 54))
+    assert np.isnan(whole).any()
+    np.testing.assert_allclose(parts, whole, atol=1e-5, rtol=0)
+
+
+def test_static_fields_reach_each_region(make_toy, monkeypatch):
+    from flexclim import plan as planning
+    from flexclim.downscaling import downscale
+    from flexclim.settings import Static
+
+    model = make_toy(read=2, statics=(Static(name="latitude"),))
+    whole = downscale(REGION, 4, model=model, members=1, batch=8)
+    monkeypatch.setattr(planning, "region_shape", lambda fine: (48, 54))
+    parts = downscale(REGION, 4, model=model, members=1, batch=8)
+    scale = float(whole.std())
+    np.testing.assert_allclose(parts.values, whole.values, atol=1e-5 * scale, rtol=0)
+
+
+def test_one_region_reads_and_samples_little(toy_model):
+    coarse = field(np.arange(80.0, -80, -1), np.arange(0.0, 160))
+    asked = Options(factor=4, members=1, region=(64, 64))
+    plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    middle = plan.of(plan.regions[55])
+    assert middle.tiles.domain.shape[0] <= 64 + 2 * 2 * 32 + 2 * 4 * 16
+    first, last = (len(windows) for windows in middle.part.windows)
+    assert last < first < len(plan.tiles.corners) / 4
+
+
+def test_stored_order_is_kept(toy_model):
+    whole, _, lazy = both(UPWARD, toy_model, (64, 64))
+    assert lazy.chunks[-2:] == ((64, 32), (64, 44))
+    block = lazy[:, :, :64, 64:].compute(scheduler="synchronous")
+    np.testing.assert_allclose(
+        block / block.std(), whole[:, :, :64, 64:] / whole[:, :, :64, 64:].std(), atol=2e-5
+    )
+
+
+def test_plans_of_equal_content_are_equal(toy_model):
+    import pickle
+
+    asked = Options(factor=4, region=(64, 64))
+    plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    part = plan.of(plan.regions[1])
+    assert pickle.loads(pickle.dumps(part)) == part
+    assert len({plan, part, plan.of(plan.regions[2]), replace(part, seed=1)}) == 4
+
+
+@pytest.mark.parametrize("shape", [(8000, 8000), (20000, 20000), (300, 90000), (90000, 300)])
+def test_regions_are_even_and_of_a_size(shape):
+    side = region_shape(Domain(shape=shape))
+    assert 2**20 <= side[0] * side[1] <= 2**23
+    grid = find_grid(REGION.isel(time=0))
+    cut = regions(replace(grid, domain=Domain(shape=shape)), side)
+    assert sum((r.rows[1] - r.rows[0]) * (r.columns[1] - r.columns[0]) for r in cut) == np.prod(
+        shape
+    )
