@@ -43,8 +43,8 @@ class Coverage(Part):
         Local scale of the coarse field (:func:`flexclim.fields.local_scaling`), exceeded in 99 %
         and in 0.1 % of the cells; in ``units``, after the model's transform.
     contrast
-        Root mean square, over a patch, of distances from the local mean in local scales: lowest
-        and highest. Smooth fields have much, rough ones little.
+        Median, over a patch, of distances from the local mean in local scales: lowest and
+        highest. Smooth fields have much, rough ones little.
     hours
         By factor, the time over which the correlation of what interpolation misses falls to 1/e
         (:func:`flexclim.verify.correlation_time`); empty where the data can't tell.
@@ -110,7 +110,9 @@ class ModelCard(Part):
 
     def text(self, width: int = WIDTH) -> str:
         """Return the card for a terminal of so many columns."""
-        spacing = f"{span(self.spacing_km)} km, of the fine grid" if self.spacing_km else ""
+        spacing = ""
+        if self.spacing_km:
+            spacing = "{:.4g} to {:.4g} km, of the fine grid".format(*self.spacing_km)
         trained = ""
         if self.seconds:
             trained = f"{self.seconds / 60:.0f} minutes on {self.hardware or 'unknown hardware'}"
@@ -129,7 +131,7 @@ class ModelCard(Part):
                 for part in self.data
             ],
             "period": self.period,
-            "scores": [f"{value:<10.4g} {name}" for name, value in self.scores.items()],
+            "scores": [f"{name} {value:.4g}" for name, value in self.scores.items()],
             "licence": self.licence,
             "trained": trained,
             "version": self.version,

@@ -45,8 +45,8 @@ def look(plane: np.ndarray, domain: Domain, variable: Variable) -> Looks:
     """Measure a coarse plane (y, x) without NaN, in the variable's units."""
     mean, scale = local_scaling(field := transform(plane, variable), domain, vector=variable.vector)
     varies = scale > 0
-    distance = (field - mean)[varies] / scale[varies]
-    contrast = float(np.sqrt(np.square(distance).mean())) if varies.any() else math.nan
+    distance = np.abs(field - mean)[varies] / scale[varies]
+    contrast = float(np.median(distance)) if varies.any() else math.nan
     return Looks(float(plane.min()), float(plane.max()), scale, contrast)
 
 
@@ -132,8 +132,8 @@ def _judged(seen: Looks, name: str, known: list[Coverage], *, named: bool) -> It
     if not low / FAR_CONTRAST <= seen.contrast <= high * FAR_CONTRAST:
         kind = "smooth" if seen.contrast > high else "rough"
         yield (
-            f"{name!r} is too {kind}: it lies {seen.contrast:.3g} local scales from its local "
-            f"mean; training had {span((low, high))}"
+            f"{name!r} is too {kind}: half of it lies {seen.contrast:.3g} local scales from its "
+            f"local mean; training had {span((low, high))}"
         )
 
 

@@ -7,12 +7,15 @@ imported before a command runs, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from flexclim.cli import fields, models, training
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, FlexclimWarning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit code 0 done, 1 failed, 2 bad arguments."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    show = warnings.showwarning
+    warnings.showwarning = partial(_show_warning, show)
     try:
         app([argument for argument in arguments if argument != "--debug"], prog_name="flexclim")
     except Exception as error:
@@ -34,6 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"flexclim: {_one_line(error)}", err=True)
         raise SystemExit(1) from None
+    finally:
+        warnings.showwarning = show
 
 
 def _one_line(error: Exception) -> str:
@@ -43,6 +50,16 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, FlexclimError):
         return text
     return f"{type(error).__name__}: {text} (--debug shows where it happened)"
+
+
+def _show_warning(
+    usual: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any
+) -> None:
+    """Show a warning of our own in one line, without the place in the code."""
+    if issubclass(category, FlexclimWarning):
+        typer.echo(f"flexclim: warning: {' '.join(str(message).split())}", err=True)
+    else:
+        usual(message, category, *where)
 
 
 def _print_version(wanted: bool) -> None:

@@ -157,14 +157,19 @@ def info(
       flexclim info coarse.nc
       flexclim info flex-nano
     """  # noqa: D301
+    import shutil
+
     from flexclim import io
+    from flexclim.card import INDENT, WIDTH
     from flexclim.checkpoint import read_model
 
     path = Path(thing)
     if path.exists() and not (path / "model.json").is_file():
         _show_field(io.open_input(path))
     else:
-        typer.echo(str(read_model(thing).card))
+        model = read_model(thing)
+        width = min(shutil.get_terminal_size().columns, WIDTH)
+        typer.echo(f"{model.card.text(width)}\n{'sha256':{INDENT}}{model.sha256}")
 
 
 def _show_field(field: xr.Dataset) -> None:

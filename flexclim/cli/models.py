@@ -9,11 +9,10 @@ import typer
 
 
 def models() -> None:
-    """List the models that ship with flexclim."""
+    """List the models that a name is enough for, and what each is for."""
     import flexclim
 
-    for name, card in flexclim.list_models().items():
-        typer.echo(f"{name:24} {card.description}".rstrip())
+    typer.echo(str(flexclim.list_models()))
 
 
 def import_minflex(

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 import flexclim
-from flexclim.card import DataCard, ModelCard
+from flexclim.card import Coverage, DataCard, ModelCard
 from flexclim.checkpoint import Model, new_model
 from flexclim.nn.flex import Flex
 from flexclim.settings import ModelSettings
+from flexclim.train.coverage import coverage
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed
 from flexclim.train.recipe import Recipe, Source
@@ -40,12 +41,18 @@ def finished_model(
     residual = np.nan_to_num(feed.check.batch(1, HALO_PATCHES).residual)
     reach = correlation_reach(residual)
     settings = with_halo(feed.settings, reach)
-    card = model_card(recipe, feed, standing, hardware(ranks), reach)
+    covered = coverage(feed.sources, recipe.data, feed.settings, recipe.trainer.seed)
+    card = model_card(recipe, feed, standing, hardware(ranks), reach, covered)
     return new_model(network, settings, card, precision="bf16")
 
 
 def model_card(
-    recipe: Recipe, feed: Feed, standing: Standing, hardware: str, reach: int
+    recipe: Recipe,
+    feed: Feed,
+    standing: Standing,
+    hardware: str,
+    reach: int,
+    covered: tuple[Coverage, ...] = (),
 ) -> ModelCard:
     """Return the card of a finished run.
 
@@ -53,6 +60,8 @@ def model_card(
     ----------
     reach
         From :func:`correlation_reach`.
+    covered
+        From :func:`flexclim.train.coverage.coverage`.
     """
     named = feed.settings.named() if feed.settings.inputs else None
     scores = standing.best_scores if standing.best_step else standing.losses
@@ -66,6 +75,7 @@ def model_card(
         units=known_units(feed.sources) if named else {},
         factors=tuple(sorted(recipe.data.factors)),
         spacing_km=(min(spacings), max(spacings)),
+        coverage=covered,
         data=data_cards(recipe),
         scores={name: float(f"{value:.5g}") for name, value in scores.items()},
         licence=recipe.licence,

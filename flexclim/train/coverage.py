@@ -1,0 +1,118 @@
+"""What the training data cover, for the card: values, local scales, how long residuals live."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from flexclim.card import Coverage
+from flexclim.coverage import cover, look
+from flexclim.grid import find_grid
+from flexclim.resampling import coarsen, interpolate
+from flexclim.settings import ModelSettings
+from flexclim.train.data import Data
+from flexclim.train.patches import Patches
+from flexclim.train.settings import known_units
+from flexclim.train.splits import TrainingSource
+from flexclim.train.windows import Coarsened
+from flexclim.verify.persistence import correlation_time
+
+PATCHES = 96  # a source
+TIMES, SIDE = 64, 384  # of what correlation times are measured on
+
+
+def coverage(
+    sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+) -> tuple[Coverage, ...]:
+    """Measure what a model's training data cover, of each source and input.
+
+    Parameters
+    ----------
+    sources
+        Of the training split.
+    settings
+        Of the model.
+    """
+    named = settings.named()
+    assert named.inputs is not None
+    found = []
+    for source in sources:
+        patches = Patches([source], data, settings, seed)
+        drawn = [patches.draw(0, position) for position in range(PATCHES)]
+        units = known_units([source])
+        for index, (name, variable) in enumerate(zip(source.inputs, named.inputs, strict=True)):
+            looks = [
+                look(one.coarse[index], one.window.domain.coarsen(one.factor), variable)
+                for one in drawn
+            ]
+            seen = cover(looks, name, units.get(name, ""), source.grid.spacing_km)
+            hours = correlation_hours(source, name, sorted(data.factors))
+            found.append(seen.model_copy(update={"hours": hours}))
+    return tuple(found)
+
+
+def correlation_hours(
+    source: TrainingSource, name: str, factors: Sequence[int]
+) -> dict[int, float]:
+    """Return by factor how long what interpolation misses of a variable stays correlated.
+
+    Measured in the liveliest of nine windows; empty for pairs, and where times are too few or no
+    dates.
+    """
+    if not isinstance(source, Coarsened) or name not in source.series:
+        return {}
+    if source.stamps.dtype.kind == "i" or source.stamps.size < 2:
+        return {}
+    field = _window(source, name, math.lcm(*factors))
+    if field is None:
+        return {}
+    weights = np.sqrt(cell_weights(field))
+    hours = {}
+    for factor in factors:
+        coarse = coarsen(field, factor, grid="cell")
+        missed = field - interpolate(coarse, factor, grid="cell").values
+        found = correlation_time(missed * weights)
+        if math.isfinite(found):
+            hours[factor] = float(f"{found:.3g}")
+    return hours
+
+
+def cell_weights(field: xr.DataArray) -> xr.DataArray:
+    """Return what the cells of a field's rows weigh: their area, or 1 where it is not known."""
+    grid = find_grid(field, "cell")
+    area = np.ones(field.sizes[grid.y]) if grid.row_area is None else grid.row_area
+    return xr.DataArray(area[::-1] if grid.flip_y else area, dims=grid.y)
+
+
+def _window(source: Coarsened, name: str, multiple: int) -> xr.DataArray | None:
+    """Read the window of most variance at up to 64 times; sides are multiples of ``multiple``."""
+    template = source.fields.template
+    order = np.argsort(source.stamps, kind="stable")[:TIMES]
+    sides = [min(SIDE, size) // multiple * multiple for size in template.shape]
+    if min(sides) < 4 * multiple:
+        return None
+    starts = [
+        sorted({round(share * (size - side)) for share in (0, 0.5, 1)})
+        for size, side in zip(template.shape, sides, strict=True)
+    ]
+    series = source.series[name]
+    middle = series.read(int(source.times[order[order.size // 2]]))
+    windows = [
+        (slice(row, row + sides[0]), slice(column, column + sides[1]))
+        for row in starts[0]
+        for column in starts[1]
+    ]
+    known = [np.isfinite(middle[window]).any() for window in windows]
+    variances = [
+        np.nanvar(middle[window]) if some else 0.0
+        for window, some in zip(windows, known, strict=True)
+    ]
+    best = windows[int(np.argmax(variances))]
+    values = np.stack([series.read(int(source.times[index]), *best) for index in order])
+    dims = map(str, template.dims)
+    place = template.isel(dict(zip(dims, best, strict=True)))
+    stamps = xr.DataArray(source.stamps[order], dims="time")
+    return place.expand_dims(time=stamps).copy(data=values).rename(name)
