@@ -16,7 +16,7 @@ import numpy as np
 
 from flexclim.channels import residual, see
 from flexclim.domain import Kind
-from flexclim.errors import RecipeError
+from flexclim.errors import FlexclimError, RecipeError
 from flexclim.fields import REACH, Scaled, fill_missing
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
@@ -94,7 +94,10 @@ class Patches:
     def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``steps``, made ahead by a thread or by ``data.workers``."""
         if self.data.workers:
-            yield from _loader(self, steps, size, first)
+            for made in _loader(self, steps, size, first):
+                if isinstance(made, FlexclimError):
+                    raise made
+                yield made
             return
         with ThreadPoolExecutor(1) as pool:
             waiting = [pool.submit(self.batch, step, size, first) for step in steps[:AHEAD]]
@@ -199,16 +202,24 @@ def _too_empty(window: Window) -> bool:
 
 
 class _Steps:
-    """The batches of a rank by step, for a loader's workers."""
+    """The batches of a rank by step, for a loader's workers.
+
+    Errors are returned: raised, a worker's traceback would become part of their message.
+    """
 
     def __init__(self, patches: Patches, size: int, first: int) -> None:
         self.patches, self.size, self.first = patches, size, first
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.patches.batch(step, self.size, self.first)
+    def __getitem__(self, step: int) -> Batch | FlexclimError:
+        try:
+            return self.patches.batch(step, self.size, self.first)
+        except FlexclimError as error:
+            return error
 
 
-def _loader(patches: Patches, steps: range, size: int, first: int) -> DataLoader[Batch]:
+def _loader(
+    patches: Patches, steps: range, size: int, first: int
+) -> DataLoader[Batch | FlexclimError]:
     from torch.utils.data import DataLoader
 
     steps_of: Any = _Steps(patches, size, first)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flexclim.errors import RecipeError
+
 ALL = slice(None)
 
 
@@ -29,9 +31,11 @@ class Series(Protocol):
 
 @dataclass(frozen=True)
 class Plain:
-    """A variable of one file, lazily."""
+    """A variable of one file, lazily; ``name`` and ``title`` (of the file) are for messages."""
 
     variable: xr.Variable
+    name: str = ""
+    title: str = ""
 
     @property
     def usable(self) -> np.ndarray:
@@ -40,21 +44,30 @@ class Plain:
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Read one window."""
-        return np.asarray(self.variable[time, rows, columns].values, np.float32)
+        return self._values((time, rows, columns))
 
     def read_all(self, times: np.ndarray) -> np.ndarray:
         """Read in one go: a chunk may hold many times."""
         ordered = np.unique(times)
         first, last = int(ordered[0]), int(ordered[-1])
-        if last - first + 1 == ordered.size:
-            block = self.variable[first : last + 1]
-        else:
-            block = self.variable[ordered]
-        planes: np.ndarray = np.asarray(block.values, np.float32)
+        together = last - first + 1 == ordered.size
+        planes = self._values(slice(first, last + 1) if together else ordered)
         if np.array_equal(ordered, times):
             return planes
         asked: np.ndarray = planes[np.searchsorted(ordered, times)]
         return asked
+
+    def _values(self, chosen: Any) -> np.ndarray:
+        """Read; what the storage says of broken content becomes one line."""
+        try:
+            return np.asarray(self.variable[chosen].values, np.float32)
+        # Backends and decompressors raise many kinds for damaged chunks.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RecipeError(
+                f"{self.name!r} in {self.title} can't be read: {reason or type(error).__name__}; "
+                "check the file, or copy it again."
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from flexclim.grid import Grid, find_grid
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading
 from flexclim.train.series import Computed, Difference, Joined, Limited, Memory, Plain, Series
-from flexclim.train.stores import open_datasets, told
+from flexclim.train.stores import open_datasets
 
 SMALL = 3e7  # values of a variable that are read once; of more, windows are read as they come
 
@@ -109,10 +109,9 @@ def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.
     """
     if times.size * fields.template.size >= SMALL:
         return fields.series, times
-    loaded: dict[str, Series] = {}
-    for name, part in fields.series.items():
-        with told(fields.title, name):
-            loaded[name] = Memory(part.read_all(times))
+    loaded: dict[str, Series] = {
+        name: Memory(part.read_all(times)) for name, part in fields.series.items()
+    }
     return loaded, np.arange(times.size)
 
 
@@ -269,7 +268,7 @@ def _plain(
     template = xr.DataArray(
         np.broadcast_to(np.float32(0), shape), positions, (grid.y, grid.x), name=name
     )
-    return Plain(variable), template, times
+    return Plain(variable, name, title), template, times
 
 
 def _repaired(series: Series, name: str, reading: Reading, times: np.ndarray, title: str) -> Series:

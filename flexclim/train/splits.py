@@ -18,7 +18,7 @@ from flexclim.statics import static_fields
 from flexclim.train.data import COMPUTED, Data, Reading, Source
 from flexclim.train.pairs import Pair, align, match_times
 from flexclim.train.sources import apart, in_memory, open_fields, select_times
-from flexclim.train.stores import open_dataset, told
+from flexclim.train.stores import open_dataset
 from flexclim.train.windows import Coarsened
 
 TrainingSource = Coarsened | Pair
@@ -90,8 +90,7 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
             parts = [(source.series, source.times, source.title)]
         for series, times, title in parts:
             for name, one in series.items():
-                with told(title, name):
-                    plane = one.read(int(times[times.size // 2]))
+                plane = one.read(int(times[times.size // 2]))
                 if np.isnan(plane).all():
                     raise RecipeError(
                         f"{name!r} in {title} is NaN everywhere at the middle of its split; "

@@ -5,8 +5,6 @@ from __future__ import annotations
 import glob
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flexclim.errors import FlexclimError, RecipeError
+from flexclim.errors import RecipeError
 from flexclim.train.data import Bare, Reading
 from flexclim.train.turbulence import simulate
 
@@ -65,21 +63,6 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
     if reading.bare:
         dataset = _dressed(dataset, reading.bare, path)
     return dataset
-
-
-@contextmanager
-def told(title: str, name: str) -> Iterator[None]:
-    """Turn what a reader says of broken content into one line."""
-    try:
-        yield
-    except FlexclimError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise RecipeError(
-            f"{name!r} in {title} can't be read: {reason or type(error).__name__}; check the file, "
-            "or copy it again."
-        ) from None
 
 
 def _expanded(path: str, folder: str, storage: dict[str, Any]) -> list[str]:

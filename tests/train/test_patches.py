@@ -66,6 +66,22 @@ def test_workers_make_the_same_batches(folder):
         np.testing.assert_array_equal(a.residual, b.residual)
 
 
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_chunk_that_breaks_on_the_way_gets_one_line(folder, monkeypatch, workers):
+    """All looks well while the middle of the split is checked."""
+    monkeypatch.setattr("flexclim.train.sources.SMALL", 0)
+    ds = xr.open_dataset(folder / "wind.nc").chunk(time=1)
+    ds.to_zarr(folder / "wind.zarr", zarr_format=2, consolidated=False)
+    overrides = "data.sources.0.path=wind.zarr", f"data.workers={workers}"
+    patches = make(read(folder, *overrides))
+    check_sources(patches.sources, patches.data, patches.tile)
+    for chunk in (folder / "wind.zarr").glob("[uv]10/*.0.0"):
+        chunk.write_bytes(b"broken")
+    with pytest.raises(RecipeError, match=r"10' in wind.zarr can't be read: .*copy it") as caught:
+        list(patches.stream(range(2), 2))
+    assert "\n" not in str(caught.value)
+
+
 def test_patches_have_unit_residuals_and_both_factors(patches):
     batch = patches.batch(0, 32)
     assert batch.inputs.shape == batch.residual.shape == (32, 1, 32, 32)
