@@ -15,17 +15,12 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_toy():
-    """Return what makes small networks with random weights: right in shape, not in skill."""
-    import torch
+def toy_sizes():
+    """Return what makes the sizes of a small network that makes and reads so many channels."""
+    from flexclim.settings import NetworkSettings
 
-    from flexclim.card import ModelCard
-    from flexclim.checkpoint import new_model
-    from flexclim.nn.flex import Flex
-    from flexclim.settings import ModelSettings, NetworkSettings
-
-    def make(channels=1, read=1, card=None, **settings):
-        sizes = NetworkSettings(
+    def sizes(channels=1, read=1):
+        return NetworkSettings(
             tile=(32, 32),
             channels=channels,
             conditions={"superres": read},
@@ -34,6 +29,22 @@ def make_toy():
             depth=3,
             num_heads=2,
         )
+
+    return sizes
+
+
+@pytest.fixture(scope="session")
+def make_toy(toy_sizes):
+    """Return what makes small networks with random weights: right in shape, not in skill."""
+    import torch
+
+    from flexclim.card import ModelCard
+    from flexclim.checkpoint import new_model
+    from flexclim.nn.flex import Flex
+    from flexclim.settings import ModelSettings
+
+    def make(channels=1, read=1, card=None, **settings):
+        sizes = toy_sizes(channels, read)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = Flex(sizes.config())

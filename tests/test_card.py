@@ -4,30 +4,25 @@ import pytest
 from pydantic import ValidationError
 
 from flexclim.card import ModelCard
-from flexclim.settings import ModelSettings, NetworkSettings, Static, Target, Variable
+from flexclim.settings import ModelSettings, Static, Target, Variable
 
 U, V = (Variable(name=name, vector=True) for name in "uv")
 
 
-def settings(channels=1, read=2, **changes):
-    network = NetworkSettings(
-        tile=(32, 32),
-        channels=channels,
-        conditions={"superres": read},
-        model_channels=(32, 32),
-        res_blocks=(1, 1),
-        depth=3,
-        num_heads=2,
-    )
-    usual = {
-        "scaling": "fixed",
-        "inputs": (U, V),
-        "targets": (Target(name="u", base="u", vector=True),),
-        "factors": (4,),
-        "residual_scale": {4: (1.0,) * channels},
-        "halo": 8,
-    }
-    return ModelSettings(network=network, **(usual | changes))
+@pytest.fixture
+def settings(toy_sizes):
+    def make(channels=1, read=2, **changes):
+        usual = {
+            "scaling": "fixed",
+            "inputs": (U, V),
+            "targets": (Target(name="u", base="u", vector=True),),
+            "factors": (4,),
+            "residual_scale": {4: (1.0,) * channels},
+            "halo": 8,
+        }
+        return ModelSettings(network=toy_sizes(channels, read), **(usual | changes))
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -50,7 +45,7 @@ def settings(channels=1, read=2, **changes):
         ({"scaling": "local", "targets": (Target(name="ke"),)}, "'ke' needs a base"),
     ],
 )
-def test_what_does_not_fit_is_refused(changes, message):
+def test_what_does_not_fit_is_refused(settings, changes, message):
     with pytest.raises(ValidationError, match=message):
         settings(**changes)
 
@@ -60,7 +55,7 @@ def test_components_of_a_vector_have_no_mean():
         Variable(name="u", vector=True, mean=0.1)
 
 
-def test_any_variable_is_one_input_and_one_target():
+def test_any_variable_is_one_input_and_one_target(settings):
     model = settings(read=1, inputs=None, targets=None)
     named = model.named(vector=True)
     assert len(named.inputs) == len(named.targets) == 1

@@ -65,6 +65,16 @@ def test_means_are_those_of_points_in_a_cell(step, own, offset):
     np.testing.assert_allclose(remapped(source, target), expected, atol=1e-9)
 
 
+def positioned(regular, dims):
+    """Return a field that has 2-D latitudes and longitudes only."""
+    latitude, longitude = np.meshgrid(regular.lat, regular.lon, indexing="ij")
+    coords = {
+        name: (dims, values, {"standard_name": name})
+        for name, values in (("latitude", latitude), ("longitude", longitude))
+    }
+    return xr.DataArray(regular.values, dims=dims, coords=coords, name=regular.name)
+
+
 @pytest.mark.parametrize("step", [2.0, 5.0, 10.0])
 def test_it_goes_around_the_globe_in_any_order(step):
     source, target = globe(5.0), globe(step, step / 2)
@@ -90,15 +100,7 @@ def test_positions_do_as_well_as_coordinates(step):
     """A projected grid whose cells lie on meridians gets what the regular one gets."""
     source = globe(1.0)
     regular = field(50 - step * np.arange(6), 3 + step * np.arange(7))
-    latitude, longitude = np.meshgrid(regular.lat, regular.lon, indexing="ij")
-    projected = xr.DataArray(
-        regular.values,
-        dims=("y", "x"),
-        coords={
-            "latitude": (("y", "x"), latitude, {"standard_name": "latitude"}),
-            "longitude": (("y", "x"), longitude, {"standard_name": "longitude"}),
-        },
-    )
+    projected = positioned(regular, ("y", "x"))
     tolerance = 1e-9 if step < 1 else 0.02  # points within cells follow great circles
     np.testing.assert_allclose(
         remapped(source, projected), remapped(source, regular), atol=tolerance
@@ -142,15 +144,6 @@ def test_fields_of_other_shapes_are_refused():
     source = globe(10.0)
     with pytest.raises(GridError, match=r"has the dimension 'month'. Select one with .isel"):
         remapper(source.expand_dims(month=12), find_grid(source))
-    latitude, longitude = np.meshgrid(source.lat, source.lon, indexing="ij")
-    bare = xr.DataArray(
-        source.values,
-        dims=("j", "i"),
-        coords={
-            "latitude": (("j", "i"), latitude, {"standard_name": "latitude"}),
-            "longitude": (("j", "i"), longitude, {"standard_name": "longitude"}),
-        },
-        name="z",
-    ).isel(i=slice(0, 10))
+    bare = positioned(source, ("j", "i")).isel(i=slice(0, 10))
     with pytest.raises(GridError, match="2-D positions only"):
         remapper(bare, find_grid(source))

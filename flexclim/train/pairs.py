@@ -9,7 +9,7 @@ smooths it a little.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,9 @@ import numpy as np
 from flexclim.domain import Domain, Kind
 from flexclim.errors import RecipeError
 from flexclim.grid import Grid, find_grid
-from flexclim.train.data import Source
 from flexclim.train.series import Series
 from flexclim.train.sources import Fields
-from flexclim.train.windows import Window, read_window, stored
+from flexclim.train.windows import Described, Window, read_window, stored
 
 EXACT = 1e-2  # of a fine cell: positions this near to a point are that point
 EDGE = 0.5 + 1e-3  # of a fine cell: how far beyond the last centres a grid reaches
@@ -56,9 +55,9 @@ class Axis:
         return known, lower - index[0], None if exact else position - lower
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Coarse inputs and fine targets at the same times.
+@dataclass(frozen=True, kw_only=True)
+class Pair(Described):
+    """Coarse inputs and fine targets at the same times; ``grid`` nests in the coarse one.
 
     Parameters
     ----------
@@ -67,15 +66,15 @@ class Pair:
     coarse_series, fine_series
         To read from, by name.
     coarse_times, fine_times
-        Indices into the series of one split, time by time; ``stamps`` are their values.
+        Indices into the series of one split, time by time.
     coarse_rows, coarse_columns
         Where the rows and columns of the shared part, in canonical order, lie in the coarse file.
     domain
         Of the shared part of the coarse grid.
-    grid
-        The fine grid that nests in it.
+    fine_grid
+        The true fine grid.
     rows, columns
-        Where its rows and columns lie in the true fine grid.
+        Where rows and columns of ``grid`` lie in it.
     """
 
     coarse: Fields
@@ -84,20 +83,13 @@ class Pair:
     fine_series: Mapping[str, Series]
     coarse_times: np.ndarray
     fine_times: np.ndarray
-    stamps: np.ndarray
     coarse_rows: np.ndarray
     coarse_columns: np.ndarray
     domain: Domain
-    grid: Grid
     fine_grid: Grid
     rows: Axis
     columns: Axis
     factor: int
-    settings: Source
-    inputs: tuple[str, ...]
-    targets: tuple[str, ...]
-    weight: float
-    statics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -94,8 +94,37 @@ class Window:
         )
 
 
-@dataclass(frozen=True)
-class Coarsened:
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What is said of any source that windows are cut from.
+
+    Parameters
+    ----------
+    settings
+        As the recipe gives them.
+    inputs, targets
+        Names.
+    weight
+        Share of patches, relative to other sources.
+    stamps
+        (time,) values of the times of one split.
+    grid
+        The grid that targets are on.
+    statics
+        (y, x) static fields of the whole grid in canonical order, by name.
+    """
+
+    settings: Source
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    weight: float
+    stamps: np.ndarray
+    grid: Grid
+    statics: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coarsened(Described):
     """Fine variables of one grid; their block means are the inputs.
 
     Parameters
@@ -105,25 +134,12 @@ class Coarsened:
     series
         To read from, by name.
     times
-        Indices into ``series`` of one split, and ``stamps`` their values.
-    inputs, targets
-        Names.
-    weight
-        Share of patches, relative to other sources.
-    statics
-        (y, x) static fields of the whole grid in canonical order, by name.
+        Indices into ``series`` of one split.
     """
 
     fields: Fields
     series: Mapping[str, Series]
     times: np.ndarray
-    stamps: np.ndarray
-    grid: Grid
-    settings: Source
-    inputs: tuple[str, ...]
-    targets: tuple[str, ...]
-    weight: float
-    statics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -55,6 +55,19 @@ def recipe(folder):
 
 
 @pytest.fixture
+def one_level():
+    """Return the sizes of the smallest network that reads three channels and makes two."""
+    return {
+        "channels": 2,
+        "conditions": {"superres": 3},
+        "model_channels": (32,),
+        "res_blocks": (1,),
+        "depth": 1,
+        "num_heads": 2,
+    }
+
+
+@pytest.fixture
 def launch(folder):
     """Return a function that starts ``flexclim train`` on the small recipe in a process of its own.
 

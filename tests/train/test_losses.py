@@ -21,18 +21,9 @@ from flexclim.train.stage import Stage
 
 
 @pytest.fixture
-def network():
+def network(one_level):
     torch.manual_seed(0)
-    config = FlexConfig(
-        tile=(16, 16),
-        channels=2,
-        conditions={"superres": 3},
-        model_channels=(32,),
-        res_blocks=(1,),
-        depth=1,
-        num_heads=2,
-        dropout=0.0,
-    )
+    config = FlexConfig(tile=(16, 16), dropout=0.0, **one_level)
     network = Flex(config)
     for weights in network.parameters():
         if weights.ndim > 1 and not weights.any():

@@ -14,16 +14,8 @@ from flexclim.verify import crps, spread_skill
 
 
 @pytest.fixture
-def settings():
-    sizes = NetworkSettings(
-        tile=(32, 32),
-        channels=2,
-        conditions={"superres": 3},
-        model_channels=(32,),
-        res_blocks=(1,),
-        depth=1,
-        num_heads=2,
-    )
+def settings(one_level):
+    sizes = NetworkSettings(tile=(32, 32), **one_level)
     names = "u", "v"
     return ModelSettings(
         network=sizes,
