@@ -165,6 +165,8 @@ def encodings(
             encoding = {"_FillValue": variable.dtype.type(np.nan)} | _compression(variable, target)
         elif variable.dtype.kind in "fiu":
             encoding = {"_FillValue": None}
+        if target == "zarr" and "compressors" not in encoding:
+            encoding["compressors"] = (_checksum(),)
         result[str(name)] = encoding
     return result
 
@@ -174,13 +176,19 @@ def _compression(variable: xr.Variable, target: str) -> dict[str, Any]:
         return {}
     if target == "netcdf":
         return {"zlib": True, "complevel": 4, "shuffle": True}
-    from zarr.codecs import BloscCodec, Crc32cCodec
+    from zarr.codecs import BloscCodec
 
-    # Without a checksum a flipped bit would read back as a number.
     blosc = BloscCodec(
         cname="zstd", clevel=5, shuffle="bitshuffle", typesize=variable.dtype.itemsize
     )
-    return {"compressors": (blosc, Crc32cCodec())}
+    return {"compressors": (blosc, _checksum())}
+
+
+def _checksum() -> Any:
+    """Return the codec without which a flipped bit would read back as a number."""
+    from zarr.codecs import Crc32cCodec
+
+    return Crc32cCodec()
 
 
 def check_values(array: np.ndarray, name: str, where: str) -> None:

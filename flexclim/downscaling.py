@@ -8,27 +8,29 @@ Nothing is computed while planning: every array is lazy, and a plan is plain dat
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from os import PathLike
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import dask
-import numpy as np
 import xarray as xr
 from dask.delayed import Delayed
 
+import flexclim
 from flexclim import cf, io, stores
 from flexclim.checkpoint import Model
 from flexclim.chosen import GIVEN, choose
+from flexclim.cluster import equip
 from flexclim.coverage import arm, far_spacing, warn_once
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError
 from flexclim.grid import find_grid, whole_factor
 from flexclim.groups import Group, with_targets
+from flexclim.identity import identity_of
 from flexclim.members import lazy_members
 from flexclim.plan import FieldPlan, Options, attributes_of, plan_field
 from flexclim.progress import progress_bar
+from flexclim.provenance import provenance
 from flexclim.statics import check_static, static_fields, wanted_fields
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
@@ -138,6 +140,98 @@ def downscale(
         precision=precision,
     )
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
+    made = _downscaled(source, options, model, variables, grid, static)
+    result = made.fields
+    if not any(dask.is_dask_collection(source[name].data) for name in made.inputs):
+        result = _computed(result)
+    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, made.returned))
+
+
+def downscale_to_zarr(
+    obj: xr.Dataset | xr.DataArray,
+    store: stores.StoreLike,
+    factor: int,
+    *,
+    model: str | Model | None = None,
+    variables: list[str] | None = None,
+    grid: Kind | None = None,
+    static: xr.Dataset | None = None,
+    keep_bits: int | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """Downscale into a Zarr store, shard by shard; call again to continue.
+
+    A store of fewer members, or of the first of these times, is extended: what it holds is not
+    made again. Shards that :func:`flexclim.check_store` found damaged are made anew.
+
+    Parameters
+    ----------
+    obj, factor, model, variables, grid, static, options
+        As for :func:`downscale`.
+    store
+        A folder, a URL such as ``s3://bucket/fine.zarr``, or a store of zarr's. One that holds
+        the same request is continued; nothing else is ever overwritten.
+    keep_bits
+        Bits of the mantissa to keep, 1 to 23: values are rounded to a relative precision of
+        ``2 ** -(keep_bits + 1)``, and compress well. None: all, exactly.
+
+    Returns
+    -------
+    Dataset
+        The finished store, opened lazily.
+
+    Raises
+    ------
+    StoreError
+        If the store holds something else, another process writes to it, or it can't be written.
+    """
+    if keep_bits is not None and keep_bits not in range(1, 24):
+        raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
+    place = stores.Place(store)
+    begun = stores.begun_run(place)
+    asked = Options(factor=whole_factor(factor), **options)
+    source = (obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)).chunk()
+    if begun is not None:
+        asked = _as_begun(asked, begun)
+    made = _downscaled(source, asked, model, variables, grid, static)
+    plan = _store_plan(made, source, keep_bits)
+    if static is not None:
+        wanted = [one for group in made.groups for one in group.model.settings.statics]
+        plan["static"] = identity_of(wanted_fields(static, wanted))
+    so_far = plan if begun is None else _plan_so_far(plan, begun, source[made.inputs])
+    equip([each.model for each in made.plans], made.plans[0].device)
+    stores.write_store(made.fields, place, plan, plan_so_far=so_far, keep_bits=keep_bits)
+    return io.open_input(place.store)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downscaled:
+    """Lazy fields, and what they were planned by."""
+
+    fields: xr.Dataset
+    plans: list[FieldPlan]
+    groups: list[Group]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The variables that are read."""
+        return list(dict.fromkeys(name for group in self.groups for name in group.inputs))
+
+    @property
+    def returned(self) -> list[str]:
+        """The variables that are made."""
+        return [name for group in self.groups for name in group.returned]
+
+
+def _downscaled(
+    source: xr.Dataset,
+    options: Options,
+    model: str | Model | None,
+    variables: list[str] | None,
+    grid: Kind | None,
+    static: xr.Dataset | None,
+) -> Downscaled:
+    """Choose models, plan and describe; nothing is computed."""
     groups = choose(source, model, options.factor, variables, grid, static)
     for group in groups:
         source = with_targets(source, group.model)
@@ -155,68 +249,44 @@ def downscale(
         made = lazy_members(fields, plan, statics[group.model.sha256])
         lazy |= {name: made[name] for name in group.returned}
         arm(plan.request)
-    result = _describe(source, lazy, plans, groups)
-    if not any(dask.is_dask_collection(source[name].data) for g in groups for name in g.inputs):
-        result = _computed(result)
-    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, lazy))
+    return Downscaled(fields=_describe(source, lazy, plans, groups), plans=plans, groups=groups)
 
 
-def downscale_to_zarr(
-    obj: xr.Dataset | xr.DataArray, store: str | PathLike[str], factor: int, **options: Any
-) -> xr.Dataset:
-    """Downscale into a Zarr store, piece by piece; call again to continue.
-
-    Parameters
-    ----------
-    obj, factor, options
-        As for :func:`downscale`.
-    store
-        A folder. One that holds the same request is continued; nothing else is ever overwritten.
-
-    Returns
-    -------
-    Dataset
-        The finished store, opened lazily.
-
-    Raises
-    ------
-    StoreError
-        If the store holds something else, another process writes to it, or it can't be written.
-    """
-    source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    static = options.get("static")
-    model, variables, grid = (options.get(name) for name in ("model", "variables", "grid"))
-    groups = choose(source, model, whole_factor(factor), variables, grid, static)
-    lazy = downscale(source.chunk(), factor, **options)
-    # Why a model was taken changes no number.
-    plan = {
-        key: value
-        for key, value in lazy.attrs.items()
-        if key.startswith("flexclim_") and key != CHOICE
+def _store_plan(made: Downscaled, source: xr.Dataset, keep_bits: int | None) -> dict[str, Any]:
+    """Return all that decides the values in a store."""
+    time = stores.time_dimension(made.fields)
+    plan: dict[str, Any] = {
+        key.removeprefix("flexclim_"): value for key, value in attributes_of(made.plans).items()
     }
-    plan["input"] = _identity(source[[name for group in groups for name in group.inputs]])
-    plan["members"] = lazy.sizes["realization"]
-    if static is not None:
-        wanted = [one for group in groups for one in group.model.settings.statics]
-        plan["static"] = _identity(wanted_fields(static, wanted))
-    return io.open_input(stores.write_store(lazy, store, plan).store)
+    return plan | {
+        "version": flexclim.__version__,
+        "input": identity_of(source[made.inputs]),
+        "members": made.fields.sizes["realization"],
+        "times": made.fields.sizes[time] if time else 1,
+        "keep_bits": keep_bits,
+    }
 
 
-def _identity(source: xr.Dataset) -> str:
-    """Return a hash of a source's coordinates, and of each field's first and last plane."""
-    digest = hashlib.sha256()
-    grid = find_grid(source)
-    plane_dims = grid.y, grid.x
-    for name in sorted(map(str, source.coords)):
-        digest.update(f"{name}{source[name].dims}{source[name].values.tolist()}".encode())
-    for name in sorted(map(str, source.data_vars)):
-        field = source[name]
-        lead = [dim for dim in field.dims if dim not in plane_dims]
-        digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
-        for end in (0, -1):
-            plane = field.isel(dict.fromkeys(lead, end)).values
-            digest.update(np.ascontiguousarray(plane).tobytes())
-    return digest.hexdigest()
+def _as_begun(options: Options, begun: stores.Begun) -> Options:
+    """Leave to the store what was not asked for: its batches, so that all of it is alike."""
+    batch, members = begun.plan.get("batch"), begun.plan.get("members")
+    if options.batch is None and isinstance(batch, int):
+        options = replace(options, batch=batch)
+    if isinstance(members, int) and members < options.members:
+        return replace(options, breaks=(*begun.breaks, members))
+    return replace(options, breaks=begun.breaks)
+
+
+def _plan_so_far(plan: dict[str, Any], begun: stores.Begun, source: xr.Dataset) -> dict[str, Any]:
+    """Return what the plan was for the members and times that a store has already."""
+    members, times = (begun.plan.get(name) for name in ("members", "times"))
+    if isinstance(members, int) and members < plan["members"]:
+        plan = plan | {"members": members}
+    time = stores.time_dimension(source)
+    if time is not None and isinstance(times, int) and 0 < times < plan["times"]:
+        first = source.isel({time: slice(times)})
+        plan = plan | {"times": times, "input": identity_of(first)}
+    return plan
 
 
 def _lazy_statics(
@@ -242,7 +312,7 @@ def _describe(
     fields = {
         name: xr.Variable(("realization", *dims[name]), array) for name, array in lazy.items()
     }
-    attributes = attributes_of(plans) | {CHOICE: _choice(groups)}
+    attributes = attributes_of(plans) | {CHOICE: _choice(groups)} | provenance()
     models = dict.fromkeys(group.model.name for group in groups)
     result = cf.describe(
         fields,

@@ -83,10 +83,7 @@ def lazy_members(
     lead, first = plan.dims[:-2], fields[0]
     planes = [_planes(field, plan.dims) for field in fields]
     indices = list(itertools.product(*(range(first.sizes[dim]) for dim in lead)))
-    groups = [
-        tuple(range(start, min(start + plan.members_a_task, plan.members)))
-        for start in range(0, plan.members, plan.members_a_task)
-    ]
+    groups = plan.member_groups
     keys = [delayed.key for delayed in statics]
     token = tokenize([plane.name for plane in planes], keys, plan)
     prepare, members = f"prepare-{token}", f"downscale-{token}"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -31,7 +32,11 @@ PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the user asked for; None where flexclim chooses."""
+    """What the user asked for; None where flexclim chooses.
+
+    ``breaks`` are members that are not made together with the one before: what a store holds
+    already is not made again for the sake of new members.
+    """
 
     factor: int
     members: int = 8
@@ -46,6 +51,7 @@ class Options:
     region: tuple[int, int] | None = None
     device: str | None = None
     precision: str | None = None
+    breaks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "batch", "overlap"):
@@ -105,6 +111,7 @@ class FieldPlan:
     region: tuple[int, int]
     device: str
     precision: str
+    breaks: tuple[int, ...] = ()
     part: Part | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -135,6 +142,16 @@ class FieldPlan:
     def members_a_task(self) -> int:
         """Members computed together: enough to fill a batch, no more."""
         return min(self.members, max(1, self.batch // len(self.tiles.corners)))
+
+    @property
+    def member_groups(self) -> list[tuple[int, ...]]:
+        """The members that one task makes each."""
+        ends = [0, *(end for end in self.breaks if end < self.members), self.members]
+        return [
+            tuple(range(start, min(start + self.members_a_task, stop)))
+            for first, stop in pairwise(ends)
+            for start in range(first, stop, self.members_a_task)
+        ]
 
     @property
     def regions(self) -> list[Region]:
@@ -272,6 +289,7 @@ def plan_field(
         region=options.region or region_shape(fine),
         device=device,
         precision=options.precision or ("float32" if device == "cpu" else "bf16"),
+        breaks=options.breaks,
     )
 
 

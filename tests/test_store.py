@@ -63,7 +63,7 @@ def test_a_stopped_run_goes_on(region, toy_model, tmp_path, monkeypatch):
     ("change", "named"),
     [
         ({"seed": 1}, "seed"),
-        ({"members": 3}, "members"),
+        ({"members": 1}, "members 2, not 1"),
         ({"steps": 1}, "steps"),
         ({"conserve": False}, "conserve"),
         ({"factor": 2}, "factor"),

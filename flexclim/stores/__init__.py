@@ -1,17 +1,17 @@
 """Zarr stores that are written shard by shard, so that a stopped run can go on."""
 
 from flexclim.stores.inspection import Progress, check_store, progress_of
-from flexclim.stores.layout import Layout, choose_layout
-from flexclim.stores.place import Place
-from flexclim.stores.store import begun_plan, write_store
+from flexclim.stores.place import Place, StoreLike
+from flexclim.stores.store import Begun, begun_run, time_dimension, write_store
 
 __all__ = [
-    "Layout",
+    "Begun",
     "Place",
     "Progress",
-    "begun_plan",
+    "StoreLike",
+    "begun_run",
     "check_store",
-    "choose_layout",
     "progress_of",
+    "time_dimension",
     "write_store",
 ]

@@ -14,7 +14,7 @@ from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.items import shards_of
 from flexclim.stores.lock import is_locked
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.store import ROOT, begun_plan, growing_shards
+from flexclim.stores.store import ROOT, begun_run, growing_shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Progress:
 def progress_of(store: StoreLike) -> Progress | None:
     """Return how far a store of flexclim's is; None for any other store."""
     place = Place(store)
-    plan = begun_plan(place)
-    if plan is None:
+    begun = begun_run(place)
+    if begun is None:
         return None
     group = place.group()
     growing, there = growing_shards(place, group), place.keys()
@@ -60,7 +60,7 @@ def progress_of(store: StoreLike) -> Progress | None:
             done[name] = len((keys & there) - growing.keys())
     opened = zarr.open_group(place.store, mode="r")
     return Progress(
-        plan=plan,
+        plan=begun.plan,
         done=done,
         total=total,
         stored=place.size(),
@@ -88,7 +88,7 @@ def check_store(store: StoreLike) -> dict[str, str]:
         If it is no store of flexclim's.
     """
     place = Place(store)
-    if begun_plan(place) is None:
+    if begun_run(place) is None:
         raise StoreError(f"{place} is no store that flexclim began, or its {ROOT} is damaged.")
     found = _metadata_faults(place)
     group = place.group()

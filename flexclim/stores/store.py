@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from zarr.storage import MemoryStore
 
 from flexclim import engine
 from flexclim.cf import encodings
-from flexclim.errors import StoreError
+from flexclim.errors import FlexclimWarning, StoreError
 from flexclim.files import store_errors
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.items import Item, Work, plan_work, region_of, shards_of
@@ -27,14 +28,31 @@ from flexclim.stores.place import Place, StoreLike
 
 PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
 # Attributes of the root group while the store is being created, or extended.
-CREATING, GROWING = "flexclim_creating", "flexclim_growing"
+CREATING, GROWING, BREAKS = "flexclim_creating", "flexclim_growing", "flexclim_breaks"
+# What the user should know of the run that wrote a store.
+NOTES = "flexclim_notes"
+# What the user should know of the run that wrote it.
+NOTES = "flexclim_notes"
 ROOT = "zarr.json"
 
 
-def begun_plan(place: Place) -> dict[str, Any] | None:
-    """Return the plan that a store was begun with; None if there is no store of flexclim."""
+@dataclass(frozen=True)
+class Begun:
+    """What an earlier call began.
+
+    ``breaks`` are the counts of members from which the store grows.
+    """
+
+    plan: dict[str, Any]
+    breaks: tuple[int, ...]
+
+
+def begun_run(place: Place) -> Begun | None:
+    """Return what a store was begun with; None if there is no store of flexclim."""
     try:
-        return dict(json.loads(str(place.group().attrs[PLAN])))
+        attributes = place.group().attrs.asdict()
+        plan, breaks = (json.loads(str(attributes.get(k, "[]"))) for k in (PLAN, BREAKS))
+        return Begun(dict(plan), tuple(breaks)) if PLAN in attributes else None
     except Exception:  # zarr raises many kinds for a folder that is no store
         return None
 
@@ -92,7 +110,8 @@ def write_store(
             items = missing_items(ds, place)
         if items:
             work = plan_work(ds, place, items, keep_bits)
-            engine.run(work.graph, work.keys, partial(_name, ds, work), "shards")
+            facts = engine.run(work.graph, work.keys, partial(_name, ds, work), "shards")
+            _note(place, facts)
         with store_errors(place.name, ""):
             _finish(place)
     return place
@@ -184,9 +203,16 @@ def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
     if any(ds[name].shape != array.shape for name, array in arrays.items()):
         growing = json.loads(str(group.attrs.get(GROWING, "{}")))
         growing |= _ragged(ds, place, arrays, growing)
+        breaks = json.loads(str(group.attrs.get(BREAKS, "[]")))
+        breaks += {_members(ds, arrays)} - {None, *breaks, ds.sizes.get(MEMBERS)}
+        history = (str(group.attrs.get("history", "")), str(ds.attrs.get("history", "")))
         # The root is written without what was consolidated: readers see the store grow.
         group.attrs.update(
-            {GROWING: json.dumps(growing), "history": ds.attrs.get("history", "")}
+            {
+                GROWING: json.dumps(growing),
+                BREAKS: json.dumps(sorted(breaks)),
+                "history": "\n".join((history[0], history[1].rpartition("\n")[2])),
+            }
             | _plan_attributes(plan)
         )
     for key, content in files.items():
@@ -206,6 +232,14 @@ def _restore_metadata(place: Place) -> None:
             same = False
         if not same:
             place.write(key, json.dumps(metadata, indent=2).encode())
+
+
+def _members(ds: xr.Dataset, arrays: dict[str, zarr.Array]) -> int | None:
+    """Return how many members a store has."""
+    for name, array in arrays.items():
+        if MEMBERS in ds[name].dims:
+            return int(array.shape[ds[name].dims.index(MEMBERS)])
+    return None
 
 
 def _ragged(
@@ -257,9 +291,10 @@ def _small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byt
 
 def _check_plan(place: Place, plan: dict[str, Any]) -> None:
     """Refuse a store that this plan did not begin."""
-    begun = begun_plan(place)
-    if begun is None:
+    run = begun_run(place)
+    if run is None:
         raise StoreError(f"{place} exists and flexclim did not begin it. Give another name.")
+    begun = run.plan
     if differing := sorted(
         key for key in begun.keys() | plan.keys() if begun.get(key) != plan.get(key)
     ):
@@ -310,11 +345,23 @@ def _times(place: Place, time: str) -> np.ndarray | None:
         return None
 
 
+def _note(place: Place, facts: list[str]) -> None:
+    """Keep in the store, and tell, what tasks told of their run."""
+    if not facts:
+        return
+    group = place.group("r+")
+    kept = str(group.attrs.get(NOTES, "")).splitlines()
+    group.attrs[NOTES] = "\n".join(dict.fromkeys([*kept, *facts]))
+    for fact in facts:
+        warnings.warn(fact, FlexclimWarning, stacklevel=2)
+
+
 def _finish(place: Place) -> None:
     """Consolidate: that marks a store as complete."""
     group = place.group("r+")
-    if GROWING in group.attrs:
-        del group.attrs[GROWING]
+    for name in (GROWING, BREAKS):
+        if name in group.attrs:
+            del group.attrs[name]
     if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata")

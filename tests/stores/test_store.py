@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from toys import PLAN, contents, shards, toy
 
 from flexclim.errors import FlexclimError, StoreError
 from flexclim.stores import Place, check_store, progress_of, write_store
 from flexclim.stores.store import missing_items
-
-sys.path.insert(0, str(Path(__file__).parent))
-from toys import PLAN, contents, shards, toy
 
 
 def missing(ds, store):

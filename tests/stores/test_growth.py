@@ -1,0 +1,107 @@
+"""More members and later times extend a store; what is there is neither made nor written again."""
+
+import json
+
+import dask
+import pytest
+import xarray as xr
+import zarr
+from toys import PLAN, contents, shards, toy
+
+from flexclim.errors import StoreError
+from flexclim.stores import check_store, progress_of, write_store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "a.zarr"
+
+
+def stopped_growth(store, stop_after):
+    """Extend a store of 20 times to 30, interrupted once some values are made."""
+
+    class Stop(list):
+        def append(self, value):
+            super().append(value)
+            if len(self) > stop_after:
+                raise KeyboardInterrupt
+
+    # One thread: what is done when the interrupt comes would depend on the threads' turns.
+    with dask.config.set(scheduler="synchronous"), pytest.raises(KeyboardInterrupt):
+        write_store(toy(times=30, calls=Stop()), store, PLAN | {"times": 30}, plan_so_far=PLAN)
+
+
+def plain(store):
+    """Return contents of all shards."""
+    return {key: value for key, value in contents(store).items() if "/c/" in key}
+
+
+@pytest.mark.parametrize("members", [5, 8])
+@pytest.mark.parametrize("times", [20, 33, 45])
+def test_only_what_is_new_is_made(store, tmp_path, members, times):
+    write_store(toy(times=20), store, PLAN)
+    before = {p: p.stat().st_mtime_ns for p in shards(store)}
+    calls = []
+    write_store(
+        toy(times=times, members=members, calls=calls), store, PLAN | {"n": 1}, plan_so_far=PLAN
+    )
+    old = {(m, t) for m in range(5) for t in range(20)}
+    # Blocks of two members: the last of the old ones shares its block with a new one.
+    assert not set(calls) & {(m, t) for m, t in old if m < 4}
+    assert not (set(calls) & old and members == 5)
+    assert len(calls) == len(set(calls))
+    touched = {
+        p.relative_to(store).parts for p, then in before.items() if p.stat().st_mtime_ns != then
+    }
+    # Of the shards that were there only those that were not full were written.
+    assert all(parts[2 if parts[0] == "empty" else 3] == "1" for parts in touched)
+    assert bool(touched) == (times > 20)
+    xr.testing.assert_equal(
+        xr.open_zarr(store, consolidated=True).load(), toy(times=times, members=members).compute()
+    )
+    write_store(toy(times=times, members=members), tmp_path / "new.zarr", PLAN)
+    assert plain(store) == plain(tmp_path / "new.zarr")
+    plan = json.loads(zarr.open_group(store).attrs["flexclim_plan"])
+    assert plan.get("n") == (1 if (times, members) != (20, 5) else None)
+    assert check_store(store) == {}
+
+
+@pytest.mark.parametrize("stop_after", [0, 25, 45])
+def test_a_stopped_extension_goes_on_and_may_be_extended_again(store, tmp_path, stop_after):
+    write_store(toy(times=20), store, PLAN)
+    old = {m: (store / f"t/c/{m}/1/0/0").read_bytes() for m in range(5)}
+    stopped_growth(store, stop_after)
+    grown = {m for m, content in old.items() if (store / f"t/c/{m}/1/0/0").read_bytes() != content}
+    assert bool(grown) == (stop_after > 0)
+    assert len(grown) < 5
+    progress = progress_of(store)
+    assert progress.done["t"] == 5 + len(grown)
+    assert not progress.complete
+    # Shards that wait for more times are not done; readers find what was there.
+    assert set(check_store(store).values()) == {"missing"}
+    opened = xr.open_zarr(store, consolidated=False)
+    xr.testing.assert_equal(opened.isel(time=slice(20)).load(), toy(times=20).compute())
+    calls = []
+    write_store(
+        toy(times=35, calls=calls), store, PLAN | {"times": 35}, plan_so_far=PLAN | {"times": 30}
+    )
+    assert not {t for _, t in calls} & set(range(20))
+    pairs = [pair for pair in ((0, 1), (2, 3), (4,)) if set(pair) <= grown]
+    assert bool(pairs) == (stop_after > 0)
+    assert not {m for m, t in calls if t < 30} & {m for pair in pairs for m in pair}
+    xr.testing.assert_equal(xr.open_zarr(store, consolidated=True).load(), toy(times=35).compute())
+    write_store(toy(times=35), tmp_path / "new.zarr", PLAN)
+    assert plain(store) == plain(tmp_path / "new.zarr")
+
+
+def test_fewer_is_refused(store):
+    write_store(toy(times=20), store, PLAN)
+    for sizes in ({"times": 19}, {"members": 4}):
+        with pytest.raises(StoreError, match="another shape|times from"):
+            write_store(toy(**({"times": 20} | sizes)), store, PLAN)
+
+
+def test_other_times_are_refused(store):
+    write_store(toy(times=20), store, PLAN)
+    with pytest.raises(StoreError, match="time"):
+        write_store(toy(times=30, first=3), store, PLAN)
