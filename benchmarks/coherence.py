@@ -161,7 +161,7 @@ def animate(fields: dict[str, xr.DataArray], path: Path) -> None:
     }
     films = {name: fields[name].sel(WINDOW) for name in names}
     films = {n: f.isel(realization=0) if "realization" in f.dims else f for n, f in films.items()}
-    figure = Figure(figsize=(7.5, 2.2), dpi=90, layout="constrained")
+    figure = Figure(figsize=(8, 1.9), dpi=90, layout="constrained")
     meshes = []
     for place, (name, title) in enumerate(names.items(), 1):
         axes = map_axes(figure, 1, 3, place, films[name][0])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import curve_fit
+from scipy.optimize import least_squares
 
 from flexclim.errors import FlexclimError
 
@@ -93,16 +92,14 @@ def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float
     if lags.size < 3 or not differences.max() > 0:
         return math.nan
 
-    def curve(lag: Any, level: Any, log_time: Any) -> Any:
-        return level * (1 - np.exp(-lag / np.exp(log_time)))
+    scaled, weights = differences / differences.max(), np.sqrt(pairs)
 
-    scaled = differences / differences.max()
-    try:
-        (_, log_time), _ = curve_fit(
-            curve, lags, scaled, p0=(1.0, np.log(lags[0])), sigma=1 / np.sqrt(pairs)
-        )
-    except (RuntimeError, ValueError):
-        return math.nan
+    def off(numbers: np.ndarray) -> np.ndarray:
+        level, log_time = numbers
+        curve: np.ndarray = level * (1 - np.exp(-lags / np.exp(log_time)))
+        return (curve - scaled) * weights
+
+    log_time = least_squares(off, (1.0, np.log(lags[0]))).x[1]
     hours = float(np.exp(log_time))
     # Beyond these the series does not show the curve's bend.
     return hours if lags[0] / 8 < hours < 4 * lags[-1] else math.nan

@@ -1,0 +1,190 @@
+"""Fields far from what a card covers are warned of, once, and never while planning."""
+
+import warnings
+
+import dask
+import dask.array as da
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import flexclim
+from flexclim.card import Coverage, ModelCard
+from flexclim.coverage import correlation_hours, cover, far_spacing, far_values, look
+from flexclim.domain import Domain
+from flexclim.downscaling import downscale
+from flexclim.errors import FlexclimWarning, ModelError
+from flexclim.settings import Target, Variable
+
+WIND = Variable(name="u10", vector=True)
+DOMAIN = Domain(shape=(16, 16), kind="cell")
+
+
+def rough(seed=0, shape=(16, 16)):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def waves():
+    """Return waves of 16 cells: smooth."""
+    return np.sin(np.indices((16, 16)).sum(0) * np.pi / 8)
+
+
+@pytest.fixture(scope="module")
+def covered():
+    """Return what a training on white noise covered."""
+    return cover([look(rough(seed), DOMAIN, WIND) for seed in range(20)], "u10", "m s-1", 25.0)
+
+
+@pytest.fixture(scope="module")
+def any_field(make_toy, covered):
+    return make_toy(card={"coverage": (covered,), "spacing_km": (20.0, 30.0)})
+
+
+@pytest.fixture(scope="module")
+def wind(make_toy, covered):
+    """Return a model of one named variable."""
+    card = {"coverage": (covered,), "variables": ("u10",), "inputs": ("u10",)}
+    target = Target(name="u10", base="u10", vector=True)
+    return make_toy(card=card, inputs=(WIND,), targets=(target,))
+
+
+def field(values=None, spacing=1.0, chunked=True):
+    values = rough(99, (2, 8, 8)) if values is None else values
+    array = xr.DataArray(
+        values,
+        {
+            "time": pd.date_range("2018-09-14", periods=2, freq="6h"),
+            "lat": 40 - spacing * np.arange(8),
+            "lon": 5 + spacing * np.arange(8),
+        },
+        ["time", "lat", "lon"],
+        name="u10",
+        attrs={"units": "m s-1"},
+    )
+    return array.chunk({"time": 1}) if chunked else array
+
+
+def warned(make):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = make()
+    return made, [str(w.message) for w in caught if issubclass(w.category, FlexclimWarning)]
+
+
+def test_a_plane_is_measured_by_hand():
+    plane = np.where(np.indices((16, 16)).sum(0) % 2, 3.0, -1.0)
+    seen = look(plane, DOMAIN, Variable(name="x"))
+    assert (seen.lowest, seen.highest) == (-1, 3)
+    # A chequerboard lies 2 from its mean of 1 and from its binomial mean alike, edges apart.
+    np.testing.assert_allclose(seen.scale[8, 8], 2, rtol=1e-2)
+    assert seen.contrast == pytest.approx(1, abs=0.1)
+
+
+def test_training_fields_are_not_far(any_field, wind, covered):
+    for model in (any_field, wind):
+        plane = rough(3)[None]
+        settings = model.settings.named(vector=True)
+        assert far_values(plane, ["u10"], DOMAIN, settings, model.card) == []
+    assert covered.values[0] < -2
+    assert covered.contrast[0] < 0.8 < covered.contrast[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda f: f + 20, "'u10' reaches"),
+        (lambda f: f - 20, "'u10' falls to"),
+        (lambda f: f / 100, "the local scale of 'u10' is up to"),
+        (lambda _: waves(), "'u10' is too smooth"),
+    ],
+)
+def test_what_is_far_is_named(wind, change, expected):
+    said = far_values(change(rough(3))[None], ["u10"], DOMAIN, wind.settings, wind.card)
+    assert any(text.startswith(expected) for text in said), said
+    assert all("training had" in text for text in said)
+
+
+def test_a_model_of_any_field_knows_no_units(any_field):
+    settings, card = any_field.settings.named(), any_field.card
+    for change in (lambda f: 1000 * f, lambda f: f + 300):
+        assert far_values(change(rough(3))[None], ["t2m"], DOMAIN, settings, card) == []
+    (said,) = far_values(waves()[None], ["t2m"], DOMAIN, settings, card)
+    assert said.startswith("'t2m' is too smooth")
+    assert far_values(np.ones((1, 16, 16)), ["t2m"], DOMAIN, settings, card) == []
+
+
+def test_planning_computes_and_warns_of_nothing(wind):
+    def never(block):
+        raise AssertionError("a chunk was computed while planning")
+
+    chunks = da.map_blocks(never, field().data, dtype=float, meta=np.empty((0, 0, 0)))
+    lazy, said = warned(lambda: downscale(field().copy(data=chunks), 4, model=wind, members=1))
+    assert said == []
+    assert dask.is_dask_collection(lazy.data)
+
+
+def test_one_warning_a_request(wind):
+    far = (field() + 50).assign_attrs(units="m s-1")
+    asked = {"model": wind, "members": 1, "steps": 1}
+    lazy, said = warned(lambda: downscale(far, 4, **asked))
+    assert said == []
+    _, said = warned(lazy.compute)  # two planes
+    assert len(said) == 1
+    assert "'toy'" in said[0]
+    assert "2018-09-14" in said[0]
+    assert "\n" not in said[0]
+    again = downscale(far.isel(time=[0]), 4, **asked)
+    assert len(warned(again.compute)[1]) == 1
+
+
+def test_spacing_is_judged_while_planning(any_field):
+    _, said = warned(lambda: downscale(field(spacing=5.0), 4, model=any_field, members=1))
+    assert len(said) == 1
+    assert "spacing of 139 km; training had 20 to 30 km" in said[0]
+    _, said = warned(lambda: downscale(field(), 4, model=any_field, members=1))
+    assert said == []
+
+
+@pytest.mark.parametrize(("spacing", "far"), [(9, True), (11, False), (59, False), (61, True)])
+def test_far_spacing(spacing, far):
+    card = ModelCard(name="toy", spacing_km=(20.0, 30.0))
+    assert bool(far_spacing(card, spacing)) == far
+    assert far_spacing(card, np.nan) == ""
+    assert far_spacing(ModelCard(name="toy"), spacing) == ""
+
+
+def test_the_time_scale_of_noise_is_that_of_the_nearest_entry():
+    ranges = {"values": (0.0, 1.0), "scale": (0.0, 1.0), "contrast": (1.0, 2.0)}
+
+    def entry(variable, spacing, hours):
+        return Coverage(variable=variable, spacing_km=spacing, hours=hours, **ranges)
+
+    parts = (
+        entry("u10", 111.0, {2: 4.5, 4: 6.0}),
+        entry("u10", 2.5, {4: 1.0}),
+        entry("tp", 1.1, {4: 0.5}),
+        entry("msl", 111.0, {}),
+    )
+    card = ModelCard(name="toy", coverage=parts)
+    assert correlation_hours(card, "u10", 4, 100.0) == 6.0
+    assert correlation_hours(card, "u10", 2, 100.0) == 4.5
+    assert correlation_hours(card, "u10", 8, 100.0) == 6.0
+    assert correlation_hours(card, "u10", 4, 3.0) == 1.0
+    assert correlation_hours(card, "tp", 4, 100.0) == 0.5
+    assert correlation_hours(card, "msl", 4, 100.0) == 6.0
+    assert correlation_hours(card, "u10", 4, np.nan) == 6.0
+    assert correlation_hours(ModelCard(name="toy"), "u10", 4, 100.0) is None
+
+
+def test_ar1_takes_its_time_scale_from_the_card(make_toy, covered):
+    known = covered.model_copy(update={"hours": {4: 6.0}})
+    model = make_toy(card={"coverage": (known,)})
+    lazy = downscale(field(), 4, model=model, noise="ar1", members=1)
+    assert lazy.attrs["flexclim_noise_timescale_seconds"] == 6 * 3600
+    asked = downscale(field(), 4, model=model, noise="ar1", noise_timescale="2h", members=1)
+    assert asked.attrs["flexclim_noise_timescale_seconds"] == 2 * 3600
+    silent = make_toy(card={"coverage": (covered,)})
+    with pytest.raises(ModelError, match="tells no correlation time: give noise_timescale"):
+        downscale(field(), 4, model=silent, noise="ar1", members=1)
+    assert flexclim.FlexclimWarning is FlexclimWarning
