@@ -16,6 +16,7 @@ import dask
 from flexclim.checkpoint import ModelReference
 from flexclim.engine import GPU, NO_WORKERS, NO_WORKERS_SECONDS, active_client
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.memory import device_here
 
 # A task whose workers died so often is given up; one that runs for days meets some bad nodes.
 ALLOWED_FAILURES = 10
@@ -62,17 +63,6 @@ def equip(references: Sequence[ModelReference], device: str) -> None:
                 "first: model.save(folder)."
             )
     client.register_plugin(LoadModels(references, device))
-
-
-def worker_device() -> str | None:
-    """Return the device that workers of the active cluster would choose; None: no cluster."""
-    client = active_client()
-    if client is None:
-        return None
-    client.wait_for_workers(1, timeout=NO_WORKERS_SECONDS)
-    first = next(iter(client.scheduler_info(n_workers=1)["workers"]))
-    (device,) = client.run(_device, workers=[first]).values()
-    return str(device)
 
 
 @contextmanager
@@ -128,7 +118,7 @@ def _patience() -> dict[str, Any]:
 def _cluster(workers: int) -> Any:
     from distributed import LocalCluster
 
-    if _device() == "cuda":
+    if device_here()[0] == "cuda":
         try:
             from dask_cuda import LocalCUDACluster
         except ImportError:
@@ -142,12 +132,6 @@ def _cluster(workers: int) -> Any:
         threads_per_worker=THREADS,
         env={THREADS_VARIABLE: str(max(1, _cores() // workers))},
     )
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _cores() -> int:

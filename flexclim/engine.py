@@ -8,6 +8,7 @@ finished, and one error names those that are missing.
 from __future__ import annotations
 
 import queue
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,25 @@ NO_WORKERS = "distributed.scheduler.no-workers-timeout"
 NO_WORKERS_SECONDS = 300.0
 # Names of tasks that need the device, and the resource that workers with a GPU may offer.
 SAMPLING, GPU = "downscale-", "GPU"
+
+
+# Where workers tell what the user should know of a run.
+TOPIC = "flexclim"
+_facts: list[str] = []
+
+
+def record(fact: str) -> None:
+    """Tell whoever called :func:`run`, from within a task, something that it should know."""
+    if "distributed" in sys.modules:
+        from distributed import get_worker
+
+        try:
+            get_worker().log_event(TOPIC, fact)
+        except ValueError:  # this is no worker
+            pass
+        else:
+            return
+    _facts.append(fact)
 
 
 @dataclass(frozen=True)
@@ -69,7 +89,7 @@ def run(
     keys: Sequence[Key],
     name: Callable[[Key], str] = str,
     what: str = "items",
-) -> None:
+) -> list[str]:
     """Run the tasks ``keys`` of a graph and all that they need.
 
     On a cluster if a ``distributed.Client`` is active, else on threads, or on the scheduler that
@@ -86,6 +106,11 @@ def run(
     what
         What items are called.
 
+    Returns
+    -------
+    list of str
+        What tasks told through :func:`record`, each once.
+
     Raises
     ------
     FlexclimError
@@ -93,6 +118,8 @@ def run(
         of a cluster are gone for longer than ``distributed.scheduler.no-workers-timeout``.
     """
     client = active_client()
+    _facts.clear()
+    before = len(client.get_events(TOPIC)) if client else 0
     with count_up(len(keys), what) as one_more:
         if client is None:
             failures = _run_here(graph, keys, one_more)
@@ -102,6 +129,8 @@ def run(
         raise FlexclimError(_told(failures, len(keys), name, what)) from next(
             iter(failures.values())
         ).error
+    told = [event for _, event in client.get_events(TOPIC)[before:]] if client else _facts
+    return list(dict.fromkeys(told))
 
 
 def active_client() -> Any:

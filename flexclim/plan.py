@@ -19,6 +19,7 @@ from flexclim.coverage import correlation_hours
 from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import Grid, find_grid
+from flexclim.memory import choose_batch, choose_device
 from flexclim.quantities import non_negative, vector_component
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.settings import ModelSettings, Target
@@ -26,8 +27,6 @@ from flexclim.tiles import TilePlan, plan_tiles
 
 NOISES = "independent", "frozen", "ar1"
 PRECISIONS = "float32", "bf16", "fp16"
-# Pixels in one pass of the network: enough to keep a device busy, few enough for its memory.
-PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +257,8 @@ def plan_field(
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
     grid = replace(find_grid(field, kind or settings.grid), latitude=None, longitude=None)
     grid.refined(factor)
-    device = options.device or _best_device()
+    device, free = choose_device(options.device)
+    precision = options.precision or ("float32" if device == "cpu" else "bf16")
     tile = tuple(settings.network.tile)
     lead = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
     _check_alike([source[name] for name in inputs])
@@ -285,10 +285,10 @@ def plan_field(
         statics=tuple(static.name for static in settings.statics),
         noise=options.noise,
         timescale=_timescale(options, model, inputs, grid.spacing_km / factor),
-        batch=options.batch or max(1, PASS_PIXELS[device.split(":")[0]] // math.prod(tile)),
+        batch=options.batch or choose_batch(settings.network, device, precision, free),
         region=options.region or region_shape(fine),
         device=device,
-        precision=options.precision or ("float32" if device == "cpu" else "bf16"),
+        precision=precision,
         breaks=options.breaks,
     )
 
@@ -362,12 +362,6 @@ def _is_cftime(coordinate: xr.DataArray) -> bool:
     if coordinate.dtype != object or coordinate.size == 0:
         return False
     return hasattr(coordinate.values.flat[0], "calendar")
-
-
-def _best_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _timescale(options: Options, model: Model, inputs: Sequence[str], spacing_km: float) -> float:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from flexclim.engine import record
+from flexclim.memory import is_out_of_memory
 from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
@@ -23,6 +25,7 @@ from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
 
+T = TypeVar("T")
 TASK = "superres"
 # Features of all windows are kept between steps and members up to this size.
 FEATURE_BYTES = 512 * 2**20
@@ -71,7 +74,7 @@ class TiledSampler:
     ) -> None:
         self.spread, self.active = spread, active
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
-        self.batch, self.precision = batch, precision
+        self.batch, self.precision, self.pass_size = batch, precision, batch
         self.device = next(network.parameters()).device
         if self.device.type == "cpu":
             keep_memory()
@@ -166,21 +169,55 @@ class TiledSampler:
                 device=self.device,
             )
             own = own.take(_padded(index, self.batch))
-            with NETWORK, self._autocast():
-                output = self.network(_channels_last(noisy), t, own, self._label)
+            output = self._pass(_channels_last(noisy), t, own)
             clean = self.diffusion.clean(output.float(), noisy, t)[: len(places)]
             for (index_window, member), tile in zip(places, clean, strict=True):
                 place = window(canvas[member], self.tiles, index_window)
                 place += tile * self._weights[index_window]
         return unframe(canvas, self.tiles)
 
+    def _pass(self, noisy: Tensor, t: Tensor, features: TaskFeatures) -> Tensor:
+        """Run the network on a batch."""
+
+        def run(part: slice) -> Tensor:
+            output: Tensor = self.network(
+                noisy[part], t[part], features.part(part), self._label[part]
+            )
+            return output
+
+        return torch.cat(self._in_parts(run))
+
+    def _in_parts(self, run: Callable[[slice], T]) -> list[T]:
+        """Run on a batch, from the first time on that memory does not suffice in parts of it."""
+        while True:
+            size = self.pass_size
+            parts = [slice(first, first + size) for first in range(0, self.batch, size)]
+            try:
+                with NETWORK, self._autocast():
+                    return [run(part) for part in parts]
+            except Exception as error:
+                if size == 1 or not is_out_of_memory(error):
+                    raise
+            # Outside of the handler, whose traceback holds tensors.
+            self._halve(size)
+
+    def _halve(self, size: int) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.pass_size = -(-size // 2)
+        record(
+            f"memory did not suffice for {size} tiles at once: passes of {self.batch} were split "
+            f"into passes of {self.pass_size}, so values equal others to 1e-5 only"
+        )
+
     def _encode(self, framed: Tensor, windows: Sequence[int]) -> TaskFeatures:
         """Encode some windows in a pass of the usual size."""
         inputs = torch.stack([window(framed, self.tiles, index) for index in windows])
-        with NETWORK, self._autocast():
-            features = self.network.encode(
-                TASK, _channels_last(_padded(inputs, self.batch)), self._label
-            )
+        inputs = _channels_last(_padded(inputs, self.batch))
+        parts = self._in_parts(
+            lambda part: self.network.encode(TASK, inputs[part], self._label[part])
+        )
+        features = parts[0] if len(parts) == 1 else _joined(parts)
         return features.take(torch.arange(len(windows), device=self.device))
 
     def _framed_inputs(self, inputs: np.ndarray) -> Tensor:

@@ -77,6 +77,12 @@ def downscale(
     batch: Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16. [chosen]")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes to start: one a GPU. [threads]")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing NetCDF file.")
     ] = False,
@@ -90,9 +96,11 @@ def downscale(
       flexclim downscale coarse.nc fine.zarr --factor 4
       flexclim downscale coarse.nc fine.nc -f 4 -n 16 --variables u10,v10 --seed 1
       flexclim downscale wind.nc fine.zarr -f 4 --noise ar1 --noise-timescale 6h
+      flexclim downscale wind.nc fine.zarr -f 4 -n 50 --workers 4
     """  # noqa: D301
     import flexclim
     from flexclim import io
+    from flexclim.cluster import connected
 
     if target.suffix not in (".zarr", ".nc"):
         raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
@@ -105,11 +113,12 @@ def downscale(
         "overlap": overlap, "batch": batch, "device": device, "precision": precision,
     }  # fmt: skip
     coarse = io.open_input(source)
-    if target.suffix == ".zarr":
-        flexclim.downscale_to_zarr(coarse, target, factor, **options)
-    else:
-        fine = flexclim.downscale(coarse, factor, **options)
-        io.write_netcdf(fine, target, overwrite=overwrite)
+    with connected(scheduler, workers):
+        if target.suffix == ".zarr":
+            flexclim.downscale_to_zarr(coarse, target, factor, **options)
+        else:
+            fine = flexclim.downscale(coarse, factor, **options)
+            io.write_netcdf(fine, target, overwrite=overwrite)
     typer.echo(str(target))
 
 

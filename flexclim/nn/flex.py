@@ -152,6 +152,14 @@ class TaskFeatures:
             None if self.tokens is None else self.tokens.index_select(0, index),
         )
 
+    def part(self, samples: slice) -> TaskFeatures:
+        """Return the features of neighbouring samples, without a copy."""
+        return TaskFeatures(
+            tuple(f[samples] for f in self.maps),
+            tuple(f[samples] for f in self.token_skips),
+            None if self.tokens is None else self.tokens[samples],
+        )
+
 
 class Encoder(nn.Module):
     """Convolutional half, and the transformer half where one is asked for."""

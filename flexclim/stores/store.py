@@ -29,8 +29,6 @@ from flexclim.stores.place import Place, StoreLike
 PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
 # Attributes of the root group while the store is being created, or extended.
 CREATING, GROWING, BREAKS = "flexclim_creating", "flexclim_growing", "flexclim_breaks"
-# What the user should know of the run that wrote a store.
-NOTES = "flexclim_notes"
 # What the user should know of the run that wrote it.
 NOTES = "flexclim_notes"
 ROOT = "zarr.json"

@@ -1,0 +1,108 @@
+"""Where to sample: on which device, how much memory it has, and how much a pass takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from flexclim.engine import active_client
+
+if TYPE_CHECKING:
+    from flexclim.settings import NetworkSettings
+
+# Pixels in one pass of the network: enough to keep a device busy, no more.
+PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
+# The share of what is free that a pass may take.
+SHARE = 0.5
+# Fields of a level's width that a residual block holds at once, beside the skips.
+HELD = 6
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def choose_device(device: str | None) -> tuple[str, int]:
+    """Return the device to sample on, and the bytes that are free there.
+
+    If a dask cluster is active they are those of one of its workers, which share the memory of
+    their machine.
+
+    Parameters
+    ----------
+    device
+        As asked for; None: a GPU where there is one.
+    """
+    client = active_client()
+    workers = client.scheduler_info(n_workers=-1)["workers"] if client else {}
+    if not workers:
+        return device_here(device)
+    first = next(iter(workers))
+    neighbours = sum(worker["host"] == workers[first]["host"] for worker in workers.values())
+    (found,) = client.run(device_here, device, workers=[first]).values()
+    return found[0], found[1] // (1 if found[0].startswith("cuda") else neighbours)
+
+
+def device_here(device: str | None = None) -> tuple[str, int]:
+    """Return the device that this process would sample on, and the bytes that are free there."""
+    if device is None:
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return device, free_memory(device)
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes that are free on a device, and that this process may use."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(psutil.virtual_memory().available, _group_limit())
+
+
+def pass_bytes(network: NetworkSettings, precision: str = "float32") -> int:
+    """Estimate the bytes of activations of one tile in a pass of the network.
+
+    The encoder's maps and those of the task encoder are kept for the decoder; the widest residual
+    block holds ``HELD`` fields more.
+    """
+    cells = network.tile[0] * network.tile[1] // network.unshuffle**2
+    kept = cells * network.model_channels[0]
+    widest = 0
+    for channels, blocks in zip(network.model_channels, network.res_blocks, strict=True):
+        widest = max(widest, HELD * cells * 2 * channels)
+        kept += cells * channels * blocks + cells // 4 * channels
+        cells //= 4
+    # Under autocast norms and sums stay in float32.
+    return (2 * kept + widest) * (4 if precision == "float32" else 3)
+
+
+def choose_batch(network: NetworkSettings, device: str, precision: str, free: int) -> int:
+    """Return how many tiles go through the network at once.
+
+    As many as keep the device busy, if they fit into ``SHARE`` of the free bytes; at least one.
+    """
+    wanted = PASS_PIXELS[device.split(":")[0]] // (network.tile[0] * network.tile[1])
+    return max(1, min(wanted, int(SHARE * free) // pass_bytes(network, precision)))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether a pass failed for want of memory, on a GPU or a CPU."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _group_limit() -> int:
+    """Return what the control group of this process, such as a batch job's, has left."""
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return max(0, int((CGROUP / limit).read_text()) - int((CGROUP / used).read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return 2**63

@@ -1,0 +1,119 @@
+"""Batches that fit the memory, and what happens where they do not after all."""
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+import xarray as xr
+
+from flexclim import engine, memory
+from flexclim.domain import Domain
+from flexclim.downscaling import downscale, downscale_to_zarr
+from flexclim.errors import FlexclimWarning
+from flexclim.memory import choose_batch, free_memory, pass_bytes
+from flexclim.nn.flex import Flex
+from flexclim.sampling import TiledSampler
+from flexclim.tiles import plan_tiles
+
+
+def test_a_batch_fits_what_is_free(toy_model):
+    network = toy_model.settings.network
+    one = pass_bytes(network)
+    assert choose_batch(network, "cpu", "float32", 10 * one) == 5
+    assert choose_batch(network, "cpu", "float32", 0) == 1
+    assert choose_batch(network, "cpu", "float32", 2**50) == 64
+    assert choose_batch(network, "cuda:1", "bf16", 2**50) == 1024
+
+
+def test_the_plan_takes_what_a_small_machine_has(toy_model, monkeypatch, tmp_path):
+    few = 6 * pass_bytes(toy_model.settings.network)
+    monkeypatch.setattr(memory, "free_memory", lambda device: few)
+    assert downscale(field(), 4, model=toy_model, members=1).attrs["flexclim_batch"] == 3
+    stored = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, model=toy_model, members=1)
+    monkeypatch.undo()
+    again = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, model=toy_model, members=1)
+    assert stored.attrs["flexclim_batch"] == again.attrs["flexclim_batch"] == 3
+
+
+def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    free = free_memory("cpu")
+    assert 0.5 < free / psutil.virtual_memory().available < 2
+    (tmp_path / "memory.max").write_text("3000000\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert free_memory("cpu") == 2000000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory("cpu") > 2000000
+
+
+def test_the_estimate_is_near_what_tensors_take(toy_model):
+    """The sum of the sizes of all tensors that live at once, as torch's profiler counts them."""
+    network, tile = toy_model.network, torch.randn(4, 1, 32, 32)
+    with torch.inference_mode(), torch.profiler.profile(profile_memory=True) as profile:
+        features = network.encode("superres", tile)
+        network(tile, torch.ones(4), features)
+    events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = np.cumsum([event.nbytes() for event in sorted(events, key=lambda e: e.start_ns())])
+    assert 0.5 < held.max() / 4 / pass_bytes(toy_model.settings.network) < 1.5
+
+
+def field():
+    return xr.DataArray(
+        np.random.default_rng(1).normal(size=(1, 14, 14)).astype("float32"),
+        coords={
+            "time": pd.date_range("2018-09-14", periods=1),
+            "lat": np.arange(50.0, 36, -1),
+            "lon": np.arange(5.0, 19),
+        },
+        dims=("time", "lat", "lon"),
+        name="t",
+    )
+
+
+def short_of_memory(monkeypatch, most):
+    """Let passes of more than ``most`` tiles fail as they do on a CPU."""
+    for name in ("forward", "encode"):
+        whole = getattr(Flex, name)
+
+        def fails(self, first, second, *rest, whole=whole, name=name):
+            tiles = second if name == "encode" else first
+            if len(tiles) > most:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+            return whole(self, first, second, *rest)
+
+        monkeypatch.setattr(Flex, name, fails)
+
+
+def test_a_batch_that_does_not_fit_is_split_and_told(toy_model, tmp_path, monkeypatch):
+    options = {"model": toy_model, "members": 3, "batch": 8}
+    whole = downscale(field(), 4, **options)
+    short_of_memory(monkeypatch, most=3)
+    with pytest.warns(FlexclimWarning, match="passes of 8 were split into passes of 2"):
+        stored = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, **options)
+    scale = float(whole.std())
+    np.testing.assert_allclose(stored["t"].values, whole.values, atol=1e-5 * scale, rtol=0)
+    assert "passes of 2" in stored.attrs["flexclim_notes"]
+
+
+def test_a_tile_that_does_not_fit_is_an_error(toy_model, monkeypatch):
+    short_of_memory(monkeypatch, most=0)
+    tiles = plan_tiles(Domain(shape=(40, 40)), (32, 32), 4, 8)
+    sampler = TiledSampler(toy_model.network, toy_model.diffusion, tiles, label=0.0, batch=4)
+    with pytest.raises(RuntimeError, match="allocate"):
+        sampler.encode(np.zeros((1, 40, 40), "float32"))
+    assert sampler.pass_size == 1
+
+
+def test_other_errors_are_not_taken_for_it():
+    assert not memory.is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+
+
+def test_what_tasks_tell_is_returned_once():
+    from dask.highlevelgraph import HighLevelGraph
+
+    tasks = {("write", i): (engine.record, "half") for i in range(3)}
+    graph = HighLevelGraph.from_collections("work", tasks, dependencies=[])
+    assert engine.run(graph, list(tasks)) == ["half"]
+    assert engine.run(graph, list(tasks)[:1]) == ["half"]
