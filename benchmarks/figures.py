@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,8 @@ def show(model: Model, case: Case, folder: Path, count: int, docs: Path) -> str:
 
 
 def downscaled(model: Model, case: Case, folder: Path, count: int) -> Shown:
+    if model.settings.inputs is None:
+        case = replace(case, variables=case.variables[:1])
     fields = case.split(folder).test
     chosen = [fields[index] for index in spread_out(len(fields), count)]
     name = sampling.made(model, case)[0]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -221,6 +222,28 @@ def test_models_are_listed_and_shown(capsys):
     assert "flex-nano" in capsys.readouterr().out
     assert run("info", "flex-nano") == 0
     assert "flex-nano" in capsys.readouterr().out
+
+
+def test_a_card_fits_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "72")
+    assert run("info", "flex-nano") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80  # a word may be longer than what is left of its line
+    assert any(line.startswith("coverage ") for line in lines)
+    assert lines[-1].split() == ["sha256", flexclim.load_model("flex-nano").sha256]
+
+
+def test_our_warnings_are_one_line_each(monkeypatch, capsys, coarse, tmp_path):
+    def warn(*_, **__):
+        warnings.warn("far from\n what it knows.", flexclim.FlexclimWarning, stacklevel=1)
+
+    monkeypatch.setattr(flexclim, "downscale_to_zarr", warn)
+    shown = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        run("downscale", coarse, tmp_path / "fine.zarr", "-f", 4)
+    assert capsys.readouterr().err == "flexclim: warning: far from what it knows.\n"
+    assert warnings.showwarning is shown
 
 
 def test_import_minflex_refuses_a_foreign_file(capsys, tmp_path):

@@ -17,6 +17,7 @@ from flexclim.verify.distribution import (
     threshold_weighted_crps,
 )
 from flexclim.verify.evaluate import evaluate
+from flexclim.verify.persistence import correlation_time
 from flexclim.verify.probability import brier, brier_decomposition, contingency, reliability, roc
 from flexclim.verify.report import report
 from flexclim.verify.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
@@ -44,6 +45,7 @@ __all__ = [
     "brier_decomposition",
     "coherence",
     "contingency",
+    "correlation_time",
     "crps",
     "crps_decomposition",
     "crps_parts",

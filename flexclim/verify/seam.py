@@ -90,7 +90,9 @@ def seam(
         options: dict[str, Any] = {"rows": rows, "columns": columns, "overlap": overlap}
         found = {}
         for name in gridded(da):
-            field = da[name].assign_attrs({TILES: da.attrs[TILES]} if TILES in da.attrs else {})
+            # Where variables have other tiles each, theirs count.
+            told = {TILES: da.attrs[TILES]} if TILES in da.attrs else {}
+            field = da[name].assign_attrs(told | da[name].attrs)
             base, like = (None if f is None else f[name] for f in (baseline, reference))
             found[name] = seam(field, wrap=wrap, baseline=base, reference=like, **options)
         return join_variables(found)
