@@ -188,3 +188,18 @@ def test_ar1_takes_its_time_scale_from_the_card(make_toy, covered):
     with pytest.raises(ModelError, match="tells no correlation time: give noise_timescale"):
         downscale(field(), 4, model=silent, noise="ar1", members=1)
     assert flexclim.FlexclimWarning is FlexclimWarning
+
+
+@pytest.mark.slow
+def test_a_worker_s_warning_reaches_the_client(wind, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    saved = wind.save(tmp_path / "toy")
+    far = (field() + 50).assign_attrs(units="m s-1").isel(time=[0])
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        pytest.warns(FlexclimWarning, match="'u10' reaches"),
+    ):
+        downscale(far, 4, model=str(saved), members=1, steps=1).compute()
