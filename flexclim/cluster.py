@@ -1,8 +1,4 @@
-"""A cluster of worker processes: made or joined, and given the model once each.
-
-Nothing here knows of fields: a plugin loads a model in each worker process by path and hash, and
-sets how many threads torch uses there, so that processes on one machine do not fight.
-"""
+"""A cluster of worker processes: made or joined, and given the models once each."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from typing import Any
 import dask
 
 from flexclim.checkpoint import ModelReference
-from flexclim.engine import GPU, NO_WORKERS, NO_WORKERS_SECONDS, active_client
+from flexclim.engine import GPU, NO_WORKERS, NO_WORKERS_SECONDS, TORCH_THREADS, active_client
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.memory import device_here
 
@@ -22,27 +18,6 @@ from flexclim.memory import device_here
 ALLOWED_FAILURES = 10
 # Threads of a worker process: one samples, others prepare the next field and write the last one.
 THREADS = 2
-THREADS_VARIABLE = "FLEXCLIM_TORCH_THREADS"
-
-
-class LoadModels:
-    """A plugin of dask's workers: models lie ready on their device before the first task."""
-
-    idempotent = True
-
-    def __init__(self, references: Sequence[ModelReference], device: str) -> None:
-        self.references, self.device = tuple(references), device
-        hashes = " ".join(reference.sha256[:12] for reference in self.references)
-        self.name = f"flexclim {hashes} {device}"
-
-    def setup(self, worker: Any) -> None:
-        """Load the models, and share the cores among the workers of this machine."""
-        import torch
-
-        asked = os.environ.get(THREADS_VARIABLE)
-        torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))
-        for reference in self.references:
-            reference.load().network_on(self.device)
 
 
 def equip(references: Sequence[ModelReference], device: str) -> None:
@@ -62,6 +37,8 @@ def equip(references: Sequence[ModelReference], device: str) -> None:
                 f"model {reference.name!r} was not saved, so workers can't load it; save it "
                 "first: model.save(folder)."
             )
+    from flexclim.worker import LoadModels
+
     client.register_plugin(LoadModels(references, device))
 
 
@@ -130,7 +107,7 @@ def _cluster(workers: int) -> Any:
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=THREADS,
-        env={THREADS_VARIABLE: str(max(1, _cores() // workers))},
+        env={TORCH_THREADS: str(max(1, _cores() // workers))},
     )
 
 

@@ -34,6 +34,8 @@ NO_WORKERS_SECONDS = 300.0
 SAMPLING, GPU = "downscale-", "GPU"
 
 
+# Tells a worker how many threads torch may use.
+TORCH_THREADS = "FLEXCLIM_TORCH_THREADS"
 # Where workers tell what the user should know of a run.
 TOPIC = "flexclim"
 _facts: list[str] = []

@@ -24,6 +24,8 @@ from flexclim.tiles import AxisPlan, TilePlan
 Span = tuple[int, int]
 # Fine cells of a region, and what its sides are multiples of: larger ones compute less twice.
 PIXELS, MULTIPLE = 2048**2, 256
+# Rows of a band around the globe, at least: narrow ones would compute much twice.
+BAND = 768
 # Coarse cells beyond a region that correcting its block means looks at: blocks of points share
 # cells, and what one does to the next falls about tenfold a cell.
 CELL_MARGIN, POINT_MARGIN = 2, 12
@@ -69,7 +71,7 @@ def region_shape(fine: Domain, pixels: int = PIXELS) -> tuple[int, int]:
     >>> region_shape(Domain(shape=(8000, 8000)))
     (2048, 2048)
     >>> region_shape(Domain(shape=(7200, 14400), wrap=True))
-    (256, 14400)
+    (768, 14400)
     >>> region_shape(Domain(shape=(721, 1440), wrap=True))
     (721, 1440)
     """
@@ -77,7 +79,7 @@ def region_shape(fine: Domain, pixels: int = PIXELS) -> tuple[int, int]:
     if height * width <= pixels:
         return height, width
     if fine.wrap:
-        return _side(height, pixels / width), width
+        return _side(height, max(BAND, pixels / width)), width
     columns = _side(width, max(math.sqrt(pixels), pixels / height))
     return _side(height, pixels / columns), columns
 

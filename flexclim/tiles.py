@@ -8,6 +8,7 @@ in the middle of their overlap, and their weights add to one in every pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class TilePlan:
         """Rows and columns of a window."""
         return self.rows.tile, self.columns.tile
 
-    @property
+    @cached_property
     def corners(self) -> list[tuple[int, int]]:
         """Upper left pixel of each window, in the frame that :meth:`frame` describes."""
         return [

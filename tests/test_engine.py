@@ -197,3 +197,46 @@ def test_killed_workers_cost_nothing(tmp_path):
         run(*work(tmp_path, task=dies_once))
     assert written(tmp_path) == list(range(6))
     assert len(list(tmp_path.glob("died-*"))) == 2
+
+
+def test_a_time_that_can_not_be_sampled_is_named_and_the_rest_written(
+    toy_model, tmp_path, monkeypatch
+):
+    import numpy as np
+    import pandas as pd
+    import xarray as xr
+
+    from flexclim import members
+    from flexclim.downscaling import downscale, downscale_to_zarr
+
+    field = xr.DataArray(
+        np.random.default_rng(1).normal(size=(18, 6, 6)).astype("float32"),
+        coords={
+            "time": pd.date_range("2018-09-14", periods=18, freq="6h"),
+            "lat": np.arange(50.0, 44, -1),
+            "lon": np.arange(5.0, 11),
+        },
+        dims=("time", "lat", "lon"),
+        name="t",
+    )
+    sample, tries = members._sampled, []
+
+    def fails(prepared, plan, place, group):
+        if place.time.startswith("2018-09-18T06"):
+            tries.append(place.time)
+            raise RuntimeError("the device is lost")
+        return sample(prepared, plan, place, group)
+
+    options = {"factor": 4, "model": toy_model, "members": 1, "batch": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(members, "_sampled", fails)
+        with pytest.raises(FlexclimError) as caught:
+            downscale_to_zarr(field, tmp_path / "a.zarr", **options)
+    assert len(tries) == 3
+    for told in ("1 of 2 shards failed 3 times", "time 2018-09-18T06", "device is lost"):
+        assert told in str(caught.value)
+    early = xr.open_zarr(tmp_path / "a.zarr", consolidated=False)["t"][:, :16]
+    whole = downscale(field, **options)
+    np.testing.assert_array_equal(early.values, whole[:, :16].values)
+    stored = downscale_to_zarr(field, tmp_path / "a.zarr", **options)
+    np.testing.assert_array_equal(stored["t"].values, whole.values)

@@ -198,3 +198,15 @@ def test_sizes_that_do_not_fit_are_refused(changes, message):
         make(**changes)
     with pytest.raises(ModelError, match="'large' is not one of small, medium, big"):
         flex_config("large")
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_inference_reuses_memory_for_the_same_numbers(precision):
+    network = make().requires_grad_(True)
+    x, t, condition, label = inputs(network)
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        trained = predict(network, x, t, condition, label)
+        with torch.inference_mode():
+            found = predict(network, x, t, condition, label)
+    assert trained.requires_grad
+    assert torch.equal(found, trained)

@@ -1,0 +1,178 @@
+"""What a pass of a network spends its time on, and how near it comes to the machine.
+
+    python -m benchmarks.profile [--model small] [--precision float32] [--batch N] [--table]
+
+Prints the share of each kind of operation in one pass (torch's profiler), and the FLOP/s of the
+pass over those of a large matrix product and of a large convolution in the same precision, all
+three taken in turns. ``--model`` is small, medium, big or flex-nano. On a GPU also tiles a second
+and the memory of a tile, and ``--compile`` adds ``torch.compile`` to the comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import flexclim
+from flexclim.memory import PASS_PIXELS
+from flexclim.nn.allocation import keep_memory
+from flexclim.nn.flex import SIZES, Flex, flex_config
+
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+KINDS = {
+    "convolution": ("convolution",),
+    "attention": ("scaled_dot_product", "flash_attention"),
+    "matrix product": ("addmm", "aten::mm", "bmm", "linear"),
+    "normalisation": ("group_norm", "layer_norm", "batch_norm", "var_mean"),
+    "activation": ("silu", "gelu"),
+    "resampling": ("upsample", "avg_pool", "pixel"),
+    "copies": ("copy_", "cat", "index_select", "clone", "contiguous"),
+}
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="small")
+    parser.add_argument("--precision", choices=TYPES, default=None)
+    parser.add_argument("--batch", type=int, default=None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--table", action="store_true", help="each operation of the profile")
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too")
+    options = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = options.precision or ("bf16" if device == "cuda" else "float32")
+    network = load(options.model).to(device, memory_format=torch.channels_last)
+    side = network.config.tile[0]
+    batch = options.batch or max(1, PASS_PIXELS[device] // side**2 // (8 if device == "cpu" else 1))
+    keep_memory()
+    run, flops = prepared(network, batch, device, precision)
+    print(f"{options.model}, {precision}, {batch} tiles of {side} x {side}, {describe(device)}")
+    profile(run, device, options.table)
+    works = {"pass": run, "matrix product": product(device, TYPES[precision])[0]}
+    works["convolution"] = convolution(device, TYPES[precision])[0]
+    counts = {
+        "pass": flops,
+        "matrix product": product(device, TYPES[precision])[1],
+        "convolution": convolution(device, TYPES[precision])[1],
+    }
+    if options.compile:
+        works["compiled pass"] = prepared(network, batch, device, precision, compiled=True)[0]
+        counts["compiled pass"] = flops
+    rates = {name: [] for name in works}
+    for _ in range(options.rounds + 1):
+        for name, work in works.items():
+            rates[name].append(counts[name] / clock(work, device))
+    best = {name: statistics.median(found[1:]) for name, found in rates.items()}
+    for name, rate in best.items():
+        of = rate / best["matrix product"]
+        print(f"{name:15} {rate / 1e9:10.1f} GFLOP/s, {of:.2f} of the matrix product")
+    print(f"pass over convolution {best['pass'] / best['convolution']:.2f}")
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        run()
+        peak = (torch.cuda.max_memory_allocated() - held) / batch
+        print(f"{best['pass'] / flops * batch:.1f} tiles/s, {peak / 1e6:.1f} MB a tile")
+
+
+def load(name: str) -> Flex:
+    """Return a published size with random weights, or the network of a model."""
+    if name in SIZES:
+        return Flex(flex_config(name)).eval()
+    return flexclim.load_model(name).network
+
+
+def prepared(
+    network: Flex, batch: int, device: str, precision: str, *, compiled: bool = False
+) -> tuple[Callable[[], object], int]:
+    """Return one pass of a batch, as sampling does it, and its FLOP."""
+    height, width = network.config.tile
+    tile = torch.randn(batch, 1, height, width, device=device)
+    tile = tile.contiguous(memory_format=torch.channels_last)
+    t, label = torch.ones(batch, device=device), torch.zeros(batch, 1, device=device)
+    autocast = torch.autocast(device, TYPES[precision], enabled=precision != "float32")
+    with autocast:
+        features = network.encode("superres", tile, label)
+    called = torch.compile(network) if compiled else network
+
+    def run() -> object:
+        with torch.inference_mode(), autocast:
+            return called(tile, t, features, label)
+
+    with FlopCounterMode(display=False) as counter:
+        network(tile, t, features, label)
+    return run, counter.get_total_flops()
+
+
+def profile(run: Callable[[], object], device: str, table: bool) -> None:
+    """Print the share of each kind of operation."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    run()
+    with torch.profiler.profile(activities=activities) as found:
+        run()
+    events = found.key_averages()
+    column = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    shares: dict[str, float] = defaultdict(float)
+    for event in events:
+        shares[kind_of(event.key)] += getattr(event, column)
+    total = sum(shares.values())
+    for kind, spent in sorted(shares.items(), key=lambda item: -item[1]):
+        print(f"  {kind:15} {100 * spent / total:5.1f} %")
+    if table:
+        print(events.table(sort_by=column, row_limit=25))
+
+
+def kind_of(operation: str) -> str:
+    """Return the kind of an operation by its name."""
+    for kind, names in KINDS.items():
+        if any(name in operation for name in names):
+            return kind
+    return "sums and others"
+
+
+def product(device: str, dtype: torch.dtype) -> tuple[Callable[[], object], int]:
+    """Return a large matrix product and its FLOP."""
+    size = 8192 if device == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    return lambda: torch.mm(a, b), 2 * size**3
+
+
+def convolution(device: str, dtype: torch.dtype) -> tuple[Callable[[], object], int]:
+    """Return a large 3 x 3 convolution, channels last, and its FLOP."""
+    batch, channels, side = (64, 256, 64) if device == "cuda" else (1, 128, 128)
+    x = torch.randn(batch, channels, side, side, device=device, dtype=dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(channels, channels, 3, padding=1).to(device, dtype)
+    conv.to(memory_format=torch.channels_last)
+    return lambda: conv(x), 2 * 9 * batch * channels**2 * side**2
+
+
+def clock(work: Callable[[], object], device: str) -> float:
+    """Return the seconds of one call."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def describe(device: str) -> str:
+    """Name the device."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"CPU with {torch.get_num_threads()} threads ({torch.backends.cpu.get_cpu_capability()})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What dask's workers load before their first task; needs dask.distributed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from distributed import WorkerPlugin
+
+from flexclim.checkpoint import ModelReference
+from flexclim.engine import TORCH_THREADS
+
+
+class LoadModels(WorkerPlugin):
+    """Models lie ready on their device, once a process, and processes do not fight for cores.
+
+    torch uses as many threads in a worker as the variable ``FLEXCLIM_TORCH_THREADS`` says, else as
+    the worker has.
+    """
+
+    idempotent = True
+
+    def __init__(self, references: Sequence[ModelReference], device: str) -> None:
+        self.references, self.device = tuple(references), device
+        hashes = " ".join(reference.sha256[:12] for reference in self.references)
+        self.name = f"flexclim {hashes} {device}"
+
+    def setup(self, worker: Any) -> None:
+        """Load the models of each process that starts."""
+        import torch
+
+        asked = os.environ.get(TORCH_THREADS)
+        torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))
+        for reference in self.references:
+            reference.load().network_on(self.device)
