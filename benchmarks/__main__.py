@@ -10,7 +10,8 @@ from pathlib import Path
 def main() -> int:
     """Run each benchmark in a process of its own, so that none sees another's memory."""
     folder = Path(__file__).parent
-    known = sorted(file.stem for file in folder.glob("[!_]*.py"))
+    files = (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))
+    known = sorted(file.stem if file.parent == folder else file.parent.name for file in files)
     wanted = sys.argv[1:] or known
     if unknown := sorted(set(wanted) - set(known)):
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Skill of models on the test splits, beside what is cheaper; see ``__main__``."""

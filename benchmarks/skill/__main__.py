@@ -1,0 +1,96 @@
+"""Skill of models on the test splits, which training never saw, beside what is cheaper.
+
+    python -m benchmarks.skill [--model NAME_OR_FOLDER ...] [--only CASE ...] [--markdown FILE]
+
+Fields of GFS, AROME, MRMS and ERA5 (`fields.py` says which) are averaged over blocks and
+downscaled again, 8 members, at 1, 2, 4 and 8 passes of the network; at one pass the network's
+estimate itself is the member. Beside the models stand bilinear and bicubic interpolation, bicubic
+with block means restored, linear regression on 5 x 5 coarse cells, bicubic plus the mean residual
+of the point, bicubic plus real residuals of training times (anywhere, or of the same point), and
+regression plus residuals of analogues, which tells what can be known (`analogues.py`).
+
+Every record is kept in a folder outside of the repository (FLEXCLIM_CACHE, --cache), by model,
+field and code: a second call prints at once, another model only adds its own. One model takes
+less than half an hour on two cores. The last table holds the goals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+import flexclim
+from benchmarks.skill import tables
+from benchmarks.skill.cases import CASES, Case
+from benchmarks.skill.goals import goal_table
+from benchmarks.skill.runs import Bench, Say
+from benchmarks.skill.sampling import made
+from benchmarks.skill.store import Store, default_folder
+from flexclim.checkpoint import Model
+
+
+def main() -> None:
+    options = parse()
+    folder = Path(os.environ.get("FLEXCLIM_DATA", "../shared/data"))
+    models = [flexclim.load_model(name) for name in options.model]
+    began, kept = time.perf_counter(), Store(options.cache)
+    with Console(stderr=True).status("") as status:
+        bench = Bench(
+            folder, kept, fields=options.fields, passes=options.passes, say=progress(status)
+        )
+        results = {}
+        for case in chosen(options.only, models):
+            results[case.name] = bench.run(case, models, seam=case.name in seams(models))
+    pages = [tables.score_table(result) for result in results.values()]
+    pages.append(tables.rank_table(list(results.values())))
+    pages.append(tables.seam_table(list(results.values())))
+    pages += [goal_table(results, model) for model in models]
+    shown = [page for page in pages if page is not None and page.rows]
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for page in shown:
+        console.print(page.rich())
+    seconds = time.perf_counter() - began
+    console.print(
+        f"{kept.computed} records made in {seconds:.0f} s, {kept.reused} found in {kept.folder}"
+    )
+    if options.markdown:
+        options.markdown.write_text("\n".join(page.markdown() for page in shown))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    names = [case.name for case in CASES]
+    parser.add_argument("--model", nargs="+", default=["flex-nano"], help="names or folders")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CASE")
+    parser.add_argument("--fields", type=int, help="at most so many fields a case: a quick look")
+    parser.add_argument("--passes", type=int, nargs="+", help="of 1, 2, 4 and 8 only these")
+    parser.add_argument("--cache", type=Path, default=default_folder())
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file as well")
+    return parser.parse_args()
+
+
+def chosen(names: list[str], models: list[Model]) -> list[Case]:
+    """Return the cases that were asked for and that some model serves."""
+    return [case for case in CASES if case.name in names and any(made(m, case) for m in models)]
+
+
+def seams(models: list[Model]) -> set[str]:
+    """Return the cases on which seams are measured: the first at x4 that each model serves."""
+    return {next((c.name for c in CASES if c.factor == 4 and made(m, c)), "") for m in models}
+
+
+def progress(status: Status) -> Say:
+    """Return what shows a line: on a terminal the last one, elsewhere all."""
+    if sys.stderr.isatty():
+        return status.update
+    return lambda line: print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

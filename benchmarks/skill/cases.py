@@ -1,0 +1,120 @@
+"""The data sets, each at one factor, and how many of their fields go through how many passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.skill.fields import WET, Split, arome, era5, gfs, mrms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One data set at one factor.
+
+    ``file`` is the one that is scored, ``family`` the beginning of the names of files that hold
+    more of the same; ``passes`` says how many fields (None: all) go through how many passes of
+    the network; ``wet`` is the amount from which a cell is wet, for what can't be negative.
+    """
+
+    name: str
+    title: str
+    file: str
+    family: str
+    variables: tuple[str, ...]
+    factor: int
+    load: Callable[[Path], Split]
+    passes: dict[int, int | None]
+    spectrum: str = "zonal"
+    wet: float | None = None
+
+    def split(self, folder: Path) -> Split:
+        """Read the fields; those of one file are read once."""
+        return self.load(folder).select(list(self.variables))
+
+
+GFS = {"file": "gfs_wind_1deg_2018.nc", "family": "gfs", "load": gfs}
+MRMS = {
+    "file": "mrms_precip_1km_201609.nc",
+    "family": "mrms",
+    "load": mrms,
+    "variables": ("qpe_01h",),
+    "spectrum": "radial",
+    "wet": WET,
+}
+ERA5 = {"file": "era5_1deg_t2m_msl_tp.nc", "family": "era5", "load": era5, "factor": 4}
+BOTH = {1: None, 2: None}
+CASES = [
+    Case(
+        name="gfs-wind-x4",
+        title="GFS 10 m wind, September 2018, 1 degree, x4",
+        variables=("u10", "v10"),
+        factor=4,
+        passes=BOTH | {4: 2, 8: 2},
+        **GFS,
+    ),
+    Case(
+        name="gfs-wind-x2",
+        title="GFS 10 m wind (u), September 2018, 1 degree, x2",
+        variables=("u10",),
+        factor=2,
+        passes=BOTH,
+        **GFS,
+    ),
+    Case(
+        name="gfs-wind-x8",
+        title="GFS 10 m wind (u), September 2018, 1 degree, x8",
+        variables=("u10",),
+        factor=8,
+        passes=BOTH,
+        **GFS,
+    ),
+    Case(
+        name="arome-wind-x4",
+        title="AROME 10 m wind, November 2015, 2.5 km, x4",
+        file="arome_wind_2p5km_201511.nc",
+        family="arome",
+        variables=("x_wind_10m", "y_wind_10m"),
+        factor=4,
+        load=arome,
+        passes=BOTH | {4: 3, 8: 3},
+        spectrum="radial",
+    ),
+    Case(
+        name="mrms-rain-x4",
+        title="MRMS hourly precipitation, 22 September 2016, 1 km, x4",
+        factor=4,
+        passes=BOTH | {4: 3, 8: 3},
+        **MRMS,
+    ),
+    Case(
+        name="mrms-rain-x8",
+        title="MRMS hourly precipitation, 22 September 2016, 1 km, x8",
+        factor=8,
+        passes=BOTH,
+        **MRMS,
+    ),
+    Case(
+        name="era5-t2m-x4",
+        title="ERA5 2 m temperature, 27 March 2026, 1 degree, x4",
+        variables=("t2m",),
+        passes=BOTH | {4: 1, 8: 1},
+        **ERA5,
+    ),
+    Case(
+        name="era5-msl-x4",
+        title="ERA5 mean sea level pressure, 27 March 2026, 1 degree, x4",
+        variables=("msl",),
+        passes=BOTH,
+        **ERA5,
+    ),
+    Case(
+        name="era5-tp-x4",
+        title="ERA5 hourly precipitation, 27 March 2026, 1 degree, x4",
+        variables=("tp",),
+        passes=BOTH,
+        wet=1e-4,
+        **ERA5,
+    ),
+]
