@@ -6,10 +6,10 @@ Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import dask.array as da
@@ -167,7 +167,7 @@ def _sampled(
     prepared: Prepared, plan: FieldPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     targets, settings = plan.targets, plan.settings
-    noise = np.stack([[_noise(plan, t.name, place, m) for t in targets] for m in members])
+    noise = _noise(plan, place, members)
     residual = _sampler(plan).sample(
         prepared.scaled.inputs, noise, plan.steps, cast(Any, plan.method), prepared.features
     )
@@ -241,14 +241,34 @@ def _dtype(plan: FieldPlan) -> np.dtype:
     return np.result_type(*(target.dtype for target in plan.targets))
 
 
-def _noise(plan: FieldPlan, target: str, place: Place, member: int) -> np.ndarray:
+def _noise(plan: FieldPlan, place: Place, members: tuple[int, ...]) -> Any:
+    """Return the noise of some members (M, T, y', x'), on the device that samples."""
+    draw, stack = _drawing(plan.device)
     shape = plan.tiles.domain.shape
     origin = (0, 0) if plan.part is None else plan.part.origin
     time = place.time if plan.noise == "independent" else ""
-    key = NoiseKey(seed=plan.seed, variable=target, place=f"{time} {place.rest}".strip())
-    if plan.noise == "ar1":
-        return correlated_normal(shape, key, member, place.seconds, plan.timescale, origin)
-    return standard_normal(shape, key, member, origin)
+
+    def one(target: TargetPlan, member: int) -> Any:
+        where = f"{time} {place.rest}".strip()
+        key = NoiseKey(seed=plan.seed, variable=target.name, place=where)
+        if plan.noise == "ar1":
+            return correlated_normal(
+                shape, key, member, place.seconds, plan.timescale, origin, draw
+            )
+        return draw(shape, key, member, origin)
+
+    return stack([stack([one(target, member) for target in plan.targets]) for member in members])
+
+
+def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what draws noise on a device, and what stacks it."""
+    if device == "cpu":
+        return standard_normal, np.stack
+    import torch
+
+    from flexclim.nn.noise import device_normal
+
+    return partial(device_normal, device=device), torch.stack
 
 
 @lru_cache(maxsize=8)

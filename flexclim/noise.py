@@ -9,14 +9,15 @@ into four neighbours of one row.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 WEYL = 0x9E3779B9, 0xBB67AE85
-WORD = np.uint64(0xFFFFFFFF)
-SHIFT = np.uint64(32)
+WORD = 0xFFFFFFFF
 ROUNDS = 10
 
 # An AR(1) process in time is a sum of draws at fixed times, this many a time scale, going back so
@@ -94,7 +95,8 @@ def correlated_normal(
     seconds: float,
     timescale: float,
     origin: tuple[int, int] = (0, 0),
-) -> np.ndarray:
+    draw: Callable[..., Any] = standard_normal,
+) -> Any:
     """Return noise whose correlation between two times falls like exp(-lag / timescale).
 
     Any time is computed on its own: a sum of draws at fixed times before it, weighted by
@@ -108,37 +110,41 @@ def correlated_normal(
         The valid time, in seconds since any fixed moment.
     timescale
         In seconds.
+    draw
+        What makes a draw, of the parameters of :func:`standard_normal`.
 
     Returns
     -------
     ndarray
-        (y, x) float32, standard normal.
+        (y, x) float32, standard normal; a tensor if ``draw`` returns one.
     """
     spacing = timescale / DRAWS_A_SCALE
     newest = int(np.floor(seconds / spacing))
     ticks = newest - np.arange(DRAWS_A_SCALE * SCALES_BACK)
     weights = np.exp(-(newest - ticks) / DRAWS_A_SCALE)
     weights /= np.sqrt(np.square(weights).sum())
-    total = np.zeros(shape, np.float32)
+    total: Any = 0.0
     for tick, weight in zip(ticks, weights, strict=True):
         place = f"{key.place}@{tick}x{spacing:g}s"
         drawn = NoiseKey(seed=key.seed, variable=key.variable, place=place, draw=key.draw)
-        total += np.float32(weight) * standard_normal(shape, drawn, member, origin)
+        total = total + float(weight) * draw(shape, drawn, member, origin)
     return total
 
 
-def philox(counter: list[np.ndarray], key: tuple[int, int]) -> list[np.ndarray]:
-    """Apply Philox4x32-10 to four words held in uint64 arrays."""
+def philox(counter: list[Any], key: tuple[int, int]) -> list[Any]:
+    """Apply Philox4x32-10 to four words held in uint64 arrays, or in int64 tensors.
+
+    Products of two words fill 64 bits, a tensor's sign among them: what is shifted is masked.
+    """
     c0, c1, c2, c3 = counter
-    k0, k1 = (np.uint64(word) for word in key)
+    k0, k1 = key
     for _ in range(ROUNDS):
-        low = c0 * np.uint64(MULTIPLIERS[0])
-        high = c2 * np.uint64(MULTIPLIERS[1])
+        low, high = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (
-            (high >> SHIFT) ^ c1 ^ k0,
+            ((high >> 32) & WORD) ^ c1 ^ k0,
             high & WORD,
-            (low >> SHIFT) ^ c3 ^ k1,
+            ((low >> 32) & WORD) ^ c3 ^ k1,
             low & WORD,
         )
-        k0, k1 = (k0 + np.uint64(WEYL[0])) & WORD, (k1 + np.uint64(WEYL[1])) & WORD
+        k0, k1 = (k0 + WEYL[0]) & WORD, (k1 + WEYL[1]) & WORD
     return [c0, c1, c2, c3]

@@ -104,7 +104,7 @@ class TiledSampler:
     def sample(
         self,
         inputs: np.ndarray,
-        noise: np.ndarray,
+        noise: np.ndarray | Tensor,
         steps: int,
         method: Method,
         features: TaskFeatures | None = None,
@@ -116,7 +116,7 @@ class TiledSampler:
         inputs
             (C, Y, X) float32, what the task encoder reads.
         noise
-            (M, T, Y, X) float32 standard normal.
+            (M, T, Y, X) float32 standard normal; on the device, best made there.
         features
             From :meth:`encode`.
 
@@ -135,7 +135,7 @@ class TiledSampler:
             mean = clean if mean is None else mean
             return clean
 
-        state = torch.from_numpy(noise).to(self.device)
+        state = torch.as_tensor(noise, device=self.device)
         residual = sample(estimate, state, self.diffusion, time_grid(steps), method)
         if self.spread != 1:
             assert mean is not None
