@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flexclim.grid import find_grid
     from flexclim.minflex import import_minflex
     from flexclim.resampling import coarsen, interpolate
+    from flexclim.stores import check_store
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "ModelError",
     "RecipeError",
     "StoreError",
+    "check_store",
     "coarsen",
     "downscale",
     "downscale_to_zarr",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "check_store": "stores",
     "coarsen": "resampling",
     "downscale": "downscaling",
     "downscale_to_zarr": "downscaling",

@@ -188,6 +188,7 @@ def downscale_to_zarr(
     if keep_bits is not None and keep_bits not in range(1, 24):
         raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
     place = stores.Place(store)
+    stores.check_unlocked(place)
     begun = stores.begun_run(place)
     asked = Options(factor=whole_factor(factor), **options)
     source = (obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)).chunk()
@@ -198,6 +199,8 @@ def downscale_to_zarr(
     if static is not None:
         wanted = [one for group in made.groups for one in group.model.settings.statics]
         plan["static"] = identity_of(wanted_fields(static, wanted))
+    if keep_bits is not None:
+        made.fields.attrs["flexclim_keep_bits"] = keep_bits
     so_far = plan if begun is None else _plan_so_far(plan, begun, source[made.inputs])
     equip([each.model for each in made.plans], made.plans[0].device)
     stores.write_store(made.fields, place, plan, plan_so_far=so_far, keep_bits=keep_bits)

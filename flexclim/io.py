@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import xarray as xr
 from zarr.abc.store import Store
@@ -74,16 +74,74 @@ def write_netcdf(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: boo
     StoreError
         If the file exists and ``overwrite`` is False, or it can't be written.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise StoreError(f"{path} exists. Give another name, or say that it may be overwritten.")
-    partial = path.with_name(path.name + PARTIAL)
+    return write_netcdf_files(ds, path, overwrite=overwrite)[0]
+
+
+def write_netcdf_files(
+    ds: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    split: Literal["member", "year"] | None = None,
+    overwrite: bool = False,
+    keep_bits: int | None = None,
+) -> list[Path]:
+    """Write one NetCDF file or several, each whole or not there, computing what is lazy.
+
+    Parameters
+    ----------
+    path
+        Of ``fine.nc``, the files are ``fine_m000.nc`` ... by member, or ``fine_2018.nc`` ... by
+        year.
+    split
+        What each file holds; None: one file has all.
+    keep_bits
+        Bits of the mantissa that are kept; None: all.
+
+    Raises
+    ------
+    StoreError
+        If a file exists and ``overwrite`` is False, or one can't be written.
+    """
+    parts = _parts(ds, Path(path), split)
+    for file in parts:
+        if file.exists() and not overwrite:
+            raise StoreError(
+                f"{file} exists. Give another name, or say that it may be overwritten."
+            )
+    encoding = encodings(ds, "netcdf")
+    for own in encoding.values():
+        if keep_bits is not None and own.get("zlib"):
+            own |= {"significant_digits": keep_bits, "quantize_mode": "BitRound"}
+    partial = {file: file.with_name(file.name + PARTIAL) for file in parts}
     try:
         with progress_bar(), store_errors(path, ""):
-            ds.to_netcdf(partial, engine="netcdf4", encoding=encodings(ds, "netcdf"))
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
+            # Together: files of several members share what is computed for all of them.
+            xr.save_mfdataset(
+                list(parts.values()), list(partial.values()), engine="netcdf4", encoding=encoding
+            )
+            for file, left in partial.items():
+                with left.open("rb") as written:
+                    os.fsync(written.fileno())
+                left.replace(file)
     finally:
-        partial.unlink(missing_ok=True)
-    return path
+        for left in partial.values():
+            left.unlink(missing_ok=True)
+    return list(parts)
+
+
+def _parts(ds: xr.Dataset, path: Path, split: str | None) -> dict[Path, xr.Dataset]:
+    """Return what goes into which file."""
+    if split == "member" and "realization" in ds.dims:
+        members = ds["realization"].values
+        return {
+            path.with_stem(f"{path.stem}_m{member:03d}"): ds.isel(realization=[number])
+            for number, member in enumerate(members)
+        }
+    if split == "year" and "time" in ds.dims:
+        return {
+            path.with_stem(f"{path.stem}_{int(cast(Any, year)):04d}"): part
+            for year, part in ds.groupby("time.year")
+        }
+    if split is not None:
+        raise StoreError(f"the field has no {'time' if split == 'year' else 'members'} to split.")
+    return {path: ds}

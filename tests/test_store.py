@@ -1,22 +1,27 @@
-"""Downscaling into a store: the same numbers, resumable, never over somebody's data."""
+"""Downscaling into a store: the same numbers, resumable, extended, never over somebody's data."""
 
+import json
+import time
+
+import dask
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import zarr
+from filelock import FileLock
 
 import flexclim
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import StoreError
+from flexclim.errors import FlexclimError, StoreError
 
 
-@pytest.fixture
-def region():
+def field(times):
     random = np.random.default_rng(1)
     return xr.DataArray(
-        random.normal(size=(3, 6, 9)).astype("float32"),
+        random.normal(size=(times, 6, 9)).astype("float32"),
         coords={
-            "time": pd.date_range("2018-09-14", periods=3, freq="6h"),
+            "time": pd.date_range("2018-09-14", periods=times, freq="6h"),
             "lat": np.arange(50.0, 44, -1),
             "lon": np.arange(5.0, 14),
         },
@@ -25,38 +30,134 @@ def region():
     )
 
 
+@pytest.fixture
+def region():
+    return field(3)
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Return the (time, members) of each task that samples, as they come."""
+    calls, sample = [], flexclim.members.sample_members
+
+    def noted(prepared, plan, place, members):
+        calls.append((place.time[5:13], members))
+        return sample(prepared, plan, place, members)
+
+    monkeypatch.setattr("flexclim.members.sample_members", noted)
+    return calls
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_store_holds_what_downscale_returns(region, toy_model, tmp_path, lazy):
     given = region.chunk(time=2) if lazy else region
-    stored = downscale_to_zarr(given, tmp_path / "a.zarr", 4, model=toy_model, members=3)
-    fine = downscale(region, 4, model=toy_model, members=3)
+    stored = downscale_to_zarr(given, tmp_path / "a.zarr", 4, model=toy_model, members=3, batch=4)
+    fine = downscale(region, 4, model=toy_model, members=3, batch=4)
     np.testing.assert_array_equal(stored["t"].values, fine.values)
     assert stored["t"].dims == fine.dims
     assert stored.attrs["flexclim_model_sha256"] == toy_model.sha256
 
 
-def test_a_stopped_run_goes_on(region, toy_model, tmp_path, monkeypatch):
-    sample, calls = flexclim.members.sample_members, []
+def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
+    """Shards hold 16 times; those of the first are kept."""
+    options = {"model": toy_model, "members": 2, "batch": 4, "steps": 1}
+    noted = flexclim.members.sample_members
 
-    def dies(prepared, plan, place, members):
-        calls.append(place.time)
-        if len(calls) == 2:
+    def dies(*arguments):
+        if len(sampled) == 17:
             raise KeyboardInterrupt
-        return sample(prepared, plan, place, members)
+        return noted(*arguments)
 
-    options = {"model": toy_model, "members": 2, "batch": 8}
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
         patch.setattr("flexclim.members.sample_members", dies)
         with pytest.raises(KeyboardInterrupt):
-            downscale_to_zarr(region, tmp_path / "a.zarr", 4, **options)
-    calls.clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "flexclim.members.sample_members", lambda *a: (calls.append(a[2].time), sample(*a))[1]
-        )
-        stored = downscale_to_zarr(region, tmp_path / "a.zarr", 4, **options)
-    assert 0 < len(calls) <= 3
-    np.testing.assert_array_equal(stored["t"].values, downscale(region, 4, **options).values)
+            downscale_to_zarr(field(18), tmp_path / "a.zarr", 4, **options)
+    # Both members are made by one task a time.
+    assert flexclim.stores.progress_of(tmp_path / "a.zarr").done["t"] == 2
+    sampled.clear()
+    stored = downscale_to_zarr(field(18), tmp_path / "a.zarr", 4, **options)
+    assert len(sampled) == 2
+    np.testing.assert_array_equal(stored["t"].values, downscale(field(18), 4, **options).values)
+
+
+@pytest.mark.parametrize(("members", "times"), [(5, 3), (2, 5), (5, 5)])
+def test_more_members_and_later_times_extend(toy_model, tmp_path, sampled, members, times):
+    options = {"model": toy_model, "steps": 1}
+    place = tmp_path / "a.zarr"
+    downscale_to_zarr(field(3), place, 4, members=2, batch=16, **options)
+    days = list(dict.fromkeys(day for day, _ in sampled))
+    sampled.clear()
+    # Batches stay the store's.
+    stored = downscale_to_zarr(field(times), place, 4, members=members, **options)
+    made = {(day, member) for day, together in sampled for member in together}
+    assert not made & {(day, member) for day in days for member in (0, 1)}
+    assert len(made) == members * times - 6
+    assert stored.attrs["flexclim_batch"] == 16
+    fine = downscale(field(times), 4, members=members, batch=16, **options)
+    np.testing.assert_array_equal(stored["t"].values, fine.values)
+    assert stored.attrs["history"].count("downscaled x4") == 2
+    sampled.clear()
+    downscale_to_zarr(field(times), place, 4, members=members, **options)
+    assert sampled == []
+    with pytest.raises(StoreError, match="begun with"):
+        downscale_to_zarr(field(3), place, 4, members=2, **options)
+
+
+def test_another_beginning_or_version_is_refused(region, toy_model, tmp_path, monkeypatch):
+    options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
+    downscale_to_zarr(region, tmp_path / "a.zarr", **options)
+    other = field(5)
+    other[0] += 1
+    with pytest.raises(StoreError, match="begun with input"):
+        downscale_to_zarr(other, tmp_path / "a.zarr", **options)
+    with pytest.raises(StoreError, match="keep_bits null, not 9"):
+        downscale_to_zarr(region, tmp_path / "a.zarr", keep_bits=9, **options)
+    monkeypatch.setattr(flexclim, "__version__", "9.9")
+    with pytest.raises(StoreError, match=r'begun with version "0.*, not "9\.9"'):
+        downscale_to_zarr(region, tmp_path / "a.zarr", **options)
+
+
+def test_a_store_tells_how_it_was_made(region, toy_model, tmp_path):
+    options = {"model": toy_model, "members": 1, "batch": 4, "steps": 1}
+    stored = downscale_to_zarr(region, tmp_path / "a.zarr", 4, keep_bits=8, **options)
+    assert stored.attrs["flexclim_version"] == flexclim.__version__
+    assert "torch" in stored.attrs["flexclim_software"]
+    assert stored.attrs["flexclim_command"]
+    assert stored.attrs["flexclim_keep_bits"] == 8
+    plan = json.loads(stored.attrs["flexclim_plan"])
+    assert plan["model_sha256"] == toy_model.sha256
+    assert (plan["seed"], plan["members"], plan["times"]) == (0, 1, 3)
+    assert zarr.open_group(tmp_path / "a.zarr").metadata.consolidated_metadata is not None
+    exact = downscale(region, 4, **options)
+    error = np.abs(stored["t"] / exact - 1)
+    assert 2**-11 < float(error.max()) <= 2**-9
+    with pytest.raises(FlexclimError, match="keep_bits=0 is not a whole number from 1 to 23"):
+        downscale_to_zarr(region, tmp_path / "b.zarr", 4, keep_bits=0, **options)
+
+
+def test_a_second_writer_is_refused_at_once(region, toy_model, tmp_path):
+    with FileLock(tmp_path / "a.zarr.lock"):
+        begun = time.perf_counter()
+        with pytest.raises(StoreError, match="being written by another process"):
+            downscale_to_zarr(region, tmp_path / "a.zarr", 4, model=toy_model)
+        assert time.perf_counter() - begun < 1
+
+
+def test_an_input_that_vanishes_is_told_in_one_line(toy_model, tmp_path):
+    options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
+    source = tmp_path / "coarse.zarr"
+    field(20).to_dataset().chunk(time=1).to_zarr(source, zarr_format=3)
+    coarse = xr.open_zarr(source)
+    middle = source / "t" / "c" / "8" / "0" / "0"
+    content = middle.read_bytes()
+    middle.write_bytes(content[:9])
+    with pytest.raises(FlexclimError, match=r"1 of 2 shards.*time 2018-09-14.*again") as error:
+        downscale_to_zarr(coarse, tmp_path / "a.zarr", **options)
+    assert "\n" not in str(error.value)
+    assert flexclim.stores.progress_of(tmp_path / "a.zarr").done["t"] == 1
+    middle.write_bytes(content)
+    stored = downscale_to_zarr(coarse, tmp_path / "a.zarr", **options)
+    np.testing.assert_array_equal(stored["t"].values, downscale(field(20), **options).values)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +171,7 @@ def test_a_stopped_run_goes_on(region, toy_model, tmp_path, monkeypatch):
     ],
 )
 def test_another_request_is_refused(region, toy_model, tmp_path, change, named):
-    options = {"factor": 4, "model": toy_model, "members": 2}
+    options = {"factor": 4, "model": toy_model, "members": 2, "batch": 4, "steps": 2}
     downscale_to_zarr(region, tmp_path / "a.zarr", **options)
     with pytest.raises(StoreError, match=named):
         downscale_to_zarr(region, tmp_path / "a.zarr", **(options | change))

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flexclim.cli import fields, models, training
+from flexclim.cli import fields, models, stores, training
 from flexclim.errors import FlexclimError, FlexclimWarning
 
 app = typer.Typer(
@@ -110,7 +110,8 @@ for _command in (
     fields.demo,
     fields.downscale,
     fields.verify,
-    fields.info,
+    stores.info,
+    stores.check,
     training.train,
     training.recipes,
     training.calibrate,

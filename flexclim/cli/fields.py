@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
 import typer
 
 from flexclim.errors import StoreError
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def demo(
@@ -33,8 +30,10 @@ def demo(
 
 
 def downscale(
-    source: Annotated[Path, typer.Argument(help="Coarse field: NetCDF or Zarr.")],
-    target: Annotated[Path, typer.Argument(help="What to write: .zarr (resumes) or .nc.")],
+    source: Annotated[str, typer.Argument(help="Coarse field: NetCDF, or Zarr (or its URL).")],
+    target: Annotated[
+        str, typer.Argument(help="What to write: .zarr (or its URL; resumes) or .nc.")
+    ],
     factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Refinement of the grid.")],
     model: Annotated[
         str | None,
@@ -83,13 +82,21 @@ def downscale(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes to start: one a GPU. [threads]")
     ] = None,
+    keep_bits: Annotated[
+        int | None,
+        typer.Option(min=1, max=23, help="Round to so many bits of the mantissa. [not at all]"),
+    ] = None,
+    split: Annotated[
+        Literal["member", "year"] | None, typer.Option(help="One NetCDF file for each. [one file]")
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing NetCDF file.")
+        bool, typer.Option("--overwrite", help="Replace existing NetCDF files.")
     ] = False,
 ) -> None:
     """Downscale a coarse field to an ensemble of fine ones.
 
-    A Zarr store that an interrupted run left is continued: give the same command again.
+    A Zarr store that an interrupted run left is continued: give the same command again. With more
+    members, or an input of later times too, it is extended.
 
     \b
     Examples:
@@ -102,8 +109,11 @@ def downscale(
     from flexclim import io
     from flexclim.cluster import connected
 
-    if target.suffix not in (".zarr", ".nc"):
+    kind = PurePosixPath(target.rstrip("/")).suffix
+    if kind not in (".zarr", ".nc"):
         raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
+    if kind == ".zarr" and split:
+        raise typer.BadParameter("a store is not split; name a .nc file.", param_hint="--split")
     options: dict[str, Any] = {
         "model": model, "members": members, "steps": steps, "seed": seed,
         "variables": variables.split(",") if variables else None,
@@ -114,12 +124,15 @@ def downscale(
     }  # fmt: skip
     coarse = io.open_input(source)
     with connected(scheduler, workers):
-        if target.suffix == ".zarr":
-            flexclim.downscale_to_zarr(coarse, target, factor, **options)
+        if kind == ".zarr":
+            flexclim.downscale_to_zarr(coarse, target, factor, keep_bits=keep_bits, **options)
+            written: list[Any] = [target]
         else:
             fine = flexclim.downscale(coarse, factor, **options)
-            io.write_netcdf(fine, target, overwrite=overwrite)
-    typer.echo(str(target))
+            written = io.write_netcdf_files(
+                fine, target, split=split, overwrite=overwrite, keep_bits=keep_bits
+            )
+    typer.echo("\n".join(map(str, written)))
 
 
 def verify(
@@ -154,35 +167,3 @@ def verify(
     if report:
         scoring.report(scores, report)
         typer.echo(str(report))
-
-
-def info(
-    thing: Annotated[str, typer.Argument(help="A NetCDF or Zarr field, or a model.")],
-) -> None:
-    """Show what is understood of a field's grid, or a model's card.
-
-    \b
-    Examples:
-      flexclim info coarse.nc
-      flexclim info flex-nano
-    """  # noqa: D301
-    import shutil
-
-    from flexclim import io
-    from flexclim.card import INDENT, WIDTH
-    from flexclim.checkpoint import read_model
-
-    path = Path(thing)
-    if path.exists() and not (path / "model.json").is_file():
-        _show_field(io.open_input(path))
-    else:
-        model = read_model(thing)
-        width = min(shutil.get_terminal_size().columns, WIDTH)
-        typer.echo(f"{model.card.text(width)}\n{'sha256':{INDENT}}{model.sha256}")
-
-
-def _show_field(field: xr.Dataset) -> None:
-    typer.echo(str(field.flex.grid))
-    for name, variable in field.data_vars.items():
-        sizes = " x ".join(f"{dim} {size}" for dim, size in variable.sizes.items())
-        typer.echo(f"{name}: {sizes}, {variable.attrs.get('units', 'no units')}")

@@ -1,6 +1,7 @@
 """Zarr stores that are written shard by shard, so that a stopped run can go on."""
 
 from flexclim.stores.inspection import Progress, check_store, progress_of
+from flexclim.stores.lock import check_unlocked
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.store import Begun, begun_run, time_dimension, write_store
 
@@ -11,6 +12,7 @@ __all__ = [
     "StoreLike",
     "begun_run",
     "check_store",
+    "check_unlocked",
     "progress_of",
     "time_dimension",
     "write_store",

@@ -25,6 +25,7 @@ from flexclim.stores.place import Place
 LOCK = "lock"
 # Seconds after which a lease is renewed, and after which one that was not renewed is void.
 RENEWED, VOID = 20.0, 120.0
+ADVICE = "Wait for it, or give another name."
 
 
 @contextmanager
@@ -46,11 +47,23 @@ def locked(place: Place) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise StoreError(f"{place} is being written by another process. Wait for it.") from None
+            raise StoreError(f"{place} is being written by {_writer(None)}. {ADVICE}") from None
     try:
         yield
     finally:
         lock.release()
+
+
+def check_unlocked(place: Place) -> None:
+    """Refuse a second writer before it has planned anything; :func:`locked` is what keeps it out.
+
+    Raises
+    ------
+    StoreError
+        If somebody writes to the store now.
+    """
+    if is_locked(place):
+        raise StoreError(f"{place} is being written by {_writer(_holder(place))}. {ADVICE}")
 
 
 def is_locked(place: Place) -> bool:
@@ -79,11 +92,7 @@ def _leased(place: Place) -> Iterator[None]:
             place.claim_beside(LOCK, _content(own))
             holder = _holder(place)
     if holder is None or holder["token"] != own["token"]:
-        writer = "another process" if holder is None else holder["writer"]
-        raise StoreError(
-            f"{place} is being written by {writer}. Wait for it; if it died, its lock is void "
-            f"{VOID / 60:.0f} minutes after its last sign of life."
-        )
+        raise StoreError(f"{place} is being written by {_writer(holder)}. {ADVICE}")
     ended = threading.Event()
     renewing = threading.Thread(target=_renew, args=(place, own, ended), daemon=True)
     renewing.start()
@@ -95,9 +104,16 @@ def _leased(place: Place) -> Iterator[None]:
         place.delete_beside(LOCK)
 
 
+def _writer(holder: dict[str, str] | None) -> str:
+    """Say who writes."""
+    if holder is None:
+        return "another process"
+    return f"{holder['writer']} (if it died, that is void {VOID / 60:.0f} minutes later)"
+
+
 def _holder(place: Place) -> dict[str, str] | None:
     """Return who holds the lease; None if it is void or there is none."""
-    content = place.read_beside(LOCK)
+    content = place.read_beside(LOCK) if place.path is None else None
     if content is None:
         return None
     try:

@@ -94,8 +94,8 @@ def write_store(
     """
     place = store if isinstance(store, Place) else Place(store)
     wanted, so_far = (json.loads(json.dumps(p)) for p in (plan, plan_so_far or plan))
-    ds = _with_small_parts_loaded(ds)
     with locked(place):
+        ds = _with_small_parts_loaded(ds)
         with store_errors(place.name, ""):
             if _is_new(place):
                 _create(ds, place, wanted)

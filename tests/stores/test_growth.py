@@ -97,7 +97,7 @@ def test_a_stopped_extension_goes_on_and_may_be_extended_again(store, tmp_path, 
 def test_fewer_is_refused(store):
     write_store(toy(times=20), store, PLAN)
     for sizes in ({"times": 19}, {"members": 4}):
-        with pytest.raises(StoreError, match="another shape|times from"):
+        with pytest.raises(StoreError, match=r"another shape|times from"):
             write_store(toy(**({"times": 20} | sizes)), store, PLAN)
 
 
