@@ -1,0 +1,113 @@
+"""Stores behind URLs, against a real server that speaks S3 on loopback."""
+
+import json
+import time
+
+import pytest
+import xarray as xr
+import zarr
+from toys import PLAN, toy
+
+from flexclim.errors import StoreError
+from flexclim.io import open_input
+from flexclim.stores import Place, check_store, lock, progress_of, write_store
+
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    server = pytest.importorskip("moto.server")
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture(params=["fsspec", "obstore"])
+def remote(request, endpoint, monkeypatch):
+    """Return a name of a store in a new bucket, as a URL and as a store of zarr's own."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"b{time.time_ns()}"
+    s3fs = pytest.importorskip("s3fs")
+    system = s3fs.S3FileSystem(endpoint_url=endpoint, skip_instance_cache=True)
+    system.mkdir(bucket)
+    if request.param == "fsspec":
+        import fsspec
+
+        monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": endpoint})
+        return f"s3://{bucket}/deep/a.zarr"
+    pytest.importorskip("obstore")
+    from obstore.store import S3Store
+
+    options = {"endpoint": endpoint, "region": "us-east-1", "client_options": {"allow_http": True}}
+    return zarr.storage.ObjectStore(S3Store(bucket, prefix="deep/a.zarr", **options))
+
+
+def small(**sizes):
+    return toy(**({"times": 20, "members": 2} | sizes))
+
+
+def test_a_remote_store_is_written_continued_extended_and_repaired(remote):
+    write_store(small(), remote, PLAN)
+    xr.testing.assert_equal(open_input(remote).load(), small().compute())
+    place, calls = Place(remote), []
+    write_store(small(calls=calls), remote, PLAN)
+    assert calls == []
+    assert progress_of(remote).complete
+    content = bytearray(place.read("t/c/1/0/0/0"))
+    content[40] ^= 1
+    place.write("t/c/1/0/0/0", bytes(content))
+    place.write("lat/c/0", b"short")
+    assert check_store(remote) == {"t/c/1/0/0/0": "checksum", "lat/c/0": "checksum"}
+    write_store(small(calls=calls), remote, PLAN)
+    assert sorted(set(calls)) == [(m, t) for m in (0, 1) for t in range(16)]
+    assert check_store(remote) == {}
+    calls.clear()
+    write_store(small(times=24, calls=calls), remote, PLAN)
+    assert sorted(calls) == [(m, t) for m in (0, 1) for t in range(20, 24)]
+    xr.testing.assert_equal(open_input(remote).load(), small(times=24).compute())
+    with pytest.raises(StoreError, match="begun with seed 0, not 1"):
+        write_store(small(), remote, PLAN | {"seed": 1})
+    # Nothing of a run is left but the store.
+    assert place.read_beside("lock") is None
+    assert place.read_beside("damage") is None
+
+
+def test_a_remote_lock_is_a_lease(remote, monkeypatch):
+    place = Place(remote)
+    held = {"writer": "elsewhere, process 7", "token": "x", "renewed": time.time()}
+    place.write_beside("lock", json.dumps(held).encode())
+    begun = time.perf_counter()
+    with pytest.raises(StoreError, match=r"written by elsewhere, process 7 .*void 2 minutes later"):
+        write_store(small(times=1), remote, PLAN)
+    assert time.perf_counter() - begun < 1
+    assert progress_of(remote) is None
+    # Its holder has not been heard of for long.
+    held["renewed"] -= lock.VOID + 1
+    place.write_beside("lock", json.dumps(held).encode())
+    write_store(small(times=1), remote, PLAN)
+    assert place.read_beside("lock") is None
+    # A writer that is at work is heard of.
+    monkeypatch.setattr(lock, "RENEWED", 0.05)
+    with lock.locked(place):
+        first = json.loads(place.read_beside("lock"))["renewed"]
+        time.sleep(0.4)
+        assert json.loads(place.read_beside("lock"))["renewed"] > first
+        assert lock.is_locked(place)
+    assert not lock.is_locked(place)
+
+
+def test_what_can_not_be_reached_is_told_in_one_line(endpoint, monkeypatch):
+    with pytest.raises(StoreError, match="nowhere://a can't be opened"):
+        Place("nowhere://a")
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    import fsspec
+
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": endpoint})
+    with pytest.raises(StoreError, match="can't be written") as error:
+        write_store(small(times=1), "s3://no-such-bucket/a.zarr", PLAN)
+    assert "\n" not in str(error.value)

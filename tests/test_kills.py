@@ -1,0 +1,20 @@
+"""A driver that is killed at random moments; ``python -m benchmarks.survival`` is the long form."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+def test_five_kills_change_no_byte():
+    command = [sys.executable, "-m", "benchmarks.survival", "--kills", "5", "--faults", "6"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=280
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 kills, " in done.stdout
+    assert ": 0 differing bytes" in done.stdout
+    assert "6 faults, 6 found; 0 sound files written anew; the store is what it was" in done.stdout
