@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 
+TOOLS = "coverage", "figures"  # they write into cards and docs, so only where they are named
+
+
 def main() -> int:
     """Run each benchmark in a process of its own, so that none sees another's memory."""
     folder = Path(__file__).parent
     files = (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))
     known = sorted(file.stem if file.parent == folder else file.parent.name for file in files)
-    wanted = sys.argv[1:] or known
+    wanted = sys.argv[1:] or [name for name in known if name not in TOOLS]
     if unknown := sorted(set(wanted) - set(known)):
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
