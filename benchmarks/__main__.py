@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 TOOLS = "coverage", "figures"  # they write into cards and docs, so only where they are named
 
 
