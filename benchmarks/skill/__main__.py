@@ -66,7 +66,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     names = [case.name for case in CASES]
-    parser.add_argument("--model", nargs="+", default=["flex-nano"], help="names or folders")
+    parser.add_argument("--model", nargs="*", default=["flex-nano"], help="names or folders")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CASE")
     parser.add_argument("--fields", type=int, help="at most so many fields a case: a quick look")
     parser.add_argument("--passes", type=int, nargs="+", help="of 1, 2, 4 and 8 only these")
@@ -76,8 +76,9 @@ def parse() -> argparse.Namespace:
 
 
 def chosen(names: list[str], models: list[Model]) -> list[Case]:
-    """Return the cases that were asked for and that some model serves."""
-    return [case for case in CASES if case.name in names and any(made(m, case) for m in models)]
+    """Return the cases that were asked for and that some model serves; without models all."""
+    served = [case for case in CASES if not models or any(made(model, case) for model in models)]
+    return [case for case in served if case.name in names]
 
 
 def seams(models: list[Model]) -> set[str]:

@@ -20,7 +20,7 @@ MEMBERS, SEED = 8, 0
 STATICS = "static_era5_0p25.nc"
 # The seam is measured on few members of many times, once with borders where they fall and once
 # with borders elsewhere, so that coasts and storm tracks cancel.
-SEAM_MEMBERS, SEAM_OVERLAP = 2, 24
+SEAM_MEMBERS, SEAM_SHIFT = 2, 8
 
 
 def made(model: Model, case: Case) -> list[str]:
@@ -93,9 +93,10 @@ def seam(
     ]
     truth = xr.concat(moved, "time")
     coarse = flexclim.coarsen(truth, case.factor, grid="cell")
+    wider = min(model.settings.halo + SEAM_SHIFT, min(model.settings.network.tile) // 2)
     fine, elsewhere = (
         sample(model, case, coarse, 2, folder, members=SEAM_MEMBERS, overlap=overlap)
-        for overlap in (None, SEAM_OVERLAP)
+        for overlap in (None, wider)
     )
     field = fine[name].assign_attrs(flexclim_tiles=fine.attrs["flexclim_tiles"])
     references = {
