@@ -46,6 +46,7 @@ COMMANDS = [
     "downscale",
     "verify",
     "info",
+    "check",
     "train",
     "recipes",
     "models",
@@ -139,16 +140,18 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     options = ["--factor", "4", "-n", "3", "--steps", "2", "--seed", "7", "--variables", "u10,v10"]
     options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
-    assert run("downscale", coarse, target, *options, "--precision", "float32") == 0
+    options += ["--precision", "float32", "--keep-bits", 9]
+    assert run("downscale", coarse, target, *options) == 0
     (((given, store, factor), named),) = calls
     assert given["u10"].sizes == {"time": 1, "lat": 16, "lon": 16}
-    assert (store, factor) == (target, 4)
+    assert (store, factor) == (str(target), 4)
     progress = named.pop("progress", False)
     assert not progress
     assert named == {
         "model": None, "members": 3, "steps": 2, "seed": 7, "variables": ["u10", "v10"],
         "conserve": False, "non_negative": True, "grid": "point", "static": None, "noise": "ar1",
         "noise_timescale": "6h", "overlap": 8, "batch": 2, "device": "cpu", "precision": "float32",
+        "keep_bits": 9,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{target}\n"
 
@@ -187,6 +190,46 @@ def test_a_store_is_continued(coarse, model, tmp_path):
     assert run(*command, "--seed", 1) == 1
     with xr.open_zarr(target) as fine:
         assert fine["u10"].sizes["realization"] == 2
+
+
+def test_a_store_is_looked_at_checked_and_mended(capsys, coarse, model, tmp_path):
+    target = tmp_path / "fine.zarr"
+    command = ("downscale", coarse, target, "-f", 2, "-n", 2, "--steps", 1, "--batch", 4)
+    command += ("--model", model)
+    assert run(*command) == 0
+    capsys.readouterr()
+    assert run("info", target) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2 shards (100 %)" in shown
+    assert "made by toy, x2, seed 0, flexclim " in shown
+    assert run("check", target) == 0
+    assert "nothing is missing or damaged" in capsys.readouterr().out
+    shard = target / "u10" / "c" / "1" / "0" / "0" / "0"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-9])
+    assert run("check", target) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("u10/c/1/0/0/0: ")
+    assert "1 files of" in told.err
+    assert run(*command) == 0
+    assert shard.read_bytes() == content
+    assert run("check", coarse.parent) == 1
+    assert "no store that flexclim began" in capsys.readouterr().err
+
+
+def test_netcdf_is_split_by_member(capsys, coarse, model, tmp_path):
+    command = ("downscale", coarse, tmp_path / "fine.nc", "-f", 2, "-n", 2, "--steps", 1)
+    command += ("--batch", 4, "--model", model, "--split", "member", "--keep-bits", 7)
+    assert run(*command) == 0
+    files = [tmp_path / f"fine_m00{member}.nc" for member in (0, 1)]
+    assert capsys.readouterr().out.split() == [str(path) for path in files]
+    for member, path in enumerate(files):
+        with xr.open_dataset(path) as fine:
+            assert fine["realization"].values.tolist() == [member]
+            assert "flexclim_model_sha256" in fine.attrs
+    assert run(*command) == 1
+    assert "fine_m000.nc exists" in capsys.readouterr().err
+    assert run("downscale", coarse, tmp_path / "a.zarr", "-f", 2, "--split", "year") == 2
 
 
 def test_static_fields_are_opened(monkeypatch, coarse, tmp_path):
