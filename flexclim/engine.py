@@ -30,8 +30,10 @@ LOOK = 1.0
 # Without workers a run ends after so long, unless dask's configuration says otherwise.
 NO_WORKERS = "distributed.scheduler.no-workers-timeout"
 NO_WORKERS_SECONDS = 300.0
-# Names of tasks that need the device, and the resource that workers with a GPU may offer.
-SAMPLING, GPU = "downscale-", "GPU"
+# The resource that workers with a GPU may offer, and the share of it that a task takes by its name:
+# one that samples runs beside those that prepare, not beside another.
+GPU = "GPU"
+SHARES = {"downscale-": 0.6, "prepare-": 0.2}
 
 
 # Tells a worker how many threads torch may use.
@@ -202,7 +204,8 @@ def _run_on(
                 failures[future.key] = Failure(*_blame(future, client))
             future.release()
     finally:
-        client.cancel(list(pending.values()))
+        if client.status == "running":
+            client.cancel(list(pending.values()))
     return failures
 
 
@@ -240,8 +243,9 @@ def _offers_gpu(client: Any) -> bool:
 
 def _needs_gpu(key: Key) -> dict[str, float]:
     """Return the resources of a worker that a task needs."""
-    name = key[0] if isinstance(key, tuple) else key
-    return {GPU: 1} if str(name).startswith(SAMPLING) else {}
+    name = str(key[0] if isinstance(key, tuple) else key)
+    share = next((part for begins, part in SHARES.items() if name.startswith(begins)), None)
+    return {} if share is None else {GPU: share}
 
 
 def _blame(future: Any, client: Any) -> tuple[Key, Exception]:

@@ -55,13 +55,35 @@ class Place:
 class Prepared:
     """The coarse planes of one time, ready to be sampled: what all members share.
 
-    ``coarse`` is (I, y, x), ``missing`` (T, y', x').
+    ``coarse`` is (I, y, x), ``missing`` (T, y', x'). Features that lie on a GPU stay in their
+    process: one that they were ``left`` out for makes them anew.
     """
 
     coarse: np.ndarray
     scaled: Scaled
     missing: np.ndarray | None
     features: TaskFeatures | None
+    left: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        features, left = self.features, self.left
+        if features is not None and features.maps[0].is_cuda:
+            features, left = None, True
+        return Prepared, (self.coarse, self.scaled, self.missing, features, left)
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of all arrays, by which dask decides what to move where."""
+        arrays: list[Any] = [
+            self.coarse,
+            self.scaled.base,
+            self.scaled.inputs,
+            self.scaled.amplitude,
+        ]
+        if self.missing is not None:
+            arrays.append(self.missing)
+        if self.features is not None:
+            arrays += self.features.maps
+        return sum(array.nbytes for array in arrays)
 
 
 def lazy_members(
@@ -167,10 +189,11 @@ def _sampled(
     prepared: Prepared, plan: FieldPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     targets, settings = plan.targets, plan.settings
-    noise = _noise(plan, place, members)
-    residual = _sampler(plan).sample(
-        prepared.scaled.inputs, noise, plan.steps, cast(Any, plan.method), prepared.features
-    )
+    noise, sampler = _noise(plan, place, members), _sampler(plan)
+    inputs, features = prepared.scaled.inputs, prepared.features
+    if prepared.left:
+        features = sampler.encode(inputs)
+    residual = sampler.sample(inputs, noise, plan.steps, cast(Any, plan.method), features)
     assert settings.targets is not None
     fine = physical(prepared.scaled, residual, settings.targets)
     finished = [

@@ -31,6 +31,7 @@ class LoadModels(WorkerPlugin):
         import torch
 
         asked = os.environ.get(TORCH_THREADS)
-        torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))
+        if asked or worker.nanny:  # else it shares this process with others
+            torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))
         for reference in self.references:
             reference.load().network_on(self.device)

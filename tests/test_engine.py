@@ -15,6 +15,7 @@ from flexclim.engine import run
 from flexclim.errors import FlexclimError
 
 distributed = pytest.importorskip("distributed")
+SAMPLING = "downscale", "prepare"
 
 
 def make(folder, index, fails=0, kind="RuntimeError"):
@@ -81,6 +82,16 @@ def test_all_items_are_done_and_counted(scheduler, tmp_path, monkeypatch):
     assert counted == [(6, "shards"), *[1] * 6]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_sees_a_bar_and_all_else_is_quiet(tmp_path, monkeypatch, capsys, terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    run(*work(tmp_path), what="shards")
+    seen = capsys.readouterr().err
+    assert ("6/6" in seen and "shards" in seen) == terminal
+    assert bool(seen) == terminal
+
+
 def test_a_task_that_fails_twice_succeeds(scheduler, tmp_path):
     run(*work(tmp_path, fails={2: (2,)}))
     assert written(tmp_path) == list(range(6))
@@ -119,7 +130,8 @@ def write_sum(folder, block):
 
 
 def test_only_tasks_that_sample_ask_for_a_gpu():
-    assert engine._needs_gpu(("downscale-ab12", 0, 1)) == {"GPU": 1}
+    sample, prepare = (engine._needs_gpu((f"{name}-ab12", 0, 1)) for name in SAMPLING)
+    assert 2 * sample["GPU"] > 1 >= sample["GPU"] + prepare["GPU"]
     assert engine._needs_gpu(("write-u10", 0)) == {}
 
 

@@ -11,8 +11,10 @@ from flexclim import engine, memory
 from flexclim.domain import Domain
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimWarning
+from flexclim.members import Place, prepare_planes
 from flexclim.memory import choose_batch, free_memory, pass_bytes
 from flexclim.nn.flex import Flex
+from flexclim.plan import Options, plan_field
 from flexclim.sampling import TiledSampler
 from flexclim.tiles import plan_tiles
 
@@ -117,3 +119,45 @@ def test_what_tasks_tell_is_returned_once():
     graph = HighLevelGraph.from_collections("work", tasks, dependencies=[])
     assert engine.run(graph, list(tasks)) == ["half"]
     assert engine.run(graph, list(tasks)[:1]) == ["half"]
+
+
+def test_dask_knows_the_size_of_what_members_share(toy_model):
+    import pickle
+
+    from dask.sizeof import sizeof
+
+    prepared, expected = prepared_field(toy_model)
+    assert sizeof(prepared) >= expected
+    sent = pickle.loads(pickle.dumps(prepared))
+    assert not sent.left
+    assert torch.equal(sent.features.maps[0], prepared.features.maps[0])
+
+
+def test_features_stay_on_their_gpu(toy_model):
+    import pickle
+    from dataclasses import replace
+    from types import SimpleNamespace
+
+    from flexclim import members
+
+    prepared, _ = prepared_field(toy_model)
+    plan = planned(toy_model)
+    on_gpu = replace(prepared, features=SimpleNamespace(maps=[SimpleNamespace(is_cuda=True)]))
+    sent = pickle.loads(pickle.dumps(on_gpu))
+    assert sent.features is None
+    found, expected = (members.sample_members(p, plan, PLACE, (0,)) for p in (sent, prepared))
+    np.testing.assert_array_equal(found, expected)
+
+
+PLACE = Place(time="2018-09-14T00")
+
+
+def planned(model):
+    asked = Options(factor=4, members=1, batch=2)
+    return plan_field(field().to_dataset(), ["t"], ["t"], model, asked)
+
+
+def prepared_field(model):
+    """Return what members share, and at least how many bytes it has."""
+    prepared = prepare_planes([field().values], None, planned(model), PLACE)
+    return prepared, prepared.scaled.base.nbytes + prepared.features.maps[0].nbytes

@@ -29,6 +29,7 @@ requeue() {
     exit 0
 }
 trap requeue USR1
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
 
 gpus=${SLURM_GPUS_ON_NODE:-0}
 file=${SLURM_SUBMIT_DIR:-.}/flexclim-$SLURM_JOB_ID.json
