@@ -20,7 +20,7 @@ from flexclim.train.splits import TrainingSource
 from flexclim.train.windows import Coarsened
 from flexclim.verify.persistence import correlation_time
 
-PATCHES = 96  # a source
+PATCHES, PLANES = 96, 12  # a source
 TIMES, SIDE = 64, 384  # of what correlation times are measured on
 
 
@@ -49,9 +49,33 @@ def coverage(
                 for one in drawn
             ]
             seen = cover(looks, name, units.get(name, ""), source.grid.spacing_km)
-            hours = correlation_hours(source, name, sorted(data.factors))
-            found.append(seen.model_copy(update={"hours": hours}))
+            found.append(
+                seen.model_copy(
+                    update={
+                        "values": extremes(source, name, min(data.factors), seen.values),
+                        "hours": correlation_hours(source, name, sorted(data.factors)),
+                    }
+                )
+            )
     return tuple(found)
+
+
+def extremes(
+    source: TrainingSource, name: str, factor: int, values: tuple[float, float]
+) -> tuple[float, float]:
+    """Widen the range of values of patches by those of whole coarse planes, of a few times."""
+    if not isinstance(source, Coarsened):
+        return values
+    lowest, highest = values
+    for index in np.unique(np.linspace(0, source.times.size - 1, PLANES).round().astype(int)):
+        plane = source.series[name].read(int(source.times[index]))
+        rows, columns = (size // factor for size in plane.shape)
+        blocks = plane[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+        means = blocks.mean((1, 3))
+        known = means[np.isfinite(means)]
+        if known.size:
+            lowest, highest = min(lowest, float(known.min())), max(highest, float(known.max()))
+    return float(f"{lowest:.4g}"), float(f"{highest:.4g}")
 
 
 def correlation_hours(
