@@ -36,7 +36,7 @@ class Coverage(Part):
     variable, units
         As the data name them.
     spacing_km
-        Of the fine grid.
+        Of the fine grid; None where there is no Earth below it, as of simulated flows.
     values
         Lowest and highest coarse value, in ``units``.
     scale
@@ -52,7 +52,7 @@ class Coverage(Part):
 
     variable: str
     units: str = ""
-    spacing_km: float
+    spacing_km: Annotated[float, Field(gt=0)] | None = None
     values: Range
     scale: Range
     contrast: Range
@@ -60,9 +60,10 @@ class Coverage(Part):
 
     def __str__(self) -> str:
         unit = f" {self.units}" if self.units else ""
+        place = "" if self.spacing_km is None else f" at {self.spacing_km:.3g} km"
         text = (
-            f"{self.variable} at {self.spacing_km:.3g} km: {span(self.values)}{unit}, local scale "
-            f"{span(self.scale)}, contrast {span(self.contrast)}"
+            f"{self.variable}{place}: {span(self.values)}{unit}, local scale {span(self.scale)}, "
+            f"contrast {span(self.contrast)}"
         )
         times = ", ".join(f"{hours:.2g} h at x{factor}" for factor, hours in self.hours.items())
         return f"{text}, residual correlated over {times}" if times else text

@@ -63,7 +63,7 @@ def cover(looks: Sequence[Looks], variable: str, units: str, spacing_km: float) 
     return Coverage(
         variable=variable,
         units=units,
-        spacing_km=_short(spacing_km),
+        spacing_km=_short(spacing_km) if math.isfinite(spacing_km) else None,
         values=(_short(min(x.lowest for x in looks)), _short(max(x.highest for x in looks))),
         scale=(_short(np.quantile(scales, LOW)), _short(np.quantile(scales, HIGH[0]))),
         contrast=(_short(contrasts.min()), _short(contrasts.max())),
@@ -178,13 +178,13 @@ def correlation_hours(
     Of the entries of that variable, else of all, the one whose fine spacing is nearest, at the
     factor that is nearest: what is small lives short.
     """
-    known = [part for part in card.coverage if part.hours]
-    known = [part for part in known if part.variable == variable] or known
+    known = [(part, part.spacing_km) for part in card.coverage if part.hours]
+    known = [both for both in known if both[0].variable == variable] or known
     if not known:
         return None
     if math.isfinite(spacing_km):
-        known.sort(key=lambda part: abs(math.log(part.spacing_km / spacing_km)))
-    hours = known[0].hours
+        known.sort(key=lambda both: abs(math.log(both[1] / spacing_km)) if both[1] else math.inf)
+    hours = known[0][0].hours
     return hours[min(hours, key=lambda other: abs(math.log(other / factor)))]
 
 

@@ -154,6 +154,12 @@ def test_far_spacing(spacing, far):
     assert far_spacing(ModelCard(name="toy"), spacing) == ""
 
 
+def test_simulated_flows_have_no_spacing():
+    seen = cover([look(rough(), DOMAIN, WIND)], "u", "", np.nan)
+    assert seen.spacing_km is None
+    assert str(seen).startswith("u: ")
+
+
 def test_the_time_scale_of_noise_is_that_of_the_nearest_entry():
     ranges = {"values": (0.0, 1.0), "scale": (0.0, 1.0), "contrast": (1.0, 2.0)}
 
@@ -165,6 +171,7 @@ def test_the_time_scale_of_noise_is_that_of_the_nearest_entry():
         entry("u10", 2.5, {4: 1.0}),
         entry("tp", 1.1, {4: 0.5}),
         entry("msl", 111.0, {}),
+        entry("vorticity", None, {4: 99.0}),
     )
     card = ModelCard(name="toy", coverage=parts)
     assert correlation_hours(card, "u10", 4, 100.0) == 6.0

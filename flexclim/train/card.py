@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def model_card(
     named = feed.settings.named() if feed.settings.inputs else None
     scores = standing.best_scores if standing.best_step else standing.losses
     spacings = [float(f"{source.grid.spacing_km:.4g}") for source in feed.sources]
+    spacings = [one for one in spacings if math.isfinite(one)]  # simulated flows have none
     return ModelCard(
         name=recipe.name,
         description=recipe.description,
@@ -74,7 +76,7 @@ def model_card(
         statics=tuple(part.name for part in feed.settings.statics),
         units=known_units(feed.sources) if named else {},
         factors=tuple(sorted(recipe.data.factors)),
-        spacing_km=(min(spacings), max(spacings)),
+        spacing_km=(min(spacings), max(spacings)) if spacings else None,
         coverage=covered,
         data=data_cards(recipe),
         scores={name: float(f"{value:.5g}") for name, value in scores.items()},
