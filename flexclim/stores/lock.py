@@ -25,6 +25,7 @@ from flexclim.stores.place import Place
 LOCK = "lock"
 # Seconds after which a lease is renewed, and after which one that was not renewed is void.
 RENEWED, VOID = 20.0, 120.0
+LOOKING = 0.3
 ADVICE = "Wait for it, or give another name."
 
 
@@ -45,7 +46,8 @@ def locked(place: Place) -> Iterator[None]:
     with store_errors(place.name, ""):
         place.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            # Whoever only looks holds it for a moment.
+            lock.acquire(timeout=LOOKING)
         except Timeout:
             raise StoreError(f"{place} is being written by {_writer(None)}. {ADVICE}") from None
     try:
@@ -88,7 +90,8 @@ def _leased(place: Place) -> Iterator[None]:
     own = {"writer": f"{socket.gethostname()}, process {os.getpid()}", "token": uuid.uuid4().hex}
     with store_errors(place.name, ""):
         if (holder := _holder(place)) is None:
-            place.delete_beside(LOCK)  # a void one
+            if place.read_beside(LOCK) is not None:  # a void one
+                place.delete_beside(LOCK)
             place.claim_beside(LOCK, _content(own))
             holder = _holder(place)
     if holder is None or holder["token"] != own["token"]:

@@ -118,7 +118,7 @@ def test_another_plan_is_refused_by_name(store):
     with pytest.raises(StoreError, match=r"k3 null, not 3 and 5 more\. Ask"):
         write_store(toy(), store, PLAN | many)
     for other in (toy(side=9), toy(times=39), toy(members=4)):
-        with pytest.raises(StoreError, match="'t' or has it in another shape"):
+        with pytest.raises(StoreError, match=r"'t' or has it in another shape|has times from"):
             write_store(other, store, PLAN)
     assert before == contents(store)
 
@@ -151,8 +151,10 @@ def test_an_input_that_can_not_be_read_is_not_blamed_on_the_store(store):
 
     broken = toy()
     broken["t"] = broken["t"].copy(data=broken["t"].data.map_blocks(vanish, dtype="float32"))
-    with pytest.raises(FileNotFoundError, match=r"input\.nc"):
+    with pytest.raises(FlexclimError, match=r"No such file: 'input\.nc'") as error:
         write_store(broken, store, PLAN)
+    assert "can't be written" not in str(error.value)
+    assert progress_of(store).done == {"t": 0, "empty": 3}
 
 
 def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
@@ -176,7 +178,7 @@ def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
 def test_memory_does_not_grow_with_time(tmp_path):
     def peak(times):
         # Blocks that outweigh what dask keeps of each task.
-        lazy = toy(times, side=256)
+        lazy = toy(times, side=192)
         tracemalloc.start()
         write_store(lazy, tmp_path / f"{times}.zarr", PLAN)
         _, highest = tracemalloc.get_traced_memory()
