@@ -110,11 +110,32 @@ def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
     """
     named = {str(v.attrs.get("bounds", v.encoding.get("bounds"))) for v in ds.variables.values()}
     named |= {str(grid.latitude_name), str(grid.longitude_name)}
-    return [
-        str(name)
+    found = [
+        name
         for name, field in ds.data_vars.items()
         if {grid.y, grid.x} <= set(field.dims) and field.dtype.kind in "fiub" and name not in named
     ]
+    for name in found:
+        check_field(ds[name])
+    return [str(name) for name in found]
+
+
+def check_field(field: xr.DataArray) -> None:
+    """Refuse a field whose name is no text, or whose numbers are packed; reads attributes only.
+
+    Raises
+    ------
+    FlexclimError
+        Saying what to do.
+    """
+    if not isinstance(field.name, str):
+        raise FlexclimError(f"the variable {field.name!r} has a name that is no text. Rename it.")
+    packing = [key for key in ("scale_factor", "add_offset") if key in field.attrs]
+    if packing and field.dtype.kind in "iu":
+        raise FlexclimError(
+            f"{field.name!r} holds packed numbers, whose {' and '.join(packing)} were not applied. "
+            "Pass the dataset through xarray.decode_cf, or open it with mask_and_scale=True."
+        )
 
 
 def pick(described: xr.Dataset, name: str) -> xr.DataArray:
@@ -138,7 +159,12 @@ def as_dataset(array: xr.DataArray) -> xr.Dataset:
     >>> list(as_dataset(xr.DataArray(0.0)).data_vars)
     ['field']
     """
-    ds = array.to_dataset(name="field" if array.name is None else array.name)
+    name = "field" if array.name is None else array.name
+    if name in array.coords or name in array.dims:
+        raise FlexclimError(
+            f"the array has the name of its own coordinate {name!r}. Rename it with .rename."
+        )
+    ds = array.to_dataset(name=name)
     return ds.assign_attrs({k: v for k, v in array.attrs.items() if k == "history"})
 
 
@@ -229,9 +255,9 @@ def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) ->
         for key, value in known.attrs.items()
         if key not in LEFT_BEHIND and (not key.startswith("GRIB_") or key in GRIB_KEPT)
     }
-    if kept.get("standard_name") == "unknown":
+    if kept.get("standard_name", "") in ("unknown", None):
         del kept["standard_name"]
-    kept.setdefault("long_name", kept.get("standard_name", name).replace("_", " "))
+    kept.setdefault("long_name", str(kept.get("standard_name", name)).replace("_", " "))
     attributes = described_units(kept, name)
     mapping = _grid_mapping(known)
     if mapping and mapping in source.variables:

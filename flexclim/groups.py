@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import xarray as xr
 
+from flexclim.cf import REALIZATION, check_field
 from flexclim.checkpoint import Model
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError, GridError, ModelError
@@ -69,11 +70,19 @@ def group_variables(
 def fields_of(source: xr.Dataset, grid: Kind | None) -> list[str]:
     """Return the names of variables of numbers on the grid."""
     found = find_grid(source, grid)
-    return [
-        str(name)
+    fields = [
+        name
         for name, field in source.data_vars.items()
         if {found.y, found.x} <= set(field.dims) and field.dtype.kind in "fiu"
     ]
+    for name in fields:
+        check_field(source[name])
+        if REALIZATION in (name, *source[name].dims):
+            raise FlexclimError(
+                f"{name!r} is an ensemble already, along {REALIZATION!r}. Select one member with "
+                f".isel({REALIZATION}=0), or rename the dimension."
+            )
+    return [str(name) for name in fields]
 
 
 def with_targets(source: xr.Dataset, model: Model) -> xr.Dataset:

@@ -522,3 +522,32 @@ def test_check_values_names_what_it_finds(bad):
 )
 def test_check_values_lets_the_rest_pass(array):
     cf.check_values(array, "u10", "")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (xr.DataArray([0], dims="lat", name="lat"), "the name of its own coordinate 'lat'"),
+        (xr.DataArray(0, coords={"run": 1}, name="run"), "the name of its own coordinate 'run'"),
+    ],
+)
+def test_an_array_named_like_its_coordinate_is_refused(array, message):
+    with pytest.raises(FlexclimError, match=message):
+        cf.as_dataset(array)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "message"),
+    [
+        (3, {}, "the variable 3 has a name that is no text"),
+        ("t", {"scale_factor": 0.01, "add_offset": 5}, "scale_factor and add_offset were not"),
+    ],
+)
+def test_fields_that_do_not_mean_what_they_hold_are_refused(name, attributes, message):
+    coords = {"lat": [1.0, 0.0], "lon": [5.0, 6.0]}
+    packed = xr.DataArray(np.zeros((2, 2), "int16"), coords, ("lat", "lon"), attrs=attributes)
+    ds = packed.to_dataset(name=name)
+    with pytest.raises(FlexclimError, match=message):
+        cf.fields_on(ds, find_grid(ds))
+    # Numbers with a point were unpacked by whoever made them.
+    assert name == 3 or cf.fields_on(ds.astype("float32"), find_grid(ds)) == [name]

@@ -73,6 +73,15 @@ def test_each_variable_knows_the_borders_of_its_tiles(globe, toy_model):
     assert "flexclim_tiles" not in coarse.attrs | coarse["u10"].attrs
 
 
+def test_an_ensemble_is_refused(region, toy_model):
+    several = region.expand_dims(realization=2)
+    with pytest.raises(flexclim.FlexclimError, match="'t' is an ensemble already"):
+        run(several, toy_model)
+    with pytest.raises(flexclim.FlexclimError, match="'realization' is an ensemble already"):
+        run(region.rename("realization"), toy_model)
+    run(several.isel(realization=0), toy_model)
+
+
 def test_planning_computes_nothing(region, toy_model):
     def explode(block):
         raise RuntimeError("computed while planning")
