@@ -3,7 +3,8 @@
 from flexclim.stores.inspection import Progress, check_store, progress_of
 from flexclim.stores.lock import check_unlocked
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.store import Begun, begun_run, time_dimension, write_store
+from flexclim.stores.plans import Begun, begun_run
+from flexclim.stores.store import time_dimension, write_store
 
 __all__ = [
     "Begun",

@@ -14,7 +14,8 @@ from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.items import shards_of
 from flexclim.stores.lock import is_locked
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.store import ROOT, begun_run, growing_shards
+from flexclim.stores.plans import begun_run
+from flexclim.stores.store import ROOT, growing_shards
 
 
 @dataclass(frozen=True, kw_only=True)

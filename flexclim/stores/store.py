@@ -6,7 +6,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,34 +24,13 @@ from flexclim.stores.items import Item, Work, plan_work, region_of, shards_of
 from flexclim.stores.layout import MEMBERS, Layout, choose_layout
 from flexclim.stores.lock import locked
 from flexclim.stores.place import Place, StoreLike
+from flexclim.stores.plans import BREAKS, check_plan, plan_attributes
 
-PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
 # Attributes of the root group while the store is being created, or extended.
-CREATING, GROWING, BREAKS = "flexclim_creating", "flexclim_growing", "flexclim_breaks"
+CREATING, GROWING = "flexclim_creating", "flexclim_growing"
 # What the user should know of the run that wrote it.
 NOTES = "flexclim_notes"
 ROOT = "zarr.json"
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What an earlier call began.
-
-    ``breaks`` are the counts of members from which the store grows.
-    """
-
-    plan: dict[str, Any]
-    breaks: tuple[int, ...]
-
-
-def begun_run(place: Place) -> Begun | None:
-    """Return what a store was begun with; None if there is no store of flexclim."""
-    try:
-        attributes = place.group().attrs.asdict()
-        plan, breaks = (json.loads(str(attributes.get(k, "[]"))) for k in (PLAN, BREAKS))
-        return Begun(dict(plan), tuple(breaks)) if PLAN in attributes else None
-    except Exception:  # zarr raises many kinds for a folder that is no store
-        return None
 
 
 def write_store(
@@ -100,7 +78,7 @@ def write_store(
             if _is_new(place):
                 _create(ds, place, wanted)
             else:
-                _check_plan(place, so_far)
+                check_plan(place, so_far)
                 place.sweep()
                 _restore_metadata(place)
                 _check_arrays(ds, place)
@@ -184,7 +162,7 @@ def _create(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
     place.write(ROOT, json.dumps(marked).encode())
     for key, content in files.items():
         place.write(key, content)
-    root["attributes"] |= _plan_attributes(plan)
+    root["attributes"] |= plan_attributes(plan)
     place.write(ROOT, json.dumps(root, indent=2).encode())
 
 
@@ -211,7 +189,7 @@ def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
                 BREAKS: json.dumps(sorted(breaks)),
                 "history": "\n".join((history[0], history[1].rpartition("\n")[2])),
             }
-            | _plan_attributes(plan)
+            | plan_attributes(plan)
         )
     for key, content in files.items():
         if place.read(key) != content:
@@ -285,25 +263,6 @@ def _small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byt
         write_empty_chunks=True,
     )
     return {key: buffer.to_bytes() for key, buffer in memory.items()}
-
-
-def _check_plan(place: Place, plan: dict[str, Any]) -> None:
-    """Refuse a store that this plan did not begin."""
-    run = begun_run(place)
-    if run is None:
-        raise StoreError(f"{place} exists and flexclim did not begin it. Give another name.")
-    begun = run.plan
-    if differing := sorted(
-        key for key in begun.keys() | plan.keys() if begun.get(key) != plan.get(key)
-    ):
-        told = "; ".join(
-            f"{key} {_short(begun.get(key))}, not {_short(plan.get(key))}" for key in differing[:4]
-        )
-        more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
-        raise StoreError(
-            f"{place} was begun with {told}{more}. Ask for the same to continue, or give another "
-            "name."
-        )
 
 
 def _check_arrays(ds: xr.Dataset, place: Place) -> None:
@@ -390,15 +349,5 @@ def _with_small_parts_loaded(ds: xr.Dataset) -> xr.Dataset:
     return ds.assign_coords({name: coord.compute() for name, coord in ds.coords.items()})
 
 
-def _plan_attributes(plan: dict[str, Any]) -> dict[str, str]:
-    text = json.dumps(plan, sort_keys=True)
-    return {PLAN: text, PLAN_SHA256: hashlib.sha256(text.encode()).hexdigest()}
-
-
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
