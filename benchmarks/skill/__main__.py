@@ -52,7 +52,7 @@ def main() -> None:
     pages.append(tables.seam_table(list(results.values())))
     pages += [goal_table(results, model) for model in models]
     shown = [page for page in pages if page is not None and page.rows]
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 200)
     for page in shown:
         console.print(page.rich())
     seconds = time.perf_counter() - began

@@ -41,7 +41,10 @@ class Table:
 
     def rich(self) -> rich.table.Table:
         """Return it for the terminal."""
-        table = rich.table.Table("", *self.heads, title=self.title, caption=self.note or None)
+        table = rich.table.Table(title=self.title, caption=self.note or None)
+        table.add_column("", no_wrap=True)
+        for head in self.heads:
+            table.add_column(head)
         for row in self.rows:
             table.add_row(*row)
         return table
