@@ -104,9 +104,15 @@ def _powers(forecast: xr.DataArray, truth: xr.DataArray, kind: Any) -> Record:
 
 
 def _numbered(field: xr.DataArray) -> xr.DataArray:
+    # Named so that nobody takes them for degrees.
     *_, y, x = field.dims
-    bare = field.drop_vars(field.coords)
-    return bare.assign_coords({dim: np.arange(field.sizes[dim], dtype=float) for dim in (y, x)})
+    bare = field.drop_vars(field.coords).rename({y: "row", x: "column"})
+    return bare.rename(row="y", column="x").assign_coords(
+        {
+            dim: np.arange(size, dtype=float)
+            for dim, size in zip("yx", field.shape[-2:], strict=True)
+        }
+    )
 
 
 def scores(records: list[Record]) -> dict[str, float]:
