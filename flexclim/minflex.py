@@ -9,9 +9,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import warnings
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +17,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from flexclim import archives
 from flexclim.card import ModelCard, explain
 from flexclim.checkpoint import Model, new_model
 from flexclim.errors import ModelError
@@ -31,8 +29,6 @@ from flexclim.settings import DiffusionSettings, ModelSettings, NetworkSettings,
 PARTS = {"encoder": "encoder", "decoder": "decoder", "superres_encoder": "tasks.superres"}
 BUFFERS = re.compile(r"MPFourier\.(freqs|phases)$")
 HEADS = {size["model_channels"][-1]: size["num_heads"] for size in SIZES.values()}
-LARGEST_PICKLE = 64 * 2**20
-TOO_MANY = 100_000  # entries of an archive
 
 State = dict[str, Tensor]
 
@@ -73,7 +69,9 @@ def import_minflex(
         If the file is damaged, no checkpoint of minFLEX, or holds anything but weights.
     """
     path = Path(path)
-    content = _read(path)
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}; give a checkpoint (.pt) of minFLEX.")
+    content = archives.read(path)
     parts = {part: _state(content, part, path) for part in PARTS}
     if weights == "ema":
         parts = _averaged(content, parts, path)
@@ -128,52 +126,6 @@ def _card(path: Path, settings: ModelSettings, weights: str, content: dict[str, 
         notes=f"{weights} weights{told}. Reads every {settings.factors[0]}th point of a field, not "
         "block means. Its training data and licence are those of the checkpoint.",
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds, its tensors mapped from the file."""
-    if not path.is_file():
-        raise ModelError(f"there is no file {path}; give a checkpoint (.pt) of minFLEX.")
-    _check_archive(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Mapped, so that no tensor can reach beyond the file and the optimizer stays on disk.
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds for a damaged or malicious file
-        reason = re.split(r"[.\n]", str(error).strip(), maxsplit=1)[0][:150]
-        raise ModelError(
-            f"{path} holds more than weights or is damaged, so it is not loaded: {reason}."
-        ) from None
-    if not isinstance(content, dict):
-        raise ModelError(
-            f"{path} is no checkpoint of minFLEX: it holds a {type(content).__name__}."
-        )
-    return content
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse anything but an intact archive of plainly stored records."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            plain = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
-            size = sum(entry.file_size for entry in entries)
-            if not plain or size > path.stat().st_size or len(entries) > TOO_MANY:
-                raise ModelError(f"{path} is packed in a way that torch.save does not pack.")
-            pickles = [e for e in entries if e.filename.endswith("data.pkl")]
-            if len(pickles) != 1 or pickles[0].file_size > LARGEST_PICKLE:
-                raise ModelError(f"{path} is a zip archive, but not one of torch.save.")
-            if damaged := archive.testzip():
-                raise ModelError(f"{path} is damaged: the checksum of {damaged!r} is wrong.")
-    except ModelError:
-        raise
-    except OSError as error:
-        raise ModelError(f"{path} can't be read: {error.strerror or error}.") from None
-    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError) as error:
-        raise ModelError(
-            f"{path} is no checkpoint of torch.save, or is cut off ({error})."
-        ) from None
 
 
 def _state(content: dict[str, Any], part: str, path: Path) -> State:

@@ -204,7 +204,7 @@ class Run(AbstractContextManager["Run"]):
         with self.learner.averaged():
             if standing.best_step:
                 best = state.load(state.path_of(self.folder, standing.best_step, BEST))
-                network.load_state_dict(best["network"])
+                snapshot.put_weights(network, best)
             else:
                 self._progress.say(f"{NO_BEST}; {folder} holds the last weights")
             model = finished_model(self.recipe, self.feed, network, standing, self.ranks)

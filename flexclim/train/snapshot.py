@@ -7,18 +7,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pydantic import ConfigDict, TypeAdapter
+from torch import Tensor
 from torch.optim import Optimizer
 
-from flexclim.errors import RecipeError
+from flexclim.errors import FlexclimError, RecipeError
 from flexclim.nn import weights
 from flexclim.nn.flex import Flex
 from flexclim.train.averages import Averages
 from flexclim.train.recipe import Recipe
+from flexclim.train.settings import model_settings
 
 # Changing these would make another run of it; all else may change on the way.
 FIXED = "network", "data", "diffusion", "start"
 FIXED_OF_TRAINER = "optimizer", "batch", "seed", "steps"
 PLACES = "folder", "workers"
+# What content that this version did not write may raise.
+FOREIGN = AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError
 
 
 @dataclass
@@ -29,12 +34,17 @@ class Standing:
     and ``best_scores`` are of validation.
     """
 
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
     step: int = 0
     seconds: float = 0.0
     bad: int = 0
     best_step: int = 0
     losses: dict[str, float] = field(default_factory=dict)
     best_scores: dict[str, float] = field(default_factory=dict)
+
+
+_STANDING = TypeAdapter(Standing)
 
 
 @dataclass(frozen=True)
@@ -57,19 +67,80 @@ class Snapshot:
         What the recipe may change on the way (decay of averages and weights, precision) stays as
         the new ones were made.
         """
-        found = {name: tuple(part.shape) for name, part in self.content["network"].items()}
-        own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
-        weights.check_shapes(own, found, "the checkpoint")
-        network.load_state_dict(self.content["network"])
-        decay = averages.decay
-        averages.load_state_dict(self.content["averages"])
-        averages.decay = decay
-        settings = [_settings(group) for group in optimizer.param_groups]
-        optimizer.load_state_dict(self.content["optimizer"])
-        for group, own_settings in zip(optimizer.param_groups, settings, strict=True):
-            group.update(own_settings)
-        if self.content["scaler"]:  # empty where the precision was not fp16
-            scaler.load_state_dict(self.content["scaler"])
+        try:
+            put_weights(network, self.content)
+            decay = averages.decay
+            averages.load_state_dict(self.content["averages"])
+            averages.decay = decay
+            for part in self.content["averages"]["shadow_params"]:
+                _check_numbers(part, "averages")
+            settings = [_settings(group) for group in optimizer.param_groups]
+            _check_types(self.content["optimizer"]["state"])
+            optimizer.load_state_dict(self.content["optimizer"])
+            for group, own_settings in zip(optimizer.param_groups, settings, strict=True):
+                group.update(own_settings)
+            _check_moments(optimizer)
+            if self.content["scaler"]:  # empty where the precision was not fp16
+                scaler.load_state_dict(self.content["scaler"])
+        except FlexclimError:
+            raise
+        except FOREIGN as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RecipeError(
+                f"the checkpoint is not one of this version: {reason or type(error).__name__}; "
+                "set output to another folder."
+            ) from None
+
+
+def put_weights(network: Flex, content: dict[str, Any]) -> None:
+    """Put the weights that a checkpoint holds into a network.
+
+    Raises
+    ------
+    FlexclimError
+        If they are of another network, or not finite.
+    """
+    found = content.get("network")
+    if not isinstance(found, dict) or not all(isinstance(p, Tensor) for p in found.values()):
+        raise RecipeError("the checkpoint holds no weights; set output to another folder.")
+    own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
+    weights.check_shapes(own, {name: tuple(p.shape) for name, p in found.items()}, "the checkpoint")
+    for name, part in found.items():
+        _check_numbers(part, name)
+    network.load_state_dict(found)
+
+
+def _check_types(state: dict[int, dict[str, Any]]) -> None:
+    """Refuse moments that are not float32; torch would round them in silence."""
+    for own in state.values():
+        for name, part in own.items():
+            if isinstance(part, Tensor) and part.dtype != torch.float32:
+                raise RecipeError(
+                    f"the checkpoint has {name} of {part.dtype}, not float32; set output to "
+                    "another folder."
+                )
+
+
+def _check_moments(optimizer: Optimizer) -> None:
+    """Refuse moments that do not go with their weights; torch would fail steps later."""
+    for group in optimizer.param_groups:
+        for own in group["params"]:
+            for name, part in optimizer.state[own].items():
+                if isinstance(part, Tensor) and part.ndim and part.shape != own.shape:
+                    raise RecipeError(
+                        f"the checkpoint has {name} of shape {tuple(part.shape)} for weights of "
+                        f"{tuple(own.shape)}; set output to another folder."
+                    )
+                if isinstance(part, Tensor):
+                    _check_numbers(part, name)
+
+
+def _check_numbers(values: Tensor, name: str) -> None:
+    whole = values.layout == torch.strided and values.is_floating_point()
+    if not whole or values.is_meta or not torch.isfinite(values).all():
+        raise RecipeError(
+            f"the checkpoint's {name} are not all finite numbers; set output to another folder."
+        )
 
 
 def pack(
@@ -102,18 +173,28 @@ def unpack(content: dict[str, Any], recipe: Recipe) -> Snapshot:
     """
     try:
         text = json.loads(content["text"])
-        standing = Standing(**text["standing"])
+        standing = _STANDING.validate_json(json.dumps(text["standing"]))
         then, now = text["recipe"], plain(recipe)
-    except (KeyError, TypeError, ValueError):
-        raise RecipeError(
-            f"the checkpoint in {recipe.folder} is not one of this version; set output to "
-            "another folder."
-        ) from None
+        stages = dict(then["trainer"])
+    except FOREIGN:
+        raise _of_another_version(recipe) from None
     for section in FIXED:
         _compare(then.get(section), now[section], section, recipe)
     for name in FIXED_OF_TRAINER:
-        _compare(then["trainer"].get(name), now["trainer"][name], f"trainer.{name}", recipe)
-    return Snapshot(standing, text["fitted"], content)
+        _compare(stages.get(name), now["trainer"][name], f"trainer.{name}", recipe)
+    try:
+        fitted = text["fitted"]
+        model_settings(recipe, fitted)
+    except FOREIGN:
+        raise _of_another_version(recipe) from None
+    return Snapshot(standing, fitted, content)
+
+
+def _of_another_version(recipe: Recipe) -> RecipeError:
+    return RecipeError(
+        f"the checkpoint in {recipe.folder} is not one of this version; set output to another "
+        "folder."
+    )
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:

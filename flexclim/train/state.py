@@ -6,6 +6,7 @@ A checkpoint is ``NAME-STEP.pt`` (tensors and JSON text) with its SHA-256 beside
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from contextlib import suppress
@@ -14,8 +15,8 @@ from typing import Any
 
 import torch
 
-from flexclim import files
-from flexclim.errors import RecipeError
+from flexclim import archives, files
+from flexclim.errors import ModelError, RecipeError
 
 
 def save(
@@ -85,10 +86,10 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU; nothing in it is executed."""
     check(path)
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file that is none of its own
-        raise RecipeError(f"{path} can't be read ({type(error).__name__}).") from None
-    return content
+        # Copied, for what is only mapped would follow changes of the file.
+        return copy.deepcopy(archives.read(path))
+    except ModelError as error:
+        raise RecipeError(str(error)) from None
 
 
 def _sweep(folder: Path, name: str) -> None:
