@@ -111,12 +111,13 @@ def put_weights(network: Flex, content: dict[str, Any]) -> None:
 
 
 def _check_types(state: dict[int, dict[str, Any]]) -> None:
-    """Refuse moments that are not float32; torch would round them in silence."""
+    """Refuse moments that are not float32 tensors; torch would take or round them in silence."""
     for own in state.values():
         for name, part in own.items():
-            if isinstance(part, Tensor) and part.dtype != torch.float32:
+            found = part.dtype if isinstance(part, Tensor) else type(part).__name__
+            if found != torch.float32:
                 raise RecipeError(
-                    f"the checkpoint has {name} of {part.dtype}, not float32; set output to "
+                    f"the checkpoint has {name} of {found}, not float32; set output to "
                     "another folder."
                 )
 
