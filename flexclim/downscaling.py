@@ -185,8 +185,7 @@ def downscale_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
-    if keep_bits is not None and keep_bits not in range(1, 24):
-        raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
+    keep_bits = _whole_bits(keep_bits)
     place = stores.Place(store)
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
@@ -205,6 +204,16 @@ def downscale_to_zarr(
     equip([each.model for each in made.plans], made.plans[0].device)
     stores.write_store(made.fields, place, plan, plan_so_far=so_far, keep_bits=keep_bits)
     return io.open_input(place.store)
+
+
+def _whole_bits(keep_bits: int | None) -> int | None:
+    """Return how many bits to keep, as Python's own number; refuse what is none."""
+    if keep_bits is None:
+        return None
+    whole = hasattr(keep_bits, "__index__") and not isinstance(keep_bits, bool)
+    if not whole or keep_bits not in range(1, 24):
+        raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
+    return int(keep_bits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from flexclim.engine import active_client
+from flexclim.errors import FlexclimError
 
 if TYPE_CHECKING:
     from flexclim.settings import NetworkSettings
@@ -43,12 +44,37 @@ def choose_device(device: str | None) -> tuple[str, int]:
 
 
 def device_here(device: str | None = None) -> tuple[str, int]:
-    """Return the device that this process would sample on, and the bytes that are free there."""
+    """Return the device that this process would sample on, and the bytes that are free there.
+
+    Raises
+    ------
+    FlexclimError
+        If there is no such device here.
+    """
     if device is None:
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    _check_device(device := str(device))
     return device, free_memory(device)
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or (number and not number.isdecimal()):
+        raise FlexclimError(
+            f'device={device!r} is not one to sample on. Give "cpu", "cuda" or a GPU such as '
+            '"cuda:1".'
+        )
+    if int(number or 0) >= (there := torch.cuda.device_count()):
+        raise FlexclimError(
+            f"device={device!r} is not here: torch finds {there or 'no'} GPUs. Give another, or "
+            "none to have it chosen."
+        )
 
 
 def free_memory(device: str) -> int:

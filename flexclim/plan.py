@@ -384,7 +384,7 @@ def _seconds(text: str) -> float:
         seconds = pd.Timedelta(text).total_seconds()
     except ValueError:
         seconds = math.nan
-    if not seconds > 0:
+    if not seconds >= 1:  # a number without a unit counts nanoseconds
         raise FlexclimError(f'noise_timescale={text!r} is not a time span such as "6h".')
     return float(seconds)
 

@@ -229,6 +229,12 @@ def test_inputs_are_not_changed(toy_model, region):
         (lambda f: f, {"noise": "pink"}, "noise='pink' is not one of"),
         (lambda f: f, {"noise": "ar1"}, "tells no correlation time"),
         (lambda f: f, {"noise_timescale": "6h"}, "noise_timescale is for noise="),
+        (
+            lambda f: f,
+            {"noise": "ar1", "noise_timescale": "6"},
+            "noise_timescale='6' is not a time",
+        ),
+        (lambda f: f, {"noise": "ar1", "noise_timescale": 6}, "noise_timescale=6 is not a time"),
         (lambda f: f, {"noise": "ar1", "noise_timescale": "six"}, "not a time span"),
         (lambda f: f, {"precision": "int8"}, "precision='int8' is not one of"),
         (lambda f: f, {"overlap": 20}, "overlap 20 does not fit tiles of 32 x 32"),

@@ -10,13 +10,20 @@ import xarray as xr
 from flexclim import engine, memory
 from flexclim.domain import Domain
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import FlexclimWarning
+from flexclim.errors import FlexclimError, FlexclimWarning
 from flexclim.members import Place, prepare_planes
-from flexclim.memory import choose_batch, free_memory, pass_bytes
+from flexclim.memory import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.nn.flex import Flex
 from flexclim.plan import Options, plan_field
 from flexclim.sampling import TiledSampler
 from flexclim.tiles import plan_tiles
+
+
+@pytest.mark.parametrize("device", ["nope", "mps", "cuda:x", "cuda:999"])
+def test_a_device_that_is_not_there_is_told_in_one_line(device):
+    with pytest.raises(FlexclimError, match=f"device='{device}' is not") as error:
+        device_here(device)
+    assert "\n" not in str(error.value)
 
 
 def test_a_batch_fits_what_is_free(toy_model):

@@ -131,8 +131,11 @@ def test_a_store_tells_how_it_was_made(region, toy_model, tmp_path):
     exact = downscale(region, 4, **options)
     error = np.abs(stored["t"] / exact - 1)
     assert 2**-11 < float(error.max()) <= 2**-9
-    with pytest.raises(FlexclimError, match="keep_bits=0 is not a whole number from 1 to 23"):
-        downscale_to_zarr(region, tmp_path / "b.zarr", 4, keep_bits=0, **options)
+    again = downscale_to_zarr(region, tmp_path / "a.zarr", 4, keep_bits=np.int64(8), **options)
+    assert again.attrs["flexclim_keep_bits"] == 8
+    for wrong in (0, 5.0, True):
+        with pytest.raises(FlexclimError, match="is not a whole number from 1 to 23"):
+            downscale_to_zarr(region, tmp_path / "b.zarr", 4, keep_bits=wrong, **options)
 
 
 def test_a_second_writer_is_refused_at_once(region, toy_model, tmp_path):

@@ -51,23 +51,25 @@ def progress_of(store: StoreLike) -> Progress | None:
     begun = begun_run(place)
     if begun is None:
         return None
-    group = place.group()
+    group, broken = place.group(), _metadata_faults(place)
     growing, there = growing_shards(place, group), place.keys()
     done, total = {}, {}
-    for name, array in group.arrays():
-        if array.shards is not None:
+    for name in sorted(place.array_names()):
+        array = None if f"{name}/{ROOT}" in broken else group[name]
+        if isinstance(array, zarr.Array) and array.shards is not None:
             keys = {key for key, _ in shards_of(array)}
             total[name] = len(keys)
             done[name] = len((keys & there) - growing.keys())
     opened = zarr.open_group(place.store, mode="r")
+    consolidated = opened.metadata.consolidated_metadata is not None
     return Progress(
         plan=begun.plan,
         done=done,
         total=total,
         stored=place.size(),
         writing=is_locked(place),
-        complete=opened.metadata.consolidated_metadata is not None and done == total,
-        damage=listed_damage(place),
+        complete=consolidated and done == total and not broken,
+        damage=listed_damage(place) | broken,
     )
 
 

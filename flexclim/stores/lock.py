@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
@@ -104,7 +104,9 @@ def _leased(place: Place) -> Iterator[None]:
     finally:
         ended.set()
         renewing.join()
-        place.delete_beside(LOCK)
+        with suppress(Exception):  # one that can't be deleted is void in some minutes
+            if _is_own(place, own):
+                place.delete_beside(LOCK)
 
 
 def _writer(holder: dict[str, str] | None) -> str:
@@ -130,10 +132,15 @@ def _holder(place: Place) -> dict[str, str] | None:
 
 def _renew(place: Place, own: dict[str, str], ended: threading.Event) -> None:
     while not ended.wait(RENEWED):
-        try:
-            place.write_beside(LOCK, _content(own))
-        except Exception:  # the next renewal, or the next shard, will tell
-            continue
+        with suppress(Exception):  # the next renewal, or the next shard, will tell
+            if _is_own(place, own):
+                place.write_beside(LOCK, _content(own))
+
+
+def _is_own(place: Place, own: dict[str, str]) -> bool:
+    """Say whether nobody else took the lease: this process may have slept for long."""
+    holder = _holder(place)
+    return holder is None or holder["token"] == own["token"]
 
 
 def _content(own: dict[str, str]) -> bytes:

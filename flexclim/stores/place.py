@@ -7,6 +7,8 @@ Everything that is not a Zarr array (locks, lists of damage) lies beside the sto
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,14 +54,13 @@ class Place:
         """Return the keys of all files under a prefix; empty local files count as missing."""
         if self.path is None:
             return set(sync(_listed(self.store, prefix)))
-        found = (
-            Path(folder, name) for folder, _, names in os.walk(self.path / prefix) for name in names
-        )
-        return {path.relative_to(self.path).as_posix() for path in found if path.stat().st_size}
+        return {key for key, size in self._files(prefix) if size}
 
     def size(self) -> int:
         """Return the bytes of all files."""
-        return sync(self.store.getsize_prefix(""))
+        if self.path is None:
+            return sync(self.store.getsize_prefix(""))
+        return sum(size for _, size in self._files(""))
 
     def array_names(self) -> set[str]:
         """Return the names of the arrays in the root group, readable or not."""
@@ -101,6 +102,15 @@ class Place:
         if self.path is not None:
             for left in self.path.rglob(f"*{PARTIAL}"):
                 left.unlink(missing_ok=True)
+
+    def _files(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield the keys and sizes of files in a folder that somebody may write to."""
+        assert self.path is not None
+        for folder, _, names in os.walk(self.path / prefix):
+            for name in names:
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):  # renamed by its writer meanwhile
+                    yield path.relative_to(self.path).as_posix(), path.stat().st_size
 
 
 def _remote(url: str) -> FsspecStore:

@@ -84,11 +84,12 @@ def write_store(
                 _check_arrays(ds, place)
                 _update(ds, place, wanted)
             items = missing_items(ds, place)
+        facts: list[str] = []
         if items:
             work = plan_work(ds, place, items, keep_bits)
             facts = engine.run(work.graph, work.keys, partial(_name, ds, work), "shards")
-            _note(place, facts)
         with store_errors(place.name, ""):
+            _note(place, facts)
             _finish(place)
     return place
 
@@ -176,14 +177,15 @@ def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
     }
     files = _small_files(ds, layouts)
     del files[ROOT]
+    changed = {key: content for key, content in files.items() if place.read(key) != content}
     if any(ds[name].shape != array.shape for name, array in arrays.items()):
         growing = json.loads(str(group.attrs.get(GROWING, "{}")))
         growing |= _ragged(ds, place, arrays, growing)
         breaks = json.loads(str(group.attrs.get(BREAKS, "[]")))
         breaks += {_members(ds, arrays)} - {None, *breaks, ds.sizes.get(MEMBERS)}
         history = (str(group.attrs.get("history", "")), str(ds.attrs.get("history", "")))
-        # The root is written without what was consolidated: readers see the store grow.
-        group.attrs.update(
+        # The root is written once, without what was consolidated: readers see the store grow.
+        group.update_attributes(
             {
                 GROWING: json.dumps(growing),
                 BREAKS: json.dumps(sorted(breaks)),
@@ -191,9 +193,10 @@ def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
             }
             | plan_attributes(plan)
         )
-    for key, content in files.items():
-        if place.read(key) != content:
-            place.write(key, content)
+    elif any(key.endswith(ROOT) for key in changed):
+        group.update_attributes({})  # what was consolidated does not hold any more
+    for key, content in changed.items():
+        place.write(key, content)
 
 
 def _restore_metadata(place: Place) -> None:
@@ -277,8 +280,7 @@ def _check_arrays(ds: xr.Dataset, place: Place) -> None:
             )
     growing = {MEMBERS, time}
     for name in lazy_names(ds):
-        array = group.get(name)
-        field = ds[name]
+        array, field = _readable(group, name), ds[name]
         if (
             not isinstance(array, zarr.Array)
             or array.ndim != field.ndim
@@ -287,7 +289,10 @@ def _check_arrays(ds: xr.Dataset, place: Place) -> None:
                 for dim, size, now in zip(field.dims, array.shape, field.shape, strict=True)
             )
         ):
-            raise StoreError(f"{place} lacks {name!r} or has it in another shape; it is damaged.")
+            raise StoreError(
+                f"{place} lacks {name!r} or has it in another shape: {name}/{ROOT} is damaged and "
+                "can't be mended. Give another name."
+            )
 
 
 def _times(place: Place, time: str) -> np.ndarray | None:
@@ -336,6 +341,13 @@ def time_dimension(ds: xr.Dataset) -> str | None:
 
 def _has_calendar(coordinate: xr.DataArray) -> bool:
     return coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar")
+
+
+def _readable(group: zarr.Group, name: str) -> Any:
+    try:
+        return group.get(name)
+    except ValueError:  # no JSON, or other metadata than an array's
+        return None
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:

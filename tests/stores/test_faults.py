@@ -1,6 +1,7 @@
 """Every missing, truncated or flipped chunk is found, and only what holds it is made again."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -105,6 +106,45 @@ def test_progress_tells_of_damage(store):
     (store.parent / "a.zarr.damage").write_text(json.dumps({"t/c/0/0/0/0": "checksum"}))
     write_store(toy(calls=calls), store, PLAN)
     assert calls == []
+
+
+def test_progress_tells_of_damaged_metadata(store):
+    (store / "t" / "zarr.json").write_text("{")
+    progress = progress_of(store)
+    assert not progress.complete
+    assert progress.damage == {"t/zarr.json": "unreadable"}
+
+
+def test_other_attributes_of_the_input_are_no_damage(store):
+    other = toy()
+    other["t"].attrs["long_name"] = "temperature"
+    write_store(other, store, PLAN)
+    assert check_store(store) == {}
+    assert progress_of(store).complete
+    assert xr.open_zarr(store, consolidated=True)["t"].attrs["long_name"] == "temperature"
+
+
+@pytest.mark.parametrize("content", ["{", "{}"])
+def test_metadata_that_can_not_be_mended_are_told_in_one_line(store, content):
+    root = json.loads((store / "zarr.json").read_text())
+    del root["consolidated_metadata"]  # as of a run that was stopped
+    (store / "zarr.json").write_text(json.dumps(root))
+    (store / "t" / "zarr.json").write_text(content)
+    with pytest.raises(StoreError, match=r"t/zarr\.json is damaged") as error:
+        write_store(toy(), store, PLAN)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_vanishes_meanwhile_is_not_counted(store, monkeypatch):
+    walk = os.walk
+
+    def ahead(top):
+        yield from walk(top)
+        yield str(store / "t"), [], ["0.partial"]  # renamed since it was listed
+
+    before = progress_of(store)
+    monkeypatch.setattr(os, "walk", ahead)
+    assert progress_of(store) == before
 
 
 def test_what_flexclim_did_not_begin_is_not_judged(store, tmp_path):

@@ -100,6 +100,16 @@ def test_a_remote_lock_is_a_lease(remote, monkeypatch):
     assert not lock.is_locked(place)
 
 
+def test_a_lease_that_another_took_is_left_to_it(remote, monkeypatch):
+    place = Place(remote)
+    monkeypatch.setattr(lock, "RENEWED", 0.05)
+    taken = {"writer": "elsewhere, process 7", "token": "x", "renewed": time.time()}
+    with lock.locked(place):
+        place.write_beside("lock", json.dumps(taken).encode())
+        time.sleep(0.2)
+    assert json.loads(place.read_beside("lock")) == taken
+
+
 def test_what_can_not_be_reached_is_told_in_one_line(endpoint, monkeypatch):
     with pytest.raises(StoreError, match="nowhere://a can't be opened"):
         Place("nowhere://a")
