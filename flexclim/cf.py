@@ -238,8 +238,9 @@ def check_values(array: np.ndarray, name: str, where: str) -> None:
         return
     # Two reductions need no temporary array, and fmin and fmax pass over NaN.
     low, high = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)
-    if low < -LARGEST or high > LARGEST:
-        bad = np.abs(array) > LARGEST
+    # As Python's numbers: compared to float16, 1e30 would itself be infinite.
+    if float(low) < -LARGEST or float(high) > LARGEST:
+        bad = np.abs(array.astype(np.float64)) > LARGEST
         place = f" at {where}" if where else ""
         raise FlexclimError(
             f"{name!r} has {int(bad.sum())} infinite or fill values{place}, such as "

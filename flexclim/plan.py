@@ -326,9 +326,14 @@ def _plan_target(
 
 
 def _check_alike(fields: Sequence[xr.DataArray]) -> None:
-    """Refuse inputs of different dimensions."""
+    """Refuse inputs of different dimensions, or without values."""
     first = fields[0]
     for field in fields:
+        if 0 in field.shape:
+            raise FlexclimError(
+                f"{field.name!r} has no values: its dimension "
+                f"{field.dims[field.shape.index(0)]!r} has size 0. Select at least one."
+            )
         if set(field.dims) != set(first.dims):
             raise FlexclimError(
                 f"the model reads {first.name!r} {first.dims} and {field.name!r} {field.dims} "
