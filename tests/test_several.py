@@ -248,9 +248,9 @@ def test_noise_belongs_to_the_target(energy, region, make_toy):
     keys = []
     normal = flexclim.members.standard_normal
 
-    def remembered(shape, key, member):
+    def remembered(shape, key, member, origin):
         keys.append((key.variable, member))
-        return normal(shape, key, member)
+        return normal(shape, key, member, origin)
 
     flexclim.members.standard_normal = remembered
     try:
