@@ -44,7 +44,7 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     >>> blocks = da.zeros((8, 40, 724, 1440), chunks=(1, 1, -1, -1), dtype="float32")
     >>> field = xr.DataArray(blocks, dims=("realization", "time", "lat", "lon"))
     >>> choose_layout(field, "time")
-    Layout(shards=(1, 16, 768, 1536), chunks=(1, 4, 128, 128))
+    Layout(shards=(1, 8, 768, 1536), chunks=(1, 4, 128, 128))
     """
     *lead, y, x = map(str, field.dims)
     together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
