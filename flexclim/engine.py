@@ -93,7 +93,8 @@ def run(
     keys: Sequence[Key],
     name: Callable[[Key], str] = str,
     what: str = "items",
-) -> list[str]:
+    tell: Callable[[list[str]], None] = lambda facts: None,
+) -> None:
     """Run the tasks ``keys`` of a graph and all that they need.
 
     On a cluster if a ``distributed.Client`` is active, else on threads, or on the scheduler that
@@ -109,11 +110,8 @@ def run(
         Says to the user which item a key is.
     what
         What items are called.
-
-    Returns
-    -------
-    list of str
-        What tasks told through :func:`record`, each once.
+    tell
+        Gets what tasks told through :func:`record`, each once, also if the run fails.
 
     Raises
     ------
@@ -124,17 +122,27 @@ def run(
     client = active_client()
     _facts.clear()
     before = len(client.get_events(TOPIC)) if client else 0
-    with count_up(len(keys), what) as one_more:
-        if client is None:
-            failures = _run_here(graph, keys, one_more)
-        else:
-            failures = _run_on(client, graph, keys, one_more)
+    try:
+        with count_up(len(keys), what) as one_more:
+            if client is None:
+                failures = _run_here(graph, keys, one_more)
+            else:
+                failures = _run_on(client, graph, keys, one_more)
+    finally:
+        tell(_told_facts(client, before))
     if failures:
         raise FlexclimError(_told(failures, len(keys), name, what)) from next(
             iter(failures.values())
         ).error
-    told = [event for _, event in client.get_events(TOPIC)[before:]] if client else _facts
-    return list(dict.fromkeys(told))
+
+
+def _told_facts(client: Any, before: int) -> list[str]:
+    """Return what tasks told since the cluster had ``before`` events, each once."""
+    if client is None:
+        return list(dict.fromkeys(_facts))
+    if client.status != "running":  # the cluster is gone, and what it knew
+        return []
+    return list(dict.fromkeys(event for _, event in client.get_events(TOPIC)[before:]))
 
 
 def active_client() -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
 import xarray as xr
 
 from flexclim.grid import find_grid
@@ -22,12 +21,16 @@ def identity_of(source: xr.Dataset) -> str:
     grid = find_grid(source)
     plane_dims = grid.y, grid.x
     for name in sorted(map(str, source.coords)):
-        digest.update(f"{name}{source[name].dims}{source[name].values.tolist()}".encode())
+        values = source[name].values
+        digest.update(f"{name}{source[name].dims}{values.dtype}".encode())
+        # Objects, such as dates of other calendars, have no bytes of their own.
+        content = str(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()
+        digest.update(content)
     for name in sorted(map(str, source.data_vars)):
         field = source[name]
         lead = [dim for dim in field.dims if dim not in plane_dims]
         digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
         for end in (0, -1):
             plane = field.isel(dict.fromkeys(lead, end)).values
-            digest.update(np.ascontiguousarray(plane).tobytes())
+            digest.update(plane.tobytes())
     return digest.hexdigest()

@@ -84,12 +84,11 @@ def write_store(
                 _check_arrays(ds, place)
                 _update(ds, place, wanted)
             items = missing_items(ds, place)
-        facts: list[str] = []
         if items:
             work = plan_work(ds, place, items, keep_bits)
-            facts = engine.run(work.graph, work.keys, partial(_name, ds, work), "shards")
+            tell = partial(_note, place)
+            engine.run(work.graph, work.keys, partial(_name, ds, work), "shards", tell)
         with store_errors(place.name, ""):
-            _note(place, facts)
             _finish(place)
     return place
 
@@ -321,9 +320,8 @@ def _note(place: Place, facts: list[str]) -> None:
 def _finish(place: Place) -> None:
     """Consolidate: that marks a store as complete."""
     group = place.group("r+")
-    for name in (GROWING, BREAKS):
-        if name in group.attrs:
-            del group.attrs[name]
+    if GROWING in group.attrs:  # BREAKS stay: what is mended later is made in the same groups
+        del group.attrs[GROWING]
     if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata")
