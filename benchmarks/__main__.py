@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-TOOLS = "coverage", "figures"  # they write into cards and docs, so only where they are named
+# They write into cards and docs, or take hours: only where they are named.
+TOOLS = "ablation", "coverage", "figures"
 
 
 def main() -> int:
