@@ -167,11 +167,6 @@ class Digests(Part):
     settings: str = Field(pattern="^[0-9a-f]{64}$")
     card: str = Field(pattern="^[0-9a-f]{64}$")
 
-    @property
-    def model(self) -> str:
-        """SHA-256 of all that changes what the model computes."""
-        return hashlib.sha256(f"{self.settings}{self.weights}".encode()).hexdigest()
-
 
 class ModelFile(Part):
     """``model.json``: everything but numbers."""

@@ -72,6 +72,49 @@ def see(
     return Scaled(np.stack(base), np.stack(inputs), np.stack(amplitude))
 
 
+def see_past(
+    past: np.ndarray, lead: float, settings: ModelSettings, statics: np.ndarray | None = None
+) -> Scaled:
+    """Bring past snapshots to the way in which a network sees them.
+
+    Parameters
+    ----------
+    past
+        (K, T, Y, X) targets at the last K times, a lead apart and the last one last, without NaN,
+        in their units.
+    lead
+        Hours to what the network makes.
+    settings
+        Of a model that forecasts.
+    statics
+        (S, Y, X) float32; None: the model takes none.
+
+    Returns
+    -------
+    Scaled
+        ``inputs`` (K T + S, Y, X) float32, the last snapshot's last; ``base`` (T, Y, X) float64 is
+        the last snapshot, transformed, and ``amplitude`` one unit of the network's output.
+    """
+    assert settings.targets is not None
+    assert settings.forecast is not None
+    targets = settings.targets
+    changed = np.stack(
+        [transform(past[:, index], target) for index, target in enumerate(targets)], 1
+    )
+    mean, std = (
+        np.array([getattr(target, name) for target in targets])[:, None, None]
+        for name in ("mean", "std")
+    )
+    seen = ((changed - mean) / std).astype(np.float32)
+    inputs = seen.reshape(-1, *seen.shape[-2:])
+    if statics is not None:
+        inputs = np.concatenate([inputs, statics])
+    scale = settings.forecast.residual_scale[settings.forecast.leads.index(lead)]
+    amplitude = std * np.array(scale)[:, None, None]
+    base = changed[-1].astype(float)
+    return Scaled(base, inputs, np.broadcast_to(amplitude, base.shape))
+
+
 def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
     """Return the targets (..., T, Y, X) in their units, from what the network made of them.
 

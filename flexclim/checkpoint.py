@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,19 +90,14 @@ class Model:
         """The diffusion process that the network was trained with."""
         return self.settings.diffusion.process()
 
-    @property
-    def sha256(self) -> str:
-        """Hash of the settings and the weights: equal for models that compute the same."""
-        return self.digests.model
-
     @cached_property
-    def digests(self) -> Digests:
-        """Hashes of weights, settings and card."""
-        return Digests(
-            weights=self._weights.sha256,
-            settings=digest(self.settings.model_dump(mode="json")),
-            card=digest(self.card.model_dump(mode="json")),
-        )
+    def sha256(self) -> str:
+        """Hash of the settings and the weights: equal for models that compute the same.
+
+        Settings at their defaults do not count, so that a later version may have more of them.
+        """
+        settings = digest(self.settings.model_dump(mode="json", exclude_defaults=True))
+        return sha256(f"{settings}{self._weights.sha256}".encode()).hexdigest()
 
     @property
     def reference(self) -> ModelReference:
@@ -191,7 +187,12 @@ class Model:
         self._weights.check()
 
     def _model_file(self) -> bytes:
-        content = ModelFile(settings=self.settings, card=self.card, sha256=self.digests)
+        digests = Digests(
+            weights=self._weights.sha256,
+            settings=digest(self.settings.model_dump(mode="json")),
+            card=digest(self.card.model_dump(mode="json")),
+        )
+        content = ModelFile(settings=self.settings, card=self.card, sha256=digests)
         return (content.model_dump_json(indent=1) + "\n").encode()
 
     def __reduce__(self) -> tuple[Any, ...]:

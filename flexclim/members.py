@@ -25,6 +25,7 @@ from flexclim.channels import physical, see
 from flexclim.conserve import BlockMeans
 from flexclim.coverage import far_values, told, warn_once
 from flexclim.fields import Scaled, fill_missing
+from flexclim.labels import label_values
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.plan import FieldPlan, TargetPlan, time_name
 from flexclim.regrid import interpolate
@@ -42,13 +43,15 @@ class Place:
     """Where a plane belongs: by value, so that a sub-period keeps its noise.
 
     ``time`` is a text, ``seconds`` the same since 1970 (in the calendar's own seconds), ``when``
-    the value itself; ``rest`` names other coordinates.
+    the value itself; ``rest`` names other coordinates; ``known`` are those that the model's label
+    tells.
     """
 
     time: str = ""
     seconds: float = 0.0
     rest: str = ""
     when: Any = None
+    known: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def lazy_members(
     parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Any, Any] = {}
     for index in indices:
-        place = _place(first, dict(zip(lead, index, strict=True)))
+        place = place_of(first, dict(zip(lead, index, strict=True)), plan.labels)
         own = [(plane.name, *index, 0, 0) for plane in planes]
         for (region, part), static in itertools.zip_longest(parts, keys):
             prepared = (prepare, *index, *region.index)
@@ -172,7 +175,7 @@ def _prepared(
         shape = plan.tiles.domain.shape
         predictors = static_channels(statics, settings.statics, shape, place.when)
     scaled = see(coarse, plan.coarse, plan.factor, settings, predictors)
-    features = _sampler(plan).encode(scaled.inputs)
+    features = _sampler(plan).encode(scaled.inputs, _label(plan, place))
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
     return Prepared(coarse, scaled, fine_missing, features)
 
@@ -190,10 +193,11 @@ def _sampled(
 ) -> np.ndarray:
     targets, settings = plan.targets, plan.settings
     noise, sampler = _noise(plan, place, members), _sampler(plan)
-    inputs, features = prepared.scaled.inputs, prepared.features
+    inputs, label, features = prepared.scaled.inputs, _label(plan, place), prepared.features
     if prepared.left:
-        features = sampler.encode(inputs)
-    residual = sampler.sample(inputs, noise, plan.steps, cast(Any, plan.method), features)
+        features = sampler.encode(inputs, label)
+    method = cast(Any, plan.method)
+    residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
     assert settings.targets is not None
     fine = physical(prepared.scaled, residual, settings.targets)
     finished = [
@@ -312,13 +316,24 @@ def _sampler(plan: FieldPlan) -> TiledSampler:
         model.network_on(plan.device),
         model.diffusion,
         plan.tiles,
-        label=float(np.log2(plan.factor)) - 2 if settings.label == "factor" else 0.0,
         batch=plan.batch,
         precision=plan.precision,
         vectors=[target.vector for target in settings.targets],
         vectors_in=[variable.vector for variable in settings.inputs] + [False] * predictors,
         spread=settings.noise_scale,
         active=() if plan.part is None else plan.part.windows,
+    )
+
+
+def _label(plan: FieldPlan, place: Place) -> np.ndarray:
+    """Return what the network is told of a plane, (L,)."""
+    known = dict(place.known)
+    return label_values(
+        plan.settings.labels,
+        factor=plan.factor,
+        when=place.when,
+        variable=plan.targets[0].name,
+        known=known,
     )
 
 
@@ -332,8 +347,8 @@ def _fine_missing(missing: np.ndarray, plan: FieldPlan) -> np.ndarray:
     return cast(np.ndarray, marked > 0)
 
 
-def _place(field: xr.DataArray, index: dict[str, int]) -> Place:
-    """Name the plane at ``index`` by the values of its coordinates."""
+def place_of(field: xr.DataArray, index: dict[str, int], labels: Sequence[str] = ()) -> Place:
+    """Name the plane at ``index`` by the values of its coordinates; ``labels`` are told too."""
     time = time_name(field)
     text, seconds, when, rest = "", 0.0, None, []
     for name in (*index, *(n for n in field.coords if field[n].ndim == 0)):
@@ -346,7 +361,9 @@ def _place(field: xr.DataArray, index: dict[str, int]) -> Place:
             (text, seconds), when = _time(value), value
         elif name in index or name in VERTICAL:
             rest.append(f"{name}={_text(value)}")
-    return Place(text, seconds, " ".join(sorted(rest)), when)
+    plane = field.isel({name: n for name, n in index.items() if name in field.dims})
+    known = tuple((name, float(plane[name])) for name in labels)
+    return Place(text, seconds, " ".join(sorted(rest)), when, known)
 
 
 def _time(value: Any) -> tuple[str, float]:

@@ -85,7 +85,8 @@ class FieldPlan:
     """How the variables that a network reads together become those that it makes.
 
     ``grid`` is the coarse grid without 2-D coordinates, ``dims`` the dimensions of the output
-    after ``realization``, ``timescale`` in seconds; ``vector`` counts where any variable will do.
+    after ``realization``, ``timescale`` in seconds; ``vector`` counts where any variable will do;
+    ``labels`` are coordinates that the network is told.
     ``region`` is the shape of what is computed at once; the plan of one has the grid and the tiles
     of its ``part`` of the field.
     """
@@ -110,6 +111,7 @@ class FieldPlan:
     region: tuple[int, int]
     device: str
     precision: str
+    labels: tuple[str, ...] = ()
     breaks: tuple[int, ...] = ()
     part: Part | None = None
 
@@ -289,6 +291,7 @@ def plan_field(
         region=options.region or region_shape(fine),
         device=device,
         precision=precision,
+        labels=_labels(field, settings, model.name),
         breaks=options.breaks,
     )
 
@@ -339,6 +342,18 @@ def _check_alike(fields: Sequence[xr.DataArray]) -> None:
                 f"the model reads {first.name!r} {first.dims} and {field.name!r} {field.dims} "
                 "together, but their dimensions differ. Select or broadcast to the same ones."
             )
+
+
+def _labels(field: xr.DataArray, settings: ModelSettings, model: str) -> tuple[str, ...]:
+    """Return the coordinates that the label tells; refuse a field that lacks one."""
+    names = tuple(part.name for part in settings.labels if part.coordinate)
+    for name in names:
+        if name not in field.coords or not set(field[name].dims) <= set(field.dims[:-2]):
+            raise ModelError(
+                f"model {model!r} is told {name}, and {field.name!r} has no such coordinate. Give "
+                f"it one number with .assign_coords({name}=...)."
+            )
+    return names
 
 
 def _check_time(field: xr.DataArray, options: Options, settings: ModelSettings, model: str) -> None:

@@ -1,7 +1,7 @@
 """Sample the residual of a whole field: the state is global, the network is tiled.
 
-Legend: W windows, M members, T targets, C channels that the task encoder reads, B windows in one
-network pass, Y X the fine field, h w one window.
+Legend: W windows, M members, T targets, C channels that the task encoder reads, L numbers of the
+label, B windows in one network pass, Y X the fine field, h w one window.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
+from flexclim.settings import SUPERRES
 from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
 
 T = TypeVar("T")
-TASK = "superres"
 # Features of all windows are kept between steps and members up to this size.
 FEATURE_BYTES = 512 * 2**20
 # One network pass at a time in a process: torch spreads each over all cores.
@@ -43,8 +43,6 @@ class TiledSampler:
         In evaluation mode, on the device that samples.
     tiles
         Windows over the fine domain.
-    label
-        The scalar label of all windows.
     batch
         B; the last pass is padded to it, because sizes of batches move results by rounding.
     precision
@@ -56,6 +54,8 @@ class TiledSampler:
     active
         For each step the numbers of the windows to sample, those of later steps among those of
         earlier ones; empty: all.
+    task
+        Which of the network's task encoders reads the inputs.
     """
 
     def __init__(
@@ -64,37 +64,36 @@ class TiledSampler:
         diffusion: Diffusion,
         tiles: TilePlan,
         *,
-        label: float,
         batch: int,
         precision: str = "float32",
         vectors: Sequence[bool] = (),
         vectors_in: Sequence[bool] = (),
         spread: float = 1.0,
         active: Sequence[Sequence[int]] = (),
+        task: str = SUPERRES,
     ) -> None:
-        self.spread, self.active = spread, active
+        self.spread, self.active, self.task = spread, active, task
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
         self.batch, self.precision, self.pass_size = batch, precision, batch
         self.device = next(network.parameters()).device
         if self.device.type == "cpu":
             keep_memory()
         self.windows = len(tiles.corners)
-        self._label = torch.full((batch, 1), label, device=self.device)
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
         self._weights = torch.from_numpy(tiles.weights()).to(self.device)
         self._turning, self._turning_in = map(self._channels, (vectors, vectors_in))
 
     @torch.inference_mode()
-    def encode(self, inputs: np.ndarray) -> TaskFeatures | None:
-        """Run the task encoder once on every window of a (C, Y, X) field.
+    def encode(self, inputs: np.ndarray, label: np.ndarray) -> TaskFeatures | None:
+        """Run the task encoder once on every window of a (C, Y, X) field with a label (L,).
 
         None where the features would not fit in memory: :meth:`sample` then makes them as it goes.
         """
-        framed = self._framed_inputs(inputs)
+        framed, told = self._framed_inputs(inputs), self._labels(label)
         parts, size = [], 0
         for first in range(0, self.windows, self.batch):
             count = min(self.batch, self.windows - first)
-            parts.append(self._encode(framed, range(first, first + count)))
+            parts.append(self._encode(framed, told, range(first, first + count)))
             size += sum(m.nbytes for m in parts[-1].maps)
             if size / (first + count) * self.windows > FEATURE_BYTES:
                 return None
@@ -104,6 +103,7 @@ class TiledSampler:
     def sample(
         self,
         inputs: np.ndarray,
+        label: np.ndarray,
         noise: np.ndarray | Tensor,
         steps: int,
         method: Method,
@@ -115,6 +115,8 @@ class TiledSampler:
         ----------
         inputs
             (C, Y, X) float32, what the task encoder reads.
+        label
+            (L,) float32, of all windows.
         noise
             (M, T, Y, X) float32 standard normal; on the device, best made there.
         features
@@ -125,13 +127,13 @@ class TiledSampler:
         ndarray
             (M, T, Y, X) float32.
         """
-        framed_inputs = self._framed_inputs(inputs)
+        framed, told = self._framed_inputs(inputs), self._labels(label)
         active = iter(self.active or itertools.repeat(range(self.windows)))
         mean = None
 
         def estimate(state: Tensor, time: float) -> Tensor:
             nonlocal mean
-            clean = self._fused_estimate(state, time, next(active), framed_inputs, features)
+            clean = self._fused_estimate(state, time, next(active), framed, told, features)
             mean = clean if mean is None else mean
             return clean
 
@@ -148,6 +150,7 @@ class TiledSampler:
         time: float,
         windows: Sequence[int],
         inputs: Tensor,
+        label: Tensor,
         features: TaskFeatures | None,
     ) -> Tensor:
         """Estimate the clean residual (M, T, Y, X) window by window and fuse the estimates."""
@@ -163,26 +166,24 @@ class TiledSampler:
             noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])
             noisy = _padded(noisy, self.batch)
             low, high = numbers[0][0], numbers[-1][0] + 1
-            own = features or self._encode(inputs, windows[low:high])
+            own = features or self._encode(inputs, label, windows[low:high])
             index = torch.tensor(
                 [w for w, _ in places] if features else [n - low for n, _ in numbers],
                 device=self.device,
             )
             own = own.take(_padded(index, self.batch))
-            output = self._pass(_channels_last(noisy), t, own)
+            output = self._pass(_channels_last(noisy), t, own, label)
             clean = self.diffusion.clean(output.float(), noisy, t)[: len(places)]
             for (index_window, member), tile in zip(places, clean, strict=True):
                 place = window(canvas[member], self.tiles, index_window)
                 place += tile * self._weights[index_window]
         return unframe(canvas, self.tiles)
 
-    def _pass(self, noisy: Tensor, t: Tensor, features: TaskFeatures) -> Tensor:
+    def _pass(self, noisy: Tensor, t: Tensor, features: TaskFeatures, label: Tensor) -> Tensor:
         """Run the network on a batch."""
 
         def run(part: slice) -> Tensor:
-            output: Tensor = self.network(
-                noisy[part], t[part], features.part(part), self._label[part]
-            )
+            output: Tensor = self.network(noisy[part], t[part], features.part(part), label[part])
             return output
 
         return torch.cat(self._in_parts(run))
@@ -210,15 +211,21 @@ class TiledSampler:
             f"into passes of {self.pass_size}, so values equal others to 1e-5 only"
         )
 
-    def _encode(self, framed: Tensor, windows: Sequence[int]) -> TaskFeatures:
+    def _encode(self, framed: Tensor, label: Tensor, windows: Sequence[int]) -> TaskFeatures:
         """Encode some windows in a pass of the usual size."""
         inputs = torch.stack([window(framed, self.tiles, index) for index in windows])
         inputs = _channels_last(_padded(inputs, self.batch))
         parts = self._in_parts(
-            lambda part: self.network.encode(TASK, inputs[part], self._label[part])
+            lambda part: self.network.encode(self.task, inputs[part], label[part])
         )
         features = parts[0] if len(parts) == 1 else _joined(parts)
         return features.take(torch.arange(len(windows), device=self.device))
+
+    def _labels(self, label: np.ndarray) -> Tensor:
+        """Return a label (L,) for each sample of a pass, (B, L); of none zeros."""
+        numbers = torch.zeros(self.network.config.label_size, device=self.device)
+        numbers[: label.size] = torch.from_numpy(label)
+        return numbers.expand(self.batch, -1)
 
     def _framed_inputs(self, inputs: np.ndarray) -> Tensor:
         field = torch.from_numpy(inputs).to(self.device)

@@ -20,6 +20,8 @@ Factor = Annotated[int, Field(ge=2, le=64)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 COMPUTED = "latitude", "day_of_year", "solar_time"
 ANY = "any"
+SUPERRES, FORECAST = "superres", "forecast"  # names of task encoders
+LABELS = "factor", "lead", "day_of_year", "variable", "given"
 
 
 class Part(BaseModel):
@@ -144,6 +146,60 @@ class Static(Part):
         return self.name in COMPUTED
 
 
+class Label(Part):
+    """A part of the label, which tells the network about the whole of a tile.
+
+    Parameters
+    ----------
+    name
+        ``"factor"``: log2(factor) - 2. ``"lead"``: log2(lead / 6 h). ``"day_of_year"``: sine and
+        cosine of its phase. ``"variable"``: 1 for that of ``values``, 0 for all others.
+        ``"given"``: 1, where training left out labels at random. Another name: a scalar coordinate
+        of the input, such as ``"reynolds"``.
+    values
+        Names of variables, for ``"variable"``.
+    logarithm
+        Whether a coordinate's log10 is taken.
+    mean, std
+        Of what is taken of a coordinate.
+    """
+
+    name: Name
+    values: tuple[Name, ...] = Field(default=(), max_length=1024)
+    logarithm: bool = False
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it takes."""
+        return {"day_of_year": 2, "variable": len(self.values)}.get(self.name, 1)
+
+    @property
+    def coordinate(self) -> bool:
+        """Whether a coordinate of the input holds it."""
+        return self.name not in LABELS
+
+
+class Forecasting(Part):
+    """How a network forecasts: it adds to the last of ``past`` snapshots.
+
+    Parameters
+    ----------
+    past
+        K, snapshots that it reads, a lead apart.
+    leads
+        Steps in hours that it was trained for, rising.
+    residual_scale
+        For each lead, the standard deviation of each target's change, transformed and in units of
+        its ``std``.
+    """
+
+    past: int = Field(ge=1, le=64)
+    leads: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1, max_length=100)
+    residual_scale: tuple[tuple[Annotated[float, Field(gt=0)], ...], ...]
+
+
 class ModelSettings(Part):
     """All that changes what a model computes, but its weights.
 
@@ -159,7 +215,7 @@ class ModelSettings(Part):
         ``"local"``: inputs go through :func:`flexclim.fields.scale`. ``"fixed"``: by the mean and
         standard deviation of each.
     label
-        ``"factor"``: the network is told log2(factor) - 2. ``"none"``: zeros.
+        What the network is told besides fields: ``"factor"`` alone, ``"none"`` (zeros), or parts.
     operator
         ``"block_mean"``: aligned block means. ``"minflex"``: see :mod:`flexclim.minflex_operator`.
     conserve
@@ -174,10 +230,12 @@ class ModelSettings(Part):
     statics
         Predictors that it reads besides, after the inputs.
     factors
-        Refinements that the model was made for.
+        Refinements that the model was made for; none: it only forecasts.
     residual_scale
         Standard deviation of each target's scaled residual, by factor; the network works in units
         of it.
+    forecast
+        How it forecasts its targets; None: it does not.
     """
 
     network: NetworkSettings
@@ -186,7 +244,7 @@ class ModelSettings(Part):
     steps: int = Field(default=2, ge=1, le=1000)
     noise_scale: float = Field(default=1.0, ge=0, le=100)
     scaling: Literal["local", "fixed"] = "local"
-    label: Literal["factor", "none"] = "factor"
+    label: Literal["factor", "none"] | tuple[Label, ...] = "factor"
     operator: Literal["block_mean", "minflex"] = "block_mean"
     conserve: bool = True
     halo: int = Field(ge=0)
@@ -194,8 +252,9 @@ class ModelSettings(Part):
     inputs: tuple[Variable, ...] | None = Field(default=None, min_length=1, max_length=1024)
     targets: tuple[Target, ...] | None = Field(default=None, min_length=1, max_length=1024)
     statics: tuple[Static, ...] = Field(default=(), max_length=1024)
-    factors: tuple[Factor, ...] = Field(min_length=1)
-    residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]]
+    factors: tuple[Factor, ...] = ()
+    residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]] = {}
+    forecast: Forecasting | None = None
 
     def named(self, *, vector: bool = False) -> ModelSettings:
         """Return the settings with inputs and targets: of one variable where any will do.
@@ -210,26 +269,68 @@ class ModelSettings(Part):
         one = Target(name=ANY, base=ANY, vector=vector)
         return self.model_copy(update={"inputs": (one,), "targets": (one,)})
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The task encoders that it uses."""
+        return (SUPERRES,) * bool(self.factors) + (FORECAST,) * (self.forecast is not None)
+
+    @property
+    def predictors(self) -> int:
+        """Channels of all static fields."""
+        return sum(static.channels for static in self.statics)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The parts of the label."""
+        if isinstance(self.label, str):
+            return (Label(name="factor"),) if self.label == "factor" else ()
+        return self.label
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if (self.inputs is None) != (self.targets is None):
             raise ValueError("inputs and targets go together: give both or none")
         inputs, targets = self.inputs or (None,), self.targets or (None,)
-        channels, seen = self.network.channels, self.network.conditions.get("superres")
+        channels = self.network.channels
         if len(targets) != channels:
             raise ValueError(f"{channels} channels do not go with {len(targets)} targets")
-        predictors = sum(static.channels for static in self.statics)
-        if len(inputs) + predictors != seen:
-            raise ValueError(
-                f"{seen} channels of conditions.superres do not go with {len(inputs)} inputs and "
-                f"{predictors} of static fields"
-            )
+        if not self.tasks:
+            raise ValueError("factors, or forecast, must say what the model does")
+        past = self.forecast.past if self.forecast else 0
+        for task in self.tasks:
+            seen = self.network.conditions.get(task)
+            read = len(inputs) if task == SUPERRES else past * len(targets)
+            if read + self.predictors != seen:
+                raise ValueError(
+                    f"{seen} channels of conditions.{task} do not go with {read} inputs and "
+                    f"{self.predictors} of static fields"
+                )
+        size = sum(part.size for part in self.labels)
+        if self.labels and size != self.network.label_size:
+            raise ValueError(f"label_size {self.network.label_size} is not that of label, {size}")
         if missing := set(self.factors) - set(self.residual_scale):
             raise ValueError(f"residual_scale lacks factor {min(missing)}")
         if wrong := [f for f, values in self.residual_scale.items() if len(values) != channels]:
             raise ValueError(f"residual_scale of factor {wrong[0]} needs {channels} numbers")
         if 2 * self.halo > min(self.network.tile):
             raise ValueError(f"halo {self.halo} is more than half of tile {self.network.tile}")
+        return self
+
+    @model_validator(mode="after")
+    def _can_forecast(self) -> Self:
+        forecast = self.forecast
+        if forecast is None:
+            return self
+        if self.targets is None:
+            raise ValueError("forecast needs targets by name")
+        if list(forecast.leads) != sorted(set(forecast.leads)):
+            raise ValueError(f"leads {forecast.leads} do not rise")
+        sizes = [len(values) for values in forecast.residual_scale]
+        if sizes != [self.network.channels] * len(forecast.leads):
+            raise ValueError(
+                f"forecast.residual_scale needs {self.network.channels} numbers for each of "
+                f"{len(forecast.leads)} leads"
+            )
         return self
 
     @model_validator(mode="after")

@@ -169,6 +169,12 @@ def day_share(time: Any) -> float:
     return float((time - start).total_seconds() / 86400)
 
 
+def phase_of_year(time: Any) -> list[float]:
+    """Return sine and cosine of the phase of the year at a time, datetime64 or cftime."""
+    angle = 2 * np.pi * year_share(time)
+    return [float(np.sin(angle)), float(np.cos(angle))]
+
+
 def _phase(share: np.ndarray) -> list[np.ndarray]:
     return [np.sin(2 * np.pi * share), np.cos(2 * np.pi * share)]
 

@@ -1,5 +1,6 @@
 """Batches that fit the memory, and what happens where they do not after all."""
 
+import dask
 import numpy as np
 import pandas as pd
 import psutil
@@ -24,6 +25,47 @@ def test_a_device_that_is_not_there_is_told_in_one_line(device):
     with pytest.raises(FlexclimError, match=f"device='{device}' is not") as error:
         device_here(device)
     assert "\n" not in str(error.value)
+
+
+class Cluster:
+    """A client of a cluster whose workers come when there is work."""
+
+    status, work = "running", 0
+
+    def __init__(self, **resources):
+        self.resources = resources
+
+    def scheduler_info(self, n_workers):
+        there = self.resources if self.work else {}
+        return {"workers": {k: {"host": "a", "resources": v} for k, v in there.items()}}
+
+    def submit(self, *task, pure):
+        self.work += 1
+
+    def run(self, function, device, workers):
+        return {name: ("cuda" if self.resources[name] else "cpu", 600) for name in workers}
+
+
+def test_the_device_is_that_of_workers_also_if_they_come_later(monkeypatch):
+    monkeypatch.setattr(engine, "LOOK", 0.01)
+    for resources, expected in (
+        ({"plain": {}, "other": {}}, ("cpu", 300)),
+        ({"plain": {}, "gpu": {"GPU": 1}}, ("cuda", 600)),
+    ):
+        cluster = Cluster(**resources)
+        monkeypatch.setattr(memory, "active_client", lambda cluster=cluster: cluster)
+        assert memory.choose_device(None) == expected
+        assert cluster.work == 1
+
+
+def test_a_cluster_to_which_no_worker_comes_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(engine, "LOOK", 0.01)
+    monkeypatch.setattr(memory, "active_client", Cluster)
+    with (
+        dask.config.set({engine.NO_WORKERS: "50ms"}),
+        pytest.raises(FlexclimError, match=r"no worker for 0\.05 s, with nothing begun\. See"),
+    ):
+        memory.choose_device(None)
 
 
 def test_a_batch_fits_what_is_free(toy_model):
@@ -108,9 +150,9 @@ def test_a_batch_that_does_not_fit_is_split_and_told(toy_model, tmp_path, monkey
 def test_a_tile_that_does_not_fit_is_an_error(toy_model, monkeypatch):
     short_of_memory(monkeypatch, most=0)
     tiles = plan_tiles(Domain(shape=(40, 40)), (32, 32), 4, 8)
-    sampler = TiledSampler(toy_model.network, toy_model.diffusion, tiles, label=0.0, batch=4)
+    sampler = TiledSampler(toy_model.network, toy_model.diffusion, tiles, batch=4)
     with pytest.raises(RuntimeError, match="allocate"):
-        sampler.encode(np.zeros((1, 40, 40), "float32"))
+        sampler.encode(np.zeros((1, 40, 40), "float32"), np.zeros(1, "float32"))
     assert sampler.pass_size == 1
 
 

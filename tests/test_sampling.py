@@ -8,6 +8,7 @@ from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling import TiledSampler
 from flexclim.tiles import plan_tiles
 
+LABEL = np.zeros(1, "float32")
 GLOBE = Domain(shape=(72, 96), wrap=True, north="pole_edge", south="pole_edge")
 
 
@@ -16,7 +17,7 @@ def make(toy_model):
     def sampler(domain=GLOBE, **options):
         plan = plan_tiles(domain, (32, 32), 4, 8)
         network = toy_model.network_on(options.pop("device", "cpu"))
-        settings = {"label": 0.0, "batch": 5} | options
+        settings = {"batch": 5} | options
         return TiledSampler(network, toy_model.diffusion, plan, **settings)
 
     return sampler
@@ -46,19 +47,19 @@ def test_one_tile_is_the_plain_sampler(make, toy_model):
     for method in ("ddim", "euler"):
         state = torch.from_numpy(noise)
         expected = sample(estimate, state, diffusion, time_grid(3), method)
-        found = make(domain).sample(inputs, noise, 3, method)
+        found = make(domain).sample(inputs, LABEL, noise, 3, method)
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_features_too_large_to_keep_are_made_again(make, monkeypatch):
     inputs, noise = fields()
     sampler = make()
-    features = sampler.encode(inputs)
+    features = sampler.encode(inputs, LABEL)
     assert features is not None
-    kept = sampler.sample(inputs, noise, 2, "euler", features)
+    kept = sampler.sample(inputs, LABEL, noise, 2, "euler", features)
     monkeypatch.setattr(sampling, "FEATURE_BYTES", 0)
-    assert sampler.encode(inputs) is None
-    np.testing.assert_allclose(sampler.sample(inputs, noise, 2, "euler"), kept, atol=1e-5)
+    assert sampler.encode(inputs, LABEL) is None
+    np.testing.assert_allclose(sampler.sample(inputs, LABEL, noise, 2, "euler"), kept, atol=1e-5)
 
 
 def test_tiles_see_across_the_date_line_and_the_pole(make):
@@ -67,22 +68,24 @@ def test_tiles_see_across_the_date_line_and_the_pole(make):
     sampler = make()
     stride = 24
     assert set(np.diff(sampler.tiles.columns.starts)) == {stride}
-    found = sampler.sample(inputs, noise, 2, "euler")
-    turned = sampler.sample(np.roll(inputs, stride, -1), np.roll(noise, stride, -1), 2, "euler")
+    found = sampler.sample(inputs, LABEL, noise, 2, "euler")
+    turned = sampler.sample(
+        np.roll(inputs, stride, -1), LABEL, np.roll(noise, stride, -1), 2, "euler"
+    )
     np.testing.assert_allclose(turned, np.roll(found, stride, -1), atol=1e-5)
 
 
 def test_spread_widens_about_the_one_step_mean(make):
     inputs, noise = fields()
-    mean = make().sample(inputs, noise, 1, "ddim")
-    once, twice = (make(spread=s).sample(inputs, noise, 2, "euler") for s in (1.0, 2.0))
+    mean = make().sample(inputs, LABEL, noise, 1, "ddim")
+    once, twice = (make(spread=s).sample(inputs, LABEL, noise, 2, "euler") for s in (1.0, 2.0))
     np.testing.assert_allclose(twice - mean, 2 * (once - mean), atol=1e-4)
 
 
 def test_bf16_is_close(make):
     inputs, noise = fields(members=1)
-    exact = make().sample(inputs, noise, 2, "euler")
-    rough = make(precision="bf16").sample(inputs, noise, 2, "euler")
+    exact = make().sample(inputs, LABEL, noise, 2, "euler")
+    rough = make(precision="bf16").sample(inputs, LABEL, noise, 2, "euler")
     error = np.sqrt(np.mean((rough - exact) ** 2)) / exact.std()
     assert 1e-6 < error < 0.02
 
@@ -91,8 +94,8 @@ def test_bf16_is_close(make):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_gives_the_same(make):
     inputs, noise = fields()
-    expected = make().sample(inputs, noise, 2, "euler")
-    found = make(device="cuda").sample(inputs, noise, 2, "euler")
+    expected = make().sample(inputs, LABEL, noise, 2, "euler")
+    found = make(device="cuda").sample(inputs, LABEL, noise, 2, "euler")
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
@@ -105,5 +108,6 @@ def test_shared_weights_are_never_rearranged(make, toy_model):
         for p in network.parameters()
         if p.ndim == 4
     )
-    make().sample(*fields(), 2, "ddim")
+    inputs, noise = fields()
+    make().sample(inputs, LABEL, noise, 2, "ddim")
     assert {name: (p.data_ptr(), p.stride()) for name, p in network.named_parameters()} == before
