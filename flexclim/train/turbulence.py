@@ -23,6 +23,9 @@ from flexclim.train.data import Turbulence
 
 COURANT = 0.5  # share of a cell that the fastest fluid crosses in a step
 RING = 1.0  # half width of the ring of wavenumbers that is forced
+START = np.datetime64("2000-01-01", "s")
+DAY = 86400  # seconds that stand for a unit of the flow's time
+APART = 1000 * DAY  # from the end of a flow to the beginning of the next
 
 
 class Vorticity:
@@ -137,7 +140,10 @@ def simulate(settings: Turbulence) -> xr.Dataset:
     -------
     Dataset
         ``u``, ``v`` and ``vorticity`` on (time, y, x), float32, without units: the snapshots of one
-        flow after those of another. Times are counted, ``y`` falls and ``x`` rises by 1 a cell.
+        flow after those of another. A unit of the flow's time is written as a day, to the second;
+        1000 days lie between two flows, so that no step in time leads from one into another. ``y``
+        falls and ``x`` rises by 1 a cell. With plain viscosity the Reynolds number is the
+        coordinate ``reynolds``.
     """
     flows = Vorticity(settings)
     fields: dict[str, list[np.ndarray]] = {"u": [], "v": [], "vorticity": []}
@@ -148,11 +154,25 @@ def simulate(settings: Turbulence) -> xr.Dataset:
         for name, values in zip(fields, (*flows.velocity(), flows.field()), strict=True):
             fields[name].append(values.astype(np.float32))
     side = np.arange(float(settings.size))
-    return xr.Dataset(
+    dataset = xr.Dataset(
         # Stored rows go from the top, where y is largest.
         {
             name: (("time", "y", "x"), np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])[:, ::-1])
             for name, parts in fields.items()
         },
-        {"y": -side, "x": side},
+        {"time": _times(settings), "y": -side, "x": side},
     )
+    dataset["time"].attrs.update(standard_name="time", comment="a day is a unit of the flow's time")
+    if settings.order == 1 and settings.viscosity:
+        reynolds = xr.Variable((), 1 / settings.viscosity, {"long_name": "Reynolds number"})
+        dataset = dataset.assign_coords(reynolds=reynolds)
+    return dataset
+
+
+def _times(settings: Turbulence) -> np.ndarray:
+    """Return the times of all snapshots, one flow after another."""
+    first, every = round(settings.first * DAY), round(settings.every * DAY)
+    one = first + every * np.arange(settings.snapshots)
+    flows = (int(one[-1]) + APART) * np.arange(settings.runs)
+    seconds: np.ndarray = (flows[:, None] + one).ravel()
+    return START + seconds.astype("timedelta64[s]")

@@ -6,7 +6,7 @@ import xarray as xr
 from scipy import fft
 
 from flexclim.train.data import Reading, Turbulence
-from flexclim.train.sources import open_fields
+from flexclim.train.sources import open_fields, select_times
 from flexclim.train.turbulence import Vorticity, simulate
 from flexclim.verify import spectrum
 
@@ -69,6 +69,32 @@ def test_a_recipe_reads_simulated_flows():
     assert fields.grid("cell").domain.shape == (16, 16)
     again = simulate.__wrapped__(settings)
     xr.testing.assert_identical(again, simulate(settings))
+
+
+def test_no_step_in_time_leads_from_one_flow_into_another():
+    settings = Turbulence(size=16, runs=3, snapshots=4, first=0.1, every=0.25)
+    flows = simulate(settings)
+    hours = flows.time.values.astype("datetime64[s]").astype(int) / 3600
+    steps = hours.reshape(3, 4) - hours[::4, None]
+    np.testing.assert_array_equal(steps, [[0, 6, 12, 18]] * 3)  # a unit of time is a day
+    assert (np.diff(hours[::4]) > 24 * 1000).all()
+    alone = simulate(settings.model_copy(update={"snapshots": 2}))
+    later = flows.isel(time=[0, 1, 4, 5, 8, 9])
+    np.testing.assert_array_equal(alone.u, later.u)  # flows stand one after another
+
+
+def test_splits_of_flows_are_counts():
+    settings = Turbulence(size=16, runs=3, snapshots=4, first=0.1, every=0.25)
+    fields = open_fields(Reading(turbulence=settings), "nowhere", ["u"])
+    chosen = select_times(fields.times, fields.usable, ("4", "-1"), "flows")
+    np.testing.assert_array_equal(chosen, range(4, 12))
+
+
+def test_the_reynolds_number_is_that_of_plain_viscosity():
+    small = {"size": 16, "runs": 1, "snapshots": 1, "first": 0.0}
+    assert float(simulate(Turbulence(**small, viscosity=2e-3)).reynolds) == pytest.approx(500)
+    assert "reynolds" not in simulate(Turbulence(**small, order=4, viscosity=1e-12)).coords
+    assert "reynolds" not in simulate(Turbulence(**small, viscosity=0)).coords
 
 
 def test_a_source_is_either_files_or_flows():
