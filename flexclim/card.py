@@ -82,8 +82,9 @@ class ModelCard(Part):
     """What people want to know of a model; nothing here changes what it computes.
 
     ``variables`` is what it makes, empty where any will do; ``inputs`` (where they are others) and
-    ``statics`` what it needs; ``units`` of all of them by name; ``spacing_km`` is the range of
-    fine spacings that it was trained on, ``coverage`` what else training saw, by variable;
+    ``statics`` what it needs; ``units`` of all of them by name; ``factors`` are refinements
+    and ``leads`` steps of forecasts in hours; ``spacing_km`` is the range of fine spacings that it
+    was trained on, ``coverage`` what else training saw, by variable;
     ``scores`` and ``recipe`` tell how it was made and how good it was.
     """
 
@@ -94,6 +95,7 @@ class ModelCard(Part):
     statics: tuple[str, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     factors: tuple[int, ...] = ()
+    leads: tuple[float, ...] = ()
     spacing_km: Range | None = None
     coverage: tuple[Coverage, ...] = ()
     data: tuple[DataCard, ...] = ()
@@ -109,6 +111,11 @@ class ModelCard(Part):
     def __str__(self) -> str:
         return self.text()
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it does."""
+        return ("downscaling",) * bool(self.factors) + ("forecasting",) * bool(self.leads)
+
     def text(self, width: int = WIDTH) -> str:
         """Return the card for a terminal of so many columns."""
         spacing = ""
@@ -120,11 +127,13 @@ class ModelCard(Part):
         rows: dict[str, str | list[str]] = {
             "name": self.name,
             "description": self.description,
+            "tasks": " and ".join(self.tasks),
             "variables": ", ".join(self.variables) or "any, one at a time",
             "inputs": ", ".join(self.inputs),
             "static": ", ".join(self.statics),
             "units": ", ".join(f"{name}: {unit}" for name, unit in self.units.items()),
             "factors": ", ".join(map(str, self.factors)),
+            "leads": ", ".join(f"{lead:g} h" for lead in self.leads),
             "spacing": spacing,
             "coverage": [str(part) for part in self.coverage],
             "data": [

@@ -20,8 +20,10 @@ from flexclim.train.feed import Feed
 from flexclim.train.recipe import Recipe, Source
 from flexclim.train.settings import known_units
 from flexclim.train.snapshot import Standing
+from flexclim.train.validation import RIVALS
 
 HALO_PATCHES = 64
+LEAST_HALO = 8  # cells that tiles of a forecast share
 NO_BEST = "no CRPS was a number"
 # Where the residual's autocorrelation has fallen to this, cells know little of each other.
 UNRELATED = 0.1
@@ -39,10 +41,14 @@ def finished_model(
     standing
         Scores and time; where no step was the best, the weights are the last.
     """
-    residual = np.nan_to_num(feed.check.batch(1, HALO_PATCHES).residual)
-    reach = correlation_reach(residual)
+    reach = max(
+        correlation_reach(np.nan_to_num(patches.batch(1, HALO_PATCHES).residual))
+        for patches in feed.check.values()
+    )
     settings = with_halo(feed.settings, reach)
-    covered = coverage(feed.sources, recipe.data, feed.settings, recipe.trainer.seed)
+    covered: tuple[Coverage, ...] = ()
+    if recipe.data.downscales:
+        covered = coverage(feed.sources, recipe.data, feed.settings, recipe.trainer.seed)
     card = model_card(recipe, feed, standing, hardware(ranks), reach, covered)
     return new_model(network, settings, card, precision="bf16")
 
@@ -75,7 +81,8 @@ def model_card(
         inputs=tuple(part.name for part in (named.inputs or ())) if named else (),
         statics=tuple(part.name for part in feed.settings.statics),
         units=known_units(feed.sources) if named else {},
-        factors=tuple(sorted(recipe.data.factors)),
+        factors=feed.settings.factors,
+        leads=feed.settings.forecast.leads if feed.settings.forecast else (),
         spacing_km=(min(spacings), max(spacings)) if spacings else None,
         coverage=covered,
         data=data_cards(recipe),
@@ -116,12 +123,13 @@ def _paths(source: Source) -> list[str]:
 def notes(recipe: Recipe, standing: Standing, reach: int) -> str:
     """Return which weights these are and how their scores were made."""
     kept = "the best by CRPS" if standing.best_step else f"the last ({NO_BEST})"
+    rivals = " or ".join(RIVALS[task] for task in recipe.data.tasks)
     return (
         f"Weights of step {standing.best_step or standing.step} of "
         f"{recipe.trainer.steps + recipe.ensemble.steps}, {kept}. "
         f"Scores are of {recipe.trainer.validation_patches} patches of the "
         f"validation split: rmse of the one-step mean and fair CRPS of "
-        f"{recipe.trainer.score_members} members over the error of interpolation; spread over "
+        f"{recipe.trainer.score_members} members over the error of {rivals}; spread over "
         "skill; log-spectral distance in dB; power of waves of so many cells over the truth's. "
         f"The residual's autocorrelation falls to {UNRELATED} over {reach} cells."
     )
@@ -161,8 +169,9 @@ def with_halo(settings: ModelSettings, reach: int) -> ModelSettings:
 
     Whole coarse cells of the largest factor, at least two of the smallest, at most half a tile.
     """
-    factor = max(settings.factors)
-    halo = max(-(-reach // factor) * factor, 2 * min(settings.factors))
+    factors = settings.factors or (LEAST_HALO // 2,)
+    factor = max(factors)
+    halo = max(-(-reach // factor) * factor, 2 * min(factors))
     halo = min(halo, min(settings.network.tile) // 2)
     return ModelSettings.model_validate(dict(settings) | {"halo": halo})
 

@@ -7,6 +7,7 @@ import difflib
 import os
 from typing import Any, Literal, Self
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flexclim.domain import Kind
@@ -122,6 +123,9 @@ class Reading(Settings):
     bare: Bare | None = Field(
         default=None, description="names and coordinates of an HDF5 file without any"
     )
+    coarsen: int = Field(
+        default=1, ge=1, le=64, description="cells a side that are averaged first; 1: none"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -165,6 +169,9 @@ class Source(Reading):
         description="the sign of a field learnt on its own may be flipped (vector components)",
     )
     rain: Rain | None = Field(default=None, description="rain-aware sampling")
+    label: dict[str, float] = Field(
+        default={}, description="numbers that data.label tells, such as {reynolds: 1000}"
+    )
     static_file: str = Field(
         default="", description="file of this source's statics; empty: data.static_file"
     )
@@ -218,6 +225,64 @@ class Target(Input):
         return self.name if self.base == SAME else self.base
 
 
+class Told(Settings):
+    """A number or several that the network is told of each patch as a whole."""
+
+    name: str = Field(
+        min_length=1,
+        description="factor, lead, day_of_year, variable, or a number of sources.label",
+    )
+    values: tuple[str, ...] = Field(default=(), description="names of variables, for variable")
+    logarithm: bool = Field(default=False, description="whether a source's number counts as log10")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, values: Any) -> Any:
+        return {"name": values} if isinstance(values, str) else values
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.name == "given":
+            raise ValueError("given comes with trainer.label_dropout")
+        if bool(self.values) != (self.name == "variable"):
+            raise ValueError("the label variable, and no other, needs values")
+        return self
+
+
+class Forecast(Settings):
+    """How forecasts are learnt: the change from the last of some snapshots to the next."""
+
+    past: int = Field(default=2, ge=1, le=64, description="snapshots that the network reads")
+    leads: dict[str, float] = Field(
+        default={"6h": 1.0},
+        min_length=1,
+        description="steps ahead, with the share of patches of each; snapshots lie as far apart",
+    )
+
+    @property
+    def hours(self) -> dict[float, float]:
+        """Shares by lead in hours, the shortest first."""
+        return dict(sorted((_hours(lead), share) for lead, share in self.leads.items()))
+
+    @model_validator(mode="after")
+    def _durations(self) -> Self:
+        if len(self.hours) < len(self.leads):
+            raise ValueError(f"a lead appears twice among {', '.join(self.leads)}")
+        if bad := [share for share in self.leads.values() if not share > 0]:
+            raise ValueError(f"the share {bad[0]:g} of a lead is not positive")
+        return self
+
+
+def _hours(lead: str) -> float:
+    try:
+        hours = pd.Timedelta(lead).total_seconds() / 3600
+    except ValueError:
+        hours = 0.0
+    if not hours >= 1e-3:  # a number without a unit counts nanoseconds
+        raise ValueError(f"{lead!r} is no time span such as 6h")
+    return float(hours)
+
+
 class Predictor(Settings):
     """A field that does not change with the weather."""
 
@@ -253,10 +318,20 @@ class Data(Settings):
         description="local: by the field's own neighbourhood, as flex-nano; fixed: by mean and "
         "standard deviation of the training split",
     )
+    tasks: dict[Literal["superres", "forecast"], float] = Field(
+        default={"superres": 1.0},
+        min_length=1,
+        description="what is learnt, with the share of steps of each",
+    )
     factors: dict[int, float] = Field(
         default={4: 1.0},
         min_length=1,
         description="refinement factors, with the share of patches of each",
+    )
+    forecast: Forecast = Field(default=Forecast(), description="how forecasts are learnt")
+    label: tuple[Told, ...] | None = Field(
+        default=None,
+        description="what the network is told; null: factor and lead, as far as they are learnt",
     )
     points: float = Field(
         default=0.4, ge=0, le=1, description="share of patches coarsened as a grid of points"
@@ -277,6 +352,24 @@ class Data(Settings):
     def named(self) -> bool:
         """Whether the model takes named variables together, not any one at a time."""
         return bool(self.inputs)
+
+    @property
+    def downscales(self) -> bool:
+        """Whether downscaling is learnt."""
+        return "superres" in self.tasks
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether forecasting is learnt."""
+        return "forecast" in self.tasks
+
+    @property
+    def told(self) -> tuple[Told, ...]:
+        """The parts of the label."""
+        if self.label is not None:
+            return self.label
+        parts = {"factor": self.downscales, "lead": self.forecasts}
+        return tuple(Told(name=name) for name, learnt in parts.items() if learnt)
 
     @property
     def all_targets(self) -> tuple[Target, ...]:
@@ -311,9 +404,31 @@ class Data(Settings):
             raise ValueError(f"factor {bad[0]} is not between 2 and 64")
         if bad_share := [share for share in self.factors.values() if not share > 0]:
             raise ValueError(f"the share {bad_share[0]:g} of a factor is not positive")
+        if bad_share := [share for share in self.tasks.values() if not share > 0]:
+            raise ValueError(f"the share {bad_share[0]:g} of a task is not positive")
+        if self.forecasts:
+            self._check_forecasts()
+        self._check_label()
         self._check_names()
         self._check_rain()
         return self
+
+    def _check_forecasts(self) -> None:
+        if not self.named:
+            raise ValueError("forecasts need inputs by name")
+        own = {part.name for part in self.all_targets} <= {part.name for part in self.inputs}
+        if not own or any(source.coarse for source in self.sources):
+            raise ValueError("forecasts need targets that are inputs too, and no coarse partner")
+
+    def _check_label(self) -> None:
+        known = {"factor", "lead", "day_of_year", "variable"}
+        for name in {part.name for part in self.told} - known:
+            lacking = [i for i, source in enumerate(self.sources) if name not in source.label]
+            if lacking:
+                raise ValueError(
+                    f"label {name} is none of {', '.join(sorted(known))}, and "
+                    f"sources.{lacking[0]}.label does not give it"
+                )
 
     def _check_rain(self) -> None:
         shared = [part.name for part in (*self.inputs, *self.all_targets)] if self.named else []

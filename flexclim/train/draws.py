@@ -55,3 +55,12 @@ def draw(
     elif sampling == "logit_normal":
         t = torch.special.ndtri(t.double().clamp(1e-6, 1 - 1e-6)).sigmoid().float()
     return torch.stack(noise), t
+
+
+def labels_kept(seed: int, step: int, positions: range, dropout: float) -> Tensor:
+    """Return (B,) 1 where a patch keeps its label, 0 for a share ``dropout`` of all patches."""
+    drawn = [
+        torch.rand((), generator=torch.Generator().manual_seed(key(seed, step, position, 2)))
+        for position in positions
+    ]
+    return (torch.stack(drawn) >= dropout).float()

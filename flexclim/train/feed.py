@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flexclim.nn.diffusion import Diffusion
-from flexclim.settings import ModelSettings
+from flexclim.settings import FORECAST, SUPERRES, ModelSettings
+from flexclim.train.batches import Batches, Mixed
+from flexclim.train.data import Data
 from flexclim.train.dist import Ranks
 from flexclim.train.patches import Patches
 from flexclim.train.recipe import Recipe
+from flexclim.train.sequences import Sequences
 from flexclim.train.settings import check_network, fit_normalisation, model_settings
 from flexclim.train.splits import TrainingSource, check_sources, open_sources
 
@@ -18,7 +22,7 @@ ALONE = Ranks()
 
 @dataclass(frozen=True)
 class Feed:
-    """Patches of the training and of the validation split.
+    """Patches of the training and of the validation split; of the latter by task.
 
     ``settings`` are those of the model to be; ``fitted`` holds, as JSON values, the numbers in
     them that were measured on the training split.
@@ -27,8 +31,8 @@ class Feed:
     settings: ModelSettings
     fitted: dict[str, Any]
     sources: tuple[TrainingSource, ...]
-    train: Patches
-    check: Patches
+    train: Batches
+    check: dict[str, Batches]
 
     @property
     def diffusion(self) -> Diffusion:
@@ -49,7 +53,8 @@ def open_feed(recipe: Recipe, fitted: dict[str, Any] | None, ranks: Ranks = ALON
     check_network(recipe)
     data, seed = recipe.data, recipe.trainer.seed
     sources, checked = open_sources(data, "train"), open_sources(data, "validate")
-    check_sources([*sources, *checked], data, recipe.network.tile)
+    if data.downscales:
+        check_sources([*sources, *checked], data, recipe.network.tile)
     if fitted is None:
         fitted = ranks.from_first(fit_normalisation(sources, recipe) if ranks.first else None)
     assert fitted is not None
@@ -58,6 +63,22 @@ def open_feed(recipe: Recipe, fitted: dict[str, Any] | None, ranks: Ranks = ALON
         settings,
         fitted,
         tuple(sources),
-        Patches(sources, data, settings, seed),
-        Patches(checked, data, settings, seed + 1),
+        _mixed(sources, data, settings, seed),
+        _by_task(checked, data, settings, seed + 1),
     )
+
+
+def _mixed(
+    sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+) -> Batches:
+    parts = _by_task(sources, data, settings, seed)
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return Mixed(parts, {task: data.tasks[task] for task in data.tasks}, seed)
+
+
+def _by_task(
+    sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+) -> dict[str, Batches]:
+    makers = {SUPERRES: Patches, FORECAST: Sequences}
+    return {task: makers[task](sources, data, settings, seed) for task in data.tasks}

@@ -19,7 +19,7 @@ from flexclim.train.stage import TYPES, Outcome, Stage, make_scaler
 from flexclim.train.start import starting_weights
 
 if TYPE_CHECKING:
-    from flexclim.train.patches import Batch
+    from flexclim.train.batches import Batch
 
 
 class Learner:
@@ -82,6 +82,7 @@ class Learner:
             "settings": recipe.trainer,
             "scaler": self.scaler,
             "compile_first": recipe.trainer.compile,
+            "several_tasks": len(recipe.data.tasks) > 1,
         }
         if step < recipe.trainer.steps:
             loss = DenoisingLoss(self.network, self.feed.diffusion)

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.nn.sampler import Method, sample, time_grid
-
-TASK = "superres"
+from flexclim.settings import SUPERRES
 
 
 class DenoisingLoss(nn.Module):
@@ -24,14 +23,20 @@ class DenoisingLoss(nn.Module):
         self.network, self.diffusion = network, diffusion
 
     def forward(
-        self, inputs: Tensor, residual: Tensor, label: Tensor, noise: Tensor, t: Tensor
+        self,
+        inputs: Tensor,
+        residual: Tensor,
+        label: Tensor,
+        noise: Tensor,
+        t: Tensor,
+        task: str = SUPERRES,
     ) -> Tensor:
         """Return the mean over (B, C, H, W) inputs and (B, T, H, W) residuals at times (B,).
 
         A residual that is not known (NaN) is 0 for the network and costs nothing.
         """
         residual, known = filled(residual)
-        features = self.network.encode(TASK, inputs, label)
+        features = self.network.encode(task, inputs, label)
         output = self.network(self.diffusion.diffuse(residual, noise, t), t, features, label)
         return self.diffusion.losses(output.float(), residual, noise, t, known).mean()
 
@@ -69,14 +74,20 @@ class EnsembleLoss(nn.Module):
         self.gradient, self.mean, self.spectrum = gradient, mean, spectrum
 
     def forward(
-        self, inputs: Tensor, residual: Tensor, label: Tensor, noise: Tensor, t: Tensor
+        self,
+        inputs: Tensor,
+        residual: Tensor,
+        label: Tensor,
+        noise: Tensor,
+        t: Tensor,
+        task: str = SUPERRES,
     ) -> Tensor:
         """Return the mean over patches; noise is (B, M, T, H, W), ``t`` is not used.
 
         Where the residual is not known (NaN) members count as right.
         """
         members, first = sample_members(
-            self.network, self.diffusion, inputs, label, noise, self.steps, self.method
+            self.network, self.diffusion, inputs, label, noise, self.steps, self.method, task
         )
         residual, known = filled(residual)
         members, first = members * known[:, None], first * known[:, None]
@@ -92,11 +103,6 @@ def filled(residual: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(known, residual, 0.0), known.to(residual.dtype)
 
 
-def factor_label(factor: Tensor) -> Tensor:
-    """Return the (B, 1) label of (B,) factors: log2(factor) - 2, so 0 for the usual 4."""
-    return (factor.float().log2() - 2)[:, None]
-
-
 def sample_members(
     network: Flex,
     diffusion: Diffusion,
@@ -105,13 +111,14 @@ def sample_members(
     noise: Tensor,
     steps: int,
     method: Method,
+    task: str = SUPERRES,
 ) -> tuple[Tensor, Tensor]:
     """Run the few-step sampler on a batch of tiles, with gradients where they are enabled.
 
     Parameters
     ----------
     inputs, label
-        (B, C, H, W) and (B, 1).
+        (B, C, H, W) and (B, L).
     noise
         (B, M, T, H, W) standard normal.
 
@@ -122,7 +129,7 @@ def sample_members(
     """
     patches, members = noise.shape[:2]
     index = torch.arange(patches, device=noise.device).repeat_interleave(members)
-    features = network.encode(TASK, inputs, label).take(index)
+    features = network.encode(task, inputs, label).take(index)
     estimates = []
 
     def estimate(state: Tensor, time: float) -> Tensor:

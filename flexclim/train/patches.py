@@ -7,58 +7,42 @@ of its surroundings that its scaling is that of the whole field.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flexclim.channels import residual, see
 from flexclim.domain import Kind
-from flexclim.errors import FlexclimError, RecipeError
+from flexclim.errors import RecipeError
 from flexclim.fields import REACH, Scaled, fill_missing
+from flexclim.labels import label_values
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
+from flexclim.train.batches import Batches, Patch, base_scale
 from flexclim.train.data import Data
 from flexclim.train.splits import TrainingSource
 from flexclim.train.splits import open_sources as open_sources
 from flexclim.train.windows import Window
 
-if TYPE_CHECKING:
-    from torch.utils.data import DataLoader
-
 TRIES = 20
 LARGEST_INPUT = 10.0
-AHEAD = 3  # batches that are made ahead
 STENCIL = 3  # coarse cells around a patch that bicubic interpolation reads
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Arrays of B patches, float32.
-
-    ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
-    is NaN where the truth is missing or nothing varies), ``factor`` is (B,).
-    """
-
-    inputs: np.ndarray
-    residual: np.ndarray
-    factor: np.ndarray
-
-
-@dataclass(frozen=True)
 class Drawn:
-    """A window, its coarse inputs (I, y, x) without NaN, and its factor."""
+    """A window, its coarse inputs (I, y, x) without NaN, its factor and where it was cut."""
 
     window: Window
     coarse: np.ndarray
     factor: int
+    source: TrainingSource
 
 
-class Patches:
-    """Makes batches by step.
+class Patches(Batches):
+    """Makes batches for downscaling by step.
 
     Parameters
     ----------
@@ -75,7 +59,7 @@ class Patches:
     def __init__(
         self, sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
     ) -> None:
-        self.sources, self.data, self.seed = sources, data, seed
+        self.sources, self.data, self.seed, self.workers = sources, data, seed, data.workers
         self.settings = settings.named()
         self.tile = settings.network.tile
         weights = np.array([source.weight for source in sources])
@@ -85,32 +69,19 @@ class Patches:
         self._components = [components(source, data) for source in sources]
         self._reach = REACH if settings.scaling == "local" else STENCIL
 
-    def batch(self, step: int, size: int, first: int = 0) -> Batch:
-        """Return the patches at positions ``first`` .. ``first + size - 1`` of one step."""
-        patches = [self.patch(step, first + position) for position in range(size)]
-        stacked: list[Any] = [np.stack(parts) for parts in zip(*patches, strict=True)]
-        return Batch(*stacked)
-
-    def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of ``steps``, made ahead by a thread or by ``data.workers``."""
-        if self.data.workers:
-            for made in _loader(self, steps, size, first):
-                if isinstance(made, FlexclimError):
-                    raise made
-                yield made
-            return
-        with ThreadPoolExecutor(1) as pool:
-            waiting = [pool.submit(self.batch, step, size, first) for step in steps[:AHEAD]]
-            for step in steps:
-                yield waiting.pop(0).result()
-                if step + AHEAD in steps:
-                    waiting.append(pool.submit(self.batch, step + AHEAD, size, first))
-
-    def patch(self, step: int, position: int) -> tuple[np.ndarray, np.ndarray, np.float32]:
-        """Return (inputs, residual, factor) of one patch."""
+    def patch(self, step: int, position: int) -> Patch:
+        """Return what a network learns from one patch."""
         drawn = self.draw(step, position)
-        inputs, truth = self._scaled(drawn)
-        return inputs, truth, np.float32(drawn.factor)
+        inputs, truth = self.scaled(drawn)
+        settings, factor = self.settings, drawn.factor
+        label = label_values(
+            settings.labels,
+            factor=factor,
+            when=drawn.window.time,
+            variable=drawn.source.targets[0],
+            known=drawn.source.settings.label,
+        )
+        return inputs, truth, label, base_scale(settings, settings.residual_scale[factor])
 
     def draw(self, step: int, position: int) -> Drawn:
         """Return the raw fields of one patch.
@@ -132,7 +103,7 @@ class Patches:
             window = self._augmented(window, int(number), random)
             if _too_empty(window):
                 continue
-            drawn = Drawn(window, fill_missing(window.coarse(factor)), factor)
+            drawn = Drawn(window, fill_missing(window.coarse(factor)), factor, source)
             rain = source.settings.rain
             if rain is None or urgency >= rain.share:
                 return drawn
@@ -172,7 +143,7 @@ class Patches:
             field = drawn.window.truth[source.targets.index(name)]
         return float((field > rain.above).mean())
 
-    def _scaled(self, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
+    def scaled(self, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs (C, H, W) and residual (T, H, W) in the network's units."""
         window, factor = drawn.window, drawn.factor
         whole = see(drawn.coarse, window.domain.coarsen(factor), factor, self.settings)
@@ -199,41 +170,3 @@ def _too_empty(window: Window) -> bool:
     if known.any():
         return True
     return window.paired and bool((np.isfinite(window.inputs).mean(axis=(1, 2)) < 0.5).any())
-
-
-class _Steps:
-    """The batches of a rank by step, for a loader's workers.
-
-    Errors are returned: raised, a worker's traceback would become part of their message.
-    """
-
-    def __init__(self, patches: Patches, size: int, first: int) -> None:
-        self.patches, self.size, self.first = patches, size, first
-
-    def __getitem__(self, step: int) -> Batch | FlexclimError:
-        try:
-            return self.patches.batch(step, self.size, self.first)
-        except FlexclimError as error:
-            return error
-
-
-def _loader(
-    patches: Patches, steps: range, size: int, first: int
-) -> DataLoader[Batch | FlexclimError]:
-    from torch.utils.data import DataLoader
-
-    steps_of: Any = _Steps(patches, size, first)
-    return DataLoader(
-        steps_of,
-        batch_size=None,
-        sampler=steps,
-        num_workers=patches.data.workers,
-        prefetch_factor=AHEAD,
-        collate_fn=_as_it_is,
-        # Forked workers would share open files and the locks of other threads.
-        multiprocessing_context="spawn",
-    )
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

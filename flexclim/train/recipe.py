@@ -29,6 +29,9 @@ class Network(Settings):
     unshuffle: int = Field(
         default=2, description="blocks of this many cells a side are folded into channels first"
     )
+    use_transf: bool = Field(
+        default=False, description="transformer blocks in the task encoders too"
+    )
 
 
 class Process(Settings):
@@ -103,6 +106,12 @@ class Trainer(Settings):
     score_members: int = Field(default=8, ge=2, description="members of that ensemble")
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
     keep: int = Field(default=2, ge=1, description="checkpoints that are kept")
+    label_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of patches whose label is left out, so that the model can do without",
+    )
     patience: int = Field(
         default=10, ge=1, description="steps in a row without a finite gradient before giving up"
     )

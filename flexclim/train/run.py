@@ -24,13 +24,16 @@ from flexclim.train.progress import Progress
 from flexclim.train.recipe import Recipe
 from flexclim.train.snapshot import Standing
 from flexclim.train.stage import own_positions
-from flexclim.train.validation import Validation
+from flexclim.train.validation import RIVALS, Validation, together
 
 if TYPE_CHECKING:
-    from flexclim.train.patches import Batch
+    from flexclim.train.batches import Batch
 
 BEST = "best"
-SHOWN = "crps", "spread_skill", "log_spectral_distance", "interpolation_log_spectral_distance"
+SHOWN = (
+    *("crps", "spread_skill", "log_spectral_distance"),
+    *(f"{rival}_log_spectral_distance" for rival in RIVALS.values()),
+)
 
 
 class Run(AbstractContextManager["Run"]):
@@ -127,7 +130,12 @@ class Run(AbstractContextManager["Run"]):
     def validate(self) -> None:
         """Measure the loss on other times."""
         with self.learner.averaged():
-            found = self._validation.losses(self.learner.network, self.feed.diffusion)
+            found = together(
+                {
+                    task: one.losses(self.learner.network, self.feed.diffusion)
+                    for task, one in self._validations.items()
+                }
+            )
         self.standing.losses = _numbers(found)
         self._progress.report(self.done, {"loss": self._measured["loss"], **found})
         self._measured |= found
@@ -138,8 +146,12 @@ class Run(AbstractContextManager["Run"]):
         A CRPS of NaN (no truth is known, or members are not finite) is never the best.
         """
         with self.learner.averaged():
-            found = self._validation.scores(
-                self.learner.network, self.feed.diffusion, self.recipe.trainer.score_members
+            members = self.recipe.trainer.score_members
+            found = together(
+                {
+                    task: one.scores(self.learner.network, self.feed.diffusion, members)
+                    for task, one in self._validations.items()
+                }
             )
             best = self.standing.best_scores.get("crps", float("inf"))
             if found["crps"] < best:
@@ -241,8 +253,16 @@ class Run(AbstractContextManager["Run"]):
         """Draw the patches of validation; open logs and progress."""
         trainer = self.recipe.trainer
         own = self.ranks.share(trainer.validation_patches)
-        patches = self.feed.check.batch(0, len(own), own.start)
-        self._validation = Validation(self.feed.settings, patches, own, len(self.own), self.ranks)
+        self._validations = {
+            task: Validation(
+                self.feed.settings,
+                patches.batch(0, len(own), own.start),
+                own,
+                len(self.own),
+                self.ranks,
+            )
+            for task, patches in self.feed.check.items()
+        }
         quiet = not self.ranks.first
         self._progress = self._open.enter_context(
             Progress(self.recipe.name, self.done, self.steps, quiet=quiet)

@@ -208,6 +208,38 @@ class Limited(_OneByOne):
         return np.where(window > self.largest, np.float32(np.nan), window)
 
 
+@dataclass(frozen=True)
+class Averaged(_OneByOne):
+    """A variable averaged over blocks of ``side`` x ``side`` cells; rests at the ends are left out.
+
+    A block is missing where less than half of it is known.
+    """
+
+    series: Series
+    side: int
+    shape: tuple[int, int]
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Every time of the variable."""
+        return self.series.usable
+
+    def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
+        """Average one window."""
+        fine, counts = [], []
+        for part, size in zip((rows, columns), self.shape, strict=True):
+            first, last, _ = part.indices(size)
+            fine.append(slice(first * self.side, last * self.side))
+            counts.append(last - first)
+        window = self.series.read(time, *fine)
+        blocks = window.reshape(counts[0], self.side, counts[1], self.side)
+        known = np.isfinite(blocks)
+        number = known.sum((1, 3))
+        total = blocks.sum((1, 3), where=known)
+        enough = 2 * number >= self.side**2
+        return np.where(enough, total / np.maximum(number, 1), np.nan).astype(np.float32)
+
+
 def wind_speed(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Return sqrt(u^2 + v^2).
 

@@ -7,8 +7,8 @@ that resuming fits nothing anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -17,7 +17,11 @@ from flexclim.channels import transform
 from flexclim.errors import RecipeError
 from flexclim.quantities import vector_component
 from flexclim.settings import (
+    FORECAST,
+    SUPERRES,
     DiffusionSettings,
+    Forecasting,
+    Label,
     ModelSettings,
     NetworkSettings,
     Static,
@@ -28,6 +32,7 @@ from flexclim.train.data import Input
 from flexclim.train.pairs import Pair
 from flexclim.train.patches import Patches
 from flexclim.train.recipe import Recipe
+from flexclim.train.sequences import Sequences
 from flexclim.train.sources import Fields
 from flexclim.train.splits import TrainingSource
 
@@ -47,17 +52,18 @@ def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Fitt
     -------
     dict
         ``inputs`` and ``targets``: mean, standard deviation (of transformed values) and whether
-        each is a vector's component, by name; ``statics``: mean and standard deviation;
-        ``residual_scale``: by factor, one number a target; ``grid``: the kind of grid of pairs. A
-        vector's mean is 0.
+        each is a vector's component, by name; ``statics`` and ``label``: mean and standard
+        deviation; ``residual_scale`` by factor and ``change_scale`` by lead, one number a target;
+        ``grid``: the kind of grid of pairs. A vector's mean is 0.
 
     Raises
     ------
     RecipeError
         If a variable does not vary.
     """
-    fitted: Fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": {}}
+    fitted: Fitted = {"inputs": {}, "targets": {}, "statics": {}, "label": {}}
     data = recipe.data
+    fitted["label"] = _label_moments(recipe)
     if data.named:
         inputs, targets = data.inputs, data.all_targets
         fields = _fields(sources[0])
@@ -71,9 +77,11 @@ def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Fitt
                 fitted[group][part.name] = _moments(part.name, moments, vector=vector)
         for predictor in data.statics:
             fitted["statics"][predictor.name] = _static_moments(predictor.name, sources)
-    unit = [1.0] * max(1, len(data.all_targets))
-    fitted["residual_scale"] = {str(factor): unit for factor in data.factors}
-    fitted["residual_scale"] = _residual_scale(sources, recipe, fitted)
+    fitted |= _unit_scales(recipe)
+    if data.downscales:
+        fitted["residual_scale"] = _residual_scale(sources, recipe, fitted)
+    if data.forecasts:
+        fitted["change_scale"] = _change_scale(sources, recipe, fitted)
     kinds = {source.domain.kind for source in sources if isinstance(source, Pair)}
     fitted["grid"] = kinds.pop() if len(kinds) == 1 else None
     return fitted
@@ -99,9 +107,8 @@ def model_settings(recipe: Recipe, fitted: Fitted) -> ModelSettings:
         for part in data.all_targets
     )
     statics = tuple(Static(name=part.name, **fitted["statics"][part.name]) for part in data.statics)
-    channels = max(1, len(inputs)) + sum(part.channels for part in statics)
     return ModelSettings(
-        network=_network(recipe, max(1, len(targets)), channels),
+        network=_network(recipe),
         diffusion=DiffusionSettings(
             prediction=process.prediction, loss=process.loss, shift=process.shift
         ),
@@ -111,12 +118,13 @@ def model_settings(recipe: Recipe, fitted: Fitted) -> ModelSettings:
         residual_scale={
             int(factor): tuple(values) for factor, values in fitted["residual_scale"].items()
         },
-        label="factor",
+        label=_label(recipe, fitted),
         operator="block_mean",
         conserve=not any(source.coarse for source in data.sources),
         halo=min(recipe.network.tile) // 4,
         grid=fitted.get("grid"),
-        factors=tuple(sorted(data.factors)),
+        factors=tuple(sorted(data.factors)) if data.downscales else (),
+        forecast=_forecasting(recipe, fitted),
         inputs=inputs or None,
         targets=targets or None,
         statics=statics,
@@ -133,7 +141,9 @@ def check_network(recipe: Recipe) -> None:
     ModelError
         If they do not fit together.
     """
-    config = _network(recipe, 1, 1).config()
+    config = _network(recipe).config()
+    if not recipe.data.downscales:
+        return
     stride = math.lcm(
         *recipe.data.factors, recipe.network.unshuffle * 2 ** len(config.model_channels)
     )
@@ -147,15 +157,80 @@ def check_network(recipe: Recipe) -> None:
             )
 
 
-def _network(recipe: Recipe, channels: int, conditions: int) -> NetworkSettings:
+def _network(recipe: Recipe) -> NetworkSettings:
+    data = recipe.data
+    channels = max(1, len(data.all_targets))
+    statics = sum(Static(name=part.name).channels for part in data.statics)
+    read = {SUPERRES: max(1, len(data.inputs)), FORECAST: data.forecast.past * channels}
+    label = sum(part.size for part in _labels(recipe, {}))
     try:
         return NetworkSettings(
-            **recipe.network.model_dump(), channels=channels, conditions={"superres": conditions}
+            **recipe.network.model_dump(),
+            channels=channels,
+            conditions={task: read[task] + statics for task in data.tasks},
+            label_size=max(1, label),
         )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, ("network", *first["loc"])))
         raise RecipeError(f"{place} = {first['input']!r} does not do: {first['msg']}.") from None
+
+
+def _label(recipe: Recipe, fitted: Fitted) -> Literal["factor", "none"] | tuple[Label, ...]:
+    """Return the parts of the label; the usual one in a word."""
+    parts = _labels(recipe, fitted.get("label", {}))
+    if not parts:
+        return "none"
+    return "factor" if parts == (Label(name="factor"),) else parts
+
+
+def _labels(recipe: Recipe, moments: Mapping[str, Mapping[str, float]]) -> tuple[Label, ...]:
+    parts = [
+        Label.model_validate(part.model_dump() | dict(moments.get(part.name, {})))
+        for part in recipe.data.told
+    ]
+    if recipe.trainer.label_dropout:
+        parts.append(Label(name="given"))
+    return tuple(parts)
+
+
+def _label_moments(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Return mean and standard deviation over sources of numbers that only they tell."""
+    moments = {}
+    for part in recipe.data.told:
+        if Label(name=part.name).coordinate:
+            values = np.array([source.label[part.name] for source in recipe.data.sources])
+            if part.logarithm:
+                if not (values > 0).all():
+                    raise RecipeError(
+                        f"label {part.name} = {values.min():g} has no logarithm; give numbers "
+                        "above 0, or set logarithm to false."
+                    )
+                values = np.log10(values)
+            moments[part.name] = {"mean": _short(values.mean()), "std": _short(values.std() or 1.0)}
+    return moments
+
+
+def _forecasting(recipe: Recipe, fitted: Fitted) -> Forecasting | None:
+    """Return how the model forecasts."""
+    if not recipe.data.forecasts:
+        return None
+    forecast = recipe.data.forecast
+    return Forecasting(
+        past=forecast.past,
+        leads=tuple(forecast.hours),
+        residual_scale=tuple(map(tuple, fitted["change_scale"])),
+    )
+
+
+def _unit_scales(recipe: Recipe) -> Fitted:
+    """Return scales of 1, before any is measured."""
+    data = recipe.data
+    ones = [1.0] * max(1, len(data.all_targets))
+    return {
+        "residual_scale": {str(factor): ones for factor in data.factors if data.downscales},
+        "change_scale": [ones] * len(data.forecast.leads) if data.forecasts else [],
+    }
 
 
 def known_units(sources: Sequence[TrainingSource]) -> dict[str, str]:
@@ -201,20 +276,36 @@ def _sums(sources: Sequence[TrainingSource], recipe: Recipe) -> dict[str, np.nda
     names = {"inputs": data.inputs, "targets": data.all_targets}
     fitted: Fitted = {group: {part.name: unit for part in parts} for group, parts in names.items()}
     fitted["statics"] = {part.name: {} for part in data.statics}
-    ones = [1.0] * len(data.all_targets)
-    fitted["residual_scale"] = {str(factor): ones for factor in data.factors}
+    fitted |= _unit_scales(recipe)
     settings = model_settings(recipe, fitted)
-    patches = Patches(sources, data, settings, recipe.trainer.seed)
     sums = {group: np.zeros((len(parts), 3)) for group, parts in names.items()}
-    for step in range(BATCHES):
-        for position in range(SIZE):
-            drawn = patches.draw(step, position)
-            for group, stack in (("inputs", drawn.coarse), ("targets", drawn.window.truth)):
-                for index, variable in enumerate(getattr(settings, group)):
-                    values = transform(np.asarray(stack[index], float), variable)
-                    values = values[np.isfinite(values)]
-                    sums[group][index] += values.size, values.sum(), np.square(values).sum()
+    for drawn in _drawn(sources, recipe, settings):
+        for group, stack in drawn.items():
+            for index, variable in enumerate(getattr(settings, group)):
+                values = transform(np.asarray(stack[index], float), variable)
+                values = values[np.isfinite(values)]
+                sums[group][index] += values.size, values.sum(), np.square(values).sum()
     return sums
+
+
+def _drawn(
+    sources: Sequence[TrainingSource], recipe: Recipe, settings: ModelSettings
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield values of inputs and targets (variable, ...) of many patches."""
+    data, seed = recipe.data, recipe.trainer.seed
+    places = [(step, position) for step in range(BATCHES) for position in range(SIZE)]
+    if data.downscales:
+        patches = Patches(sources, data, settings, seed)
+        for place in places:
+            one = patches.draw(*place)
+            yield {"inputs": one.coarse, "targets": one.window.truth}
+        return
+    sequences = Sequences(sources, data, settings, seed)
+    order = [part.name for part in data.all_targets]
+    for place in places:
+        fields = np.moveaxis(sequences.draw(*place).fields, 1, 0)
+        inputs = np.stack([fields[order.index(part.name)] for part in data.inputs])
+        yield {"inputs": inputs, "targets": fields}
 
 
 def _moments(name: str, sums: np.ndarray, *, vector: bool) -> dict[str, Any]:
@@ -252,11 +343,10 @@ def _residual_scale(
     for step in range(BATCHES * 20):
         if step >= BATCHES and all(both[1].all() for both in sums.values()):
             break
-        batch = patches.batch(step, SIZE)
-        for one, factor in zip(batch.residual, batch.factor, strict=True):
-            known = np.isfinite(one)
-            squares = np.square(one, where=known, out=np.zeros_like(one))
-            sums[int(factor)] += squares.sum((1, 2), dtype=float), known.sum((1, 2))
+        for position in range(SIZE):
+            drawn = patches.draw(step, position)
+            _, truth = patches.scaled(drawn)
+            sums[drawn.factor] += _squares(truth)
     for factor, both in sums.items():
         if not both[1].all():
             raise RecipeError(
@@ -267,6 +357,36 @@ def _residual_scale(
         str(factor): [_rounded(total, count) for total, count in zip(*both, strict=True)]
         for factor, both in sums.items()
     }
+
+
+def _change_scale(
+    sources: Sequence[TrainingSource], recipe: Recipe, fitted: Fitted
+) -> list[list[float]]:
+    """Return the standard deviation of each target's scaled change, by lead."""
+    data = recipe.data
+    settings = model_settings(recipe, fitted)
+    sequences = Sequences(sources, data, settings, recipe.trainer.seed)
+    leads = list(data.forecast.hours)
+    sums = {lead: np.zeros((2, len(data.all_targets))) for lead in leads}
+    for step in range(BATCHES):
+        for position in range(SIZE):
+            # As learnt: in units of the standard deviation, and of 1 before scales are known.
+            _, change, _, _ = sequences.learnt(drawn := sequences.draw(step, position))
+            sums[drawn.lead] += _squares(change)
+    for lead, both in sums.items():
+        if not both[1].all():
+            raise RecipeError(
+                f"none of {BATCHES * SIZE} patches was of lead {lead:g} h and held all targets; "
+                "give it a larger share in data.forecast.leads, or leave it out."
+            )
+    return [[_rounded(*pair) for pair in zip(*sums[lead], strict=True)] for lead in leads]
+
+
+def _squares(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (T,) sums of squares and counts of (T, H, W) values, NaN left out."""
+    known = np.isfinite(truth)
+    squares = np.square(truth, where=known, out=np.zeros_like(truth))
+    return squares.sum((1, 2), dtype=float), known.sum((1, 2))
 
 
 def _rounded(total: float, count: float) -> float:

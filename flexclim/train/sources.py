@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,19 @@ from flexclim.errors import RecipeError
 from flexclim.grid import Grid, find_grid
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading
-from flexclim.train.series import Computed, Difference, Joined, Limited, Memory, Plain, Series
+from flexclim.train.series import (
+    Averaged,
+    Computed,
+    Difference,
+    Joined,
+    Limited,
+    Memory,
+    Plain,
+    Series,
+)
 from flexclim.train.stores import open_datasets
 
-SMALL = 3e7  # values of a variable that are read once; of more, windows are read as they come
+SMALL = 1e8  # values of a variable that are read once; of more, windows are read as they come
 
 YEAR = r"\d{4}"
 
@@ -96,7 +106,12 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
             series[name], attributes[name] = _derived(reading.derive[name], series)
             series[name] = _limited(series[name], reading.largest_of(name))
     chosen = {name: series[name] for name in names}
-    return Fields(title, chosen, templates[0], attributes, joined)
+    template = templates[0]
+    if reading.coarsen > 1:
+        template = _averaged(template, reading.coarsen, title)
+        shape = template.shape[0], template.shape[1]
+        chosen = {n: Averaged(one, reading.coarsen, shape) for n, one in chosen.items()}
+    return Fields(title, chosen, template, attributes, joined)
 
 
 def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.ndarray]:
@@ -292,6 +307,17 @@ def _derived(derived: Derived, series: dict[str, Series]) -> tuple[Series, dict[
         function, parts = kinds.kinetic_energy, derived.kinetic_energy
         attributes = {"long_name": "specific kinetic energy of wind", "units": "m2 s-2"}
     return Computed(function, [series[part] for part in parts]), dict(attributes)
+
+
+def _averaged(template: xr.DataArray, side: int, title: str) -> xr.DataArray:
+    """Return the template of block means."""
+    if min(template.shape) < side:
+        raise RecipeError(f"{title} has {template.shape} cells, too few to coarsen by {side}.")
+    if find_grid(template).domain.kind == "point":
+        raise RecipeError(f"{title} is a grid of points; coarsen averages cells only.")
+    blocks: Any = template.coarsen(dict.fromkeys(template.dims, side), boundary="trim")
+    averaged: xr.DataArray = blocks.mean()
+    return averaged
 
 
 def _check_grids(templates: list[xr.DataArray], title: str) -> None:

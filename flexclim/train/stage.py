@@ -18,11 +18,10 @@ from torch.optim import Optimizer
 from flexclim.errors import RecipeError
 from flexclim.train.averages import Averages
 from flexclim.train.dist import Ranks
-from flexclim.train.draws import Sampling, draw, key
-from flexclim.train.losses import factor_label
+from flexclim.train.draws import Sampling, draw, key, labels_kept
 
 if TYPE_CHECKING:
-    from flexclim.train.patches import Batch
+    from flexclim.train.batches import Batch
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # An overflow at a scale above this is how fp16 finds its scale, not a fault.
@@ -37,6 +36,7 @@ class Numbers(Protocol):
     clip: float
     precision: str
     seed: int
+    label_dropout: float
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,13 @@ class Stage:
     Parameters
     ----------
     loss
-        Maps (inputs, residual, label, noise, t) to a mean over patches.
+        Maps (inputs, residual, label, noise, t, task) to a mean over patches.
     members
         Noise fields a patch draws; None: one, without a dimension for members.
     ranks
         Each takes an equal share of the batch.
+    several_tasks
+        Whether some steps leave a task encoder out.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Stage:
         sampling: Sampling = "uniform",
         scaler: torch.amp.GradScaler | None = None,
         compile_first: bool = False,
+        several_tasks: bool = False,
     ) -> None:
         self.optimizer, self.averages, self.ranks = optimizer, averages, ranks
         self.settings, self.members, self.sampling = settings, members, sampling
@@ -90,7 +93,10 @@ class Stage:
         if ranks.world > 1:
             devices = [ranks.device] if ranks.device.type == "cuda" else None
             self.loss = DistributedDataParallel(
-                loss, device_ids=devices, gradient_as_bucket_view=True
+                loss,
+                device_ids=devices,
+                gradient_as_bucket_view=True,
+                find_unused_parameters=several_tasks,
             )
 
     @property
@@ -107,15 +113,20 @@ class Stage:
         for last, positions, part in self._parts(batch):
             quiet = nullcontext() if last else self._no_sync()
             with quiet:
-                loss = self._loss(step, positions, part) / self.settings.accumulate
+                loss = self._loss(step, positions, part, batch.task) / self.settings.accumulate
                 self.scaler.scale(loss).backward()
             total += float(loss.detach())
         mean = self.ranks.sums({"loss": total / self.ranks.world})["loss"]
         return self._update(mean)
 
-    def _loss(self, step: int, positions: range, part: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def _loss(
+        self, step: int, positions: range, part: tuple[Tensor, Tensor, Tensor], task: str
+    ) -> Tensor:
         inputs, residual, label = part
         seed, device = self.settings.seed, self.ranks.device
+        if self.settings.label_dropout:
+            kept = labels_kept(seed, step, positions, self.settings.label_dropout)
+            label = label * kept.to(device)[:, None]
         shape = tuple(residual.shape[1:])
         if self.members is not None:
             shape = self.members, *shape
@@ -124,7 +135,7 @@ class Stage:
         torch.manual_seed(key(seed, step, positions.start, 1))
         precision = self.settings.precision
         with torch.autocast(device.type, TYPES[precision], enabled=precision != "float32"):
-            loss: Tensor = self.loss(inputs, residual, label, noise.to(device), t.to(device))
+            loss: Tensor = self.loss(inputs, residual, label, noise.to(device), t.to(device), task)
         return loss
 
     def _update(self, loss: float) -> Outcome:
@@ -180,9 +191,9 @@ def own_positions(batch: int, accumulate: int, ranks: Ranks) -> range:
 def tensors(
     batch: Batch, device: torch.device, chosen: slice = slice(None)
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return inputs (B, C, H, W), residual (B, T, H, W) and label (B, 1) on a device."""
-    inputs, residual, factor = (
+    """Return inputs (B, C, H, W), residual (B, T, H, W) and label (B, L) on a device."""
+    inputs, residual, label = (
         torch.from_numpy(array[chosen]).to(device, non_blocking=True)
-        for array in (batch.inputs, batch.residual, batch.factor)
+        for array in (batch.inputs, batch.residual, batch.label)
     )
-    return inputs, residual, factor_label(factor)
+    return inputs, residual, label

@@ -6,7 +6,7 @@ Legend: B patches, M members, T channels of the residual, R rings of wavenumbers
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,16 +14,18 @@ from torch import Tensor
 
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
-from flexclim.settings import ModelSettings
+from flexclim.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.train.dist import Ranks
 from flexclim.train.draws import draw
 from flexclim.train.losses import DenoisingLoss, filled, ring_power, sample_members
 from flexclim.train.stage import tensors
 
 if TYPE_CHECKING:
-    from flexclim.train.patches import Batch
+    from flexclim.train.batches import Batch
 
 SEED = 20_000
+# What a network that answers 0 comes to.
+RIVALS = {SUPERRES: "interpolation", FORECAST: "persistence"}
 # Wavelengths, in cells, that a card tells the power of.
 BANDS = ((2, 4), (4, 8), (8, 16))
 
@@ -54,7 +56,7 @@ class Validation:
         """Return ``validation``, the denoising loss at t of 1/4, 1/2, 3/4 and 1, and ``rmse``.
 
         The second is the root mean square error of the estimate from pure noise (about the mean
-        of the ensemble) over that of interpolation.
+        of the ensemble) over that of interpolation, or of persistence for forecasts.
         """
         network.eval()
         loss = DenoisingLoss(network, diffusion)
@@ -62,9 +64,10 @@ class Validation:
         for positions, inputs, residual, label in self._parts(1):
             noise = self._noise(positions, tuple(residual.shape[1:]))
             t = (torch.tensor(list(positions), device=residual.device) % 4 + 1) / 4
-            mean = loss(inputs, residual, label, noise, t)
+            task = self.batch.task
+            mean = loss(inputs, residual, label, noise, t, task)
             _, first = sample_members(
-                network, diffusion, inputs, label, noise[:, None], 1, self.settings.method
+                network, diffusion, inputs, label, noise[:, None], 1, self.settings.method, task
             )
             truth, known = filled(residual)
             error = (first[:, 0] * known - truth).double().square().sum()
@@ -82,19 +85,21 @@ class Validation:
         Returns
         -------
         dict
-            ``crps``: fair CRPS over the mean absolute error of interpolation, ``crps_NAME`` for
-            each of several targets; ``spread_skill``: spread over the error of the ensemble's
-            mean, corrected for its size (Fortin et al. 2014); ``log_spectral_distance`` in dB and
-            ``power_2_4`` ... of waves of 2 to 4 ... cells over the truth's, with
-            ``interpolation_...`` beside them, of fields as the network sees them.
+            ``crps``: fair CRPS over the mean absolute error of interpolation (of persistence for
+            forecasts), ``crps_NAME`` for each of several targets; ``spread_skill``: spread over
+            the error of the ensemble's mean, corrected for its size (Fortin et al. 2014);
+            ``log_spectral_distance`` in dB and ``power_2_4`` ... of waves of 2 to 4 ... cells over
+            the truth's, with ``interpolation_...`` or ``persistence_...`` beside them, of fields
+            as the network sees them.
         """
         network.eval()
         settings, points, powers = self.settings, [], []
         for positions, inputs, residual, label in self._parts(members):
             noise = self._noise(positions, (members, *residual.shape[1:]))
             found, _ = sample_members(
-                network, diffusion, inputs, label, noise, settings.steps, settings.method
-            )
+                network, diffusion, inputs, label, noise, settings.steps, settings.method,
+                self.batch.task,
+            )  # fmt: skip
             truth, known = filled(residual)
             found = found * known[:, None]
             points.append(_point_sums(found.double(), truth.double()))
@@ -117,27 +122,29 @@ class Validation:
         """Return (3, T, R) summed power of truth, members and interpolation."""
         assert self.settings.targets is not None
         first = self.positions.start
-        factors = self.batch.factor[positions.start - first : positions.stop - first]
+        own = slice(positions.start - first, positions.stop - first)
+        scales = torch.from_numpy(self.batch.scale[own]).to(inputs.device)
         powers = []
         for index in range(len(self.settings.targets)):
-            base, scale = self._seen(index, inputs, [int(factor) for factor in factors])
+            base, scale = self._base(index, inputs), scales[:, index, None, None, None]
             truth, members = residual[:, None, index], found[:, :, index]
             fields = base + scale * truth, base + scale * members, base
             powers.append(torch.stack([ring_power(f).double().mean(1).sum(0) for f in fields]))
         return torch.stack(powers, 1)
 
-    def _seen(self, index: int, inputs: Tensor, factors: list[int]) -> tuple[Tensor, Tensor]:
-        """Return base (B, 1, H, W) and scale (B, 1, 1, 1): a target as its base input is seen."""
+    def _base(self, index: int, inputs: Tensor) -> Tensor:
+        """Return what a target adds to as the network sees it, (B, 1, H, W); zeros of nothing."""
         settings = self.settings
         assert settings.inputs is not None
         assert settings.targets is not None
-        target = settings.targets[index]
-        if target.base is None:
-            return torch.zeros_like(inputs[:, :1]), inputs.new_ones(len(factors), 1, 1, 1)
-        place = [variable.name for variable in settings.inputs].index(target.base)
-        std = 1.0 if settings.scaling == "local" else settings.inputs[place].std
-        scale = [settings.residual_scale[factor][index] / std for factor in factors]
-        return inputs[:, None, place], inputs.new_tensor(scale)[:, None, None, None]
+        if self.batch.task == FORECAST:
+            assert settings.forecast is not None
+            place = (settings.forecast.past - 1) * len(settings.targets) + index
+            return inputs[:, None, place]
+        base = settings.targets[index].base
+        if base is None:
+            return torch.zeros_like(inputs[:, :1])
+        return inputs[:, None, [variable.name for variable in settings.inputs].index(base)]
 
     def _point_scores(self, sums: Tensor, members: int) -> dict[str, float]:
         """Turn (5, T) sums over points into scores."""
@@ -157,14 +164,15 @@ class Validation:
     def _spectral_scores(self, powers: Tensor) -> dict[str, float]:
         """Turn (3, T, R) powers into distances in dB and ratios by band of wavelength."""
         assert self.settings.targets is not None
-        based = [target.base is not None for target in self.settings.targets]
+        forecast = self.batch.task == FORECAST
+        based = [forecast or target.base is not None for target in self.settings.targets]
         truth, found, base = powers.clamp_min(1e-30)
         rings = truth.shape[-1]
         wavelength = 2 * rings / torch.arange(1, rings + 1)
         scores = {}
         for prefix, power, chosen in (
             ("", found, [True] * len(based)),
-            ("interpolation_", base, based),
+            (f"{RIVALS[self.batch.task]}_", base, based),
         ):
             if not any(chosen):
                 continue
@@ -176,6 +184,21 @@ class Validation:
                 ratio = (power[:, band].sum(-1) / truth[:, band].sum(-1))[chosen].mean()
                 scores[f"{prefix}power_{low}_{high}"] = float(ratio)
         return scores
+
+
+def together(scores: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """Return the scores of several tasks as one: each by its task, and the mean of all.
+
+    >>> together({"superres": {"crps": 0.5}, "forecast": {"crps": 0.7}})
+    {'superres_crps': 0.5, 'forecast_crps': 0.7, 'crps': 0.6}
+    """
+    if len(scores) == 1:
+        return next(iter(scores.values()))
+    own = {f"{task}_{name}": value for task, one in scores.items() for name, value in one.items()}
+    first, *others = scores.values()
+    shared = [name for name in first if all(name in other for other in others)]
+    mean = {name: sum(one[name] for one in scores.values()) / len(scores) for name in shared}
+    return own | mean
 
 
 def _point_sums(members: Tensor, truth: Tensor) -> Tensor:

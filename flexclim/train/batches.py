@@ -1,0 +1,162 @@
+"""Batches by step: what every task's patches have in common.
+
+A patch is a function of (seed, step, position in the global batch) alone, so a run that is
+resumed, or split over other ranks, sees the batches it would have seen.
+
+Legend: B patches, C channels of inputs, T targets, L numbers of the label, H W a tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flexclim.errors import FlexclimError
+from flexclim.settings import SUPERRES, ModelSettings
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+AHEAD = 3  # batches that are made ahead
+MIXING = 7  # sets the choice of tasks apart from that of patches
+
+Patch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays of B patches of one task, float32.
+
+    ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
+    is NaN where the truth is missing or nothing varies), ``label`` is (B, L); ``scale`` (B, T) is
+    the unit of the residual in that of the input which it adds to.
+    """
+
+    inputs: np.ndarray
+    residual: np.ndarray
+    label: np.ndarray
+    scale: np.ndarray
+    task: str = SUPERRES
+
+
+class Batches:
+    """Makes batches of one task by step."""
+
+    task = SUPERRES
+    workers = 0
+
+    def patch(self, step: int, position: int) -> Patch:
+        """Return (inputs, residual, label, scale) of one patch."""
+        raise NotImplementedError
+
+    def batch(self, step: int, size: int, first: int = 0) -> Batch:
+        """Return the patches at positions ``first`` .. ``first + size - 1`` of one step."""
+        patches = [self.patch(step, first + position) for position in range(size)]
+        inputs, residual, label, scale = map(np.stack, zip(*patches, strict=True))
+        return Batch(inputs, residual, label, scale, self.task)
+
+    def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of ``steps``, made ahead by a thread or by ``workers`` processes."""
+        if self.workers:
+            for made in _loader(self, steps, size, first):
+                if isinstance(made, FlexclimError):
+                    raise made
+                yield made
+            return
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self.batch, step, size, first) for step in steps[:AHEAD]]
+            for step in steps:
+                yield waiting.pop(0).result()
+                if step + AHEAD in steps:
+                    waiting.append(pool.submit(self.batch, step + AHEAD, size, first))
+
+
+class Mixed(Batches):
+    """Takes the batch of each step from one of several tasks.
+
+    Parameters
+    ----------
+    parts
+        By task.
+    shares
+        Share of steps of each task.
+    seed
+        Of the choice.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, Batches], shares: Mapping[str, float], seed: int
+    ) -> None:
+        self.parts, self.seed = dict(parts), seed
+        self.workers = next(iter(parts.values())).workers
+        weights = np.array([shares[task] for task in parts])
+        self._shares = weights / weights.sum()
+
+    def batch(self, step: int, size: int, first: int = 0) -> Batch:
+        """Return the batch of the task that the step is for, the same on all ranks."""
+        random = np.random.default_rng([self.seed, step, MIXING])
+        task = random.choice(list(self.parts), p=self._shares)
+        return self.parts[task].batch(step, size, first)
+
+
+def base_scale(settings: ModelSettings, sizes: Sequence[float], past: bool = False) -> np.ndarray:
+    """Return (T,) float32 units of the residual in that of the input which it adds to.
+
+    Parameters
+    ----------
+    settings
+        From :meth:`ModelSettings.named`.
+    sizes
+        Standard deviations of the residual, of each target.
+    past
+        Whether targets add to their own past, else to a coarse input.
+    """
+    if past or settings.scaling == "local":
+        return np.array(sizes, np.float32)
+    assert settings.inputs is not None
+    assert settings.targets is not None
+    std = {variable.name: variable.std for variable in settings.inputs}
+    units = [1.0 if target.base is None else std[target.base] for target in settings.targets]
+    return np.divide(sizes, units).astype(np.float32)
+
+
+class _Steps:
+    """The batches of a rank by step, for a loader's workers.
+
+    Errors are returned: raised, a worker's traceback would become part of their message.
+    """
+
+    def __init__(self, patches: Batches, size: int, first: int) -> None:
+        self.patches, self.size, self.first = patches, size, first
+
+    def __getitem__(self, step: int) -> Batch | FlexclimError:
+        try:
+            return self.patches.batch(step, self.size, self.first)
+        except FlexclimError as error:
+            return error
+
+
+def _loader(
+    patches: Batches, steps: range, size: int, first: int
+) -> DataLoader[Batch | FlexclimError]:
+    from torch.utils.data import DataLoader
+
+    steps_of: Any = _Steps(patches, size, first)
+    return DataLoader(
+        steps_of,
+        batch_size=None,
+        sampler=steps,
+        num_workers=patches.workers,
+        prefetch_factor=AHEAD,
+        collate_fn=_as_it_is,
+        # Forked workers would share open files and the locks of other threads.
+        multiprocessing_context="spawn",
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,229 @@
+"""Patches of forecasts: some snapshots a lead apart, and the one that follows them.
+
+Legend: K snapshots that are read, T variables, Y X the whole field, H W a tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flexclim.channels import residual, see_past
+from flexclim.errors import RecipeError
+from flexclim.fields import fill_missing
+from flexclim.labels import label_values
+from flexclim.settings import FORECAST, ModelSettings
+from flexclim.statics import static_channels
+from flexclim.train.augment import components
+from flexclim.train.batches import Batches, Patch, base_scale
+from flexclim.train.data import Data
+from flexclim.train.pairs import Pair
+from flexclim.train.splits import TrainingSource
+from flexclim.train.windows import Coarsened, read_window, stored
+
+TRIES = 20
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Snapshots (K + 1, T, H, W), NaN where missing, the static fields there, and what follows.
+
+    ``lead`` is in hours, ``time`` that of the last snapshot.
+    """
+
+    fields: np.ndarray
+    statics: dict[str, np.ndarray]
+    lead: float
+    time: Any
+    source: Coarsened
+
+
+class Sequences(Batches):
+    """Makes batches for forecasting by step.
+
+    Parameters
+    ----------
+    sources
+        From :func:`flexclim.train.splits.open_sources`.
+    data
+        Leads and their shares, augmentation.
+    settings
+        Of the model that is trained.
+    seed
+        Of all choices.
+
+    Raises
+    ------
+    RecipeError
+        If no source has as many snapshots a lead apart.
+    """
+
+    task = FORECAST
+
+    def __init__(
+        self, sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+    ) -> None:
+        self.data, self.settings, self.seed, self.workers = data, settings, seed, data.workers
+        self.tile = settings.network.tile
+        self.sources = [source for source in sources if not isinstance(source, Pair)]
+        hours = data.forecast.hours
+        past = data.forecast.past
+        found = [[runs(source.stamps, lead, past) for lead in hours] for source in self.sources]
+        self._runs = found
+        by_lead = [list(zip(hours.values(), own, strict=True)) for own in found]
+        # A lead that a source has no run of is not drawn there.
+        self._shares = np.array(
+            [
+                [
+                    source.weight * share * bool(len(one))
+                    for share, one in zip(shares, own, strict=True)
+                ]
+                for source, own in zip(self.sources, found, strict=True)
+            ]
+        )
+        self._check(list(hours))
+        self._shares /= self._shares.sum()
+        self._components = [components(source, data) for source in self.sources]
+
+    def patch(self, step: int, position: int) -> Patch:
+        """Return what a network learns from one patch."""
+        return self.learnt(self.draw(step, position))
+
+    def learnt(self, drawn: Drawn) -> Patch:
+        """Return (inputs, residual, label, scale) of what was drawn."""
+        settings = self.settings
+        assert settings.targets is not None
+        assert settings.forecast is not None
+        past = fill_missing(drawn.fields[:-1])
+        statics = None
+        if settings.statics:
+            statics = static_channels(drawn.statics, settings.statics, self.tile, drawn.time)
+        scaled = see_past(past, drawn.lead, settings, statics)
+        truth = residual(scaled, drawn.fields[-1], settings.targets).astype(np.float32)
+        known = np.isfinite(drawn.fields[-2])  # what persists where nothing is known is made up
+        truth = np.where(known, truth, np.float32(np.nan))
+        label = label_values(
+            settings.labels, lead=drawn.lead, when=drawn.time, known=drawn.source.settings.label
+        )
+        size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
+        return scaled.inputs, truth, label, base_scale(settings, size, past=True)
+
+    def draw(self, step: int, position: int) -> Drawn:
+        """Return the raw fields of one patch.
+
+        Raises
+        ------
+        RecipeError
+            If too many patches in a row hold too few values.
+        """
+        random = np.random.default_rng([self.seed, step, position])
+        wettest: tuple[float, Drawn] | None = None
+        for _ in range(TRIES):
+            place = random.choice(self._shares.size, p=self._shares.ravel())
+            number, lead = np.unravel_index(place, self._shares.shape)
+            drawn = self._cut(random, int(number), int(lead))
+            if (np.isfinite(drawn.fields).mean((-2, -1)) < 0.5).any():
+                continue
+            rain = drawn.source.settings.rain
+            if rain is None:
+                return drawn
+            index = drawn.source.targets.index(rain.variable or drawn.source.targets[0])
+            wet = float((drawn.fields[-2, index] > rain.above).mean())
+            if wet >= rain.wet or random.random() >= rain.share:
+                return drawn
+            if wettest is None or wet > wettest[0]:
+                wettest = wet, drawn
+        if wettest is not None:
+            return wettest[1]
+        titles = ", ".join(sorted({source.title for source in self.sources}))
+        raise RecipeError(
+            f"{TRIES} patches in a row held less than half of their values in {titles}; crop the "
+            "source to where it has values."
+        )
+
+    def _cut(self, random: np.random.Generator, number: int, lead: int) -> Drawn:
+        source, runs_of = self.sources[number], self._runs[number][lead]
+        indices = runs_of[random.integers(len(runs_of))]
+        grid = source.grid
+        height, width = grid.domain.shape
+        rows = random.integers(height - self.tile[0] + 1) + np.arange(self.tile[0])
+        if grid.domain.wrap:
+            columns = (random.integers(width) + np.arange(self.tile[1])) % width
+        else:
+            columns = random.integers(width - self.tile[1] + 1) + np.arange(self.tile[1])
+        own = stored(grid, rows, columns)
+        fields = np.stack(
+            [
+                [
+                    read_window(source.series[name], int(source.times[index]), *own)
+                    for name in source.targets
+                ]
+                for index in indices
+            ]
+        )
+        statics = {name: field[np.ix_(rows, columns)] for name, field in source.statics.items()}
+        if source.settings.signed and random.random() < 0.5:
+            fields = -fields
+        for axis, name in enumerate(("flip_y", "flip_x")):
+            if name in self.data.flips and random.random() < 0.5:
+                fields = np.flip(fields, axis - 2).copy()
+                turned = self._components[number][f"targets {'yx'[axis]}"]
+                fields[:, list(turned)] *= -1
+                statics = {key: np.flip(field, axis) for key, field in statics.items()}
+        hours = list(self.data.forecast.hours)[lead]
+        return Drawn(fields, statics, hours, source.stamps[indices[-2]], source)
+
+    def _check(self, leads: Sequence[float]) -> None:
+        past = self.data.forecast.past
+        for index, lead in enumerate(leads):
+            if not len(self._shares) or not self._shares[:, index].any():
+                titles = ", ".join(sorted({source.title for source in self.sources}))
+                raise RecipeError(
+                    f"{titles} has no {past + 1} times of one split that are {lead:g} h apart; "
+                    "change data.forecast.leads or data.forecast.past, or give a longer split."
+                )
+        for source in self.sources:
+            if any(a > b for a, b in zip(self.tile, source.grid.domain.shape, strict=True)):
+                raise RecipeError(
+                    f"a patch of {self.tile[0]} x {self.tile[1]} cells is larger than the field of "
+                    f"{source.grid.domain.shape} in {source.title}; lower network.tile."
+                )
+
+
+def runs(stamps: np.ndarray, lead: float, past: int) -> np.ndarray:
+    """Return the indices (n, past + 1) of times that follow each other ``lead`` hours apart.
+
+    Parameters
+    ----------
+    stamps
+        (time,) datetime64, cftime, or counts: those are taken as hours.
+
+    >>> stamps = np.array(["2018-10-01T00", "2018-10-01T06", "2018-10-01T12"], "datetime64[h]")
+    >>> runs(stamps, 6.0, 2)
+    array([[0, 1, 2]])
+    """
+    hours = _hours(stamps)
+    order = np.argsort(hours, kind="stable")
+    columns = []
+    for back in range(past, -1, -1):
+        wanted = hours + lead * (1 - back)
+        at = np.searchsorted(hours[order], wanted - 1e-3)
+        place = order[np.clip(at, 0, len(order) - 1)]
+        columns.append(np.where(np.abs(hours[place] - wanted) < 1e-3, place, -1))
+    found = np.stack(columns, 1)
+    return found[(found >= 0).all(1)]
+
+
+def _hours(stamps: np.ndarray) -> np.ndarray:
+    if stamps.dtype.kind == "M":
+        return stamps.astype("datetime64[ms]").astype(np.int64) / 3.6e6
+    if stamps.dtype.kind == "O":
+        import cftime
+
+        calendar = stamps[0].calendar
+        found = cftime.date2num(stamps, "hours since 1970-01-01", calendar=calendar)
+        return np.asarray(found, float)
+    return stamps.astype(float)
