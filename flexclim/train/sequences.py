@@ -77,11 +77,8 @@ class Sequences(Batches):
         # A lead that a source has no run of is not drawn there.
         self._shares = np.array(
             [
-                [
-                    source.weight * share * bool(len(one))
-                    for share, one in zip(shares, own, strict=True)
-                ]
-                for source, own in zip(self.sources, found, strict=True)
+                [source.weight * share * (len(one) > 0) for share, one in pairs]
+                for source, pairs in zip(self.sources, by_lead, strict=True)
             ]
         )
         self._check(list(hours))
