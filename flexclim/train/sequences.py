@@ -58,7 +58,7 @@ class Sequences(Batches):
     Raises
     ------
     RecipeError
-        If no source has as many snapshots a lead apart.
+        If no source has as many snapshots as that, any of the leads apart.
     """
 
     task = FORECAST
@@ -81,7 +81,7 @@ class Sequences(Batches):
                 for source, pairs in zip(self.sources, by_lead, strict=True)
             ]
         )
-        self._check(list(hours))
+        self._check(list(data.forecast.leads))
         self._shares /= self._shares.sum()
         self._components = [components(source, data) for source in self.sources]
 
@@ -173,15 +173,14 @@ class Sequences(Batches):
         hours = list(self.data.forecast.hours)[lead]
         return Drawn(fields, statics, hours, source.stamps[indices[-2]], source)
 
-    def _check(self, leads: Sequence[float]) -> None:
-        past = self.data.forecast.past
-        for index, lead in enumerate(leads):
-            if not len(self._shares) or not self._shares[:, index].any():
-                titles = ", ".join(sorted({source.title for source in self.sources}))
-                raise RecipeError(
-                    f"{titles} has no {past + 1} times of one split that are {lead:g} h apart; "
-                    "change data.forecast.leads or data.forecast.past, or give a longer split."
-                )
+    def _check(self, leads: Sequence[str]) -> None:
+        if not self._shares.any():
+            titles = ", ".join(sorted({source.title for source in self.sources}))
+            raise RecipeError(
+                f"{titles} has no {self.data.forecast.past + 1} times of one split that are "
+                f"{' or '.join(leads)} apart; change data.forecast.leads or data.forecast.past, or "
+                "give a longer split."
+            )
         for source in self.sources:
             if any(a > b for a, b in zip(self.tile, source.grid.domain.shape, strict=True)):
                 raise RecipeError(

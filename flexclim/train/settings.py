@@ -376,8 +376,9 @@ def _change_scale(
     for lead, both in sums.items():
         if not both[1].all():
             raise RecipeError(
-                f"none of {BATCHES * SIZE} patches was of lead {lead:g} h and held all targets; "
-                "give it a larger share in data.forecast.leads, or leave it out."
+                f"none of {BATCHES * SIZE} patches was of lead {lead:g} h and held all targets; do "
+                f"the sources have {data.forecast.past + 1} times that far apart? Give it a larger "
+                "share in data.forecast.leads, or leave it out."
             )
     return [[_rounded(*pair) for pair in zip(*sums[lead], strict=True)] for lead in leads]
 

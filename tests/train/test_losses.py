@@ -1,5 +1,4 @@
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,6 +7,7 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, FlexConfig
 from flexclim.train import losses
 from flexclim.train.averages import Averages
+from flexclim.train.batches import Batch
 from flexclim.train.dist import Ranks
 from flexclim.train.losses import (
     DenoisingLoss,
@@ -17,6 +17,7 @@ from flexclim.train.losses import (
     sample_members,
     spectral_loss,
 )
+from flexclim.train.recipe import Trainer
 from flexclim.train.stage import Stage
 
 
@@ -163,12 +164,13 @@ def test_the_spectrum_of_nothing_known_costs_nothing():
 def test_a_step_on_unknown_residuals_keeps_weights_finite(network, known, members):
     optimizer = torch.optim.AdamW(network.parameters())
     residual = torch.randn(2, 2, 16, 16).where(known, torch.nan)
-    batch = SimpleNamespace(
+    batch = Batch(
         inputs=torch.randn(2, 3, 16, 16).numpy(),
         residual=residual.numpy(),
-        factor=torch.full((2,), 4.0).numpy(),
+        label=np.zeros((2, 1), "float32"),
+        scale=np.ones((2, 2), "float32"),
     )
-    settings = SimpleNamespace(batch=2, accumulate=1, clip=1.0, precision="float32", seed=0)
+    settings = Trainer(batch=2)
     diffusion = Diffusion()
     ensemble = {"steps": 2, "method": "euler", "gradient": 0.5, "mean": 0.5, "spectrum": 0.1}
     loss = (

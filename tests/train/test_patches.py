@@ -41,7 +41,7 @@ def patches(recipe):
 def test_a_patch_is_a_function_of_step_and_position(patches):
     whole = patches.batch(5, 4)
     part = patches.batch(5, 2, first=2)
-    for name in ("inputs", "residual", "factor"):
+    for name in ("inputs", "residual", "label", "scale"):
         np.testing.assert_array_equal(getattr(whole, name)[2:], getattr(part, name))
     streamed = list(patches.stream(range(4, 6), 4))
     np.testing.assert_array_equal(streamed[1].inputs, whole.inputs)
@@ -85,7 +85,7 @@ def test_a_chunk_that_breaks_on_the_way_gets_one_line(folder, monkeypatch, worke
 def test_patches_have_unit_residuals_and_both_factors(patches):
     batch = patches.batch(0, 32)
     assert batch.inputs.shape == batch.residual.shape == (32, 1, 32, 32)
-    assert set(batch.factor) == {2, 4}
+    assert set(batch.label[:, 0]) == {-1.0, 0.0}  # log2(factor) - 2
     assert 0.1 < batch.residual.std() < 3
 
 
@@ -110,7 +110,7 @@ def test_base_and_residual_make_the_true_field(folder, points):
     made = make(read(folder, f"data.points={points}", "data.factors={2: 1}"), seed=3)
     for step in range(4):
         window = made.draw(step, 0).window
-        inputs, residual, _ = made.patch(step, 0)
+        inputs, residual, _, _ = made.patch(step, 0)
         coarse = block_mean(window.inputs[0], window.domain, 2, window.area)
         found = scale(coarse, window.domain.coarsen(2), 2)
         inner = window.inner

@@ -8,6 +8,7 @@ import xarray as xr
 from flexclim.nn.diffusion import Diffusion
 from flexclim.settings import ModelSettings, NetworkSettings, Target, Variable
 from flexclim.train import validation
+from flexclim.train.batches import Batch
 from flexclim.train.dist import Ranks
 from flexclim.train.validation import Validation
 from flexclim.verify import crps, spread_skill
@@ -32,17 +33,18 @@ def settings(one_level):
 def batch():
     random = np.random.default_rng(0)
     smooth = random.normal(size=(6, 3, 32, 32)).cumsum(-1).cumsum(-2) / 10
-    return SimpleNamespace(
+    return Batch(
         inputs=smooth.astype("float32"),
         residual=random.normal(size=(6, 2, 32, 32)).astype("float32"),
-        factor=np.array([2, 4] * 3, "float32"),
+        label=np.array([[-1], [0]] * 3, "float32"),
+        scale=np.array([[0.25, 1], [0.5, 0.5]] * 3, "float32"),
     )
 
 
 def sampled(monkeypatch, spread):
     """Let sampling return noise of a given size in place of a network's answer."""
 
-    def members(network, diffusion, inputs, label, noise, steps, method):
+    def members(network, diffusion, inputs, label, noise, steps, method, task):
         return noise * spread, noise * 0
 
     monkeypatch.setattr(validation, "sample_members", members)
@@ -107,7 +109,7 @@ def test_unknown_truth_changes_no_score(settings, batch, monkeypatch):
     seen = []
     for elsewhere in (0.0, 50.0):
 
-        def members(network, diffusion, inputs, label, noise, steps, method, other=elsewhere):
+        def members(network, diffusion, inputs, label, noise, steps, method, task, other=elsewhere):
             found = (noise * 0.7).where(cells[:, None], torch.tensor(other))
             return found, found
 

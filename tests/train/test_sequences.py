@@ -1,0 +1,175 @@
+"""What forecasts are learnt from."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import load_model
+from flexclim.channels import physical, see_past
+from flexclim.errors import RecipeError
+from flexclim.train import fit, load_recipe
+from flexclim.train.feed import open_feed
+from flexclim.train.sequences import runs
+from flexclim.train.splits import open_sources
+
+FORECAST = (
+    "data.tasks={forecast: 1}",
+    "data.scaling=fixed",
+    "data.inputs=[u10, v10]",
+    "data.sources.0.variables=[]",
+    "data.sources.0.signed=false",
+    "data.forecast.leads={6h: 1, 12h: 1}",
+)
+BOTH = (*FORECAST[1:], "data.tasks={superres: 1, forecast: 3}", "data.points=1")
+
+
+def read(folder, *overrides):
+    return load_recipe(folder / "tiny.yaml", overrides)
+
+
+@pytest.fixture
+def feed(folder):
+    return open_feed(read(folder, *FORECAST, "data.label=[lead, day_of_year]"), None)
+
+
+@pytest.mark.parametrize("kind", ["dates", "cftime", "counts"])
+def test_runs_are_found_by_time(kind):
+    hours = np.array([12, 0, 6, 9, 24, 18, 33])
+    stamps = hours
+    if kind == "dates":
+        stamps = np.datetime64("2018-12-31") + hours.astype("timedelta64[h]")
+    if kind == "cftime":
+        start = xr.date_range(
+            "2018-12-30", periods=40, freq="h", calendar="360_day", use_cftime=True
+        )
+        stamps = np.array([start[hour] for hour in hours])
+    found = [[hours[index].item() for index in row] for row in runs(stamps, 6, 2)]
+    assert sorted(found) == [[0, 6, 12], [6, 12, 18], [12, 18, 24]]
+    assert [list(hours[row]) for row in runs(stamps, 9, 3)] == []
+    assert sorted(list(hours[row]) for row in runs(stamps, 9, 1)) == [[0, 9], [9, 18], [24, 33]]
+
+
+def test_what_is_learnt_is_what_a_forecast_adds(feed, folder):
+    made, settings = feed.train, feed.settings
+    truth = xr.open_dataset(folder / "wind.nc")
+    for position in range(6):
+        drawn = made.draw(0, position)
+        inputs, residual, label, _ = made.patch(0, position)
+        assert inputs.shape == (4, 32, 32)
+        assert label[0] == np.float32(np.log2(drawn.lead / 6))
+        later = drawn.time + np.timedelta64(int(drawn.lead), "h")
+        assert later in truth.time
+        scaled = see_past(drawn.fields[:-1], drawn.lead, settings)
+        fine = physical(scaled, residual.astype(float), settings.targets)
+        np.testing.assert_allclose(fine, drawn.fields[-1], atol=1e-4)
+        plane = truth.sel(time=later).u10.values
+        assert np.isin(drawn.fields[-1, 0].astype("float32"), plane).all()
+
+
+def test_changes_have_unit_size_at_each_lead(feed):
+    batch = feed.train.batch(0, 48)
+    assert batch.task == "forecast"
+    for lead in (0.0, 1.0):
+        own = batch.residual[batch.label[:, 0] == lead]
+        assert own.std() == pytest.approx(1, abs=0.3)
+
+
+def test_splits_are_kept(feed):
+    times = {feed.check["forecast"].draw(0, position).time for position in range(8)}
+    assert min(times) >= np.datetime64("2018-10-03")
+
+
+def test_rows_and_columns_may_be_turned(folder):
+    """A mirrored patch is that of the mirrored field, whose components change sign."""
+    plain, turned = (
+        open_feed(read(folder, *FORECAST, *more), None).train
+        for more in ([], ["data.augment=[flip_x]"])
+    )
+    for position in range(8):
+        first, second = plain.draw(0, position).fields, turned.draw(0, position).fields
+        if not np.array_equal(first, second):
+            np.testing.assert_array_equal(second[:, 0], -first[:, 0, :, ::-1])
+            np.testing.assert_array_equal(second[:, 1], first[:, 1, :, ::-1])
+            return
+    pytest.fail("no patch was turned")
+
+
+def test_unknown_truth_is_not_learnt(folder):
+    ds = xr.load_dataset(folder / "wind.nc")
+    ds.u10[:, :30] = np.nan
+    ds.to_netcdf(folder / "gaps.nc")
+    made = open_feed(read(folder, *FORECAST, "data.sources.0.path=gaps.nc"), None).train
+    batch = made.batch(0, 8)
+    assert np.isfinite(batch.inputs).all()
+    assert np.isnan(batch.residual[:, 0]).any()
+    assert np.isfinite(batch.residual[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.forecast.leads={5h: 1}"], r"wind.nc has no 3 times of one split .* 5h apart"),
+        (["data.forecast.past=9"], r"no 10 times of one split that are 6h apart"),
+        (["data.forecast.leads={6h: 1, 1D: 1}", "data.forecast.past=2"], r"lead 24 h .* 3 times"),
+        (["data.forecast.leads={soon: 1}"], r"'soon' is no time span such as 6h"),
+        (
+            ["data.inputs=[]", "data.sources.0.variables=[u10]", "data.scaling=local"],
+            r"forecasts need inputs by name",
+        ),
+        (["data.label=[reynolds]"], r"sources.0.label does not give it"),
+        (["network.tile=[128, 128]"], r"larger than the field of \(65, 128\) in wind.nc"),
+    ],
+)
+def test_what_does_not_do_is_told(folder, overrides, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        open_feed(read(folder, *FORECAST[:-1], *overrides), None)
+    assert "\n" not in str(caught.value)
+
+
+def test_sources_tell_numbers(folder):
+    recipe = read(
+        folder,
+        *FORECAST,
+        "data.label=[{name: reynolds, logarithm: true}]",
+        "data.sources.0.label={reynolds: 1000}",
+    )
+    feed = open_feed(recipe, None)
+    (told,) = feed.settings.labels
+    assert (told.name, told.mean, told.std) == ("reynolds", 3.0, 1.0)
+    assert (feed.train.batch(0, 2).label == 0).all()
+
+
+def test_fields_are_averaged_first(folder):
+    ds = xr.load_dataset(folder / "wind.nc").isel(latitude=slice(64), longitude=slice(0, 100))
+    ds.u10[0, :1, :2] = np.nan
+    ds.u10[0, :1, 2] = np.nan
+    ds.to_netcdf(folder / "cells.nc")
+    data = read(folder, *FORECAST, "data.sources.0.path=cells.nc", "data.sources.0.coarsen=2").data
+    (source,) = open_sources(data, "train")
+    assert source.grid.domain.shape == (32, 50)
+    found = source.series["u10"].read(0, slice(0, 5), slice(0, 9))
+    with np.errstate(all="ignore"):
+        blocks = ds.u10[0, :10, :18].coarsen(latitude=2, longitude=2).mean()
+    np.testing.assert_allclose(found, blocks, atol=1e-5)
+    expected = ds.latitude.coarsen(latitude=2).mean()
+    np.testing.assert_allclose(source.fields.template.latitude, expected)
+
+
+def test_steps_take_turns_by_their_shares(folder):
+    made = open_feed(read(folder, *BOTH), None).train
+    tasks = [made.batch(step, 1).task for step in range(40)]
+    assert 22 <= tasks.count("forecast") <= 37
+    assert tasks == [made.batch(step, 1, 1).task for step in range(40)]  # on any rank
+
+
+@pytest.mark.parametrize("overrides", [FORECAST, BOTH])
+def test_a_model_is_trained_and_lists_what_it_does(folder, overrides):
+    recipe = read(folder, *overrides, "trainer.label_dropout=0.5")
+    model = load_model(fit(recipe))
+    both = overrides is BOTH
+    assert model.card.leads == (6.0, 12.0)
+    assert model.card.tasks == (("downscaling",) if both else ()) + ("forecasting",)
+    assert model.settings.network.conditions.get("forecast") == 4
+    assert [part.name for part in model.settings.labels][-2:] == ["lead", "given"]
+    assert ("forecast_crps" in model.card.scores) is both
+    assert "persistence" in model.card.notes
