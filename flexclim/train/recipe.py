@@ -32,6 +32,11 @@ class Network(Settings):
     use_transf: bool = Field(
         default=False, description="transformer blocks in the task encoders too"
     )
+    conditioning: Literal["both", "weak", "strong"] = Field(
+        default="both",
+        description="weak: features of the task encoder are added along the common encoder; "
+        "strong: at its end and in the decoder",
+    )
 
 
 class Process(Settings):
