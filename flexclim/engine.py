@@ -203,7 +203,7 @@ def _run_on(
             try:
                 future = finished.get(timeout=LOOK)
             except queue.Empty:
-                watch.look(len(pending))
+                watch.look(f"{len(pending)} items left")
                 continue
             del pending[future.key]
             if future.status == "finished":
@@ -217,6 +217,23 @@ def _run_on(
     return failures
 
 
+def workers_of(client: Any) -> dict[str, Any]:
+    """Return what is known of a cluster's workers, by address, once there is one.
+
+    Raises
+    ------
+    FlexclimError
+        If none comes.
+    """
+    watch, asked = Watch(client), None
+    while not (workers := client.scheduler_info(n_workers=-1)["workers"]):
+        # A cluster that adapts starts workers only where there is work.
+        asked = asked or client.submit(bool, pure=False)
+        watch.look("nothing begun")
+        time.sleep(LOOK)
+    return dict(workers)
+
+
 class Watch:
     """Looks after the workers of a cluster."""
 
@@ -227,19 +244,19 @@ class Watch:
         asked = dask.config.get(NO_WORKERS, None)
         self.allowed = NO_WORKERS_SECONDS if asked is None else float(parse_timedelta(asked))
 
-    def look(self, left: int) -> None:
+    def look(self, left: str) -> None:
         """Raise if the cluster is gone, or has had no worker for too long."""
         if self.client.status != "running":
             raise FlexclimError(
-                f"the connection to the dask scheduler is lost, with {left} items left. Start it "
+                f"the connection to the dask scheduler is lost, with {left}. Start it "
                 "anew and call again to continue."
             )
         if self.client.scheduler_info(n_workers=1)["workers"]:
             self.seen = time.monotonic()
         if time.monotonic() - self.seen > self.allowed:
             raise FlexclimError(
-                f"the dask cluster has had no worker for {self.allowed:g} s, with {left} items "
-                "left. See the workers' logs, start some and call again to continue; "
+                f"the dask cluster has had no worker for {self.allowed:g} s, with {left}. "
+                "See the workers' logs, start some and call again to continue; "
                 f"{NO_WORKERS} in dask's configuration sets how long to wait."
             )
 

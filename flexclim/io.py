@@ -37,8 +37,9 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     engine = "zarr" if remote or Path(cast(str, path)).is_dir() else None
     source = cast(Any, path)
     try:
-        opened = xr.open_dataset(source, chunks=None, engine=engine)
-        return xr.open_dataset(source, chunks=_blocks(opened), engine=engine)
+        with xr.open_dataset(source, chunks=None, engine=engine) as opened:
+            blocks = _blocks(opened)
+        return xr.open_dataset(source, chunks=blocks, engine=engine)
     # Backends raise many kinds for a damaged file.
     except Exception as error:
         raise FlexclimError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from flexclim.engine import active_client
+from flexclim.engine import GPU, active_client, workers_of
 from flexclim.errors import FlexclimError
 
 if TYPE_CHECKING:
@@ -25,19 +25,24 @@ CGROUP = Path("/sys/fs/cgroup")
 def choose_device(device: str | None) -> tuple[str, int]:
     """Return the device to sample on, and the bytes that are free there.
 
-    If a dask cluster is active they are those of one of its workers, which share the memory of
-    their machine.
+    If a dask cluster is active they are those of one of its workers, with a GPU where some have
+    one; workers share the memory of their machine. A cluster without workers is waited for.
 
     Parameters
     ----------
     device
         As asked for; None: a GPU where there is one.
+
+    Raises
+    ------
+    FlexclimError
+        If there is no such device, or no worker comes to the cluster.
     """
     client = active_client()
-    workers = client.scheduler_info(n_workers=-1)["workers"] if client else {}
-    if not workers:
+    if client is None:
         return device_here(device)
-    first = next(iter(workers))
+    workers = workers_of(client)
+    first = max(workers, key=lambda address: workers[address].get("resources", {}).get(GPU, 0))
     neighbours = sum(worker["host"] == workers[first]["host"] for worker in workers.values())
     (found,) = client.run(device_here, device, workers=[first]).values()
     return found[0], found[1] // (1 if found[0].startswith("cuda") else neighbours)

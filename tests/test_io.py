@@ -4,6 +4,7 @@ import os
 
 import dask.array as da
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
 
@@ -53,6 +54,18 @@ def test_inputs_are_opened_lazily(field, tmp_path):
     ):
         for name in (path, str(path)):
             assert isinstance(open_input(name)["t"].data, da.Array)
+
+
+def test_a_file_that_can_not_be_opened_is_let_go(field, tmp_path, monkeypatch):
+    path = write_netcdf(field, tmp_path / "a.nc")
+
+    def fails(opened):
+        raise KeyError("t")
+
+    monkeypatch.setattr("flexclim.io._blocks", fails)
+    with pytest.raises(FlexclimError, match="can't be opened") as caught:
+        open_input(path)
+    assert str(path) not in [file.path for file in psutil.Process().open_files()], caught
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "cut", "folder"])

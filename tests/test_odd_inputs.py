@@ -17,10 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from flexclim import FlexclimError, downscale
-from flexclim.card import ModelCard
-from flexclim.checkpoint import new_model
 from flexclim.resampling import coarsen, interpolate
-from flexclim.settings import ModelSettings, NetworkSettings
 
 LONGEST = 600
 FACTOR = 2
@@ -355,35 +352,6 @@ def check(case, model):
             )
 
 
-@pytest.fixture(scope="module")
-def small_model():
-    """Return a model of any one variable, so small that many fields pass through it."""
-    import torch
-
-    from flexclim.nn.flex import Flex
-
-    sizes = NetworkSettings(
-        tile=(32, 32),
-        channels=1,
-        conditions={"superres": 1},
-        model_channels=(32,),
-        res_blocks=(1,),
-        depth=1,
-        num_heads=1,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = Flex(sizes.config())
-        for weights in network.parameters():
-            if weights.ndim > 1 and not weights.any():
-                torch.nn.init.normal_(weights, std=0.02)
-    settings = ModelSettings(
-        network=sizes, method="euler", steps=1, residual_scale={FACTOR: (0.7,)}, halo=8,
-        factors=(FACTOR,),
-    )  # fmt: skip
-    return new_model(network, settings, ModelCard(name="small"))
-
-
 def odd_inputs(count):
     return settings(
         max_examples=count,
@@ -406,25 +374,25 @@ def test_infinite_values_of_half_precision_are_refused(value):
             method(field, 2)
 
 
-def test_a_field_without_times_is_refused(small_model):
+def test_a_field_without_times_is_refused(toy_model):
     field = xr.DataArray(
         np.zeros((0, 2, 2)),
         coords={"lat": [1.0, 0.0], "lon": [5.0, 6.0]},
         dims=("time", "lat", "lon"),
     )
     with pytest.raises(FlexclimError, match="its dimension 'time' has size 0"):
-        downscale(field, FACTOR, model=small_model)
+        downscale(field, FACTOR, model=toy_model)
 
 
 @odd_inputs(30)
 @given(case=cases())
-def test_odd_inputs(small_model, case):
-    check(case, small_model)
+def test_odd_inputs(toy_model, case):
+    check(case, toy_model)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 @odd_inputs(1000)
 @given(case=cases())
-def test_a_thousand_odd_inputs(small_model, case):
-    check(case, small_model)
+def test_a_thousand_odd_inputs(toy_model, case):
+    check(case, toy_model)

@@ -103,6 +103,23 @@ def test_more_members_and_later_times_extend(toy_model, tmp_path, sampled, membe
         downscale_to_zarr(field(3), place, 4, members=2, **options)
 
 
+def test_a_damaged_shard_of_an_extended_store_gets_its_very_bytes_again(
+    toy_model, tmp_path, sampled
+):
+    options = {"factor": 4, "model": toy_model, "steps": 1, "batch": 16}
+    for members in (2, 5):
+        downscale_to_zarr(field(1), tmp_path / "a.zarr", members=members, **options)
+    shard = tmp_path / "a.zarr" / "t" / "c" / "3" / "0" / "0" / "0"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-9])
+    assert list(flexclim.check_store(tmp_path / "a.zarr")) == ["t/c/3/0/0/0"]
+    sampled.clear()
+    downscale_to_zarr(field(1), tmp_path / "a.zarr", members=5, **options)
+    assert shard.read_bytes() == whole
+    # Members that were made together are made together again.
+    assert [together for _, together in sampled] == [(2, 3, 4)]
+
+
 def test_another_beginning_or_version_is_refused(region, toy_model, tmp_path, monkeypatch):
     options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
     downscale_to_zarr(region, tmp_path / "a.zarr", **options)

@@ -9,23 +9,26 @@ from typing import Any
 import numpy as np
 import zarr
 
-from flexclim.stores.items import Index, region_of
+from flexclim.stores.items import Index, Region, region_of
 from flexclim.stores.place import Place
 
 DAMAGE = "damage"
 
 
-def fault_of(place: Place, array: zarr.Array, key: str, index: Index) -> str | None:
+def fault_of(
+    place: Place, array: zarr.Array, key: str, index: Index, region: Region | None = None
+) -> str | None:
     """Return what is wrong with a shard or chunk, in a few words; None: nothing.
 
-    Everything in it is read and held against its checksums.
+    Everything in it is read and held against its checksums. ``region`` is the part of the array
+    that it should hold; None: all that its index stands for.
     """
+    region = region or region_of(array, index)
     content = place.read(key)
     if content is None:
         return "missing"
     if not content:
         return "empty"
-    region = region_of(array, index)
     if array.shards is not None:
         lengths = _lengths(content, array)
         if lengths is None:

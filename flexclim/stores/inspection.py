@@ -11,11 +11,12 @@ import zarr
 
 from flexclim.errors import StoreError
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
+from flexclim.stores.growth import growing_shards, held_region
 from flexclim.stores.items import shards_of
 from flexclim.stores.lock import is_locked
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.plans import begun_run
-from flexclim.stores.store import ROOT, growing_shards
+from flexclim.stores.store import ROOT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,9 @@ def check_store(store: StoreLike) -> dict[str, str]:
         array = group[name]
         assert isinstance(array, zarr.Array)
         for key, index in shards_of(array):
-            wrong = "missing" if key in growing else fault_of(place, array, key, index)
-            if wrong:
-                found[key] = wrong
+            wrong = fault_of(place, array, key, index, held_region(array, key, index, growing))
+            if wrong or key in growing:
+                found[key] = wrong or "missing"
     with suppress(OSError):  # a folder that only others may write to
         list_damage(place, {key: wrong for key, wrong in found.items() if wrong != "missing"})
     return found

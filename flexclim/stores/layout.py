@@ -56,6 +56,14 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     return Layout(shards=shards, chunks=chunks)
 
 
+def time_dimension(ds: xr.Dataset) -> str | None:
+    """Return the dimension whose coordinate holds times."""
+    for dim in map(str, ds.dims):
+        if dim in ds.coords and (ds[dim].dtype.kind == "M" or _has_calendar(ds[dim])):
+            return dim
+    return None
+
+
 def _sides(blocks: Sequence[int]) -> tuple[int, int]:
     """Return the side of a shard and of its chunks for blocks along one side of the plane."""
     size = blocks[0]
@@ -69,3 +77,7 @@ def _sides(blocks: Sequence[int]) -> tuple[int, int]:
 
 def _power_of_two(times: int) -> int:
     return 1 << max(0, times.bit_length() - 1)
+
+
+def _has_calendar(coordinate: xr.DataArray) -> bool:
+    return coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar")

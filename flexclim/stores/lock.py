@@ -26,6 +26,9 @@ LOCK = "lock"
 # Seconds after which a lease is renewed, and after which one that was not renewed is void.
 RENEWED, VOID = 20.0, 120.0
 LOOKING = 0.3
+# Seconds after which a lease that was just taken is looked at again: another writer may have found
+# the same void one, or none, in the same moment. The last of them to write keeps it.
+SETTLED = 1.0
 ADVICE = "Wait for it, or give another name."
 
 
@@ -93,6 +96,7 @@ def _leased(place: Place) -> Iterator[None]:
             if place.read_beside(LOCK) is not None:  # a void one
                 place.delete_beside(LOCK)
             place.claim_beside(LOCK, _content(own))
+            time.sleep(SETTLED)
             holder = _holder(place)
     if holder is None or holder["token"] != own["token"]:
         raise StoreError(f"{place} is being written by {_writer(holder)}. {ADVICE}")

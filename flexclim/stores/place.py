@@ -76,6 +76,10 @@ class Place:
         """Write a file, whole or not at all."""
         _write(self.store, key, content)
 
+    def delete(self, key: str) -> None:
+        """Delete a file, if it is there."""
+        sync(self.store.delete(key))
+
     def read_beside(self, name: str) -> bytes | None:
         """Return the content of a file beside the store; None if there is none."""
         return _read(self._beside, self._prefix + name)

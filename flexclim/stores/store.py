@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Mapping
@@ -18,16 +17,17 @@ from zarr.storage import MemoryStore
 from flexclim import engine
 from flexclim.cf import encodings
 from flexclim.errors import FlexclimWarning, StoreError
-from flexclim.files import store_errors
+from flexclim.files import PARTIAL, store_errors
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
+from flexclim.stores.growth import GROWING, along, growing_shards, held_region, ragged_shards
 from flexclim.stores.items import Item, Work, plan_work, region_of, shards_of
-from flexclim.stores.layout import MEMBERS, Layout, choose_layout
+from flexclim.stores.layout import MEMBERS, Layout, choose_layout, time_dimension
 from flexclim.stores.lock import locked
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.plans import BREAKS, check_plan, plan_attributes
 
-# Attributes of the root group while the store is being created, or extended.
-CREATING, GROWING = "flexclim_creating", "flexclim_growing"
+# Attribute of the root group while the store is being created.
+CREATING = "flexclim_creating"
 # What the user should know of the run that wrote it.
 NOTES = "flexclim_notes"
 ROOT = "zarr.json"
@@ -114,25 +114,15 @@ def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
         array = _array(group, name)
         there = place.keys(f"{name}/c/")
         for key, index in shards_of(array):
-            region = region_of(array, index)
-            wrong = key in there and key in listed and fault_of(place, array, key, index)
+            region, held = region_of(array, index), held_region(array, key, index, growing)
+            wrong = key in there and key in listed and fault_of(place, array, key, index, held)
             if key in there and not wrong:
                 if key not in growing:
                     continue
                 axis, stop = growing[key]
-                added = slice(stop, region[axis].stop)
-                region = (*region[:axis], added, *region[axis + 1 :])
+                region = along(region, axis, slice(stop, region[axis].stop))
             items.append(Item(name, index, region, bool(wrong)))
     return items
-
-
-def growing_shards(place: Place, group: zarr.Group) -> dict[str, tuple[int, int]]:
-    """Return, by key, the shards that wait for more times: along which axis, from which on."""
-    return {
-        key: (axis, stop)
-        for key, (digest, axis, stop) in json.loads(str(group.attrs.get(GROWING, "{}"))).items()
-        if (content := place.read(key)) is not None and _sha256(content) == digest
-    }
 
 
 def lazy_names(ds: xr.Dataset) -> list[str]:
@@ -146,7 +136,11 @@ def _is_new(place: Place) -> bool:
         return not place.path.exists()
     content = place.read(ROOT)
     if content is None:
-        return not any(not key.startswith(".flexclim") for key in place.keys(""))
+        # A writer that was killed at once leaves a root that was not renamed yet.
+        return all(
+            key.startswith(".flexclim") or (key.startswith("zarr.") and key.endswith(PARTIAL))
+            for key in place.keys("")
+        )
     try:
         return bool(json.loads(content)["attributes"].get(CREATING))
     except (ValueError, KeyError, AttributeError):
@@ -160,6 +154,10 @@ def _create(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
     root = json.loads(files.pop(ROOT))
     marked = root | {"attributes": {CREATING: True}}
     place.write(ROOT, json.dumps(marked).encode())
+    place.sweep()
+    for left in place.keys("") - files.keys() - {ROOT}:  # of a creation that was killed
+        if not left.startswith(".flexclim"):
+            place.delete(left)
     for key, content in files.items():
         place.write(key, content)
     root["attributes"] |= plan_attributes(plan)
@@ -169,6 +167,7 @@ def _create(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
 def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
     """Bring metadata and all that is not lazy to what ``ds`` has: it may have grown."""
     group = place.group("r+")
+    begun_already = plan_attributes(plan).items() <= group.attrs.asdict().items()
     arrays = {name: _array(group, name) for name in lazy_names(ds)}
     layouts = {
         name: Layout(shards=array.shards or array.chunks, chunks=array.chunks)
@@ -179,16 +178,18 @@ def _update(ds: xr.Dataset, place: Place, plan: dict[str, Any]) -> None:
     changed = {key: content for key, content in files.items() if place.read(key) != content}
     if any(ds[name].shape != array.shape for name, array in arrays.items()):
         growing = json.loads(str(group.attrs.get(GROWING, "{}")))
-        growing |= _ragged(ds, place, arrays, growing)
+        growing |= ragged_shards(ds, place, arrays, growing)
         breaks = json.loads(str(group.attrs.get(BREAKS, "[]")))
         breaks += {_members(ds, arrays)} - {None, *breaks, ds.sizes.get(MEMBERS)}
-        history = (str(group.attrs.get("history", "")), str(ds.attrs.get("history", "")))
+        history = [str(group.attrs.get("history", ""))]
+        if not begun_already:
+            history.append(str(ds.attrs.get("history", "")).rpartition("\n")[2])
         # The root is written once, without what was consolidated: readers see the store grow.
         group.update_attributes(
             {
                 GROWING: json.dumps(growing),
                 BREAKS: json.dumps(sorted(breaks)),
-                "history": "\n".join((history[0], history[1].rpartition("\n")[2])),
+                "history": "\n".join(history),
             }
             | plan_attributes(plan)
         )
@@ -218,31 +219,6 @@ def _members(ds: xr.Dataset, arrays: dict[str, zarr.Array]) -> int | None:
         if MEMBERS in ds[name].dims:
             return int(array.shape[ds[name].dims.index(MEMBERS)])
     return None
-
-
-def _ragged(
-    ds: xr.Dataset, place: Place, arrays: dict[str, Any], growing: dict[str, Any]
-) -> dict[str, tuple[str, int, int]]:
-    """Return, by key, the last shards that get more times: their hash, the axis and its end.
-
-    A shard whose hash is no longer that has got them.
-    """
-    found = {}
-    time = time_dimension(ds)
-    for name, array in arrays.items():
-        if time not in ds[name].dims:
-            continue
-        axis = ds[name].dims.index(time)
-        stop, side = array.shape[axis], (array.shards or array.chunks)[axis]
-        if stop == ds[name].shape[axis] or stop % side == 0:
-            continue
-        for key, index in shards_of(array):
-            content = place.read(key) if index[axis] == stop // side else None
-            if content is not None:
-                digest = _sha256(content)
-                if growing.get(key, ("",))[0] != digest:
-                    found[key] = (digest, axis, stop)
-    return found
 
 
 def _small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, bytes]:
@@ -329,18 +305,6 @@ def _finish(place: Place) -> None:
     list_damage(place, {})
 
 
-def time_dimension(ds: xr.Dataset) -> str | None:
-    """Return the dimension whose coordinate holds times."""
-    for dim in map(str, ds.dims):
-        if dim in ds.coords and (ds[dim].dtype.kind == "M" or _has_calendar(ds[dim])):
-            return dim
-    return None
-
-
-def _has_calendar(coordinate: xr.DataArray) -> bool:
-    return coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar")
-
-
 def _readable(group: zarr.Group, name: str) -> Any:
     try:
         return group.get(name)
@@ -357,7 +321,3 @@ def _array(group: zarr.Group, name: str) -> zarr.Array:
 def _with_small_parts_loaded(ds: xr.Dataset) -> xr.Dataset:
     """Compute lazy coordinates; they are written at once."""
     return ds.assign_coords({name: coord.compute() for name, coord in ds.coords.items()})
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

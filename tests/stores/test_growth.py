@@ -8,8 +8,8 @@ import xarray as xr
 import zarr
 from toys import PLAN, contents, shards, toy
 
-from flexclim.errors import StoreError
-from flexclim.stores import check_store, progress_of, write_store
+from flexclim.errors import FlexclimError, StoreError
+from flexclim.stores import Place, check_store, progress_of, write_store
 
 
 @pytest.fixture
@@ -91,6 +91,36 @@ def test_a_stopped_extension_goes_on_and_may_be_extended_again(store, tmp_path, 
     xr.testing.assert_equal(xr.open_zarr(store, consolidated=True).load(), toy(times=35).compute())
     write_store(toy(times=35), tmp_path / "new.zarr", PLAN)
     assert plain(store) == plain(tmp_path / "new.zarr")
+
+
+def test_a_damaged_shard_that_waits_for_times_is_found_and_made_anew(store, tmp_path):
+    write_store(toy(times=20), store, PLAN)
+    old = store / "t/c/1/1/0/0"
+    content = bytearray(old.read_bytes())
+    content[-30] ^= 1  # the table of its chunks, which new times need
+    old.write_bytes(content)
+    longer = PLAN | {"times": 30}
+    with pytest.raises(FlexclimError, match=r"1 of .* shards failed 3 times: t, realization 1"):
+        write_store(toy(times=30), store, longer, plan_so_far=PLAN)
+    assert check_store(store) == {"t/c/1/1/0/0": "checksum"}
+    write_store(toy(times=30), store, longer)
+    write_store(toy(times=30), tmp_path / "new.zarr", PLAN)
+    assert plain(store) == plain(tmp_path / "new.zarr")
+
+
+def test_history_tells_of_an_extension_once(store, monkeypatch):
+    write_store(toy(times=20), store, PLAN)
+    longer = toy(times=30).assign_attrs(history="made\nmade longer")
+
+    def dies(self, key, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", dies)  # sizes are not written yet, the plan is
+        with pytest.raises(KeyboardInterrupt):
+            write_store(longer, store, PLAN | {"times": 30}, plan_so_far=PLAN)
+    write_store(longer, store, PLAN | {"times": 30})
+    assert xr.open_zarr(store).attrs["history"] == "made\nmade longer"
 
 
 def test_fewer_is_refused(store):

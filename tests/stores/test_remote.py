@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 import xarray as xr
@@ -28,6 +29,7 @@ def endpoint():
 @pytest.fixture(params=["fsspec", "obstore"])
 def remote(request, endpoint, monkeypatch):
     """Return a name of a store in a new bucket, as a URL and as a store of zarr's own."""
+    monkeypatch.setattr(lock, "SETTLED", 0.01)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     bucket = f"b{time.time_ns()}"
@@ -98,6 +100,23 @@ def test_a_remote_lock_is_a_lease(remote, monkeypatch):
         assert json.loads(place.read_beside("lock"))["renewed"] > first
         assert lock.is_locked(place)
     assert not lock.is_locked(place)
+
+
+def test_of_two_writers_that_find_a_void_lease_one_goes_on(remote, monkeypatch):
+    place = Place(remote)
+    void = {"writer": "gone, process 7", "token": "x", "renewed": time.time() - lock.VOID - 1}
+    place.write_beside("lock", json.dumps(void).encode())
+    other = {"writer": "elsewhere, process 8", "token": "y", "renewed": time.time()}
+
+    def comes_second(seconds):
+        """Take the lease like one that read of the void one before it was replaced."""
+        place.delete_beside("lock")
+        place.claim_beside("lock", json.dumps(other).encode())
+
+    monkeypatch.setattr(lock, "time", SimpleNamespace(time=time.time, sleep=comes_second))
+    with pytest.raises(StoreError, match="written by elsewhere, process 8"):
+        write_store(small(times=1), remote, PLAN)
+    assert json.loads(place.read_beside("lock"))["token"] == "y"
 
 
 def test_a_lease_that_another_took_is_left_to_it(remote, monkeypatch):

@@ -16,7 +16,8 @@ import xarray as xr
 import zarr
 from toys import PLAN, contents, shards, toy
 
-from flexclim.errors import FlexclimError, StoreError
+from flexclim import engine
+from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.stores import Place, check_store, progress_of, write_store
 from flexclim.stores.store import missing_items
 
@@ -109,6 +110,22 @@ def test_what_fails_in_a_block_stops_and_can_be_continued(store):
     xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
 
 
+def test_what_tasks_told_is_kept_also_if_the_run_fails(store):
+    def explode(block):
+        engine.record("passes were split")
+        raise FlexclimError("'t' has 1 infinite or fill values")
+
+    broken = toy(times=1)
+    broken["t"] = broken["t"].copy(data=broken["t"].data.map_blocks(explode, dtype="float32"))
+    with (
+        pytest.warns(FlexclimWarning, match="passes were split"),
+        pytest.raises(FlexclimError, match="infinite"),
+    ):
+        write_store(broken, store, PLAN)
+    write_store(toy(times=1), store, PLAN)
+    assert xr.open_zarr(store).attrs["flexclim_notes"] == "passes were split"
+
+
 def test_another_plan_is_refused_by_name(store):
     write_store(toy(), store, PLAN)
     before = contents(store)
@@ -173,6 +190,32 @@ def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
     assert progress_of(store) is None
     write_store(toy(side=9), store, PLAN | {"seed": 1})
     xr.testing.assert_equal(xr.open_zarr(store).load(), toy(side=9).compute())
+
+
+def test_nothing_of_a_creation_that_was_killed_is_left(store, tmp_path, monkeypatch):
+    write = Place.write
+
+    def dies(self, key, content):
+        if b"flexclim_plan" in content:  # the last file
+            raise KeyboardInterrupt
+        write(self, key, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            write_store(toy(), store, PLAN)
+    other = toy().rename(t="u")
+    write_store(other, store, PLAN)
+    write_store(other, tmp_path / "new.zarr", PLAN)
+    assert contents(store) == contents(tmp_path / "new.zarr")
+
+
+def test_a_creation_that_was_killed_at_its_first_file_is_begun_anew(store):
+    store.mkdir()
+    (store / "zarr.0123abc.partial").write_bytes(b"half")
+    write_store(toy(times=1), store, PLAN)
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(times=1).compute())
+    assert not list(store.glob("*.partial"))
 
 
 def test_memory_does_not_grow_with_time(tmp_path):
