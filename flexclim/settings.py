@@ -45,6 +45,7 @@ class NetworkSettings(Part):
     mlp_ratio: float = Field(default=2.0, gt=0, le=16)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     use_transf: bool = False
+    conditioning: Literal["both", "weak", "strong"] = "both"
     label_size: int = Field(default=1, ge=1, le=1024)
     unshuffle: int = Field(default=1, ge=1, le=16)
 

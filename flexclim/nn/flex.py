@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import repeat
+from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -47,6 +48,10 @@ class FlexConfig:
         Transformer blocks in all: half in the encoder, one in the middle, half in the decoder.
     use_transf
         Whether task encoders have transformer blocks too.
+    conditioning
+        Where the task encoder's features enter. ``"weak"``: they are added in the common encoder.
+        ``"strong"``: to the bottleneck (or its tokens) and the skips that the decoder reads.
+        ``"both"``, as published.
     label_size
         Numbers in a label.
     unshuffle
@@ -63,6 +68,7 @@ class FlexConfig:
     mlp_ratio: float = 2.0
     dropout: float = 0.1
     use_transf: bool = False
+    conditioning: Literal["both", "weak", "strong"] = "both"
     label_size: int = 1
     unshuffle: int = 1
 
@@ -85,6 +91,10 @@ class FlexConfig:
             raise ModelError(
                 f"model_channels holds {odd[0]}, which does not divide by {GROUPS}; "
                 f"choose multiples of {GROUPS}."
+            )
+        if self.use_transf and self.conditioning == "weak":
+            raise ModelError(
+                "weak conditioning uses no tokens of task encoders; set use_transf to false."
             )
         if self.width % self.num_heads:
             raise ModelError(
@@ -225,15 +235,17 @@ class Decoder(nn.Module):
         self.output_blocks = _output_blocks(config)
         self.final_layer = output_convolution(config.model_channels[0], channels_out)
 
-    def forward(self, t: Tensor, label: Tensor, common: TaskFeatures, task: TaskFeatures) -> Tensor:
-        """Map the features of both encoders to (B, C, H, W)."""
+    def forward(
+        self, t: Tensor, label: Tensor, common: TaskFeatures, task: TaskFeatures | None
+    ) -> Tensor:
+        """Map the features of both encoders, or of the common one alone, to (B, C, H, W)."""
         emb = self.cond_embed(label)
         emb = emb + self.time_embed(self.MPFourier(t).to(emb.dtype))
         assert common.tokens is not None
         first = common.tokens[:, :1] + emb[:, None]
         tokens = torch.cat([first, common.tokens[:, 1:]], dim=1)
         skips = common.token_skips
-        if task.tokens is not None:
+        if task is not None and task.tokens is not None:
             tokens = tokens + task.tokens
             skips = tuple(a + b for a, b in zip(skips, task.token_skips, strict=True))
         for block, skip in zip(self.tr_blocks, reversed(skips), strict=True):
@@ -241,12 +253,13 @@ class Decoder(nn.Module):
         height, _ = self.bottleneck
         x = rearrange(self.norm(tokens)[:, 1:], "b (h w) e -> b e h w", h=height)
         x = x.to(memory_format=_memory_format(common.maps[-1]))
-        if task.tokens is None:
+        if task is not None and task.tokens is None:
             x = x + task.maps[-1]
+        others = repeat(None, len(common.maps)) if task is None else reversed(task.maps)
         for stage, own, other in zip(
-            self.output_blocks, reversed(common.maps), reversed(task.maps), strict=True
+            self.output_blocks, reversed(common.maps), others, strict=True
         ):
-            x = torch.cat([x, own + other], dim=1)
+            x = torch.cat([x, own if other is None else own + other], dim=1)
             for layer in stage.children():
                 x = layer(x, emb)
         return self.final_layer(x)
@@ -302,8 +315,10 @@ class Flex(nn.Module):
             (B, C, H, W), what the diffusion takes as its prediction.
         """
         label = self._label(label, x)
-        common = self.encoder(self._fold(x), self.encoder.embed(t, label), features.maps)
-        prediction = self.decoder(t, label, common, features)
+        where = self.config.conditioning
+        weak = None if where == "strong" else features.maps
+        common = self.encoder(self._fold(x), self.encoder.embed(t, label), weak)
+        prediction = self.decoder(t, label, common, None if where == "weak" else features)
         if self.config.unshuffle > 1:
             prediction = F.pixel_shuffle(prediction, self.config.unshuffle)
         return prediction

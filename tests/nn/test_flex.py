@@ -1,5 +1,7 @@
 """The network: as published, at any size, without side effects."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -99,6 +101,35 @@ def test_every_input_matters(use_transf):
         assert (predict(network, *changed) - found).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize(
+    ("use_transf", "kinds"), [(False, ["both", "weak", "strong"]), (True, ["both", "strong"])]
+)
+def test_each_way_of_conditioning_predicts_something_else(use_transf, kinds):
+    published = make(use_transf=use_transf)
+    values, found = inputs(published), []
+    for kind in kinds:
+        network = make(use_transf=use_transf, conditioning=kind)
+        network.load_state_dict(published.state_dict())
+        found.append(predict(network, *values))
+    assert torch.equal(found[0], predict(published, *values))
+    for one, other in itertools.combinations(found, 2):
+        assert (one - other).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("kind", "enters"), [("weak", "encoder"), ("strong", "decoder")])
+def test_features_enter_only_where_they_should(kind, enters):
+    network = make(conditioning=kind)
+    x, t, *condition = inputs(network)
+    seen = {}
+    for part in ("encoder", "decoder"):
+        getattr(network, part).register_forward_pre_hook(
+            lambda _, values, part=part: seen.update({part: values[-1]})
+        )
+    features = network.encode("superres", *condition)
+    network(x, t, features, condition[1])
+    assert [part for part, given in seen.items() if given is not None] == [enters]
+
+
 def test_a_network_starts_at_zero():
     network = Flex(make().config).eval()
     with torch.no_grad():
@@ -191,6 +222,7 @@ def test_another_tile_is_refused():
         ({"res_blocks": (1,)}, "res_blocks has 1 numbers, model_channels 2"),
         ({"model_channels": (32, 48)}, "48, which does not divide by 32"),
         ({"num_heads": 3}, "do not divide by 3 heads"),
+        ({"use_transf": True, "conditioning": "weak"}, "weak conditioning uses no tokens"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(changes, message):
