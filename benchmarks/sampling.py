@@ -11,13 +11,12 @@ the ratio of both times and the share of a large matrix product's FLOP/s that th
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.profile import TYPES, clock, product
 from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures, flex_config
@@ -26,7 +25,6 @@ from flexclim.nn.sampler import sample, time_grid
 TILE = 128
 TIMES = time_grid(2)
 DIFFUSION = Diffusion()
-TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 @torch.inference_mode()
@@ -47,17 +45,22 @@ def main() -> None:
         features = network.encode("superres", inputs[:1])
         network(noise[:1, :1], torch.ones(1, device=device), features)
     timed = min(4, options.tiles)
+    if device == "cuda":  # the first pass warms up
+        plain_loop(network, inputs[:timed], noise[:timed])
     plain = clock(lambda: plain_loop(network, inputs[:timed], noise[:timed]), device)
     plain *= options.tiles / timed
     network.to(memory_format=torch.channels_last)
     keep_memory()
+    if device == "cuda":  # the first pass warms up
+        batched(network, inputs, noise, batch, precision)
     ours = clock(lambda: batched(network, inputs, noise, batch, precision), device)
     passes = options.tiles * options.members * (len(TIMES) - 1)
     print(f"device {device}, {torch.get_num_threads()} threads, {precision}, batch {batch}")
     print(f"plain loop {plain:.1f} s (timed on {timed} tiles), flexclim {ours:.1f} s")
     print(f"ratio {plain / ours:.2f}")
     flops = passes * counter.get_total_flops() / ours
-    peak = matrix_flops(device, TYPES[precision])
+    multiply, count = product(device, TYPES[precision])
+    peak = count / min(clock(multiply, device) for _ in range(5))
     print(
         f"{flops / 1e12:.3f} TFLOP/s of {peak / 1e12:.3f} of a matrix product: {flops / peak:.2f}"
     )
@@ -110,26 +113,6 @@ def batched_estimate(
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def clock(work: Callable[[], None], device: str) -> float:
-    """Return seconds of the second of two runs on a GPU (the first warms up), of one on a CPU."""
-    if device == "cuda":
-        work()
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    work()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
-def matrix_flops(device: str, dtype: torch.dtype) -> float:
-    """Return the FLOP/s of a large matrix product."""
-    size = 8192 if device == "cuda" else 2048
-    a = torch.randn(size, size, device=device, dtype=dtype)
-    seconds = min(clock(lambda: torch.mm(a, a), device) for _ in range(5))
-    return 2 * size**3 / seconds
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def save_model(folder: Path) -> None:
     torch.manual_seed(0)
     sizes = NetworkSettings(
         tile=(32, 32), channels=1, conditions={"superres": 1}, model_channels=(32, 32),
-        res_blocks=(1, 1), depth=3, num_heads=2,
+        res_blocks=(1, 1), depth=3, num_heads=2, unshuffle=4,
     )  # fmt: skip
     network = Flex(sizes.config())
     for weights in network.parameters():
