@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flexclim import train, verify
     from flexclim.checkpoint import list_models, load_model
     from flexclim.downscaling import downscale, downscale_to_zarr
+    from flexclim.forecasting import forecast, forecast_to_zarr
     from flexclim.grid import find_grid
     from flexclim.minflex import import_minflex
     from flexclim.resampling import coarsen, interpolate
@@ -42,6 +43,8 @@ __all__ = [
     "downscale",
     "downscale_to_zarr",
     "find_grid",
+    "forecast",
+    "forecast_to_zarr",
     "import_minflex",
     "interpolate",
     "list_models",
@@ -56,6 +59,8 @@ _HOMES = {
     "downscale": "downscaling",
     "downscale_to_zarr": "downscaling",
     "find_grid": "grid",
+    "forecast": "forecasting",
+    "forecast_to_zarr": "forecasting",
     "import_minflex": "minflex",
     "interpolate": "resampling",
     "list_models": "checkpoint",

@@ -11,6 +11,7 @@ import flexclim
 
 if TYPE_CHECKING:
     from flexclim.grid import Grid
+    from flexclim.leads import Leads
     from flexclim.regrid import Method
 
 
@@ -42,6 +43,14 @@ class FlexAccessor:
     def downscale_to_zarr(self, store: str | PathLike[str], factor: int, **options: Any) -> Any:
         """Downscale into a Zarr store, resumably; see :func:`flexclim.downscale_to_zarr`."""
         return flexclim.downscale_to_zarr(self._obj, store, factor, **options)
+
+    def forecast(self, leads: Leads, **options: Any) -> xr.Dataset | xr.DataArray:
+        """Forecast from these last times, as an ensemble; see :func:`flexclim.forecast`."""
+        return flexclim.forecast(self._obj, leads, **options)
+
+    def forecast_to_zarr(self, store: str | PathLike[str], leads: Leads, **options: Any) -> Any:
+        """Forecast into a Zarr store, resumably; see :func:`flexclim.forecast_to_zarr`."""
+        return flexclim.forecast_to_zarr(self._obj, store, leads, **options)
 
     def coarsen(self, factor: int, **options: Any) -> xr.Dataset | xr.DataArray:
         """Average blocks, weighted by area; see :func:`flexclim.coarsen`."""

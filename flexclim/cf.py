@@ -5,7 +5,7 @@ Conventions: CF-1.11.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -36,14 +36,14 @@ LEFT_BEHIND_GLOBAL = (
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
 
 
-def ensemble_coordinate(members: int) -> xr.DataArray:
+def ensemble_coordinate(numbers: Iterable[int]) -> xr.DataArray:
     """Return the coordinate that numbers ensemble members.
 
-    >>> ensemble_coordinate(3).values
+    >>> ensemble_coordinate(range(3)).values
     array([0, 1, 2], dtype=int32)
     """
     return xr.DataArray(
-        np.arange(members, dtype=np.int32),
+        np.fromiter(numbers, np.int32),
         dims=REALIZATION,
         name=REALIZATION,
         attrs={"standard_name": REALIZATION, "long_name": "ensemble member", "units": "1"},
@@ -85,7 +85,9 @@ def describe(
     coordinates: dict[str, Any] = _other_coordinates(result, source, grid)
     coordinates |= grid_coordinates(grid, source)
     if REALIZATION in result.dims:
-        coordinates[REALIZATION] = ensemble_coordinate(result.sizes[REALIZATION])
+        known = source.indexes.get(REALIZATION)  # of an ensemble already
+        count = result.sizes[REALIZATION]
+        coordinates[REALIZATION] = ensemble_coordinate(range(count) if known is None else known)
     result = result.assign_coords(coordinates)
     result = _with_grid_mappings(result, source)
     result.attrs = _global_attributes(source, action, list(fields)) | {

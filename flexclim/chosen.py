@@ -17,6 +17,7 @@ from flexclim.domain import Kind
 from flexclim.errors import ModelError
 from flexclim.grid import find_grid
 from flexclim.groups import Group, chosen_fields, fields_of, group_variables
+from flexclim.settings import FORECAST
 from flexclim.units import cf_units
 
 DEFAULT_MODEL = "flex-nano"
@@ -75,6 +76,20 @@ def choose(
         default = load_model(DEFAULT_MODEL)
         groups += group_variables(source, default, wanted or None, grid, reason=reason)
     return _in_order(groups, source)
+
+
+def choose_forecast(
+    source: xr.Dataset,
+    time: str,
+    model: str | Model | None,
+    variables: list[str] | str | None,
+    grid: Kind | None,
+    static: xr.Dataset | None,
+) -> list[Group]:
+    """Settle which model forecasts which variables, and why."""
+    assert model is not None
+    loaded = model if isinstance(model, Model) else load_model(model)
+    return group_variables(source, loaded, variables, grid, GIVEN, FORECAST)
 
 
 def unfit(

@@ -8,33 +8,23 @@ Nothing is computed while planning: every array is lazy, and a plan is plain dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import dask
 import xarray as xr
 from dask.delayed import Delayed
 
-import flexclim
-from flexclim import cf, io, stores
+from flexclim import cf, stores
 from flexclim.checkpoint import Model
-from flexclim.chosen import GIVEN, choose
-from flexclim.cluster import equip
-from flexclim.coverage import arm, far_spacing, warn_once
+from flexclim.chosen import choose
+from flexclim.coverage import arm
 from flexclim.domain import Kind
-from flexclim.errors import FlexclimError
-from flexclim.grid import find_grid, whole_factor
-from flexclim.groups import Group, with_targets
-from flexclim.identity import identity_of
+from flexclim.grid import whole_factor
+from flexclim.groups import with_targets
 from flexclim.members import lazy_members
-from flexclim.plan import FieldPlan, Options, attributes_of, plan_field
-from flexclim.progress import progress_bar
-from flexclim.provenance import provenance
-from flexclim.statics import check_static, static_fields, wanted_fields
+from flexclim.plan import Options, plan_field
+from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-CHOICE = "flexclim_model_choice"
 
 
 def downscale(
@@ -42,7 +32,7 @@ def downscale(
     factor: int,
     *,
     model: str | Model | None = None,
-    members: int = 8,
+    members: int | None = None,
     steps: int | None = None,
     seed: int = 0,
     variables: list[str] | None = None,
@@ -72,7 +62,9 @@ def downscale(
         that it needs; flex-nano, which serves any field, for all else. Attributes say which and
         why.
     members
-        Size of the ensemble. Asking for fewer or more changes no member.
+        Size of the ensemble; None: 8. Asking for fewer or more changes no member. An ensemble
+        along ``realization`` is downscaled member by member: one fine member for each coarse one,
+        of the same number.
     steps
         Steps of the sampler; None: what the model was made for.
     seed
@@ -140,11 +132,7 @@ def downscale(
         precision=precision,
     )
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    made = _downscaled(source, options, model, variables, grid, static)
-    result = made.fields
-    if not any(dask.is_dask_collection(source[name].data) for name in made.inputs):
-        result = _computed(result)
-    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, made.returned))
+    return as_given(obj, _downscaled(source, options, model, variables, grid, static))
 
 
 def downscale_to_zarr(
@@ -185,54 +173,12 @@ def downscale_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
-    keep_bits = _whole_bits(keep_bits)
-    place = stores.Place(store)
-    stores.check_unlocked(place)
-    begun = stores.begun_run(place)
+
+    def make(source: xr.Dataset, asked: Options) -> Made:
+        return _downscaled(source, asked, model, variables, grid, static)
+
     asked = Options(factor=whole_factor(factor), **options)
-    source = (obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)).chunk()
-    if begun is not None:
-        asked = _as_begun(asked, begun)
-    made = _downscaled(source, asked, model, variables, grid, static)
-    plan = _store_plan(made, source, keep_bits)
-    if static is not None:
-        wanted = [one for group in made.groups for one in group.model.settings.statics]
-        plan["static"] = identity_of(wanted_fields(static, wanted))
-    if keep_bits is not None:
-        made.fields.attrs["flexclim_keep_bits"] = keep_bits
-    so_far = plan if begun is None else _plan_so_far(plan, begun, source[made.inputs])
-    equip([each.model for each in made.plans], made.plans[0].device)
-    stores.write_store(made.fields, place, plan, plan_so_far=so_far, keep_bits=keep_bits)
-    return io.open_input(place.store)
-
-
-def _whole_bits(keep_bits: int | None) -> int | None:
-    """Return how many bits to keep, as Python's own number; refuse what is none."""
-    if keep_bits is None:
-        return None
-    whole = hasattr(keep_bits, "__index__") and not isinstance(keep_bits, bool)
-    if not whole or keep_bits not in range(1, 24):
-        raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
-    return int(keep_bits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Downscaled:
-    """Lazy fields, and what they were planned by."""
-
-    fields: xr.Dataset
-    plans: list[FieldPlan]
-    groups: list[Group]
-
-    @property
-    def inputs(self) -> list[str]:
-        """The variables that are read."""
-        return list(dict.fromkeys(name for group in self.groups for name in group.inputs))
-
-    @property
-    def returned(self) -> list[str]:
-        """The variables that are made."""
-        return [name for group in self.groups for name in group.returned]
+    return write(obj, store, make, asked, static, keep_bits)
 
 
 def _downscaled(
@@ -242,7 +188,7 @@ def _downscaled(
     variables: list[str] | None,
     grid: Kind | None,
     static: xr.Dataset | None,
-) -> Downscaled:
+) -> Made:
     """Choose models, plan and describe; nothing is computed."""
     groups = choose(source, model, options.factor, variables, grid, static)
     for group in groups:
@@ -255,115 +201,12 @@ def _downscaled(
     statics: dict[str, list[Delayed]] = {}
     for group, plan in zip(groups, plans, strict=True):
         if group.model.sha256 not in statics:
-            statics[group.model.sha256] = _lazy_statics(source, static, plan, group)
-            _warn_of_spacing(plan, group.model)
-        fields = [source[name] for name in group.inputs]
-        made = lazy_members(fields, plan, statics[group.model.sha256])
+            statics[group.model.sha256] = lazy_statics(source, static, plan, group)
+            warn_of_spacing(plan, group.model)
+        inputs = [source[name] for name in group.inputs]
+        made = lazy_members(inputs, plan, statics[group.model.sha256])
         lazy |= {name: made[name] for name in group.returned}
         arm(plan.request)
-    return Downscaled(fields=_describe(source, lazy, plans, groups), plans=plans, groups=groups)
-
-
-def _store_plan(made: Downscaled, source: xr.Dataset, keep_bits: int | None) -> dict[str, Any]:
-    """Return all that decides the values in a store."""
-    time = stores.time_dimension(made.fields)
-    plan: dict[str, Any] = {
-        key.removeprefix("flexclim_"): value for key, value in attributes_of(made.plans).items()
-    }
-    return plan | {
-        "version": flexclim.__version__,
-        "input": identity_of(source[made.inputs]),
-        "members": made.fields.sizes["realization"],
-        "times": made.fields.sizes[time] if time else 1,
-        "keep_bits": keep_bits,
-    }
-
-
-def _as_begun(options: Options, begun: stores.Begun) -> Options:
-    """Leave to the store what was not asked for: its batches, so that all of it is alike."""
-    batch, members = begun.plan.get("batch"), begun.plan.get("members")
-    if options.batch is None and isinstance(batch, int):
-        options = replace(options, batch=batch)
-    if isinstance(members, int) and members < options.members:
-        return replace(options, breaks=(*begun.breaks, members))
-    return replace(options, breaks=begun.breaks)
-
-
-def _plan_so_far(plan: dict[str, Any], begun: stores.Begun, source: xr.Dataset) -> dict[str, Any]:
-    """Return what the plan was for the members and times that a store has already."""
-    members, times = (begun.plan.get(name) for name in ("members", "times"))
-    if isinstance(members, int) and members < plan["members"]:
-        plan = plan | {"members": members}
-    time = stores.time_dimension(source)
-    if time is not None and isinstance(times, int) and 0 < times < plan["times"]:
-        first = source.isel({time: slice(times)})
-        plan = plan | {"times": times, "input": identity_of(first)}
-    return plan
-
-
-def _lazy_statics(
-    source: xr.Dataset, static: xr.Dataset | None, plan: FieldPlan, group: Group
-) -> list[Delayed]:
-    """Return the static fields that the model takes, on each region's part of the fine grid."""
-    wanted = group.model.settings.statics
-    grid = find_grid(source, plan.coarse.kind)
-    if wanted or group.reason == GIVEN:
-        check_static(static, plan.fine_grid(grid), wanted, group.model.name)
-    if not wanted:
-        return []
-    fields = None if static is None else wanted_fields(static, wanted)
-    read = dask.delayed(static_fields, pure=True)
-    return [read(fields, plan.of(region).fine_grid(grid), wanted) for region in plan.regions]
-
-
-def _describe(
-    source: xr.Dataset, lazy: dict[str, Any], plans: list[FieldPlan], groups: list[Group]
-) -> xr.Dataset:
-    """Put the arrays into a CF dataset that tells how they were made."""
-    dims = {target.name: plan.dims for plan in plans for target in plan.targets}
-    fields = {
-        name: xr.Variable(("realization", *dims[name]), array) for name, array in lazy.items()
-    }
-    attributes = attributes_of(plans) | {CHOICE: _choice(groups)} | provenance()
-    models = dict.fromkeys(group.model.name for group in groups)
-    result = cf.describe(
-        fields,
-        source,
-        plans[0].fine_grid(find_grid(source, plans[0].coarse.kind)),
-        action=f"downscaled x{plans[0].factor} with {' and '.join(models)}",
-        attributes=attributes,
-    )
-    for plan in plans:  # so that verify.seam knows the borders in one variable too
-        for target in plan.targets:
-            if target.name in lazy:
-                result[target.name].attrs["flexclim_tiles"] = plan.attributes()["flexclim_tiles"]
-    return result
-
-
-def _choice(groups: list[Group]) -> str:
-    """Say why each model was taken."""
-    return "; ".join(dict.fromkeys(f"{group.model.name}: {group.reason}" for group in groups))
-
-
-def _warn_of_spacing(plan: FieldPlan, model: Model) -> None:
-    key = ("spacing", plan.request)
-    arm(key)
-    said = far_spacing(model.card, plan.grid.spacing_km / plan.factor)
-    warn_once(key, model.name, [said] if said else [])
-
-
-def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
-    """Return the one variable that was made of a DataArray."""
-    first, *others = names
-    if others:
-        raise FlexclimError(
-            f"the model makes {first!r} and {', '.join(map(repr, others))}: give it a Dataset, "
-            f"da.to_dataset(), or variables=[{first!r}]."
-        )
-    return cf.pick(result, first)
-
-
-def _computed(lazy: xr.Dataset) -> xr.Dataset:
-    """Compute, with a progress bar in a terminal."""
-    with progress_bar():
-        return lazy.compute()
+    fields = describe(source, lazy, plans, groups, f"downscaled x{plans[0].factor}")
+    follows = tuple(map(str, source.dims))
+    return Made(source=source, fields=fields, plans=plans, groups=groups, follows=follows)

@@ -12,7 +12,10 @@ from flexclim.checkpoint import Model
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.grid import find_grid
+from flexclim.settings import FORECAST, SUPERRES
 from flexclim.units import cf_units
+
+VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,9 @@ def group_variables(
     variables: list[str] | str | None,
     grid: Kind | None,
     reason: str = "",
+    task: str = SUPERRES,
 ) -> list[Group]:
-    """Settle what is downscaled: what the model names, else each variable on its own.
+    """Settle what is made: what the model names, else each variable on its own.
 
     Parameters
     ----------
@@ -44,14 +48,18 @@ def group_variables(
         Which of them; None: all.
     reason
         Why this model was taken.
+    task
+        What the model is to do: a forecast reads what it makes.
 
     Raises
     ------
     ModelError
-        If the source lacks an input of the model or has it in other units.
+        If the model has not learnt the task, or the source lacks an input of the model or has it
+        in other units.
     FlexclimError
         If there is no such variable.
     """
+    check_task(model, task)
     fields = fields_of(source, grid)
     settings = model.settings
     if settings.inputs is None or settings.targets is None:
@@ -60,11 +68,28 @@ def group_variables(
             raise GridError(f"no variable has the dimensions {found.y!r} and {found.x!r}.")
         names = chosen_fields(variables, fields)
         return [Group((name,), (name,), (name,), model, reason) for name in names]
-    inputs = tuple(variable.name for variable in settings.inputs)
-    _check_inputs(source, inputs, fields, model)
     targets = tuple(target.name for target in settings.targets)
-    returned = tuple(chosen_fields(variables, list(targets)))
+    read = settings.targets if task == FORECAST else settings.inputs
+    inputs = tuple(variable.name for variable in read)
+    _check_inputs(source, inputs, fields, model)
+    returned = tuple(chosen_fields(variables, list(targets), task))
     return [Group(inputs, targets, returned, model, reason)]
+
+
+def check_task(model: Model, task: str) -> None:
+    """Refuse a model that has not learnt a task.
+
+    Raises
+    ------
+    ModelError
+        Saying what it does.
+    """
+    if task not in model.settings.tasks:
+        (other,) = model.settings.tasks
+        raise ModelError(
+            f"model {model.name!r} can only {VERBS[other]}. Name one that can {VERBS[task]}; "
+            "flexclim.list_models() says what each is for."
+        )
 
 
 def fields_of(source: xr.Dataset, grid: Kind | None) -> list[str]:
@@ -77,11 +102,8 @@ def fields_of(source: xr.Dataset, grid: Kind | None) -> list[str]:
     ]
     for name in fields:
         check_field(source[name])
-        if REALIZATION in (name, *source[name].dims):
-            raise FlexclimError(
-                f"{name!r} is an ensemble already, along {REALIZATION!r}. Select one member with "
-                f".isel({REALIZATION}=0), or rename the dimension."
-            )
+        if name == REALIZATION:
+            raise FlexclimError(f"a field can't have the name {name!r}, of members. Rename it.")
     return [str(name) for name in fields]
 
 
@@ -103,7 +125,9 @@ def with_targets(source: xr.Dataset, model: Model) -> xr.Dataset:
     return source
 
 
-def chosen_fields(variables: list[str] | str | None, fields: list[str]) -> list[str]:
+def chosen_fields(
+    variables: list[str] | str | None, fields: list[str], task: str = SUPERRES
+) -> list[str]:
     """Return the variables that were asked for; None asks for all.
 
     Raises
@@ -118,7 +142,7 @@ def chosen_fields(variables: list[str] | str | None, fields: list[str]) -> list[
     for name in variables:
         if name not in fields:
             raise FlexclimError(
-                f"there is no field {name!r} to downscale; there are {', '.join(fields)}."
+                f"there is no field {name!r} to {VERBS[task]}; there are {', '.join(fields)}."
             )
     return list(variables)
 

@@ -85,19 +85,25 @@ class TiledSampler:
 
     @torch.inference_mode()
     def encode(self, inputs: np.ndarray, label: np.ndarray) -> TaskFeatures | None:
-        """Run the task encoder once on every window of a (C, Y, X) field with a label (L,).
+        """Run the task encoder once on every window of fields with a label (L,).
 
         None where the features would not fit in memory: :meth:`sample` then makes them as it goes.
+
+        Parameters
+        ----------
+        inputs
+            (C, Y, X) or (N, C, Y, X).
         """
         framed, told = self._framed_inputs(inputs), self._labels(label)
+        pairs = list(itertools.product(range(len(framed)), range(self.windows)))
         parts, size = [], 0
-        for first in range(0, self.windows, self.batch):
-            count = min(self.batch, self.windows - first)
-            parts.append(self._encode(framed, told, range(first, first + count)))
+        for first in range(0, len(pairs), self.batch):
+            some = pairs[first : first + self.batch]
+            parts.append(self._encode(framed, told, some))
             size += sum(m.nbytes for m in parts[-1].maps)
-            if size / (first + count) * self.windows > FEATURE_BYTES:
+            if size / (first + len(some)) * len(pairs) > FEATURE_BYTES:
                 return None
-        return _joined(parts)
+        return joined(parts)
 
     @torch.inference_mode()
     def sample(
@@ -114,7 +120,8 @@ class TiledSampler:
         Parameters
         ----------
         inputs
-            (C, Y, X) float32, what the task encoder reads.
+            (C, Y, X) float32, what the task encoder reads; (M, C, Y, X) where each member has its
+            own.
         label
             (L,) float32, of all windows.
         noise
@@ -165,10 +172,11 @@ class TiledSampler:
             places = [(windows[n], m) for n, m in numbers]
             noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])
             noisy = _padded(noisy, self.batch)
-            low, high = numbers[0][0], numbers[-1][0] + 1
-            own = features or self._encode(inputs, label, windows[low:high])
+            read = [(m if len(inputs) > 1 else 0, w) for w, m in places]
+            once = list(dict.fromkeys(read))
+            own = features or self._encode(inputs, label, once)
             index = torch.tensor(
-                [w for w, _ in places] if features else [n - low for n, _ in numbers],
+                [n * self.windows + w if features else once.index((n, w)) for n, w in read],
                 device=self.device,
             )
             own = own.take(_padded(index, self.batch))
@@ -211,15 +219,17 @@ class TiledSampler:
             f"into passes of {self.pass_size}, so values equal others to 1e-5 only"
         )
 
-    def _encode(self, framed: Tensor, label: Tensor, windows: Sequence[int]) -> TaskFeatures:
-        """Encode some windows in a pass of the usual size."""
-        inputs = torch.stack([window(framed, self.tiles, index) for index in windows])
+    def _encode(
+        self, framed: Tensor, label: Tensor, pairs: Sequence[tuple[int, int]]
+    ) -> TaskFeatures:
+        """Encode some pairs of a field and a window in a pass of the usual size."""
+        inputs = torch.stack([window(framed[n], self.tiles, index) for n, index in pairs])
         inputs = _channels_last(_padded(inputs, self.batch))
         parts = self._in_parts(
             lambda part: self.network.encode(self.task, inputs[part], label[part])
         )
-        features = parts[0] if len(parts) == 1 else _joined(parts)
-        return features.take(torch.arange(len(windows), device=self.device))
+        features = parts[0] if len(parts) == 1 else joined(parts)
+        return features.take(torch.arange(len(pairs), device=self.device))
 
     def _labels(self, label: np.ndarray) -> Tensor:
         """Return a label (L,) for each sample of a pass, (B, L); of none zeros."""
@@ -228,7 +238,8 @@ class TiledSampler:
         return numbers.expand(self.batch, -1)
 
     def _framed_inputs(self, inputs: np.ndarray) -> Tensor:
-        field = torch.from_numpy(inputs).to(self.device)
+        """Return fields with their frames, (N, C, Y + frame, X + frame)."""
+        field = torch.from_numpy(inputs).to(self.device)[None].flatten(0, -4)
         framed: Tensor = frame_field(field, self.tiles, self._frame, vector=self._turning_in)
         return framed
 
@@ -255,8 +266,8 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _joined(parts: list[TaskFeatures]) -> TaskFeatures:
-    """Put the features of several batches one after the other."""
+def joined(parts: Sequence[TaskFeatures]) -> TaskFeatures:
+    """Put the features of several batches, or of several fields, one after the other."""
     tokens = [part.tokens for part in parts if part.tokens is not None]
     return TaskFeatures(
         tuple(torch.cat(maps) for maps in zip(*(part.maps for part in parts), strict=True)),

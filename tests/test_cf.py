@@ -238,7 +238,7 @@ def test_no_encoding_survives_from_a_file(tmp_path):
 
 
 def test_ensemble_coordinate():
-    coordinate = cf.ensemble_coordinate(3)
+    coordinate = cf.ensemble_coordinate(range(3))
     assert coordinate.dtype == np.int32
     assert coordinate.attrs == {
         "standard_name": "realization",

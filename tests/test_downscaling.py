@@ -73,13 +73,57 @@ def test_each_variable_knows_the_borders_of_its_tiles(globe, toy_model):
     assert "flexclim_tiles" not in coarse.attrs | coarse["u10"].attrs
 
 
-def test_an_ensemble_is_refused(region, toy_model):
-    several = region.expand_dims(realization=2)
-    with pytest.raises(flexclim.FlexclimError, match="'t' is an ensemble already"):
-        run(several, toy_model)
-    with pytest.raises(flexclim.FlexclimError, match="'realization' is an ensemble already"):
+@pytest.fixture
+def ensemble(region):
+    """Return five members, numbered from 3 on, which differ."""
+    numbers = xr.DataArray(np.arange(3, 8), dims="realization", name="realization")
+    return (region + 0.1 * numbers).assign_coords(realization=numbers).rename("t")
+
+
+def test_an_ensemble_gets_a_fine_member_for_each(ensemble, toy_model):
+    fine = run(ensemble, toy_model, members=None, batch=12)
+    assert fine.dims == ("realization", "time", "lat", "lon")
+    assert fine.realization.values.tolist() == [3, 4, 5, 6, 7]
+    np.testing.assert_allclose(coarsen(fine, 4), ensemble.transpose(*fine.dims), atol=1e-4)
+    for member in (3, 7):
+        alone = run(ensemble.sel(realization=member, drop=True), toy_model, members=8)
+        close(alone.sel(realization=member), fine.sel(realization=member))
+    part = run(ensemble.sel(realization=[6, 4]).chunk(), toy_model, members=2)
+    assert part.realization.values.tolist() == [6, 4]
+    close(part, fine.sel(realization=[6, 4]))
+
+
+def test_an_ensemble_is_sliced_lazily(ensemble, toy_model, monkeypatch):
+    prepared = []
+    prepare = flexclim.members.prepare_planes
+    monkeypatch.setattr(
+        "flexclim.members.prepare_planes", lambda *a: (prepared.append(a), prepare(*a))[1]
+    )
+    fine = run(ensemble.chunk(realization=1, time=1), toy_model, members=None, batch=4)
+    fine.isel(realization=1, time=0).compute(scheduler="synchronous")
+    assert len(prepared) == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "options", "message"),
+    [
+        (range(5), {"members": 4}, "'t' has 5 members, and each gets one fine member: members=4"),
+        ([0, 1, 2, 3, 3], {}, "must number its members by different whole numbers"),
+        ([0.5, 1, 2, 3, 4], {}, "from 0 on; it holds 0.5, 1.0, 2.0"),
+        ([-1, 1, 2, 3, 4], {}, "by different whole numbers"),
+    ],
+)
+def test_ensembles_that_cannot_be_paired(ensemble, toy_model, numbers, options, message):
+    odd = ensemble.assign_coords(realization=list(numbers))
+    with pytest.raises(flexclim.FlexclimError, match=message) as caught:
+        run(odd, toy_model, **({"members": None} | options))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_member_is_a_field_and_realization_no_name(ensemble, region, toy_model):
+    assert run(ensemble.isel(realization=0), toy_model).sizes["realization"] == 2
+    with pytest.raises(flexclim.FlexclimError, match="can't have the name 'realization'"):
         run(region.rename("realization"), toy_model)
-    run(several.isel(realization=0), toy_model)
 
 
 def test_planning_computes_nothing(region, toy_model):

@@ -1,0 +1,268 @@
+"""Members of a plane: what names it, what the network is given, and what it answers.
+
+Downscaling and forecasting both come through here.
+
+Legend: N fields that are read, one or one a member; I inputs or past snapshots, T targets,
+M members, Y X the plane that is made.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, cast
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from flexclim.cf import REALIZATION, check_values
+from flexclim.channels import physical
+from flexclim.fields import Scaled
+from flexclim.labels import label_values
+from flexclim.noise import NoiseKey, correlated_normal, standard_normal
+from flexclim.request import Plan, TargetPlan, time_name
+
+if TYPE_CHECKING:
+    from flexclim.nn.flex import TaskFeatures
+    from flexclim.sampling import TiledSampler
+
+VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a plane belongs: by value, so that a sub-period keeps its noise.
+
+    ``time`` is a text, ``seconds`` the same since 1970 (in the calendar's own seconds), ``when``
+    the value itself; ``rest`` names other coordinates; ``known`` are those that the model's label
+    tells.
+    """
+
+    time: str = ""
+    seconds: float = 0.0
+    rest: str = ""
+    when: Any = None
+    known: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is read for one plane, ready to be sampled: members may share it.
+
+    ``given`` holds coarse planes (I, y, x), or past ones (K, T, Y, X); ``missing`` is (T, Y, X).
+    Features are ``left`` out where who samples should make them: those on a GPU stay in their
+    process.
+    """
+
+    given: np.ndarray
+    scaled: Scaled
+    missing: np.ndarray | None
+    features: TaskFeatures | None
+    left: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        features, left = self.features, self.left
+        if features is not None and features.maps[0].is_cuda:
+            features, left = None, True
+        return Prepared, (self.given, self.scaled, self.missing, features, left)
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of all arrays, by which dask decides what to move where."""
+        arrays: list[Any] = [
+            self.given,
+            self.scaled.base,
+            self.scaled.inputs,
+            self.scaled.amplitude,
+        ]
+        if self.missing is not None:
+            arrays.append(self.missing)
+        if self.features is not None:
+            arrays += self.features.maps
+        return sum(array.nbytes for array in arrays)
+
+
+def encode(scaled: Scaled, plan: Plan, place: Place) -> TaskFeatures | None:
+    """Run the task encoder on all windows; None where the features would not fit in memory."""
+    return sampler_of(plan).encode(scaled.inputs, _label(plan, place))
+
+
+def sample(
+    prepared: Sequence[Prepared], plan: Plan, place: Place, members: Sequence[int]
+) -> np.ndarray:
+    """Sample members of one plane.
+
+    Parameters
+    ----------
+    prepared
+        One that all share, or one a member.
+    members
+        Positions among ``plan.numbers``.
+
+    Returns
+    -------
+    ndarray
+        (M, T, Y, X) in the targets' units, canonical; signs and means are not mended yet.
+    """
+    sampler, label = sampler_of(plan), _label(plan, place)
+    inputs = np.stack([one.scaled.inputs for one in prepared])
+    if any(one.left for one in prepared):
+        features = sampler.encode(inputs, label)
+    else:
+        features = _together([one.features for one in prepared])
+    noise = _noise(plan, place, [plan.numbers[position] for position in members])
+    method = cast(Any, plan.method)
+    residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
+    base, amplitude = (
+        np.stack([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
+    )
+    targets = plan.settings.targets
+    assert targets is not None
+    return physical(Scaled(base, inputs, amplitude), residual, targets)
+
+
+def signed(fields: np.ndarray, targets: Sequence[TargetPlan]) -> np.ndarray:
+    """Raise to 0 what is below where that makes no sense; (M, T, Y, X)."""
+    floors = np.array([0.0 if target.non_negative else -np.inf for target in targets])
+    return np.maximum(fields, floors[:, None, None])
+
+
+def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
+    from flexclim.sampling import joined
+
+    kept = [one for one in features if one is not None]
+    if len(kept) < len(features):
+        return None
+    return kept[0] if len(kept) == 1 else joined(kept)
+
+
+@contextmanager
+def naming(place: Place, part: str = "") -> Iterator[None]:
+    """Have an error say at which time, and in which part of the plane, it happened."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(" ".join(filter(None, ("time", place.time, place.rest))) + part)
+        raise
+
+
+def planes_of(field: xr.DataArray, plan: Plan) -> da.Array:
+    """Return a field as one chunk a plane."""
+    field = field.transpose(*([REALIZATION] if plan.paired else []), *plan.dims)
+    data = field.data if isinstance(field.data, da.Array) else da.from_array(field.data, name=False)
+    return data.rechunk({**dict.fromkeys(range(data.ndim - 2), 1), -2: -1, -1: -1})
+
+
+def dtype_of(plan: Plan) -> np.dtype:
+    """Return the type of the arrays of all targets together."""
+    return np.result_type(*(target.dtype for target in plan.targets))
+
+
+def stored_planes(planes: Sequence[np.ndarray], plan: Plan, where: str) -> np.ndarray:
+    """Check planes as they are stored, and return them in canonical order, (I, y, x) float64."""
+    turned = [plane.reshape(plane.shape[-2:]).astype(float) for plane in planes]
+    found = np.stack([plan.grid.canonical(plane) for plane in turned])
+    for plane, name in zip(found, itertools.cycle(plan.inputs)):
+        check_values(plane, name, where)
+    return found
+
+
+def _noise(plan: Plan, place: Place, numbers: Sequence[int]) -> Any:
+    """Return the noise of members of some numbers (M, T, Y, X), on the device that samples."""
+    draw, stack = _drawing(plan.device)
+    shape = plan.tiles.domain.shape
+    time = place.time if plan.noise == "independent" else ""
+
+    def one(target: TargetPlan, member: int) -> Any:
+        where = f"{time} {place.rest}".strip()
+        key = NoiseKey(seed=plan.seed, variable=target.name, place=where)
+        if plan.noise == "ar1":
+            return correlated_normal(
+                shape, key, member, place.seconds, plan.timescale, plan.origin, draw
+            )
+        return draw(shape, key, member, plan.origin)
+
+    return stack([stack([one(target, member) for target in plan.targets]) for member in numbers])
+
+
+def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what draws noise on a device, and what stacks it."""
+    if device == "cpu":
+        return standard_normal, np.stack
+    import torch
+
+    from flexclim.nn.noise import device_normal
+
+    return partial(device_normal, device=device), torch.stack
+
+
+@lru_cache(maxsize=8)
+def sampler_of(plan: Plan) -> TiledSampler:
+    """Return what samples a plan's planes; kept for the next ones."""
+    from flexclim.sampling import TiledSampler
+
+    model, settings = plan.model.load(), plan.settings
+    assert settings.targets is not None
+    return TiledSampler(
+        model.network_on(plan.device),
+        model.diffusion,
+        plan.tiles,
+        batch=plan.batch,
+        precision=plan.precision,
+        vectors=[target.vector for target in settings.targets],
+        vectors_in=[variable.vector for variable in plan.read] + [False] * settings.predictors,
+        spread=settings.noise_scale,
+        active=plan.active,
+        task=plan.task,
+    )
+
+
+def _label(plan: Plan, place: Place) -> np.ndarray:
+    """Return what the network is told of a plane, (L,)."""
+    return label_values(
+        plan.settings.labels,
+        **plan.told,
+        when=place.when,
+        variable=plan.targets[0].name,
+        known=dict(place.known),
+    )
+
+
+def place_of(field: xr.DataArray, index: dict[str, int], labels: Sequence[str] = ()) -> Place:
+    """Name the plane at ``index`` by the values of its coordinates; ``labels`` are told too."""
+    time = time_name(field)
+    text, seconds, when, rest = "", 0.0, None, []
+    for name in (*index, *(n for n in field.coords if field[n].ndim == 0)):
+        if name not in field.coords:
+            rest.append(f"{name}#{index[str(name)]}")
+            continue
+        coordinate = field[name]
+        value = coordinate.values[index[str(name)]] if coordinate.ndim else coordinate.values[()]
+        if name == time:
+            (text, seconds), when = time_text(value), value
+        elif name in index or name in VERTICAL:
+            rest.append(f"{name}={_text(value)}")
+    plane = field.isel({name: n for name, n in index.items() if name in field.dims})
+    known = tuple((name, float(plane[name])) for name in labels)
+    return Place(text, seconds, " ".join(sorted(rest)), when, known)
+
+
+def time_text(value: Any) -> tuple[str, float]:
+    """Return a time as text, and in seconds since 1970 in its calendar."""
+    if isinstance(value, np.datetime64):
+        micro = value.astype("datetime64[us]")
+        return str(micro), float(micro.astype(np.int64)) / 1e6
+    import cftime
+
+    value = value.item() if isinstance(value, np.ndarray) else value
+    seconds = cftime.date2num(value, "seconds since 1970-01-01", calendar=value.calendar)
+    return str(value.isoformat(timespec="microseconds")), float(seconds)
+
+
+def _text(value: Any) -> str:
+    number = pd.to_numeric(value, errors="coerce") if not isinstance(value, str) else np.nan
+    return str(value) if pd.isna(number) else f"{float(number):g}"

@@ -1,0 +1,234 @@
+"""The way of the data in time, from past snapshots to an ensemble of later ones.
+
+    past -> grid -> plan of tiles and steps
+         -> [ keyed noise -> network on tiles -> fuse -> add to the last snapshot ] x leads
+         -> CF output
+
+Each member reads its own history. Nothing is computed while planning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+from dask.delayed import Delayed
+
+from flexclim import cf, stores
+from flexclim.checkpoint import Model
+from flexclim.chosen import choose_forecast
+from flexclim.domain import Kind
+from flexclim.errors import FlexclimError
+from flexclim.forecast_plan import ForecastPlan, plan_forecast
+from flexclim.leads import Leads, later
+from flexclim.request import Options, time_name
+from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
+from flexclim.rollout import lazy_rollout
+
+T = TypeVar("T", xr.Dataset, xr.DataArray)
+REFERENCE, LEAD = "forecast_reference_time", "lead_time"
+# Coordinates that tell when: those of the past are not those of its forecast.
+TIMELY = "time", "forecast_reference_time", "forecast_period"
+
+
+def forecast(
+    past: T,
+    leads: Leads,
+    *,
+    model: str | Model | None = None,
+    members: int | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    variables: list[str] | None = None,
+    non_negative: bool | None = None,
+    grid: Kind | None = None,
+    static: xr.Dataset | None = None,
+    overlap: int | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+) -> T:
+    """Forecast fields from their past, as an ensemble.
+
+    Samples are fed back: each member goes on from its own states.
+
+    Parameters
+    ----------
+    past
+        Fields on a regular grid, with times; only the last ones, as many as the model reads,
+        count. Lazy if backed by dask.
+    leads
+        How many time steps to go ahead, or durations such as ``["6h", "24h"]`` to be kept of
+        them. A time step is the spacing of the last times of ``past``.
+    model
+        A name, a folder or file, or a loaded model that forecasts. None: of the models that ship,
+        one made for these variables and units, this time step and about this spacing.
+    members
+        Size of the ensemble; None: 8. Asking for fewer or more changes no member.
+    steps
+        Steps of the sampler; None: what the model was made for.
+    seed
+        Another seed gives another ensemble.
+    variables
+        Which of those that the model makes to return; None: all.
+    non_negative
+        Whether values below 0 make no sense; None: from standard_name and units.
+    grid
+        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: as the model was trained.
+    static
+        Fields that a model asks for, such as orography, on any grid that covers the field.
+    overlap
+        Pixels that neighbouring tiles share at least; None: as the model says.
+    batch
+        Tiles in one pass of the network; None: by tile and device. It moves results by rounding.
+    device
+        Such as ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
+    precision
+        ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
+
+    Returns
+    -------
+    Dataset or DataArray
+        (realization, time, ..., y, x) at valid times, in the variables' units, by the CF
+        conventions, with ``forecast_reference_time``, the last time of ``past``, and
+        ``lead_time`` in hours. NaN where the last snapshot is NaN.
+
+    Raises
+    ------
+    GridError
+        If the grid can't be found.
+    ModelError
+        If the model can't be used, or none that ships serves.
+    FlexclimError
+        If there are too few past times, they are uneven, or an option does not do; when values
+        are computed, if some are infinite.
+
+    Warns
+    -----
+    FlexclimWarning
+        If the grid is far from what the model's card covers; once.
+    """
+    options = Options(
+        members=members,
+        steps=steps,
+        seed=seed,
+        non_negative=non_negative,
+        overlap=overlap,
+        batch=batch,
+        device=device,
+        precision=precision,
+    )
+    source = past if isinstance(past, xr.Dataset) else cf.as_dataset(past)
+    return as_given(past, _forecast(source, leads, options, model, variables, grid, static))
+
+
+def forecast_to_zarr(
+    past: xr.Dataset | xr.DataArray,
+    store: stores.StoreLike,
+    leads: Leads,
+    *,
+    model: str | Model | None = None,
+    variables: list[str] | None = None,
+    grid: Kind | None = None,
+    static: xr.Dataset | None = None,
+    keep_bits: int | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """Forecast into a Zarr store, shard by shard; call again to continue.
+
+    What a store holds is not written again: one of fewer members, or of the first of these leads,
+    is extended. More leads begin the roll-out anew, and give the same members.
+
+    Parameters
+    ----------
+    past, leads, model, variables, grid, static, options
+        As for :func:`forecast`.
+    store, keep_bits
+        As for :func:`flexclim.downscale_to_zarr`.
+
+    Returns
+    -------
+    Dataset
+        The finished store, opened lazily.
+
+    Raises
+    ------
+    StoreError
+        If the store holds something else, another process writes to it, or it can't be written.
+    """
+
+    def make(source: xr.Dataset, asked: Options) -> Made:
+        return _forecast(source, leads, asked, model, variables, grid, static)
+
+    return write(past, store, make, Options(**options), static, keep_bits)
+
+
+def _forecast(
+    source: xr.Dataset,
+    leads: Leads,
+    options: Options,
+    model: str | Model | None,
+    variables: list[str] | None,
+    grid: Kind | None,
+    static: xr.Dataset | None,
+) -> Made:
+    """Choose models, plan and describe; nothing is computed."""
+    source, time = _with_time(source)
+    groups = choose_forecast(source, time, model, variables, grid, static)
+    plans = [
+        plan_forecast(source, group.inputs, group.model, options, leads, time, grid)
+        for group in groups
+    ]
+    source = source.isel({time: slice(-max(plan.past for plan in plans), None)})
+    lazy: dict[str, Any] = {}
+    for group, plan in zip(groups, plans, strict=True):
+        statics: list[Delayed] = lazy_statics(source, static, plan, group)
+        warn_of_spacing(plan, group.model)
+        last = source.isel({time: slice(-plan.past, None)})
+        made = lazy_rollout([last[name] for name in group.inputs], plan, *statics)
+        lazy |= {name: made[name] for name in group.returned}
+    steps = f"{plans[0].kept[-1]} steps of {plans[0].lead:g} h"
+    fields = describe(_ahead(source, plans[0]), lazy, plans, groups, f"forecast {steps}")
+    return Made(source=source, fields=fields, plans=plans, groups=groups)
+
+
+def _with_time(source: xr.Dataset) -> tuple[xr.Dataset, str]:
+    """Return a source with a dimension of times, and its name."""
+    for field in source.data_vars.values():
+        if time := time_name(field):
+            return (source if time in source.dims else source.expand_dims(time)), time
+    raise FlexclimError(
+        "the past has no coordinate of times, so its time step is not known. Give it a dimension "
+        "of dates, such as time."
+    )
+
+
+def _ahead(source: xr.Dataset, plan: ForecastPlan) -> xr.Dataset:
+    """Return what describes the forecast: the source at the times that are forecast."""
+    known = source[plan.time]
+    reference, hours = known.values[-1], [plan.lead * step for step in plan.kept]
+    stale = [
+        name
+        for name, variable in source.variables.items()
+        if name in source.coords
+        and (
+            plan.time in variable.dims
+            or variable.attrs.get("standard_name") in TIMELY
+            or variable.dtype.kind in "mM"
+        )
+    ]
+    ahead = source.drop_vars(stale).isel({plan.time: 0}, missing_dims="ignore")
+    attributes = {k: v for k, v in known.attrs.items() if k not in ("bounds", "climatology")}
+    return ahead.assign_coords(
+        {
+            plan.time: (plan.time, np.array([later(reference, one) for one in hours]), attributes),
+            REFERENCE: ((), reference, {"standard_name": REFERENCE, "long_name": "start"}),
+            LEAD: (
+                plan.time,
+                np.array(hours, float),
+                # xarray would turn "hours" into another type when it reads it back
+                {"standard_name": "forecast_period", "long_name": "lead time", "units": "h"},
+            ),
+        }
+    )

@@ -1,0 +1,142 @@
+"""Time steps of a forecast: how far apart past snapshots lie, and which later times are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flexclim.errors import FlexclimError, ModelError
+from flexclim.request import whole
+from flexclim.settings import Forecasting
+
+Leads = int | str | timedelta | Sequence[str | timedelta]
+SAME = 1e-3  # hours
+
+
+def step_hours(times: np.ndarray, forecast: Forecasting, model: str) -> float:
+    """Return the time step in hours: the spacing of the last times, one of the model's leads.
+
+    Parameters
+    ----------
+    times
+        (n,) datetime64 or cftime; the last ``forecast.past`` of them count.
+    model
+        Its name, for messages.
+
+    Raises
+    ------
+    FlexclimError
+        If there are too few times, or they are unknown, uneven or do not rise.
+    ModelError
+        If the model does not know the step.
+
+    >>> six = Forecasting(past=2, leads=(6.0, 12.0), residual_scale=((1.0,), (1.0,)))
+    >>> step_hours(np.array(["2018-09-14T00", "2018-09-14T06"], "datetime64[h]"), six, "toy")
+    6.0
+    """
+    known = ", ".join(f"{lead:g}" for lead in forecast.leads)
+    if forecast.past == 1 and len(forecast.leads) == 1:
+        return forecast.leads[0]
+    count = max(forecast.past, 2)
+    if len(times) < count:
+        why = "reads" if forecast.past > 1 else "must be shown its time step by"
+        raise FlexclimError(
+            f"model {model!r} {why} {count} past times, and there "
+            f"{'is 1' if len(times) == 1 else f'are {len(times)}'}. Give the last {count}, "
+            f"{known} h apart."
+        )
+    last = times[-count:]
+    if last.dtype.kind == "M" and np.isnat(last).any():
+        raise FlexclimError(f"of the last {count} times one is unknown (NaT). Give all of them.")
+    apart = [hours_between(a, b) for a, b in pairwise(last)]
+    told = ", ".join(f"{hours:g}" for hours in dict.fromkeys(apart))
+    if min(apart) <= 0:
+        raise FlexclimError(
+            f"the last {count} times do not rise: they lie {told} h apart. Sort them first."
+        )
+    if max(apart) - min(apart) > SAME:
+        raise FlexclimError(
+            f"the last {count} times are uneven: they lie {told} h apart. Model {model!r} reads "
+            f"times {known} h apart; select such ones, or fill the gap."
+        )
+    for lead in forecast.leads:
+        if abs(lead - apart[0]) <= SAME:
+            return lead
+    raise ModelError(
+        f"the last {count} times are {told} h apart, and model {model!r} forecasts by steps of "
+        f"{known} h. Select times so far apart, or fill the gap."
+    )
+
+
+def kept_steps(leads: Leads, hours: float) -> tuple[int, ...]:
+    """Return the numbers of the steps, from 1 on, that are wanted.
+
+    Parameters
+    ----------
+    leads
+        A number of steps: all of them; or durations, of which each is a step.
+    hours
+        Of a step.
+
+    Raises
+    ------
+    FlexclimError
+        If a lead is neither, or no multiple of the step.
+
+    >>> kept_steps(3, 6.0), kept_steps(["6h", "1D"], 6.0)
+    ((1, 2, 3), (1, 4))
+    """
+    if whole(leads):
+        count = int(leads)  # type: ignore[arg-type]
+        if count < 1:
+            raise FlexclimError(f"leads={count} is not a number of steps of at least 1.")
+        return tuple(range(1, count + 1))
+    many = isinstance(leads, Sequence | np.ndarray) and not isinstance(leads, str)
+    found = [_step(lead, hours) for lead in (leads if many else [leads])]  # type: ignore[union-attr]
+    if not found:
+        raise FlexclimError('leads names none. Give a number of steps, or some such as ["6h"].')
+    return tuple(sorted(set(found)))
+
+
+def _step(lead: Any, hours: float) -> int:
+    """Return which step a duration is."""
+    try:
+        if isinstance(lead, int | float | np.number) and not isinstance(lead, np.timedelta64):
+            raise ValueError("a number without a unit")
+        asked = pd.Timedelta(lead) / pd.Timedelta(hours=1)
+    except (ValueError, TypeError):
+        raise FlexclimError(
+            f'lead {lead!r} is not a duration such as "6h". Give durations, or one number of steps.'
+        ) from None
+    number = round(asked / hours)
+    if not number >= 1 or abs(number * hours - asked) > SAME:
+        raise FlexclimError(
+            f"lead {lead!r} is not a multiple of the time step of {hours:g} h. Give multiples, or "
+            "a number of steps."
+        )
+    return number
+
+
+def hours_between(first: Any, second: Any) -> float:
+    """Return the hours from one time to another, both datetime64 or cftime."""
+    apart = second - first
+    if isinstance(apart, np.timedelta64):
+        return float(apart / np.timedelta64(1, "s")) / 3600
+    return float(apart.total_seconds()) / 3600
+
+
+def later(time: Any, hours: float) -> Any:
+    """Return the time so many hours after one; to whole seconds.
+
+    >>> later(np.datetime64("2018-12-31T18:00", "ns"), 6.0)
+    np.datetime64('2019-01-01T00:00:00.000000000')
+    """
+    seconds = round(3600 * hours)
+    if isinstance(time, np.datetime64):
+        return time + np.timedelta64(seconds, "s")
+    return time + timedelta(seconds=seconds)

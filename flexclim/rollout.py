@@ -1,0 +1,182 @@
+"""A forecast as lazy arrays: one task takes a group of members a step further.
+
+A task reads the states before it, so a chain of tasks is a roll-out: asking for its first steps
+computes no later one, asking for some members no others.
+
+Legend: K snapshots that are read, T targets, M members, Y X the plane.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph
+
+from flexclim.channels import see_past
+from flexclim.ensemble import (
+    Place,
+    Prepared,
+    dtype_of,
+    encode,
+    naming,
+    place_of,
+    planes_of,
+    sample,
+    signed,
+    stored_planes,
+    time_text,
+)
+from flexclim.fields import Scaled, fill_missing
+from flexclim.forecast_plan import ForecastPlan
+from flexclim.leads import later
+from flexclim.statics import static_channels
+
+# Planes (K, T, Y, X), filled, and where the last ones are missing.
+Past = tuple[np.ndarray, np.ndarray | None]
+
+
+def lazy_rollout(
+    fields: Sequence[xr.DataArray], plan: ForecastPlan, statics: Delayed | None = None
+) -> dict[str, da.Array]:
+    """Return the dask array (realization, ..., Y, X) of all members of each target.
+
+    Parameters
+    ----------
+    fields
+        The plan's inputs, at the last ``plan.past`` times.
+    statics
+        What :func:`flexclim.statics.static_fields` returns; None: the model takes none.
+    """
+    lead, first = plan.dims[:-2], fields[0]
+    along = lead.index(plan.time)
+    planes = [planes_of(field, plan) for field in fields]
+    static = None if statics is None else statics.key
+    token = tokenize([plane.name for plane in planes], static, plan)
+    past, start, state, made = (
+        f"{name}-{token}" for name in ("past", "prepare", "forecast", "forecast-block")
+    )
+    sizes = [len(plan.kept) if dim == plan.time else first.sizes[dim] for dim in lead]
+    others = [range(1) if dim == plan.time else range(first.sizes[dim]) for dim in lead]
+    tasks: dict[Any, Any] = {}
+    for index in itertools.product(*others):
+        at = [
+            (*index[:along], n, *index[along + 1 :]) for n in range(max(plan.past, len(plan.kept)))
+        ]
+        last = place_of(first, dict(zip(lead, at[plan.past - 1], strict=True)), plan.labels)
+        places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
+        own = [(plane.name, *at[k], 0, 0) for k in range(plan.past) for plane in planes]
+        read, shared = (past, *index), (start, *index)
+        tasks[read] = (read_past, own, plan, last)
+        tasks[shared] = (prepare_past, read, static, plan, places[1])
+        for number, group in enumerate(plan.member_groups):
+            states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
+            tasks[states[1]] = (first_states, shared, plan, places[1], group)
+            for step in range(2, plan.kept[-1] + 1):
+                before = states[max(1, step - plan.past) : step]
+                history = read if len(before) < plan.past else None
+                place = places[step]
+                tasks[states[step]] = (next_states, history, before, static, plan, place, group)
+            for position, step in enumerate(plan.kept):
+                block = (made, 0, number, *at[position], 0, 0)
+                tasks[block] = (block_of, states[step], read, plan)
+    dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
+    graph = HighLevelGraph.from_collections(made, tasks, dependencies=dependencies)
+    chunks = (
+        (len(plan.targets),),
+        tuple(len(group) for group in plan.member_groups),
+        *((1,) * size for size in sizes),
+        *((side,) for side in plan.grid.domain.shape),
+    )
+    together = da.Array(graph, made, chunks, dtype=dtype_of(plan))
+    return {
+        target.name: together[number].astype(target.dtype)
+        for number, target in enumerate(plan.targets)
+    }
+
+
+def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
+    """Return the place of a step.
+
+    Its noise is keyed by the valid time and that of the last snapshot of the past; the network is
+    told the time of the snapshot before, as in training.
+    """
+    valid, before = (later(last.when, plan.lead * n) for n in (step, step - 1))
+    return replace(last, time=f"{time_text(valid)[0]} from {last.time}", when=before)
+
+
+def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Past:
+    """Check and fill past planes."""
+    with naming(place):
+        found = stored_planes(planes, plan, " ".join(filter(None, (place.time, place.rest))))
+        past = found.reshape(plan.past, -1, *found.shape[-2:])
+        missing = np.isnan(past[-1])
+        return fill_missing(past), missing if missing.any() else None
+
+
+def prepare_past(
+    past: Past, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, place: Place
+) -> Prepared:
+    """Return what members share at the first step: what they read, and its features."""
+    with naming(place):
+        scaled = _seen(past[0], statics, plan, place)
+        return Prepared(past[0], scaled, None, encode(scaled, plan, place))
+
+
+def first_states(
+    prepared: Prepared, plan: ForecastPlan, place: Place, members: tuple[int, ...]
+) -> np.ndarray:
+    """Take some members their first step: (M, T, Y, X) float64, canonical."""
+    with naming(place):
+        return signed(sample([prepared], plan, place, members), plan.targets)
+
+
+def next_states(
+    past: Past | None,
+    states: list[np.ndarray],
+    statics: dict[str, np.ndarray] | None,
+    plan: ForecastPlan,
+    place: Place,
+    members: tuple[int, ...],
+) -> np.ndarray:
+    """Take some members a step further, each from its own last states, the last one last.
+
+    ``past`` is there where these are fewer than the model reads.
+    """
+    with naming(place):
+        prepared = []
+        for own in np.stack(states, 1):
+            shared = [] if past is None else list(past[0][len(states) - plan.past :])
+            history = np.stack([*shared, *own])
+            prepared.append(
+                Prepared(history, _seen(history, statics, plan, place), None, None, True)
+            )
+        return signed(sample(prepared, plan, place, members), plan.targets)
+
+
+def block_of(states: np.ndarray, past: Past, plan: ForecastPlan) -> np.ndarray:
+    """Return the output's block of some states, (T, M, 1, ..., Y, X) in stored order."""
+    _, missing = past
+    if missing is not None:
+        states = np.where(missing, np.nan, states)
+    stored = plan.grid.restore(states.swapaxes(0, 1))
+    shape = *stored.shape[:2], *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
+    return np.asarray(stored.reshape(shape), dtype_of(plan))
+
+
+def _seen(
+    history: np.ndarray, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, place: Place
+) -> Scaled:
+    """Return what the network reads of a history (K, T, Y, X)."""
+    settings, predictors = plan.settings, None
+    if statics is not None:
+        shape = plan.grid.domain.shape
+        predictors = static_channels(statics, settings.statics, shape, place.when)
+    return see_past(history, plan.lead, settings, predictors)
