@@ -1,0 +1,92 @@
+"""Scores by lead time: fields, rivals and the table."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import flexclim
+from benchmarks.forecast import cases
+from benchmarks.forecast.__main__ import goals, measured, off, table
+from benchmarks.forecast.cases import CASES, _wettest, gfs, turbulence
+from benchmarks.forecast.rivals import PERSISTENCE, RIVALS
+
+FLOW = next(case for case in CASES if case.name == "turbulence-unseen")
+RAIN = next(case for case in CASES if case.name == "mrms")
+
+
+@pytest.fixture
+def fields():
+    """Past and truth of smooth fields that drift, 6 h apart."""
+    random = np.random.default_rng(0)
+    start = random.normal(size=(32, 32)).cumsum(0).cumsum(1)
+    values = np.stack([start + 0.5 * step for step in range(5)])[:, None].repeat(1, 1)[:, 0]
+    times = np.datetime64("2000-01-01T00", "ns") + 6 * np.arange(5) * np.timedelta64(1, "h")
+    field = xr.DataArray(values, {"time": times}, ["time", "y", "x"])
+    flows = field.to_dataset(name="vorticity").assign_coords(y=-np.arange(32.0), x=np.arange(32.0))
+    return flows.isel(time=slice(2)), flows.isel(time=slice(2, None))
+
+
+def test_scores_of_persistence_are_its_distance(fields):
+    past, truth = fields
+    made = RIVALS[PERSISTENCE](past, truth, None, None, FLOW)
+    found = measured(made, truth)
+    np.testing.assert_allclose(found.crps.sel(variable="vorticity"), [0.5, 1.0, 1.5])
+    np.testing.assert_allclose(found.square[0], [0.25, 1.0, 2.25])
+    assert found.variance.isnull().all()
+    assert off(found.isel(lead=0)) == pytest.approx(0, abs=1e-9)  # a drift adds no wave
+
+
+def test_a_table_says_whether_goals_are_met(fields):
+    past, truth = fields
+    base = measured(RIVALS[PERSISTENCE](past, truth, None, None, FLOW), truth)
+    noise = np.random.default_rng(1).normal(size=(4, *truth.vorticity.shape))
+    members = truth + xr.DataArray(0.1 * noise, dims=["realization", "time", "y", "x"])
+    own = measured(members, truth)
+    assert float(own.variance.mean()) == pytest.approx(0.01, rel=0.1)
+    found = {PERSISTENCE: base, "toy": own}
+    shown = table(FLOW, type("Named", (), {"name": "toy"}), found)
+    assert [row[0] for row in shown.rows][:2] == ["6 h, persistence", "6 h, toy"]
+    assert "met" in goals(FLOW, own, base)[0]
+    assert goals(RAIN, own, base)[0].endswith("%, met.")
+    assert goals(RAIN, base, base)[0].endswith("0.0 %, not met.")
+    louder = own.assign(forecast=own.forecast * 10**0.3)
+    louder["forecast"].attrs = own.forecast.attrs
+    assert off(louder.isel(lead=-1)) == pytest.approx(3, abs=0.2)
+    assert goals(FLOW, louder, base)[0].endswith("not met.")
+
+
+def test_the_wettest_box_has_no_gap(monkeypatch):
+    monkeypatch.setattr(cases, "BOX", 2)
+    rain = np.zeros((1, 4, 5))
+    rain[0, 0, 0], rain[0, 3, 3] = 5, 2
+    field = xr.Dataset({"qpe_01h": (("time", "latitude", "longitude"), rain)})
+    gaps = np.zeros((4, 5), bool)
+    assert _wettest(field, gaps) == {"latitude": slice(0, 2), "longitude": slice(0, 2)}
+    gaps[1, 1] = True
+    assert _wettest(field, gaps) == {"latitude": slice(2, 4), "longitude": slice(2, 4)}
+
+
+def test_turbulence_is_simulated_anew_at_a_reynolds_number_of_its_own(monkeypatch):
+    asked = []
+
+    def simulate(settings):
+        asked.append(settings)
+        return flexclim.train.simulate(settings.model_copy(update={"size": 16, "first": 0.1}))
+
+    monkeypatch.setattr(cases, "simulate", simulate)
+    flows = list(turbulence(None, FLOW, 2, 1))
+    assert len(flows) == cases.FLOWS
+    assert all(flow.sizes["time"] == 3 for flow in flows)
+    assert float(flows[0].reynolds) == pytest.approx(1200)
+    trained = flexclim.train.load_recipe("flex_turbulence").data.sources
+    assert asked[0].seed not in [source.turbulence.seed for source in trained]
+    known = [source.turbulence.viscosity for source in trained]
+    assert asked[0].viscosity not in known
+    assert any(1 / CASES[3].reynolds == pytest.approx(one) for one in known)
+
+
+def test_starts_have_all_snapshots(data_dir):
+    starts = list(gfs(data_dir, next(c for c in CASES if c.name == "gfs-wind"), 2, 4))
+    assert len(starts) == 16
+    for start in starts:
+        assert (np.diff(start.time.values) == np.timedelta64(6, "h")).all()
