@@ -116,6 +116,7 @@ def write_netcdf_files(
     partial = {file: file.with_name(file.name + PARTIAL) for file in parts}
     try:
         with progress_bar(), store_errors(path, ""):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             # Together: files of several members share what is computed for all of them.
             xr.save_mfdataset(
                 list(parts.values()), list(partial.values()), engine="netcdf4", encoding=encoding

@@ -30,7 +30,7 @@ def field():
 
 
 def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):
-    path = write_netcdf(field, tmp_path / "a.nc")
+    path = write_netcdf(field, tmp_path / "new" / "a.nc")
     xr.testing.assert_equal(open_input(path).load(), field.compute())
     with pytest.raises(StoreError, match="exists"):
         write_netcdf(field, path)
@@ -44,7 +44,7 @@ def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="can't be written: No space left on device"):
         write_netcdf(field, path, overwrite=True)
     assert open_input(path).sizes["time"] == 2
-    assert os.listdir(tmp_path) == ["a.nc"]
+    assert os.listdir(path.parent) == ["a.nc"]
 
 
 def test_inputs_are_opened_lazily(field, tmp_path):

@@ -110,10 +110,10 @@ def published(toy_model):
     return content | {"ema": {"shadow_params": shadow}, "epoch": 7}
 
 
-@pytest.fixture
-def check_published(guard, published, tmp_path):
+@pytest.fixture(scope="module")
+def check_published(guard, published, tmp_path_factory):
     """Return what imports bytes, and fails unless they are refused or give the same model."""
-    path = tmp_path / "epoch.pt"
+    path = tmp_path_factory.mktemp("published") / "epoch.pt"
     path.write_bytes(stored(published))
     expected = {kind: import_minflex(path, num_heads=2, weights=kind).sha256 for kind in KINDS}
 
@@ -180,12 +180,13 @@ def test_publications_of_odd_weights_are_refused(check_published, published, wha
     assert check_published(stored(content), f"averaged {place}: {what}")
 
 
-@pytest.fixture
-def training(toy_model, tmp_path):
+@pytest.fixture(scope="module")
+def training(toy_model, tmp_path_factory):
     """Return a small run: its recipe, what it moves, and the content of its checkpoint."""
-    (tmp_path / "tiny.yaml").write_text(RECIPE)
-    recipe = load_recipe(tmp_path / "tiny.yaml", [f"output={tmp_path}/run"])
-    (tmp_path / "run").mkdir()
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "tiny.yaml").write_text(RECIPE)
+    recipe = load_recipe(folder / "tiny.yaml", [f"output={folder}/run"])
+    (folder / "run").mkdir()
 
     def fresh():
         network = toy_model.network.__class__(toy_model.network.config)
@@ -204,7 +205,7 @@ def training(toy_model, tmp_path):
     return SimpleNamespace(recipe=recipe, fresh=fresh, content={"step": 3, **content})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def check_training(guard, training):
     """Return what resumes from bytes, and fails unless they are refused or the same state."""
     path = state.path_of(training.recipe.folder, 3)
