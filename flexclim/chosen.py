@@ -1,23 +1,25 @@
-"""Which model downscales which variables where the user names none.
+"""Which model downscales or forecasts which variables where the user names none.
 
 A model of named variables is chosen where it makes what is asked, reads what is there in the same
-units, and was trained at this factor and near this spacing. All else goes to flex-nano, which
-serves any variable.
+units, and was trained at this factor or time step and near this spacing. All else is downscaled by
+flex-nano, which serves any variable, and not forecast.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import xarray as xr
 
 from flexclim.checkpoint import Model, list_bundled, load_model, read_model
 from flexclim.domain import Kind
-from flexclim.errors import ModelError
+from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import find_grid
 from flexclim.groups import Group, chosen_fields, fields_of, group_variables
-from flexclim.settings import FORECAST
+from flexclim.leads import step_hours
+from flexclim.settings import FORECAST, SUPERRES
 from flexclim.units import cf_units
 
 DEFAULT_MODEL = "flex-nano"
@@ -52,25 +54,17 @@ def choose(
         loaded = model if isinstance(model, Model) else load_model(model)
         return group_variables(source, loaded, variables, grid, reason=GIVEN)
     wanted = _asked(source, variables, grid)
-    groups: list[Group] = []
-    passed: list[str] = []
-    for name in list_bundled():
-        candidate = read_model(name)
-        made = [v for v in candidate.card.variables if v in wanted]
-        if name == DEFAULT_MODEL or not made:
-            continue
-        if problem := unfit(candidate, source, factor, static, grid):
-            passed.append(f"{name} {problem}")
-            continue
-        reason = f"made for {', '.join(made)} at this spacing, factor and units"
-        groups += group_variables(source, load_model(name), made, grid, reason=reason)
-        wanted = [v for v in wanted if v not in made]
-    if static is not None and not any(group.model.settings.statics for group in groups):
-        why = f": {'; '.join(passed)}" if passed else ""
-        raise ModelError(
-            f"static was given, but no model that takes it serves these fields{why}. "
-            "Leave it out, or name a model."
-        )
+
+    def unfit(candidate: Model) -> str:
+        factors = candidate.settings.factors
+        if factor not in factors:
+            return f"is for x{', x'.join(map(str, factors))}"
+        return _unfit(candidate, candidate.card.inputs, source, factor, static, grid)
+
+    groups, passed = _made_for(source, wanted, unfit, grid, SUPERRES, "spacing, factor and units")
+    _check_static(static, groups, passed)
+    made = {name for group in groups for name in group.returned}
+    wanted = [name for name in wanted if name not in made]
     if wanted or not groups:
         reason = "; ".join(["serves any field", *passed])
         default = load_model(DEFAULT_MODEL)
@@ -80,27 +74,113 @@ def choose(
 
 def choose_forecast(
     source: xr.Dataset,
-    time: str,
+    times: np.ndarray,
     model: str | Model | None,
     variables: list[str] | str | None,
     grid: Kind | None,
     static: xr.Dataset | None,
 ) -> list[Group]:
-    """Settle which model forecasts which variables, and why."""
-    assert model is not None
-    loaded = model if isinstance(model, Model) else load_model(model)
-    return group_variables(source, loaded, variables, grid, GIVEN, FORECAST)
+    """Settle which model forecasts which variables, and why.
+
+    Parameters
+    ----------
+    times
+        Those of the past.
+    model
+        As given by the user; None: chosen here, among the models that ship.
+    variables
+        Which to return; None: all that a model serves.
+
+    Raises
+    ------
+    ModelError
+        If the model can't forecast the source, or none that ships can.
+    """
+    if model is not None:
+        loaded = model if isinstance(model, Model) else load_model(model)
+        return group_variables(source, loaded, variables, grid, GIVEN, FORECAST)
+    wanted = chosen_fields(variables, fields_of(source, grid), FORECAST)
+    steps: set[float] = set()
+
+    def unfit(candidate: Model) -> str:
+        assert candidate.settings.forecast is not None
+        card = candidate.card
+        if problem := _unfit(candidate, card.variables, source, 1, static, grid):
+            return problem
+        try:
+            step = step_hours(times, candidate.settings.forecast, card.name)
+        except FlexclimError as error:
+            return f"can't: {str(error).removesuffix('.')}"
+        steps.add(step)
+        return "" if len(steps) == 1 else f"has steps of {step:g} h"
+
+    groups, passed = _made_for(source, wanted, unfit, grid, FORECAST, "time step and units")
+    made = {name for group in groups for name in group.returned}
+    lacking = [name for name in wanted if name not in made and (variables or not made)]
+    if lacking or not groups:
+        there = [
+            f"{name} ({', '.join(card.variables)} by {' or '.join(f'{h:g}' for h in card.leads)} h)"
+            for name, card in list_bundled().items()
+            if card.leads
+        ]
+        why = f"; {'; '.join(passed)}" if passed else ""
+        raise ModelError(
+            f"no model that ships forecasts {', '.join(lacking) or 'this'}{why}. There are "
+            f"{', '.join(there) or 'none that forecast'}. Name a model of your own with model=."
+        )
+    _check_static(static, groups, passed)
+    return _in_order(groups, source)
 
 
-def unfit(
-    model: Model, source: xr.Dataset, factor: int, static: xr.Dataset | None, grid: Kind | None
+def _made_for(
+    source: xr.Dataset,
+    wanted: Sequence[str],
+    unfit: Callable[[Model], str],
+    grid: Kind | None,
+    task: str,
+    alike: str,
+) -> tuple[list[Group], list[str]]:
+    """Return groups of models that are made for what is wanted, and why others were passed."""
+    groups: list[Group] = []
+    passed: list[str] = []
+    for name in list_bundled():
+        candidate = read_model(name)
+        taken = {one for group in groups for one in group.returned}
+        made = [v for v in candidate.card.variables if v in wanted and v not in taken]
+        if name == DEFAULT_MODEL or not made or task not in candidate.settings.tasks:
+            continue
+        if problem := unfit(candidate):
+            passed.append(f"{name} {problem}")
+            continue
+        reason = f"made for {', '.join(made)} at this {alike}"
+        groups += group_variables(source, load_model(name), made, grid, reason, task)
+    return groups, passed
+
+
+def _check_static(
+    static: xr.Dataset | None, groups: Sequence[Group], passed: Sequence[str]
+) -> None:
+    """Refuse static fields that no chosen model takes."""
+    if static is not None and not any(group.model.settings.statics for group in groups):
+        why = f": {'; '.join(passed)}" if passed else ""
+        raise ModelError(
+            f"static was given, but no model that takes it serves these fields{why}. "
+            "Leave it out, or name a model."
+        )
+
+
+def _unfit(
+    model: Model,
+    read: Sequence[str],
+    source: xr.Dataset,
+    factor: int,
+    static: xr.Dataset | None,
+    grid: Kind | None,
 ) -> str:
-    """Say why a model of named variables does not serve a source; empty: it does."""
+    """Say why a model that reads these variables does not serve a source; empty: it does."""
     card, settings = model.card, model.settings
-    if factor not in settings.factors:
-        return f"is for x{', x'.join(map(str, settings.factors))}"
     fields = fields_of(source, grid)
-    for name in card.inputs:
+    for name in read:
         if name not in fields:
             return f"reads {name} too"
         found, meant = source[name].attrs.get("units"), card.units.get(name)
@@ -113,8 +193,10 @@ def unfit(
     if settings.grid and find_grid(source, grid).domain.kind != settings.grid:
         return f"is for grids of {settings.grid}s"
     spacing = find_grid(source, grid).spacing_km / factor
-    if card.spacing_km is None or not math.isfinite(spacing):
-        return "tells no spacing" if card.spacing_km is None else "needs to know the spacing"
+    if card.spacing_km is None:  # of a simulated flow
+        return "tells no spacing" if math.isfinite(spacing) else ""
+    if not math.isfinite(spacing):
+        return "needs to know the spacing"
     low, high = card.spacing_km
     if not low / NEAR <= spacing <= high * NEAR:
         return f"is for {low:.3g} to {high:.3g} km, not {spacing:.3g} km"

@@ -33,7 +33,7 @@ NO_WORKERS_SECONDS = 300.0
 # The resource that workers with a GPU may offer, and the share of it that a task takes by its name:
 # one that samples runs beside those that prepare, not beside another.
 GPU = "GPU"
-SHARES = {"downscale-": 0.6, "prepare-": 0.2}
+SHARES = {"downscale-": 0.6, "forecast-": 0.6, "prepare-": 0.2}
 
 
 # Tells a worker how many threads torch may use.

@@ -13,7 +13,7 @@ from flexclim.domain import Kind
 from flexclim.grid import find_grid
 from flexclim.leads import Leads, kept_steps, step_hours
 from flexclim.quantities import non_negative
-from flexclim.request import Options, Plan, TargetPlan, settle
+from flexclim.request import Plan, Request, TargetPlan, settle
 from flexclim.settings import FORECAST, Variable
 from flexclim.tiles import plan_tiles
 
@@ -63,7 +63,7 @@ def plan_forecast(
     source: xr.Dataset,
     inputs: Sequence[str],
     model: Model,
-    options: Options,
+    options: Request,
     leads: Leads,
     time: str,
     kind: Kind | None = None,

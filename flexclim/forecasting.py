@@ -22,7 +22,7 @@ from flexclim.domain import Kind
 from flexclim.errors import FlexclimError
 from flexclim.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.leads import Leads, later
-from flexclim.request import Options, time_name
+from flexclim.request import Request, time_name
 from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
 from flexclim.rollout import lazy_rollout
 
@@ -109,7 +109,7 @@ def forecast(
     FlexclimWarning
         If the grid is far from what the model's card covers; once.
     """
-    options = Options(
+    options = Request(
         members=members,
         steps=steps,
         seed=seed,
@@ -158,16 +158,16 @@ def forecast_to_zarr(
         If the store holds something else, another process writes to it, or it can't be written.
     """
 
-    def make(source: xr.Dataset, asked: Options) -> Made:
+    def make(source: xr.Dataset, asked: Request) -> Made:
         return _forecast(source, leads, asked, model, variables, grid, static)
 
-    return write(past, store, make, Options(**options), static, keep_bits)
+    return write(past, store, make, Request(**options), static, keep_bits)
 
 
 def _forecast(
     source: xr.Dataset,
     leads: Leads,
-    options: Options,
+    options: Request,
     model: str | Model | None,
     variables: list[str] | None,
     grid: Kind | None,
@@ -175,7 +175,7 @@ def _forecast(
 ) -> Made:
     """Choose models, plan and describe; nothing is computed."""
     source, time = _with_time(source)
-    groups = choose_forecast(source, time, model, variables, grid, static)
+    groups = choose_forecast(source, source[time].values, model, variables, grid, static)
     plans = [
         plan_forecast(source, group.inputs, group.model, options, leads, time, grid)
         for group in groups

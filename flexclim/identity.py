@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 
 import xarray as xr
 
 from flexclim.grid import find_grid
 
+STEPS = "flexclim_lead_hours"  # an attribute that forecasts have
+
 
 def identity_of(source: xr.Dataset) -> str:
     """Return a hash of a source's coordinates, and of each field's first and last plane.
+
+    Of a forecast it is the first step, not the last, which decides all that follows: so a lazy
+    one is not computed to know it.
 
     Parameters
     ----------
@@ -27,10 +33,19 @@ def identity_of(source: xr.Dataset) -> str:
         content = str(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()
         digest.update(content)
     for name in sorted(map(str, source.data_vars)):
-        field = source[name]
+        field = source[name].assign_attrs(source.attrs)
         lead = [dim for dim in field.dims if dim not in plane_dims]
         digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
+        first = dict.fromkeys(_rolled_out(field), 0)
         for end in (0, -1):
-            plane = field.isel(dict.fromkeys(lead, end)).values
+            plane = field.isel(dict.fromkeys(lead, end) | first).values
             digest.update(plane.tobytes())
     return digest.hexdigest()
+
+
+def _rolled_out(field: xr.DataArray) -> tuple[Hashable, ...]:
+    """Return the dimension of the steps of a forecast that flexclim made."""
+    for coordinate in field.coords.values():
+        if coordinate.attrs.get("standard_name") == "forecast_period" and STEPS in field.attrs:
+            return coordinate.dims
+    return ()

@@ -32,7 +32,7 @@ def label_values(
     factor, lead
         Refinement of a downscaling, hours of a forecast.
     when
-        Valid time, datetime64 or cftime; None: there is none.
+        Time of the last field that is read, datetime64 or cftime; None: there is none.
     variable
         Which one is made, where any will do.
     known

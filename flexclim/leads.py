@@ -113,8 +113,8 @@ def _step(lead: Any, hours: float) -> int:
         raise FlexclimError(
             f'lead {lead!r} is not a duration such as "6h". Give durations, or one number of steps.'
         ) from None
-    number = round(asked / hours)
-    if not number >= 1 or abs(number * hours - asked) > SAME:
+    number = round(asked / hours) if asked > 0 else 0
+    if number < 1 or abs(number * hours - asked) > SAME:
         raise FlexclimError(
             f"lead {lead!r} is not a multiple of the time step of {hours:g} h. Give multiples, or "
             "a number of steps."

@@ -17,10 +17,29 @@ from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
-from flexclim.request import Options as Options
-from flexclim.request import Plan, TargetPlan, settle, time_name
+from flexclim.request import Plan, Request, TargetPlan, settle, time_name
 from flexclim.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.tiles import plan_tiles
+
+NOISES = "independent", "frozen", "ar1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Request):
+    """What the user asked of a downscaling; None where flexclim chooses."""
+
+    factor: int
+    conserve: bool | None = None
+    noise: str = "independent"
+    noise_timescale: str | None = None
+    region: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.noise not in NOISES:
+            raise FlexclimError(f"noise={self.noise!r} is not one of {', '.join(NOISES)}.")
+        if self.noise != "ar1" and self.noise_timescale is not None:
+            raise FlexclimError(f'noise_timescale is for noise="ar1", not for {self.noise!r}.')
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,30 +20,24 @@ from flexclim.memory import choose_batch, choose_device
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
 
-NOISES = "independent", "frozen", "ar1"
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the user asked for; None where flexclim chooses.
+class Request:
+    """What the user may ask of all sampling; None where flexclim chooses.
 
     ``breaks`` are members that are not made together with the one before: what a store holds
     already is not made again for the sake of new members.
     """
 
-    factor: int = 1
     members: int | None = None
     steps: int | None = None
     seed: int = 0
-    conserve: bool | None = None
     non_negative: bool | None = None
-    noise: str = "independent"
-    noise_timescale: str | None = None
     overlap: int | None = None
     batch: int | None = None
-    region: tuple[int, int] | None = None
     device: str | None = None
     precision: str | None = None
     breaks: tuple[int, ...] = ()
@@ -55,10 +49,6 @@ class Options:
                 raise FlexclimError(f"{name}={value!r} is not a whole number of at least 1.")
         if not whole(self.seed):
             raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
-        if self.noise not in NOISES:
-            raise FlexclimError(f"noise={self.noise!r} is not one of {', '.join(NOISES)}.")
-        if self.noise != "ar1" and self.noise_timescale is not None:
-            raise FlexclimError(f'noise_timescale is for noise="ar1", not for {self.noise!r}.')
         if self.precision not in (None, *PRECISIONS):
             raise FlexclimError(
                 f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}."
@@ -225,7 +215,7 @@ def settle(
     inputs: Sequence[str],
     model: Model,
     settings: ModelSettings,
-    options: Options,
+    options: Request,
     grid: Grid,
 ) -> dict[str, Any]:
     """Return what every plan takes as it is asked for, else as the model or the device says.

@@ -22,10 +22,11 @@ from flexclim.groups import Group
 from flexclim.identity import identity_of
 from flexclim.progress import progress_bar
 from flexclim.provenance import provenance
-from flexclim.request import Options, Plan, attributes_of, whole
+from flexclim.request import Plan, Request, attributes_of, whole
 from flexclim.statics import check_static, static_fields, wanted_fields
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
+R = TypeVar("R", bound=Request)
 CHOICE = "flexclim_model_choice"
 
 
@@ -76,8 +77,8 @@ def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
 def write(
     obj: xr.Dataset | xr.DataArray,
     where: stores.StoreLike,
-    make: Callable[[xr.Dataset, Options], Made],
-    options: Options,
+    make: Callable[[xr.Dataset, R], Made],
+    options: R,
     static: xr.Dataset | None,
     keep_bits: int | None,
 ) -> xr.Dataset:
@@ -179,7 +180,7 @@ def _store_plan(made: Made, keep_bits: int | None) -> dict[str, Any]:
     }
 
 
-def _as_begun(options: Options, begun: stores.Begun) -> Options:
+def _as_begun(options: R, begun: stores.Begun) -> R:
     """Leave to the store what was not asked for: its batches, so that all of it is alike."""
     batch, members = begun.plan.get("batch"), begun.plan.get("members")
     if options.batch is None and isinstance(batch, int):

@@ -61,8 +61,9 @@ def lazy_rollout(
     static = None if statics is None else statics.key
     token = tokenize([plane.name for plane in planes], static, plan)
     past, start, state, made = (
-        f"{name}-{token}" for name in ("past", "prepare", "forecast", "forecast-block")
+        f"{name}-{token}" for name in ("past", "prepare", "forecast", "ahead")
     )
+    pasts = range(len(plan.numbers) if plan.paired else 1)
     sizes = [len(plan.kept) if dim == plan.time else first.sizes[dim] for dim in lead]
     others = [range(1) if dim == plan.time else range(first.sizes[dim]) for dim in lead]
     tasks: dict[Any, Any] = {}
@@ -72,16 +73,22 @@ def lazy_rollout(
         ]
         last = place_of(first, dict(zip(lead, at[plan.past - 1], strict=True)), plan.labels)
         places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
-        own = [(plane.name, *at[k], 0, 0) for k in range(plan.past) for plane in planes]
-        read, shared = (past, *index), (start, *index)
-        tasks[read] = (read_past, own, plan, last)
-        tasks[shared] = (prepare_past, read, static, plan, places[1])
+        for n in pasts:
+            member = (n,) * plan.paired
+            own = [
+                (plane.name, *member, *at[k], 0, 0) for k in range(plan.past) for plane in planes
+            ]
+            tasks[(past, n, *index)] = (read_past, own, plan, last)
+            tasks[(start, n, *index)] = (prepare_past, (past, n, *index), static, plan, places[1])
         for number, group in enumerate(plan.member_groups):
             states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
+            own_pasts = group if plan.paired else pasts
+            read = [(past, n, *index) for n in own_pasts]
+            shared = [(start, n, *index) for n in own_pasts]
             tasks[states[1]] = (first_states, shared, plan, places[1], group)
             for step in range(2, plan.kept[-1] + 1):
                 before = states[max(1, step - plan.past) : step]
-                history = read if len(before) < plan.past else None
+                history = read if len(before) < plan.past else []
                 place = places[step]
                 tasks[states[step]] = (next_states, history, before, static, plan, place, group)
             for position, step in enumerate(plan.kept):
@@ -131,15 +138,15 @@ def prepare_past(
 
 
 def first_states(
-    prepared: Prepared, plan: ForecastPlan, place: Place, members: tuple[int, ...]
+    prepared: list[Prepared], plan: ForecastPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     """Take some members their first step: (M, T, Y, X) float64, canonical."""
     with naming(place):
-        return signed(sample([prepared], plan, place, members), plan.targets)
+        return signed(sample(prepared, plan, place, members), plan.targets)
 
 
 def next_states(
-    past: Past | None,
+    pasts: list[Past],
     states: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
     plan: ForecastPlan,
@@ -148,24 +155,27 @@ def next_states(
 ) -> np.ndarray:
     """Take some members a step further, each from its own last states, the last one last.
 
-    ``past`` is there where these are fewer than the model reads.
+    ``pasts``, one or one a member, are there where these are fewer than the model reads.
     """
     with naming(place):
         prepared = []
-        for own in np.stack(states, 1):
-            shared = [] if past is None else list(past[0][len(states) - plan.past :])
-            history = np.stack([*shared, *own])
+        for member, history in enumerate(np.stack(states, 1)):
+            if pasts:
+                known, _ = pasts[member % len(pasts)]
+                history = np.concatenate([known[len(states) - plan.past :], history])
             prepared.append(
                 Prepared(history, _seen(history, statics, plan, place), None, None, True)
             )
         return signed(sample(prepared, plan, place, members), plan.targets)
 
 
-def block_of(states: np.ndarray, past: Past, plan: ForecastPlan) -> np.ndarray:
+def block_of(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np.ndarray:
     """Return the output's block of some states, (T, M, 1, ..., Y, X) in stored order."""
-    _, missing = past
-    if missing is not None:
-        states = np.where(missing, np.nan, states)
+    states = states.copy()
+    for member, own in enumerate(states):
+        _, missing = pasts[member % len(pasts)]
+        if missing is not None:
+            own[missing] = np.nan
     stored = plan.grid.restore(states.swapaxes(0, 1))
     shape = *stored.shape[:2], *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
     return np.asarray(stored.reshape(shape), dtype_of(plan))

@@ -19,17 +19,18 @@ def toy_sizes():
     """Return what makes the sizes of a small network that makes and reads so many channels."""
     from flexclim.settings import NetworkSettings
 
-    def sizes(channels=1, read=1):
-        return NetworkSettings(
-            tile=(32, 32),
-            channels=channels,
-            conditions={"superres": read},
-            model_channels=(32, 32),
-            res_blocks=(1, 1),
-            depth=3,
-            num_heads=2,
-            unshuffle=4,  # four times as fast
-        )
+    def sizes(channels=1, read=1, **changed):
+        usual = {
+            "tile": (32, 32),
+            "channels": channels,
+            "conditions": {"superres": read},
+            "model_channels": (32, 32),
+            "res_blocks": (1, 1),
+            "depth": 3,
+            "num_heads": 2,
+            "unshuffle": 4,  # four times as fast
+        }
+        return NetworkSettings(**(usual | changed))
 
     return sizes
 
@@ -44,8 +45,8 @@ def make_toy(toy_sizes):
     from flexclim.nn.flex import Flex
     from flexclim.settings import ModelSettings
 
-    def make(channels=1, read=1, card=None, **settings):
-        sizes = toy_sizes(channels, read)
+    def make(channels=1, read=1, card=None, network=None, **settings):
+        sizes = toy_sizes(channels, read, **(network or {}))
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = Flex(sizes.config())
@@ -69,3 +70,44 @@ def make_toy(toy_sizes):
 def toy_model(make_toy):
     """Return a model of any one variable."""
     return make_toy()
+
+
+@pytest.fixture(scope="session")
+def make_forecaster(make_toy):
+    """Return what makes toys that forecast some variables, and by ``read`` downscale them too."""
+    from flexclim.settings import Forecasting, Label, Target, Variable
+
+    def make(targets, past=2, leads=(6.0, 12.0), read=0, card=None, **settings):
+        statics = sum(static.channels for static in settings.get("statics", ()))
+        label = settings.get("label", (Label(name="lead"),))
+        conditions = {"forecast": past * len(targets) + statics}
+        if read:
+            conditions["superres"] = read
+        inputs = tuple(
+            Variable(**target.model_dump(exclude={"base", "non_negative"})) for target in targets
+        )
+        if read:
+            targets = tuple(Target(**(dict(one) | {"base": one.name})) for one in targets)
+        usual = {
+            "inputs": inputs,
+            "targets": targets,
+            "scaling": "fixed",
+            "halo": 4,
+            "label": label,
+            "factors": (2,) if read else (),
+            "residual_scale": {2: (0.5,) * len(targets)} if read else {},
+            "forecast": Forecasting(
+                past=past,
+                leads=leads,
+                residual_scale=tuple((0.3 + 0.1 * n,) * len(targets) for n in range(len(leads))),
+            ),
+        }
+        network = {
+            "tile": (16, 16),
+            "unshuffle": 2,
+            "conditions": conditions,
+            "label_size": sum(part.size for part in label),
+        }
+        return make_toy(len(targets), card=card, network=network, **(usual | settings))
+
+    return make

@@ -44,6 +44,7 @@ def run(*arguments):
 COMMANDS = [
     "demo",
     "downscale",
+    "forecast",
     "verify",
     "info",
     "check",

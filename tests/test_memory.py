@@ -11,8 +11,9 @@ import xarray as xr
 from flexclim import engine, memory
 from flexclim.domain import Domain
 from flexclim.downscaling import downscale, downscale_to_zarr
+from flexclim.ensemble import Place
 from flexclim.errors import FlexclimError, FlexclimWarning
-from flexclim.members import Place, prepare_planes
+from flexclim.members import prepare_planes
 from flexclim.memory import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.nn.flex import Flex
 from flexclim.plan import Options, plan_field
@@ -196,7 +197,7 @@ def test_features_stay_on_their_gpu(toy_model):
     on_gpu = replace(prepared, features=SimpleNamespace(maps=[SimpleNamespace(is_cuda=True)]))
     sent = pickle.loads(pickle.dumps(on_gpu))
     assert sent.features is None
-    found, expected = (members.sample_members(p, plan, PLACE, (0,)) for p in (sent, prepared))
+    found, expected = (members.sample_members([p], plan, PLACE, (0,)) for p in (sent, prepared))
     np.testing.assert_array_equal(found, expected)
 
 

@@ -109,6 +109,7 @@ def doctor() -> None:
 for _command in (
     fields.demo,
     fields.downscale,
+    fields.forecast,
     fields.verify,
     stores.info,
     stores.check,

@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import typer
 
 from flexclim.errors import StoreError
+
+# Options that several commands share.
+Target = Annotated[str, typer.Argument(help="What to write: .zarr (or its URL; resumes) or .nc.")]
+ModelName = Annotated[
+    str | None, typer.Option("--model", "-m", help="Name, folder or file. [chosen by the fields]")
+]
+Members = Annotated[
+    int | None,
+    typer.Option("--members", "-n", min=1, help="Ensemble members. [8, or the input's own]"),
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
+]
+Seed = Annotated[int, typer.Option(help="Another seed gives another ensemble.")]
+Names = Annotated[
+    str | None, typer.Option(help="Such as u10,v10. [all that have the grid's dimensions]")
+]
+NonNegative = Annotated[
+    bool | None,
+    typer.Option(
+        "--non-negative/--any-sign", help="Never below zero. [from standard_name and units]"
+    ),
+]
+GridKind = Annotated[
+    Literal["cell", "point"] | None, typer.Option(help="Where coordinates can't tell. [found]")
+]
+StaticFields = Annotated[
+    Path | None, typer.Option(help="Fields that the model asks for, such as orography.")
+]
+Overlap = Annotated[int | None, typer.Option(help="Fine cells tiles share. [chosen]")]
+Batch = Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")]
+Precision = Annotated[str | None, typer.Option(help="float32, bf16 or fp16. [chosen]")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a dask scheduler, such as tcp://10.0.0.1:8786.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes to start: one a GPU. [threads]")
+]
+KeepBits = Annotated[
+    int | None,
+    typer.Option(min=1, max=23, help="Round to so many bits of the mantissa. [not at all]"),
+]
+Split = Annotated[
+    Literal["member", "year"] | None, typer.Option(help="One NetCDF file for each. [one file]")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing NetCDF files.")]
 
 
 def demo(
@@ -31,22 +79,13 @@ def demo(
 
 def downscale(
     source: Annotated[str, typer.Argument(help="Coarse field: NetCDF, or Zarr (or its URL).")],
-    target: Annotated[
-        str, typer.Argument(help="What to write: .zarr (or its URL; resumes) or .nc.")
-    ],
+    target: Target,
     factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Refinement of the grid.")],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Name, folder or file. [chosen by the fields]"),
-    ] = None,
-    members: Annotated[int, typer.Option("--members", "-n", min=1, help="Ensemble members.")] = 8,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed gives another ensemble.")] = 0,
-    variables: Annotated[
-        str | None, typer.Option(help="Such as u10,v10. [all that have the grid's dimensions]")
-    ] = None,
+    model: ModelName = None,
+    members: Members = None,
+    steps: Steps = None,
+    seed: Seed = 0,
+    variables: Names = None,
     conserve: Annotated[
         bool | None,
         typer.Option(
@@ -54,44 +93,24 @@ def downscale(
             help="Block means equal the input. [as the model's card says]",
         ),
     ] = None,
-    non_negative: Annotated[
-        bool | None,
-        typer.Option(
-            "--non-negative/--any-sign", help="Never below zero. [from standard_name and units]"
-        ),
-    ] = None,
-    grid: Annotated[
-        Literal["cell", "point"] | None, typer.Option(help="Where coordinates can't tell. [found]")
-    ] = None,
-    static: Annotated[
-        Path | None, typer.Option(help="Fields that the model asks for, such as orography.")
-    ] = None,
+    non_negative: NonNegative = None,
+    grid: GridKind = None,
+    static: StaticFields = None,
     noise: Annotated[
         Literal["independent", "frozen", "ar1"], typer.Option(help="How times are correlated.")
     ] = "independent",
     noise_timescale: Annotated[
         str | None, typer.Option(help="For ar1, such as 6h. [from the card]")
     ] = None,
-    overlap: Annotated[int | None, typer.Option(help="Fine cells tiles share. [chosen]")] = None,
-    batch: Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16. [chosen]")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a dask scheduler, such as tcp://10.0.0.1:8786.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes to start: one a GPU. [threads]")
-    ] = None,
-    keep_bits: Annotated[
-        int | None,
-        typer.Option(min=1, max=23, help="Round to so many bits of the mantissa. [not at all]"),
-    ] = None,
-    split: Annotated[
-        Literal["member", "year"] | None, typer.Option(help="One NetCDF file for each. [one file]")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing NetCDF files.")
-    ] = False,
+    overlap: Overlap = None,
+    batch: Batch = None,
+    device: Device = None,
+    precision: Precision = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    keep_bits: KeepBits = None,
+    split: Split = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Downscale a coarse field to an ensemble of fine ones.
 
@@ -106,31 +125,113 @@ def downscale(
       flexclim downscale wind.nc fine.zarr -f 4 -n 50 --workers 4
     """  # noqa: D301
     import flexclim
-    from flexclim import io
-    from flexclim.cluster import connected
 
+    _check_target(target, split)
+    options: dict[str, Any] = {
+        "model": model, "members": members, "steps": steps, "seed": seed,
+        "variables": variables, "conserve": conserve, "non_negative": non_negative, "grid": grid,
+        "static": static, "noise": noise, "noise_timescale": noise_timescale,
+        "overlap": overlap, "batch": batch, "device": device, "precision": precision,
+    }  # fmt: skip
+
+    _write(
+        source, target, factor, options, flexclim.downscale, flexclim.downscale_to_zarr,
+        scheduler=scheduler, workers=workers,
+        keep_bits=keep_bits, split=split, overwrite=overwrite,
+    )  # fmt: skip
+
+
+def forecast(
+    source: Annotated[str, typer.Argument(help="Past field: NetCDF, or Zarr (or its URL).")],
+    target: Target,
+    leads: Annotated[
+        str, typer.Option("--leads", "-l", help="Steps ahead, or times ahead such as 6h,12h.")
+    ],
+    model: ModelName = None,
+    members: Members = None,
+    steps: Steps = None,
+    seed: Seed = 0,
+    variables: Names = None,
+    non_negative: NonNegative = None,
+    grid: GridKind = None,
+    static: StaticFields = None,
+    overlap: Overlap = None,
+    batch: Batch = None,
+    device: Device = None,
+    precision: Precision = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    keep_bits: KeepBits = None,
+    split: Split = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Forecast a field from its last times, as an ensemble.
+
+    A Zarr store that an interrupted run left is continued: give the same command again. With more
+    members or leads it is extended.
+
+    \b
+    Examples:
+      flexclim forecast past.nc ahead.zarr --leads 4
+      flexclim forecast past.nc ahead.nc -l 6h,24h -n 16 --variables u10,v10 --seed 1
+      flexclim forecast past.nc ahead.zarr -l 20 -m my-model --workers 4
+    """  # noqa: D301
+    import flexclim
+
+    _check_target(target, split)
+    ahead = int(leads) if leads.strip().lstrip("+-").isdecimal() else leads.split(",")
+    options: dict[str, Any] = {
+        "model": model, "members": members, "steps": steps, "seed": seed,
+        "variables": variables, "non_negative": non_negative, "grid": grid, "static": static,
+        "overlap": overlap, "batch": batch, "device": device, "precision": precision,
+    }  # fmt: skip
+
+    _write(
+        source, target, ahead, options, flexclim.forecast, flexclim.forecast_to_zarr,
+        scheduler=scheduler, workers=workers,
+        keep_bits=keep_bits, split=split, overwrite=overwrite,
+    )  # fmt: skip
+
+
+def _check_target(target: str, split: str | None) -> None:
     kind = PurePosixPath(target.rstrip("/")).suffix
     if kind not in (".zarr", ".nc"):
         raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
     if kind == ".zarr" and split:
         raise typer.BadParameter("a store is not split; name a .nc file.", param_hint="--split")
-    options: dict[str, Any] = {
-        "model": model, "members": members, "steps": steps, "seed": seed,
-        "variables": variables.split(",") if variables else None,
-        "conserve": conserve, "non_negative": non_negative, "grid": grid,
-        "static": io.open_input(static) if static else None,
-        "noise": noise, "noise_timescale": noise_timescale,
-        "overlap": overlap, "batch": batch, "device": device, "precision": precision,
-    }  # fmt: skip
-    coarse = io.open_input(source)
+
+
+def _write(
+    source: str,
+    target: str,
+    how_far: Any,
+    options: dict[str, Any],
+    make: Callable[..., Any],
+    make_to_zarr: Callable[..., Any],
+    *,
+    scheduler: str | None,
+    workers: int | None,
+    keep_bits: int | None,
+    split: Literal["member", "year"] | None,
+    overwrite: bool,
+) -> None:
+    """Open, make, write, and say what was written; ``how_far`` is a factor, or leads."""
+    from flexclim import io
+    from flexclim.cluster import connected
+
+    if options["variables"]:
+        options["variables"] = options["variables"].split(",")
+    if options["static"]:
+        options["static"] = io.open_input(options["static"])
+    given = io.open_input(source)
     with connected(scheduler, workers):
-        if kind == ".zarr":
-            flexclim.downscale_to_zarr(coarse, target, factor, keep_bits=keep_bits, **options)
+        if PurePosixPath(target.rstrip("/")).suffix == ".zarr":
+            make_to_zarr(given, target, how_far, keep_bits=keep_bits, **options)
             written: list[Any] = [target]
         else:
-            fine = flexclim.downscale(coarse, factor, **options)
+            made = make(given, how_far, **options)
             written = io.write_netcdf_files(
-                fine, target, split=split, overwrite=overwrite, keep_bits=keep_bits
+                made, target, split=split, overwrite=overwrite, keep_bits=keep_bits
             )
     typer.echo("\n".join(map(str, written)))
 

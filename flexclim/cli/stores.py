@@ -79,6 +79,7 @@ def _show_progress(store: str) -> None:
     progress = progress_of(store)
     if progress is not None:
         plan = progress.plan
-        made = (plan.get(name, "?") for name in ("model", "factor", "seed", "version"))
-        typer.echo("made by {}, x{}, seed {}, flexclim {}".format(*made))
+        model, seed, version = (plan.get(name, "?") for name in ("model", "seed", "version"))
+        how = f"x{plan['factor']}" if "factor" in plan else f"steps of {plan.get('lead_hours')} h"
+        typer.echo(f"made by {model}, {how}, seed {seed}, flexclim {version}")
         typer.echo(str(progress))

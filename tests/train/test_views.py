@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim import members
+from flexclim import ensemble, members
 from flexclim.channels import physical
 from flexclim.plan import Options, plan_field
 from flexclim.statics import static_fields
@@ -73,7 +73,7 @@ def test_a_patch_is_what_sampling_sees_there(
     # Sampling, up to the network.
     changes = {name: value for name, value in settings if name != "network"}
     model = make_toy(2, 3 + 6, **changes)
-    monkeypatch.setattr(members, "_sampler", lambda _: SimpleNamespace(encode=lambda _: None))
+    monkeypatch.setattr(ensemble, "sampler_of", lambda _: SimpleNamespace(encode=lambda *_: None))
     coarse = flexclim.coarsen(fine, 4)
     inputs, targets = ["u10", "v10", "tp"], ["u10", "tp"]
     plan = plan_field(coarse, inputs, targets, model, Options(factor=4))
@@ -87,7 +87,7 @@ def test_a_patch_is_what_sampling_sees_there(
         if row % 4 or column % 4:
             continue  # its blocks are others than those of the whole field
         compared += 1
-        seen, residual, _ = patches.patch(0, number)
+        seen, residual, *_ = patches.patch(0, number)
         place = (slice(None), slice(row, row + 32), slice(column, column + 32))
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
         time = members.Place(when=window.time)

@@ -1,0 +1,406 @@
+"""Forecasts: the same promises as of downscaling, along time."""
+
+import json
+
+import dask.array as da
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+import flexclim
+from flexclim.channels import physical, see_past
+from flexclim.errors import FlexclimError
+from flexclim.forecasting import forecast
+from flexclim.labels import label_values
+from flexclim.nn.sampler import sample, time_grid
+from flexclim.noise import NoiseKey, standard_normal
+from flexclim.settings import Label, Static, Target
+from flexclim.statics import static_channels, static_fields
+
+NAMES = "u10", "v10", "tp"
+TARGETS = (
+    Target(name="u10", vector=True, std=2.0),
+    Target(name="v10", vector=True, std=2.0),
+    Target(name="tp", transform="log1p", unit=0.1, mean=1.0),
+)
+STATICS = tuple(Static(name=name) for name in ("latitude", "solar_time", "day_of_year"))
+UNITS = {"u10": "m s-1", "v10": "m s-1", "tp": "mm h-1"}
+
+
+def fields(lat, lon, times=3, dtype="float32"):
+    random = np.random.default_rng(0)
+    values = random.normal(size=(3, times, lat.size, lon.size)).astype(dtype)
+    values[2] = np.maximum(values[2], 0)
+    return xr.Dataset(
+        {
+            name: (("time", "lat", "lon"), own, {"units": UNITS[name]})
+            for name, own in zip(NAMES, values, strict=True)
+        },
+        {"time": pd.date_range("2018-12-31T06", periods=times, freq="6h"), "lat": lat, "lon": lon},
+    )
+
+
+@pytest.fixture
+def globe():
+    """Return three times on a global grid of cells."""
+    return fields(np.linspace(82.5, -82.5, 12), np.arange(0.0, 360, 15))
+
+
+@pytest.fixture
+def region():
+    """Return three times of a field as large as a tile."""
+    return fields(np.arange(60.0, 44, -1), np.arange(5.0, 21))
+
+
+@pytest.fixture(scope="module")
+def model(make_forecaster):
+    """Return a model of wind and rain that knows place, season and hour."""
+    label = (Label(name="lead"), Label(name="day_of_year"))
+    return make_forecaster(TARGETS, statics=STATICS, label=label, card={"units": UNITS})
+
+
+@pytest.fixture(scope="module")
+def plain(make_forecaster):
+    """Return a model of one variable that reads one time."""
+    return make_forecaster((Target(name="t", std=1.0),), past=1, leads=(6.0,))
+
+
+@pytest.fixture
+def run(model):
+    def run(past, leads=2, **options):
+        return forecast(past, leads, **({"model": model, "members": 2, "batch": 8} | options))
+
+    return run
+
+
+@pytest.fixture
+def stepped(monkeypatch):
+    """Return the (step, members) of each task that samples, as they come."""
+    calls = []
+    for name, at in (("first_states", 2), ("next_states", 4)):
+        plain = getattr(flexclim.rollout, name)
+
+        def noted(*given, plain=plain, at=at):
+            calls.append((given[at].time[:13], given[-1]))
+            return plain(*given)
+
+        monkeypatch.setattr(f"flexclim.rollout.{name}", noted)
+    return calls
+
+
+def close(found, expected):
+    for name in NAMES:
+        tolerance = 2e-5 * float(expected[name].std())
+        np.testing.assert_allclose(
+            found[name].values, expected[name].values, atol=tolerance, err_msg=name
+        )
+
+
+def same(found, expected):
+    for name in NAMES:
+        np.testing.assert_array_equal(found[name].values, expected[name].values, err_msg=name)
+
+
+@torch.inference_mode()
+def test_each_member_goes_on_from_its_own_states(run, region, model):
+    """By hand, on one tile: K snapshots, keyed noise, what is told, and back into the past."""
+    ahead = run(region, 3, grid="cell")
+    settings, network, diffusion = model.settings, model.network, model.diffusion
+    known = static_fields(None, flexclim.find_grid(region, "cell"), STATICS)
+    values = np.stack([region[name].values.astype(float) for name in NAMES], 1)
+    for member in (0, 1):
+        history = [values[1], values[2]]
+        for step in (1, 2, 3):
+            before, valid = (
+                region.time.values[-1].astype("M8[us]") + np.timedelta64(6 * n, "h")
+                for n in (step - 1, step)
+            )
+            statics = static_channels(known, STATICS, (16, 16), before)
+            scaled = see_past(np.stack(history[-2:]), 6.0, settings, statics)
+            label = torch.from_numpy(label_values(settings.labels, lead=6.0, when=before))[None]
+            features = network.encode("forecast", torch.from_numpy(scaled.inputs)[None], label)
+
+            def estimate(state, time, features=features, label=label):
+                t = torch.full((1,), time)
+                return diffusion.clean(network(state, t, features, label), state, t)
+
+            place = f"{valid}.000000 from 2018-12-31T18:00:00.000000"
+            place = place.replace(":00.000000.000000", ":00.000000")
+            noise = [
+                standard_normal((16, 16), NoiseKey(seed=0, variable=name, place=place), member)
+                for name in NAMES
+            ]
+            state = torch.from_numpy(np.stack(noise))[None]
+            residual = sample(estimate, state, diffusion, time_grid(2), "euler").numpy()[0]
+            made = physical(scaled, residual, settings.targets)
+            made[2] = np.maximum(made[2], 0)
+            history.append(made)
+            for index, name in enumerate(NAMES):
+                found = ahead[name].isel(realization=member, time=step - 1).values
+                np.testing.assert_allclose(found, made[index], atol=2e-5, err_msg=f"{name} {step}")
+
+
+def test_times_names_and_how_it_was_made(run, globe, model):
+    ahead = run(globe, ["12h", "6h"])
+    for name in NAMES:
+        assert ahead[name].dims == ("realization", "time", "lat", "lon")
+        assert ahead[name].shape == (2, 2, 12, 24)
+        assert ahead[name].dtype == np.float32
+        assert ahead[name].attrs["units"] == UNITS[name]
+        assert float(ahead[name].std("realization").mean()) > 0
+    expected = pd.DatetimeIndex(["2019-01-01T00", "2019-01-01T06"])
+    assert (ahead.indexes["time"] == expected).all()
+    assert ahead.forecast_reference_time.values == np.datetime64("2018-12-31T18")
+    assert ahead.lead_time.values.tolist() == [6, 12]
+    assert ahead.attrs["flexclim_model_sha256"] == model.sha256
+    assert (ahead.attrs["flexclim_lead_hours"], ahead.attrs["flexclim_past"]) == (6.0, 2)
+    assert "forecast 2 steps of 6 h with toy" in ahead.attrs["history"]
+    only = run(globe, 1, variables=["tp"])
+    assert "u10" not in only
+    same(only.assign(ahead[["u10", "v10"]]), ahead.isel(time=[0]).assign(ahead[["u10", "v10"]]))
+
+
+def test_an_array_and_float64(plain, region):
+    field = region["u10"].rename("t").astype("float64")
+    ahead = forecast(field, 2, model=plain, members=1, batch=4)
+    assert ahead.dtype == np.float64
+    assert ahead.attrs["flexclim_model"] == "toy"
+    float32 = forecast(field.astype("float32"), 2, model=plain, members=1, batch=4)
+    assert float32.dtype == np.float32
+    np.testing.assert_array_equal(ahead.values.astype("f4"), float32.values)
+    # One time is enough for a model of one lead that reads one time.
+    for last in (field.isel(time=[-1]), field.isel(time=-1)):
+        alone = forecast(last, 2, model=plain, members=1, batch=4)
+        np.testing.assert_array_equal(alone.values, ahead.values)
+
+
+def test_chunks_batches_members_and_leads_change_no_value(run, globe):
+    whole = run(globe, 3, members=3)
+    lazy = run(globe.chunk(time=1, lat=5, lon=7), 3, members=3)
+    assert isinstance(lazy["u10"].data, da.Array)
+    same(lazy.compute(), whole)
+    close(run(globe, 3, members=3, batch=3), whole)
+    same(run(globe, ["18h"], members=3), whole.isel(time=[2]))
+    close(run(globe, 2, members=1), whole.isel(realization=[0], time=slice(2)))
+
+
+def test_rolling_and_flipping_the_globe_do_so_to_the_forecast(run, globe):
+    ahead = run(globe)
+    turned = globe.roll(lon=7, roll_coords=True).isel(lat=slice(None, None, -1))
+    turned = turned.assign_coords(lon=(turned.lon + 180) % 360 - 180).sortby("lon")
+    found = run(turned)
+    assert (float(found.lon[0]), float(found.lat[0])) == (-180, -82.5)
+    found = found.assign_coords(lon=found.lon % 360).sortby("lon").sortby("lat", ascending=False)
+    close(found, ahead)
+
+
+def test_the_first_lead_takes_one_step_and_a_member_its_group(run, globe, stepped):
+    ahead = run(globe.chunk(), 3, members=4, batch=4)
+    assert stepped == []
+    ahead["u10"].isel(time=0, realization=3).compute(scheduler="synchronous")
+    assert stepped == [("2019-01-01T00", (2, 3))]
+    stepped.clear()
+    ahead[["u10", "tp"]].isel(time=1, realization=0).compute(scheduler="synchronous")
+    assert stepped == [("2019-01-01T00", (0, 1)), ("2019-01-01T06", (0, 1))]
+
+
+def test_only_the_last_times_are_read(run, globe):
+    def explode(block, block_info=None):
+        if block_info and block_info[0]["chunk-location"][0] == 0:
+            raise RuntimeError("read")
+        return block
+
+    old = globe.map(
+        lambda f: f.copy(data=da.from_array(f.values, chunks=(1, -1, -1)).map_blocks(explode))
+    )
+    same(run(old, 1).compute(), run(globe, 1))
+    with pytest.raises(RuntimeError, match="read"):
+        run(old.isel(time=slice(2)), 1).compute(scheduler="synchronous")
+
+
+def test_missing_cells_stay_missing_and_rain_is_never_negative(run, region):
+    hole = (region.lat > 55) & (region.lon < 9)
+    holes = region.assign(u10=region["u10"].where(~hole | (region.time < region.time[-1])))
+    ahead = run(holes, 2, grid="cell")
+    expected = np.broadcast_to(hole.values, ahead["u10"].shape)
+    np.testing.assert_array_equal(np.isnan(ahead["u10"].values), expected)
+    assert np.isfinite(ahead["v10"]).all()
+    assert float(ahead["tp"].min()) == 0
+    assert float(run(region, 2, grid="cell", non_negative=False)["tp"].min()) < 0
+    gone = run(region * np.nan, 1)
+    assert all(np.isnan(gone[name]).all() for name in NAMES)
+
+
+def test_seeds_members_leads_and_starts_draw_other_noise(run, region):
+    same_past = region.copy()
+    for name in NAMES:
+        same_past[name] = region[name].isel(time=0).expand_dims(time=region.time)
+    first = run(same_past, 2)["u10"]
+    other = run(same_past, 1, seed=1)["u10"]
+    later = same_past.assign_coords(time=same_past.time + np.timedelta64(6, "h"))
+    again = run(later, 1)["u10"]
+    for one in (first[1, 0], other[0, 0], again[0, 0]):
+        assert float(np.abs(first[0, 0].values - one.values).max()) > 0.1
+
+
+def test_calendars_and_levels(make_forecaster, plain, region):
+    """Levels and times without leap days; each level has noise of its own."""
+    times = xr.date_range("2000-02-28T12", periods=3, freq="6h", calendar="noleap", use_cftime=True)
+    field = region["u10"].rename("t").assign_coords(time=times)
+    levels = xr.concat([field, field + 1], pd.Index([500.0, 850.0], name="level"))
+    ahead = forecast(levels.transpose("time", "level", ...), 2, model=plain, members=2, batch=4)
+    assert ahead.dims == ("realization", "time", "level", "lat", "lon")
+    assert str(ahead.time.values[0]) == "2000-03-01 06:00:00"
+    assert str(ahead.forecast_reference_time.values) == "2000-03-01 00:00:00"
+    one = forecast(levels.sel(level=850.0), 2, model=plain, members=2, batch=4)
+    np.testing.assert_array_equal(one.values, ahead.sel(level=850.0).values)
+
+
+def test_the_label_tells_coordinates_such_as_reynolds(make_forecaster, region):
+    flow = (Label(name="reynolds", logarithm=True, mean=3.0),)
+    model = make_forecaster((Target(name="t", std=1.0),), label=flow, leads=(6.0,))
+    field = region["u10"].rename("t")
+    low, high = (
+        forecast(field.assign_coords(reynolds=re), 1, model=model, members=1) for re in (1e3, 1e5)
+    )
+    assert float(np.abs(low - high).max()) > 1e-3
+    assert low.reynolds == 1e3
+    with pytest.raises(FlexclimError, match="is told reynolds, and 't' has no such coordinate"):
+        forecast(field, 1, model=model)
+
+
+def test_an_ensemble_goes_on_member_by_member(run, region, plain):
+    ahead = run(region, 2, members=3, grid="cell")
+    further = run(ahead.chunk(), 1, members=None)
+    assert further.realization.values.tolist() == [0, 1, 2]
+    assert further.forecast_reference_time == ahead.time[-1]
+    alone = run(ahead.sel(realization=[2]), 1, members=1)
+    close(alone, further.sel(realization=[2]))
+    with pytest.raises(FlexclimError, match="has 3 members, and each gets one"):
+        run(ahead, 1, members=2)
+
+
+def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
+    """One model of both tasks: each does its own."""
+    both = make_forecaster(TARGETS[:2], read=2)
+    ahead = forecast(region.chunk(), 2, model=both, members=3, batch=4)
+    fine = ahead.flex.downscale(2, model=both, batch=4)
+    assert fine["u10"].dims == ("realization", "time", "lat", "lon")
+    assert fine["u10"].shape == (3, 2, 32, 32)
+    assert isinstance(fine["u10"].data, da.Array)
+    assert {"lead_time", "forecast_reference_time"} <= set(fine.coords)
+    one = ahead.isel(realization=[2], time=[1]).flex.downscale(2, model=both, batch=4)
+    found = fine.isel(realization=[2], time=[1])
+    np.testing.assert_allclose(one["u10"], found["u10"], atol=1e-4)
+    means = fine["v10"].flex.coarsen(2) - ahead["v10"]
+    assert float(np.abs(means).max()) < 1e-5
+    assert float(fine["u10"].std("realization").min()) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "leads", "options", "message"),
+    [
+        (lambda ds: ds.isel(time=[-1]), 1, {}, "reads 2 past times, and there is 1. Give the last"),
+        (lambda ds: ds.isel(time=-1), 1, {}, "reads 2 past times, and there is 1. Give the last"),
+        (lambda ds: ds.isel(time=[0, 2, 1]), 1, {}, "do not rise: they lie -6 h apart"),
+        (lambda ds: ds.isel(time=[0, 2, 2]), 1, {}, "do not rise: they lie 0 h apart"),
+        (
+            lambda ds: ds.assign_coords(
+                time=ds.time.values[0] + np.arange(3) * np.timedelta64(3, "h")
+            ),
+            1,
+            {},
+            "are 3 h apart, and model 'toy' forecasts by steps of 6, 12 h. Select times",
+        ),
+        (lambda ds: ds.drop_vars("time"), 1, {}, "the past has no coordinate of times"),
+        (lambda ds: ds.assign_coords(time=[0, 6, 12]), 1, {}, "has no coordinate of times"),
+        (lambda ds: ds.isel(time=slice(0, 0)), 1, {}, "there are 0. Give the last 2"),
+        (
+            lambda ds: ds.assign_coords(time=ds.time.where(ds.time < ds.time[-1])),
+            1,
+            {},
+            "one is unknown",
+        ),
+        (lambda ds: ds, 0, {}, "leads=0 is not a number of steps of at least 1"),
+        (lambda ds: ds, [], {}, "leads names none"),
+        (lambda ds: ds, ["9h"], {}, "lead '9h' is not a multiple of the time step of 6 h"),
+        (lambda ds: ds, ["-6h"], {}, "lead '-6h' is not a multiple"),
+        (lambda ds: ds, ["NaT"], {}, "lead 'NaT' is not a multiple"),
+        (lambda ds: ds, [6, 12], {}, "lead 6 is not a duration such as"),
+        (lambda ds: ds, 1.5, {}, "lead 1.5 is not a duration such as"),
+        (lambda ds: ds, True, {}, "lead True is not a duration such as"),
+        (lambda ds: ds, "soon", {}, "lead 'soon' is not a duration such as"),
+        (lambda ds: ds, 1, {"members": 0}, "members=0 is not a whole number"),
+        (lambda ds: ds, 1, {"overlap": 12}, "overlap 12 does not fit tiles of 16 x 16"),
+        (
+            lambda ds: ds,
+            1,
+            {"variables": ["q"]},
+            "no field 'q' to forecast; there are u10, v",
+        ),
+        (lambda ds: ds.drop_vars("v10"), 1, {}, "reads u10, v10, tp, and the input has no field"),
+        (
+            lambda ds: ds.assign(u10=ds["u10"].assign_attrs(units="km h-1")),
+            1,
+            {},
+            "'u10' is in 'km h-1', and model 'toy' reads it in 'm s-1'",
+        ),
+        (lambda ds: ds, 1, {"static": xr.Dataset()}, "takes no static fields"),
+        (lambda ds: ds.assign(u10=ds["u10"] + np.inf), 1, {}, "infinite or fill values"),
+        (lambda ds: ds.assign_coords(lon=ds.lon.values**2), 1, {}, "lon"),
+    ],
+)
+def test_bad_input_gets_one_line(run, region, change, leads, options, message):
+    with pytest.raises(FlexclimError, match=message) as caught:
+        run(change(region), leads, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_uneven_times_are_refused(make_forecaster, region):
+    model = make_forecaster((Target(name="tp"),), past=3, leads=(6.0,))
+    times = region.time.values + np.array([-6, 0, 0], "timedelta64[h]")
+    with pytest.raises(FlexclimError, match="last 3 times are uneven: they lie 12, 6 h apart"):
+        forecast(region.assign_coords(time=times), 1, model=model)
+    one = make_forecaster((Target(name="tp"),), past=1)
+    with pytest.raises(FlexclimError, match="must be shown its time step by 2 past times"):
+        forecast(region.isel(time=[0]), 1, model=one)
+
+
+def test_a_model_does_what_it_has_learnt(run, region, model, toy_model):
+    with pytest.raises(FlexclimError, match="'toy' can only forecast"):
+        flexclim.downscale(region, 2, model=model)
+    with pytest.raises(FlexclimError, match="'toy' can only downscale"):
+        run(region, model=toy_model)
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_files_hold_it_as_it_is_and_by_the_conventions(run, region, tmp_path, calendar):
+    past = region.convert_calendar(calendar, use_cftime=calendar != "standard")
+    past.time.attrs["bounds"] = "time_bnds"
+    past["time_bnds"] = (("time", "bnds"), np.stack([past.time, past.time], 1))
+    past = past.assign_coords(step=np.timedelta64(0, "h"), valid_time=("time", past.time.values))
+    ahead = run(past, 2, grid="cell", members=1)
+    assert not {"step", "valid_time", "time_bnds"} & set(ahead.variables)
+    flexclim.io.write_netcdf(ahead, tmp_path / "a.nc")
+    coder = xr.coders.CFDatetimeCoder(use_cftime=calendar != "standard")
+    with xr.open_dataset(tmp_path / "a.nc", decode_times=coder) as opened:
+        xr.testing.assert_identical(opened.load(), ahead)
+    ahead.to_zarr(tmp_path / "a.zarr", zarr_format=3)
+    with xr.open_zarr(tmp_path / "a.zarr", chunks=None, decode_times=coder) as opened:
+        xr.testing.assert_identical(opened.load(), ahead)
+    runner = pytest.importorskip("compliance_checker.runner", reason="needs the dev extra")
+    runner.CheckSuite.load_all_available_checkers()
+    report = tmp_path / "report.json"
+    runner.ComplianceChecker.run_checker(
+        str(tmp_path / "a.nc"),
+        ["cf:1.11"],
+        0,
+        "normal",
+        output_filename=str(report),
+        output_format="json",
+    )
+    found = json.loads(report.read_text())["cf:1.11"]
+    levels = ("high_priorities", "medium_priorities")
+    assert [check["msgs"] for one in levels for check in found[one] if check["msgs"]] == []
