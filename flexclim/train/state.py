@@ -29,7 +29,9 @@ def save(
         torch.save({"step": step, **content}, file)
         file.flush()
         os.fsync(file.fileno())
-    files.write(_digest_file(path), files.sha256(partial).encode())
+    # Until the new one has its name, an earlier one of this step stays sound.
+    earlier = _digests(path) if path.exists() else []
+    files.write(_digest_file(path), "\n".join([files.sha256(partial), *earlier]).encode())
     partial.replace(path)
     files.sync_folder(folder)
     for old in _all(folder, name)[:-keep]:
@@ -75,11 +77,12 @@ def check(path: Path) -> None:
         If it is damaged.
     """
     try:
-        wanted, found = _digest_file(path).read_text(), files.sha256(path)
+        wanted, found = _digests(path), files.sha256(path)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} can't be read ({type(error).__name__}).") from None
-    if wanted != found:
-        raise RecipeError(f"{path} is damaged: its sha256 is {found[:12]}, not {wanted[:12]}.")
+    if found not in wanted:
+        told = wanted[0][:12] if wanted else "told"
+        raise RecipeError(f"{path} is damaged: its sha256 is {found[:12]}, not {told}.")
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -99,6 +102,11 @@ def _sweep(folder: Path, name: str) -> None:
     for path in folder.glob(f"{name}-*.sha256"):
         if not path.with_suffix(".pt").exists():
             path.unlink(missing_ok=True)
+
+
+def _digests(path: Path) -> list[str]:
+    """Return the SHA-256 of a checkpoint, and those of earlier ones of its step."""
+    return _digest_file(path).read_text().split()
 
 
 def _digest_file(path: Path) -> Path:

@@ -66,9 +66,13 @@ def test_a_pickle_is_not_executed(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch):
-    """Whatever file operation is the last one, the newest good checkpoint can be read."""
-    save(tmp_path, 1, 2)
+@pytest.mark.parametrize("same", [False, True])
+def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch, same):
+    """Whatever file operation is the last one, the newest good checkpoint can be read.
+
+    Also if a step is saved again, as at a signal just after a run was resumed.
+    """
+    save(tmp_path, 1, 2, 3)
     operations = ("open", "replace", "unlink")
     killed = 0
 
@@ -87,14 +91,16 @@ def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch):
             for name in operations:
                 original = getattr(state.Path, name)
                 patch.setattr(state.Path, name, dies(original, left))
+            content = {"text": str(last), "x": torch.ones(3)}
             try:
-                save(tmp_path, 3 + last)
+                state.save(tmp_path, 3 if same else 4 + last, content)
             except KeyboardInterrupt:
                 killed += 1
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             found = state.newest(tmp_path)
         assert state.load(found)["x"].tolist() == [1.0, 1.0, 1.0]
+        assert state.step_of(found) >= 3
     assert killed > 4
     save(tmp_path, 50)
     assert not list(tmp_path.glob("*.partial"))
