@@ -12,6 +12,7 @@ import torch
 from flexclim import files
 from flexclim.errors import RecipeError
 from flexclim.minflex import PARTS, import_minflex
+from flexclim.nn.flex import Flex, FlexConfig
 from flexclim.train import load_recipe, snapshot, state
 from flexclim.train.averages import Averages
 from flexclim.train.optimizers import make_optimizer
@@ -22,7 +23,7 @@ name: tiny
 data:
   factors: {4: 1}
   sources: [{path: a.nc, variables: [t], train: ["0", "1"], validate: ["2", "3"]}]
-network: {tile: [32, 32], model_channels: [32, 32], res_blocks: [1, 1], depth: 3, num_heads: 2}
+network: {tile: [32, 32], model_channels: [32], res_blocks: [1], depth: 1, num_heads: 2}
 """
 
 
@@ -101,9 +102,18 @@ ARCHIVES = {
 
 
 @pytest.fixture(scope="module")
-def published(toy_model):
+def network():
+    """Return a network of as few weights as can be."""
+    return Flex(
+        FlexConfig(
+            tile=(32, 32), model_channels=(32,), res_blocks=(1,), depth=1, num_heads=2, unshuffle=4
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def published(network):
     """Return the content of a checkpoint as minFLEX writes them."""
-    network = toy_model.network
     parts = network.encoder, network.decoder, network.tasks["superres"]
     shadow = [weight / 2 for part in parts for weight in part.parameters()]
     content = {name: part.state_dict() for name, part in zip(PARTS, parts, strict=True)}
@@ -181,7 +191,7 @@ def test_publications_of_odd_weights_are_refused(check_published, published, wha
 
 
 @pytest.fixture(scope="module")
-def training(toy_model, tmp_path_factory):
+def training(network, tmp_path_factory):
     """Return a small run: its recipe, what it moves, and the content of its checkpoint."""
     folder = tmp_path_factory.mktemp("training")
     (folder / "tiny.yaml").write_text(RECIPE)
@@ -189,19 +199,19 @@ def training(toy_model, tmp_path_factory):
     (folder / "run").mkdir()
 
     def fresh():
-        network = toy_model.network.__class__(toy_model.network.config)
-        network.load_state_dict(toy_model.network.state_dict())
-        optimizer = make_optimizer("adamw", network.parameters(), 0.1)
+        learner = Flex(network.config)
+        learner.load_state_dict(network.state_dict())
+        optimizer = make_optimizer("adamw", learner.parameters(), 0.1)
         scaler = torch.amp.GradScaler("cpu", enabled=False)
-        return network, optimizer, Averages(network, 0.9), scaler
+        return learner, optimizer, Averages(learner, 0.9), scaler
 
-    network, optimizer, averages, scaler = fresh()
-    for weight in network.parameters():
+    learner, optimizer, averages, scaler = fresh()
+    for weight in learner.parameters():
         weight.grad = torch.ones_like(weight)
     optimizer.step()
     fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": {"4": [1.0]}}
     standing = snapshot.Standing(step=3, losses={"rmse": 0.5})
-    content = snapshot.pack(recipe, fitted, standing, network, optimizer, averages, scaler)
+    content = snapshot.pack(recipe, fitted, standing, learner, optimizer, averages, scaler)
     return SimpleNamespace(recipe=recipe, fresh=fresh, content={"step": 3, **content})
 
 
