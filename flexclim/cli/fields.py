@@ -23,9 +23,7 @@ Steps = Annotated[
     int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
 ]
 Seed = Annotated[int, typer.Option(help="Another seed gives another ensemble.")]
-Names = Annotated[
-    str | None, typer.Option(help="Such as u10,v10. [all that have the grid's dimensions]")
-]
+Names = Annotated[str | None, typer.Option(help="Such as u10,v10. [all fields on the grid]")]
 NonNegative = Annotated[
     bool | None,
     typer.Option(
@@ -61,6 +59,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing N
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("flexclim-demo"),
     members: Annotated[int, typer.Option(min=2, help="Ensemble members.")] = 8,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="Simulate turbulence and forecast it instead.")
+    ] = False,
 ) -> None:
     """Downscale the shipped ERA5 sample, score it against the truth and draw it.
 
@@ -71,7 +72,13 @@ def demo(
     Examples:
       flexclim demo
       flexclim demo --out /tmp/demo
+      flexclim demo --forecast
     """  # noqa: D301
+    if forecast:
+        from flexclim.forecast_demo import run as run_forecast
+
+        run_forecast(out, members=members)
+        return
     from flexclim.demo import run
 
     run(out, members=members)
