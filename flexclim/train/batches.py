@@ -21,6 +21,8 @@ from flexclim.settings import SUPERRES, ModelSettings
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
+    from flexclim.train.splits import TrainingSource
+
 AHEAD = 3  # batches that are made ahead
 MIXING = 7  # sets the choice of tasks apart from that of patches
 
@@ -57,6 +59,8 @@ class Batches:
         """Return the patches at positions ``first`` .. ``first + size - 1`` of one step."""
         patches = [self.patch(step, first + position) for position in range(size)]
         inputs, residual, label, scale = map(np.stack, zip(*patches, strict=True))
+        if not label.size:  # a network that is told nothing takes a zero
+            label = np.zeros((size, 1), np.float32)
         return Batch(inputs, residual, label, scale, self.task)
 
     def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
@@ -98,9 +102,20 @@ class Mixed(Batches):
 
     def batch(self, step: int, size: int, first: int = 0) -> Batch:
         """Return the batch of the task that the step is for, the same on all ranks."""
-        random = np.random.default_rng([self.seed, step, MIXING])
+        # Numpy takes [seed, step, 7] for [seed, step, 7, 0], which is the stream of a patch.
+        random = np.random.default_rng([self.seed, step, 0, MIXING])
         task = random.choice(list(self.parts), p=self._shares)
         return self.parts[task].batch(step, size, first)
+
+
+def rain_urgency(random: np.random.Generator, sources: Sequence[TrainingSource]) -> float:
+    """Return what a patch compares with the share of its source that must hold rain.
+
+    One number for all tries, as many of which would else find dry ones good enough.
+    """
+    rains = [source.settings.rain for source in sources]
+    optional = any(rain is not None and rain.share < 1 for rain in rains)
+    return random.random() if optional else 0.0
 
 
 def base_scale(settings: ModelSettings, sizes: Sequence[float], past: bool = False) -> np.ndarray:

@@ -419,6 +419,18 @@ class Data(Settings):
         own = {part.name for part in self.all_targets} <= {part.name for part in self.inputs}
         if not own or any(source.coarse for source in self.sources):
             raise ValueError("forecasts need targets that are inputs too, and no coarse partner")
+        made = [part.name for part in self.all_targets]
+        for part in self.inputs:
+            if part.name not in made and not self.downscales:
+                raise ValueError(
+                    f"forecasts read what they make: input {part.name} is no target; leave it out"
+                )
+        for number, source in enumerate(self.sources):
+            if source.rain and source.rain.variable not in (None, *made):
+                raise ValueError(
+                    f"sources.{number}.rain.variable {source.rain.variable} is not forecast; name "
+                    f"one of {', '.join(made)}"
+                )
 
     def _check_label(self) -> None:
         known = {"factor", "lead", "day_of_year", "variable"}

@@ -53,8 +53,7 @@ def open_feed(recipe: Recipe, fitted: dict[str, Any] | None, ranks: Ranks = ALON
     check_network(recipe)
     data, seed = recipe.data, recipe.trainer.seed
     sources, checked = open_sources(data, "train"), open_sources(data, "validate")
-    if data.downscales:
-        check_sources([*sources, *checked], data, recipe.network.tile)
+    check_sources([*sources, *checked], data, recipe.network.tile)
     if fitted is None:
         fitted = ranks.from_first(fit_normalisation(sources, recipe) if ranks.first else None)
     assert fitted is not None
@@ -81,4 +80,5 @@ def _by_task(
     sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
 ) -> dict[str, Batches]:
     makers = {SUPERRES: Patches, FORECAST: Sequences}
-    return {task: makers[task](sources, data, settings, seed) for task in data.tasks}
+    # In the order of the settings: that of the recipe's tasks changes nothing.
+    return {task: makers[task](sources, data, settings, seed) for task in settings.tasks}

@@ -20,7 +20,7 @@ from flexclim.labels import label_values
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
-from flexclim.train.batches import Batches, Patch, base_scale
+from flexclim.train.batches import Batches, Patch, base_scale, rain_urgency
 from flexclim.train.data import Data
 from flexclim.train.splits import TrainingSource
 from flexclim.train.splits import open_sources as open_sources
@@ -92,7 +92,7 @@ class Patches(Batches):
             If too many windows in a row hold too few values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        urgency = random.random() if self._some_rain_is_optional() else 0.0
+        urgency = rain_urgency(random, self.sources)
         wettest: tuple[float, Drawn] | None = None
         for _ in range(TRIES):
             number = random.choice(len(self.sources), p=self._source_share)
@@ -127,10 +127,6 @@ class Patches(Batches):
         if self.sources[number].settings.signed and random.random() < 0.5:
             window = replace(window, inputs=-window.inputs, targets=-window.targets)
         return window
-
-    def _some_rain_is_optional(self) -> bool:
-        rains = [source.settings.rain for source in self.sources]
-        return any(rain is not None and rain.share < 1 for rain in rains)
 
     def _wetness(self, drawn: Drawn, source: TrainingSource) -> float:
         """Return the share of cells above the limit, of the coarse field where there is one."""

@@ -18,7 +18,7 @@ from flexclim.labels import label_values
 from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components
-from flexclim.train.batches import Batches, Patch, base_scale
+from flexclim.train.batches import Batches, Patch, base_scale, rain_urgency
 from flexclim.train.data import Data
 from flexclim.train.pairs import Pair
 from flexclim.train.splits import TrainingSource
@@ -117,6 +117,7 @@ class Sequences(Batches):
             If too many patches in a row hold too few values.
         """
         random = np.random.default_rng([self.seed, step, position])
+        urgency = rain_urgency(random, self.sources)
         wettest: tuple[float, Drawn] | None = None
         for _ in range(TRIES):
             place = random.choice(self._shares.size, p=self._shares.ravel())
@@ -125,11 +126,11 @@ class Sequences(Batches):
             if (np.isfinite(drawn.fields).mean((-2, -1)) < 0.5).any():
                 continue
             rain = drawn.source.settings.rain
-            if rain is None:
+            if rain is None or urgency >= rain.share:
                 return drawn
             index = drawn.source.targets.index(rain.variable or drawn.source.targets[0])
             wet = float((drawn.fields[-2, index] > rain.above).mean())
-            if wet >= rain.wet or random.random() >= rain.share:
+            if wet >= rain.wet:
                 return drawn
             if wettest is None or wet > wettest[0]:
                 wettest = wet, drawn

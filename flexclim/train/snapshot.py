@@ -175,7 +175,8 @@ def unpack(content: dict[str, Any], recipe: Recipe) -> Snapshot:
     try:
         text = json.loads(content["text"])
         standing = _STANDING.validate_json(json.dumps(text["standing"]))
-        then, now = text["recipe"], plain(recipe)
+        # What an earlier version did not know yet is at its default.
+        then, now = plain(Recipe.model_validate(text["recipe"])), plain(recipe)
         stages = dict(then["trainer"])
     except FOREIGN:
         raise _of_another_version(recipe) from None

@@ -65,11 +65,17 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
     Raises
     ------
     RecipeError
-        If a patch is larger than a field, or a variable is missing everywhere.
+        If a patch is larger than a field, a variable is missing everywhere, or the label needs
+        dates that are not there.
     """
     for source in sources:
-        kinds: list[Kind] = ["cell"] if data.points < 1 else []
-        kinds += ["point"] if data.points > 0 else []
+        if source.stamps.dtype.kind == "i" and "day_of_year" in {one.name for one in data.told}:
+            raise RecipeError(
+                f"label day_of_year needs dates, and {source.title} counts its times; leave it "
+                "out, or give dates."
+            )
+        kinds: list[Kind] = ["cell"] if data.downscales and data.points < 1 else []
+        kinds += ["point"] if data.downscales and data.points > 0 else []
         for kind in kinds:
             largest = source.largest_tile(kind)
             if tile[0] > largest[0] or tile[1] > largest[1]:

@@ -6,7 +6,7 @@ import xarray as xr
 
 from flexclim import load_model
 from flexclim.channels import physical, see_past
-from flexclim.errors import RecipeError
+from flexclim.errors import FlexclimError, RecipeError
 from flexclim.train import fit, load_recipe
 from flexclim.train.feed import open_feed
 from flexclim.train.sequences import runs
@@ -105,6 +105,32 @@ def test_unknown_truth_is_not_learnt(folder):
     assert np.isfinite(batch.residual[:, 1]).all()
 
 
+def test_as_many_patches_hold_rain_as_are_asked_for(folder):
+    ds = xr.load_dataset(folder / "wind.nc")
+    ds.u10[:] = -1
+    ds.u10[:, :, :12] = 1
+    ds.u10[0] *= 2
+    ds.to_netcdf(folder / "rain.nc")
+    rain = "data.sources.0.rain={wet: 0.2, above: 0, share: 0.5}"
+    made = open_feed(read(folder, *FORECAST, "data.sources.0.path=rain.nc", rain), None).train
+    drawn = [made.draw(0, position).fields[-2, 0] for position in range(100)]
+    # A quarter of all patches is wet: 1/2 + 1/2 x 1/4.
+    assert 0.52 < np.mean([(field > 0).mean() >= 0.2 for field in drawn]) < 0.75
+
+
+def test_a_network_that_is_told_nothing_takes_a_zero(folder):
+    feed = open_feed(read(folder, *FORECAST, "data.label=[]"), None)
+    assert (feed.settings.labels, feed.settings.network.label_size) == ((), 1)
+    np.testing.assert_array_equal(feed.train.batch(0, 2).label, np.zeros((2, 1), "float32"))
+
+
+def test_infinite_values_are_refused(folder):
+    ds = xr.load_dataset(folder / "wind.nc")
+    ds.where(ds.latitude < 80, np.inf).to_netcdf(folder / "bad.nc")
+    with pytest.raises(FlexclimError, match=r"'u10' has 512 infinite or fill values at bad.nc"):
+        open_feed(read(folder, *FORECAST, "data.sources.0.path=bad.nc"), None)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -117,10 +143,30 @@ def test_unknown_truth_is_not_learnt(folder):
             r"forecasts need inputs by name",
         ),
         (["data.label=[reynolds]"], r"sources.0.label does not give it"),
+        (["data.targets=[u10]"], r"read what they make: input v10 is no target; leave it out"),
+        (
+            [
+                "data.tasks={superres: 1, forecast: 1}",
+                "data.targets=[u10]",
+                "data.sources.0.rain={wet: 0.5, variable: v10}",
+            ],
+            r"sources.0.rain.variable v10 is not forecast; name one of u10",
+        ),
+        (
+            [
+                "data.sources.0.path=counts.nc",
+                "data.label=[day_of_year]",
+                "data.sources.0.train=['0', '7']",
+                "data.sources.0.validate=['8', '11']",
+            ],
+            r"day_of_year needs dates, and counts.nc counts its times",
+        ),
         (["network.tile=[128, 128]"], r"larger than the field of \(65, 128\) in wind.nc"),
     ],
 )
 def test_what_does_not_do_is_told(folder, overrides, message):
+    ds = xr.load_dataset(folder / "wind.nc")
+    ds.drop_vars("time").to_netcdf(folder / "counts.nc")
     with pytest.raises(RecipeError, match=message) as caught:
         open_feed(read(folder, *FORECAST[:-1], *overrides), None)
     assert "\n" not in str(caught.value)
@@ -160,6 +206,17 @@ def test_steps_take_turns_by_their_shares(folder):
     tasks = [made.batch(step, 1).task for step in range(40)]
     assert 22 <= tasks.count("forecast") <= 37
     assert tasks == [made.batch(step, 1, 1).task for step in range(40)]  # on any rank
+
+
+def test_the_choice_of_the_task_leaves_that_of_patches_alone(folder):
+    feed = open_feed(read(folder, *BOTH, "data.tasks={superres: 1, forecast: 1}"), None)
+    turned = read(folder, *BOTH, "data.tasks={forecast: 1, superres: 1}")
+    first, second = feed.train, open_feed(turned, feed.fitted).train
+    steps = [step for step in range(20) if first.batch(step, 1).task == "forecast"]
+    assert steps == [step for step in range(20) if second.batch(step, 1).task == "forecast"]
+    for position in range(9):
+        leads = {first.parts["forecast"].draw(step, position).lead for step in steps}
+        assert leads == {6.0, 12.0}
 
 
 @pytest.mark.parametrize("overrides", [FORECAST, BOTH])

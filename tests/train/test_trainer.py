@@ -1,5 +1,6 @@
 """One process: what a run leaves, and that nothing stops it from going on as it would have."""
 
+import json
 import math
 import os
 import signal
@@ -12,7 +13,7 @@ import torch
 import flexclim
 from flexclim.checkpoint import new_model
 from flexclim.errors import RecipeError
-from flexclim.train import fit, load_recipe
+from flexclim.train import fit, load_recipe, snapshot
 from flexclim.train import state as states
 from flexclim.train.dist import Ranks
 from flexclim.train.logs import read_log
@@ -154,6 +155,26 @@ def test_other_settings_are_refused_by_name(folder, recipe):
     # What changes no number may change on the way, and fine-tuning may be added.
     fit(load_recipe(folder / "tiny.yaml", ["trainer.keep=3", "ensemble.steps=3"]))
     assert states.step_of(states.newest(folder / "run")) == 7
+
+
+def test_checkpoints_of_before_forecasts_go_on(recipe):
+    """What an earlier version did not know yet is at its default."""
+    old = snapshot.plain(recipe)
+    for section, names in (
+        ("data", ("tasks", "forecast", "label")),
+        ("network", ("use_transf", "conditioning")),
+        ("trainer", ("label_dropout",)),
+    ):
+        for name in names:
+            del old[section][name]
+    ones = {"2": [1.0], "4": [1.0]}
+    fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": ones}
+    text = {"recipe": old, "fitted": fitted, "standing": {"step": 3}}
+    found = snapshot.unpack({"text": json.dumps(text)}, recipe)
+    assert (found.standing.step, found.fitted) == (3, fitted)
+    old["network"]["depth"] = 5
+    with pytest.raises(RecipeError, match=r"network.depth = 5, not 3"):
+        snapshot.unpack({"text": json.dumps(text)}, recipe)
 
 
 def test_settings_that_may_change_on_the_way_do(folder):
