@@ -168,7 +168,7 @@ def draw_forecast(ahead: xr.DataArray, truth: xr.DataArray, path: Path) -> None:
     leads = shown(truth.sizes["time"])
     rows = len(leads)
     figure = Figure(figsize=(10, 2.1 * rows + 2.8))
-    grid = figure.add_gridspec(rows + 1, 1, height_ratios=[2.1] * rows + [2.4], hspace=0.12)
+    grid = figure.add_gridspec(rows + 1, 1, height_ratios=[2.1] * rows + [2.4], hspace=0.14)
     spread = ahead.std("realization", ddof=1, skipna=False)
     mean = ahead.mean("realization", skipna=False)
     fields = {
@@ -196,7 +196,7 @@ def draw_forecast(ahead: xr.DataArray, truth: xr.DataArray, path: Path) -> None:
             ax.plot(power.wavenumber, power, label=name, color="k" if name == "truth" else None)
         ax.set(xscale="log", yscale="log", xlabel="wavenumber, 1 / cell")
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_title(f"power, {float(ahead.lead_time[step]):g} h", y=0.86, fontsize=9)
+        ax.set_title(f"power, {float(ahead.lead_time[step]):g} h", fontsize=9)
     top = float(verify.spectrum(truth).max())
     panels[0].set_ylim(top / 1e7, 5 * top)
     panels[0].legend(fontsize=8, loc="lower left")

@@ -9,6 +9,7 @@ from benchmarks.forecast import cases
 from benchmarks.forecast.__main__ import goals, measured, off, table
 from benchmarks.forecast.cases import CASES, _wettest, gfs, turbulence
 from benchmarks.forecast.rivals import PERSISTENCE, RIVALS
+from flexclim.settings import Target
 
 FLOW = next(case for case in CASES if case.name == "turbulence-unseen")
 RAIN = next(case for case in CASES if case.name == "mrms")
@@ -34,6 +35,39 @@ def test_scores_of_persistence_are_its_distance(fields):
     np.testing.assert_allclose(found.square[0], [0.25, 1.0, 2.25])
     assert found.variance.isnull().all()
     assert off(found.isel(lead=0)) == pytest.approx(0, abs=1e-9)  # a drift adds no wave
+
+
+def test_extrapolation_moves_what_moved():
+    pytest.importorskip("pysteps")
+    y, x = np.mgrid[:96, :96]
+    places = (20, 20), (60, 45)
+    rain = [
+        sum(
+            5 * np.exp(-((y - r) ** 2 + (x - c - 3 * n) ** 2) / 40) for r, c in ((20, 20), (60, 45))
+        )
+        for n in range(4)
+    ]
+    times = np.datetime64("2016-09-20", "ns") + np.arange(4) * np.timedelta64(1, "h")
+    field = xr.Dataset({"qpe_01h": (("time", "y", "x"), rain)}, {"time": times})
+    past, truth = field.isel(time=slice(3)), field.isel(time=slice(3, None))
+    error = {
+        name: float(abs(RIVALS[name](past, truth, None, None, RAIN) - truth).qpe_01h.mean())
+        for name in (PERSISTENCE, "extrapolation")
+    }
+    assert error["extrapolation"] < 0.3 * error[PERSISTENCE]
+
+
+def test_the_mean_network_is_one_field_that_goes_on_from_itself(fields, make_forecaster):
+    past, truth = fields
+    model = make_forecaster((Target(name="vorticity", std=20.0),), leads=(6.0,))
+    made = RIVALS["mean network"](past, truth, model, None, FLOW)
+    assert made.vorticity.dims == ("time", "y", "x")
+    np.testing.assert_array_equal(made.time, truth.time)
+    first = flexclim.forecast(past, 1, model=model.replace(method="ddim"), steps=1)
+    np.testing.assert_allclose(made.vorticity[0], first.vorticity.mean("realization")[0], rtol=1e-5)
+    longer = xr.concat([past, made.isel(time=[0])], "time")
+    again = RIVALS["mean network"](longer, truth.isel(time=[1]), model, None, FLOW)
+    np.testing.assert_allclose(again.vorticity[-1], made.vorticity[1], rtol=1e-4, atol=1e-4)
 
 
 def test_a_table_says_whether_goals_are_met(fields):

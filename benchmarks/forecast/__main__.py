@@ -12,8 +12,8 @@
 
 Scores are means over starts, variables and area (roots are taken last). Persistence is the last
 snapshot; "and past changes" adds changes of training days over the same time; extrapolation moves
-the last snapshot with dense optical flow (pysteps, where it is installed: pip install pysteps
-opencv-python-headless); the mean network is the mean of 8 estimates of one pass, fed back: what the
+the last snapshot with dense optical flow (pysteps, where it is installed: pip install
+'flexclim[nowcast]'); the mean network is the mean of 8 estimates of one pass, fed back: what the
 same network does without an ensemble.
 """
 
