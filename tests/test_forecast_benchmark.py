@@ -42,9 +42,7 @@ def test_extrapolation_moves_what_moved():
     y, x = np.mgrid[:96, :96]
     places = (20, 20), (60, 45)
     rain = [
-        sum(
-            5 * np.exp(-((y - r) ** 2 + (x - c - 3 * n) ** 2) / 40) for r, c in ((20, 20), (60, 45))
-        )
+        sum(5 * np.exp(-((y - r) ** 2 + (x - c - 3 * n) ** 2) / 40) for r, c in places)
         for n in range(4)
     ]
     times = np.datetime64("2016-09-20", "ns") + np.arange(4) * np.timedelta64(1, "h")
