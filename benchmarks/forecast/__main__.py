@@ -101,7 +101,9 @@ def scores(
     past = model.settings.forecast.past
     every = list(case.load(folder, case, past, leads))
     found: dict[str, list[xr.Dataset]] = {}
-    for index in spread_out(len(every), starts):
+    chosen = spread_out(len(every), starts)
+    for number, index in enumerate(chosen, 1):
+        print(f"{case.name}: start {number} of {len(chosen)}", file=sys.stderr, flush=True)
         known, truth = (every[index].isel(time=part) for part in (slice(past), slice(past, None)))
         for name in (PERSISTENCE, *case.rivals):
             if name == "extrapolation" and not importlib.util.find_spec("pysteps"):
