@@ -1,3 +1,4 @@
+import coarse_fields
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -30,17 +31,7 @@ def globe():
 
 @pytest.fixture
 def region():
-    random = np.random.default_rng(1)
-    return xr.DataArray(
-        random.normal(size=(2, 10, 13)).astype("float32"),
-        coords={
-            "time": pd.date_range("2018-09-14", periods=2, freq="6h"),
-            "lat": np.arange(50.0, 40, -1),
-            "lon": np.arange(5.0, 18),
-        },
-        dims=("time", "lat", "lon"),
-        name="t",
-    )
+    return coarse_fields.region(2, 10, 13)
 
 
 def close(found, expected):

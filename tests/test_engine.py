@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dask
 import pytest
+from coarse_fields import region
 from dask.highlevelgraph import HighLevelGraph
 
 from flexclim import engine
@@ -215,22 +216,12 @@ def test_a_time_that_can_not_be_sampled_is_named_and_the_rest_written(
     toy_model, tmp_path, monkeypatch
 ):
     import numpy as np
-    import pandas as pd
     import xarray as xr
 
     from flexclim import members
     from flexclim.downscaling import downscale, downscale_to_zarr
 
-    field = xr.DataArray(
-        np.random.default_rng(1).normal(size=(18, 6, 6)).astype("float32"),
-        coords={
-            "time": pd.date_range("2018-09-14", periods=18, freq="6h"),
-            "lat": np.arange(50.0, 44, -1),
-            "lon": np.arange(5.0, 11),
-        },
-        dims=("time", "lat", "lon"),
-        name="t",
-    )
+    field = region(18, 6, 6)
     sample, tries = members._sampled, []
 
     def fails(prepared, plan, place, group):

@@ -2,11 +2,10 @@
 
 import dask
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
 import torch
-import xarray as xr
+from coarse_fields import region
 
 from flexclim import engine, memory
 from flexclim.domain import Domain
@@ -111,16 +110,7 @@ def test_the_estimate_is_near_what_tensors_take(toy_model):
 
 
 def field():
-    return xr.DataArray(
-        np.random.default_rng(1).normal(size=(1, 14, 14)).astype("float32"),
-        coords={
-            "time": pd.date_range("2018-09-14", periods=1),
-            "lat": np.arange(50.0, 36, -1),
-            "lon": np.arange(5.0, 19),
-        },
-        dims=("time", "lat", "lon"),
-        name="t",
-    )
+    return region(1, 14, 14)
 
 
 def short_of_memory(monkeypatch, most):

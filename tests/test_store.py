@@ -3,9 +3,9 @@
 import json
 import time
 
+import coarse_fields
 import dask
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 import zarr
@@ -17,17 +17,7 @@ from flexclim.errors import FlexclimError, StoreError
 
 
 def field(times):
-    random = np.random.default_rng(1)
-    return xr.DataArray(
-        random.normal(size=(times, 6, 9)).astype("float32"),
-        coords={
-            "time": pd.date_range("2018-09-14", periods=times, freq="6h"),
-            "lat": np.arange(50.0, 44, -1),
-            "lon": np.arange(5.0, 14),
-        },
-        dims=("time", "lat", "lon"),
-        name="t",
-    )
+    return coarse_fields.region(times, 6, 9)
 
 
 @pytest.fixture
