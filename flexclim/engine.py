@@ -94,6 +94,7 @@ def run(
     name: Callable[[Key], str] = str,
     what: str = "items",
     tell: Callable[[list[str]], None] = lambda facts: None,
+    turn: Callable[[Key], int] = lambda key: 0,
 ) -> None:
     """Run the tasks ``keys`` of a graph and all that they need.
 
@@ -112,6 +113,9 @@ def run(
         What items are called.
     tell
         Gets what tasks told through :func:`record`, each once, also if the run fails.
+    turn
+        Says when an item comes: those of a later turn wait for those of earlier ones, on a cluster
+        as far as workers are busy. dask alone may leave all items of many chains to the end.
 
     Raises
     ------
@@ -125,9 +129,9 @@ def run(
     try:
         with count_up(len(keys), what) as one_more:
             if client is None:
-                failures = _run_here(graph, keys, one_more)
+                failures = _run_here(graph, _turns(keys, turn), one_more)
             else:
-                failures = _run_on(client, graph, keys, one_more)
+                failures = _run_on(client, graph, _turns(keys, turn), one_more)
     finally:
         tell(_told_facts(client, before))
     if failures:
@@ -152,10 +156,27 @@ def active_client() -> Any:
     return client if type(client).__name__ == "Client" else None
 
 
+def _turns(keys: Sequence[Key], turn: Callable[[Key], int]) -> list[list[Key]]:
+    """Return the items of each turn, first first."""
+    turns: dict[int, list[Key]] = {}
+    for key in keys:
+        turns.setdefault(turn(key), []).append(key)
+    return [turns[number] for number in sorted(turns)]
+
+
 def _run_here(
-    graph: HighLevelGraph, keys: Sequence[Key], one_more: Callable[[], None]
+    graph: HighLevelGraph, turns: Sequence[Sequence[Key]], one_more: Callable[[], None]
 ) -> dict[Key, Failure]:
     """Run on one of dask's local schedulers."""
+    failures: dict[Key, Failure] = {}
+    for keys in turns:
+        failures |= _run_turn(graph, keys, one_more)
+    return failures
+
+
+def _run_turn(
+    graph: HighLevelGraph, keys: Sequence[Key], one_more: Callable[[], None]
+) -> dict[Key, Failure]:
     from dask.threaded import get as on_threads
 
     needed = convert_legacy_graph(dict(graph.cull(set(keys))))
@@ -185,14 +206,20 @@ def _tried(node: GraphNode) -> GraphNode:
 
 
 def _run_on(
-    client: Any, graph: HighLevelGraph, keys: Sequence[Key], one_more: Callable[[], None]
+    client: Any,
+    graph: HighLevelGraph,
+    turns: Sequence[Sequence[Key]],
+    one_more: Callable[[], None],
 ) -> dict[Key, Failure]:
     """Run on a cluster, which tries failed tasks again itself, also those of dead workers."""
     finished: queue.Queue[Any] = queue.Queue()
     resources = _needs_gpu if _offers_gpu(client) else None
-    futures = client.get(
-        graph.cull(set(keys)), list(keys), sync=False, retries=TRIES - 1, resources=resources
-    )
+    options = {"sync": False, "retries": TRIES - 1, "resources": resources}
+    futures = [
+        future
+        for number, keys in enumerate(turns)
+        for future in client.get(graph.cull(set(keys)), list(keys), priority=-number, **options)
+    ]
     pending = {future.key: future for future in futures}
     failures: dict[Key, Failure] = {}
     try:

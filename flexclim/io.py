@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal, cast
@@ -39,7 +40,9 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     try:
         with xr.open_dataset(source, chunks=None, engine=engine) as opened:
             blocks = _blocks(opened)
-        return xr.open_dataset(source, chunks=blocks, engine=engine)
+        with warnings.catch_warnings():  # small coordinates are in one piece
+            warnings.filterwarnings("ignore", message="The specified chunks separate")
+            return xr.open_dataset(source, chunks=blocks, engine=engine)
     # Backends raise many kinds for a damaged file.
     except Exception as error:
         raise FlexclimError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -96,8 +97,9 @@ def kept_steps(leads: Leads, hours: float) -> tuple[int, ...]:
         if count < 1:
             raise FlexclimError(f"leads={count} is not a number of steps of at least 1.")
         return tuple(range(1, count + 1))
-    many = isinstance(leads, Sequence | np.ndarray) and not isinstance(leads, str)
-    found = [_step(lead, hours) for lead in (leads if many else [leads])]  # type: ignore[union-attr]
+    values: Any = getattr(leads, "values", leads)  # of an array with labels
+    many = values if np.ndim(values) else [values]
+    found = [_step(lead, hours) for lead in many]
     if not found:
         raise FlexclimError('leads names none. Give a number of steps, or some such as ["6h"].')
     return tuple(sorted(set(found)))
@@ -110,8 +112,9 @@ def _step(lead: Any, hours: float) -> int:
             raise ValueError("a number without a unit")
         asked = pd.Timedelta(lead) / pd.Timedelta(hours=1)
     except (ValueError, TypeError):
+        told = shorten(repr(lead), 60)
         raise FlexclimError(
-            f'lead {lead!r} is not a duration such as "6h". Give durations, or one number of steps.'
+            f'lead {told} is not a duration such as "6h". Give durations, or one number of steps.'
         ) from None
     number = round(asked / hours) if asked > 0 else 0
     if number < 1 or abs(number * hours - asked) > SAME:

@@ -122,7 +122,7 @@ def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
 def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Past:
     """Check and fill past planes."""
     with naming(place):
-        found = stored_planes(planes, plan, " ".join(filter(None, (place.time, place.rest))))
+        found = stored_planes(planes, plan, f"times up to {place.time} {place.rest}".rstrip())
         past = found.reshape(plan.past, -1, *found.shape[-2:])
         missing = np.isnan(past[-1])
         return fill_missing(past), missing if missing.any() else None

@@ -25,6 +25,8 @@ def field(request):
     ("method", "arguments", "options"),
     [
         ("downscale", (4,), {"members": 3, "seed": 5}),
+        ("forecast", (["6h"],), {"members": 3}),
+        ("forecast_to_zarr", ("a.zarr", 2), {"seed": 5}),
         ("coarsen", (2,), {"grid": "cell"}),
         ("interpolate", (2, "nearest"), {}),
     ],

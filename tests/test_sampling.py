@@ -62,6 +62,20 @@ def test_features_too_large_to_keep_are_made_again(make, monkeypatch):
     np.testing.assert_allclose(sampler.sample(inputs, LABEL, noise, 2, "euler"), kept, atol=1e-5)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_members_may_read_fields_of_their_own(make, kept):
+    first, noise = fields()
+    own = np.stack([first, first[..., ::-1].copy()])
+    sampler = make()
+    features = sampler.encode(own, LABEL) if kept else None
+    found = sampler.sample(own, LABEL, noise, 2, "euler", features)
+    for member in (0, 1):
+        one = slice(member, member + 1)
+        alone = sampler.sample(own[member], LABEL, noise[one], 2, "euler")
+        np.testing.assert_allclose(found[one], alone, atol=1e-5)
+    assert np.abs(found[1] - sampler.sample(first, LABEL, noise, 2, "euler")[1]).max() > 0.1
+
+
 def test_tiles_see_across_the_date_line_and_the_pole(make):
     """Turning the globe by tiles' common stride turns the result; no place is special."""
     inputs, noise = fields()

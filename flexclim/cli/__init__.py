@@ -82,12 +82,13 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Downscale climate fields with diffusion models.
+    """Downscale and forecast climate fields with diffusion models.
 
     \b
     Examples:
       flexclim demo
       flexclim downscale coarse.nc fine.zarr --factor 4 --members 16
+      flexclim forecast past.nc ahead.zarr --leads 4
       flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
     """  # noqa: D301
 

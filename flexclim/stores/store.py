@@ -18,6 +18,7 @@ from flexclim import engine
 from flexclim.cf import encodings
 from flexclim.errors import FlexclimWarning, StoreError
 from flexclim.files import PARTIAL, store_errors
+from flexclim.identity import STEPS
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import GROWING, along, growing_shards, held_region, ragged_shards
 from flexclim.stores.items import Item, Work, plan_work, region_of, shards_of
@@ -87,10 +88,21 @@ def write_store(
         if items:
             work = plan_work(ds, place, items, keep_bits)
             tell = partial(_note, place)
-            engine.run(work.graph, work.keys, partial(_name, ds, work), "shards", tell)
+            name, turn = (partial(of, ds, work) for of in (_name, _turn))
+            engine.run(work.graph, work.keys, name, "shards", tell, turn)
         with store_errors(place.name, ""):
             _finish(place)
     return place
+
+
+def _turn(ds: xr.Dataset, work: Work, key: Any) -> int:
+    """Say when a shard is written: members of a forecast are rolled out one block after another."""
+    if STEPS not in ds.attrs:
+        return 0
+    item = work.items[key]
+    axis = ds[item.variable].dims.index(MEMBERS)
+    ends = np.cumsum(ds[item.variable].chunks[axis])
+    return int(np.searchsorted(ends, item.region[axis].start, side="right"))
 
 
 def _name(ds: xr.Dataset, work: Work, key: Any) -> str:
