@@ -114,7 +114,7 @@ def test_an_error_is_one_line_without_traceback(capsys, tmp_path):
     assert shown.out == ""
     assert shown.err.startswith("flexclim: ")
     assert shown.err.count("\n") == 1
-    assert "missing.nc" in shown.err
+    assert "missing.nc does not exist. Give a NetCDF file or a Zarr store." in shown.err
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):

@@ -28,7 +28,8 @@ def info(
     from flexclim.checkpoint import read_model
 
     path = Path(thing)
-    if "://" in thing or (path.exists() and not (path / "model.json").is_file()):
+    field = "://" in thing or path.exists() or path.suffix in (".nc", ".zarr")
+    if field and not (path / "model.json").is_file():
         _show_field(io.open_input(thing))
         _show_progress(thing)
     else:
