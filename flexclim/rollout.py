@@ -56,44 +56,18 @@ def lazy_rollout(
         What :func:`flexclim.statics.static_fields` returns; None: the model takes none.
     """
     lead, first = plan.dims[:-2], fields[0]
-    along = lead.index(plan.time)
     planes = [planes_of(field, plan) for field in fields]
     static = None if statics is None else statics.key
     token = tokenize([plane.name for plane in planes], static, plan)
-    past, start, state, made = (
-        f"{name}-{token}" for name in ("past", "prepare", "forecast", "ahead")
-    )
-    pasts = range(len(plan.numbers) if plan.paired else 1)
+    names = [f"{name}-{token}" for name in ("past", "prepare", "forecast", "ahead")]
     sizes = [len(plan.kept) if dim == plan.time else first.sizes[dim] for dim in lead]
     others = [range(1) if dim == plan.time else range(first.sizes[dim]) for dim in lead]
     tasks: dict[Any, Any] = {}
     for index in itertools.product(*others):
-        at = [
-            (*index[:along], n, *index[along + 1 :]) for n in range(max(plan.past, len(plan.kept)))
-        ]
-        last = place_of(first, dict(zip(lead, at[plan.past - 1], strict=True)), plan.labels)
-        places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
-        for n in pasts:
-            member = (n,) * plan.paired
-            own = [
-                (plane.name, *member, *at[k], 0, 0) for k in range(plan.past) for plane in planes
-            ]
-            tasks[(past, n, *index)] = (read_past, own, plan, last)
-            tasks[(start, n, *index)] = (prepare_past, (past, n, *index), static, plan, places[1])
-        for number, group in enumerate(plan.member_groups):
-            states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
-            own_pasts = group if plan.paired else pasts
-            read = [(past, n, *index) for n in own_pasts]
-            shared = [(start, n, *index) for n in own_pasts]
-            tasks[states[1]] = (first_states, shared, plan, places[1], group)
-            for step in range(2, plan.kept[-1] + 1):
-                before = states[max(1, step - plan.past) : step]
-                history = read if len(before) < plan.past else []
-                place = places[step]
-                tasks[states[step]] = (next_states, history, before, static, plan, place, group)
-            for position, step in enumerate(plan.kept):
-                block = (made, 0, number, *at[position], 0, 0)
-                tasks[block] = (block_of, states[step], read, plan)
+        at = dict(zip(lead, index, strict=True)) | {plan.time: plan.past - 1}
+        last = place_of(first, at, plan.labels)
+        tasks |= _tasks([plane.name for plane in planes], static, plan, last, index, names)
+    made = names[-1]
     dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
     graph = HighLevelGraph.from_collections(made, tasks, dependencies=dependencies)
     chunks = (
@@ -107,6 +81,47 @@ def lazy_rollout(
         target.name: together[number].astype(target.dtype)
         for number, target in enumerate(plan.targets)
     }
+
+
+def _tasks(
+    planes: Sequence[str],
+    static: Any,
+    plan: ForecastPlan,
+    last: Place,
+    index: tuple[int, ...],
+    names: Sequence[str],
+) -> dict[Any, Any]:
+    """Return the tasks of one roll-out at one ``index`` of other dimensions.
+
+    ``names`` are those of tasks that read the past, prepare the first step, take a step, and make
+    a block of the output.
+    """
+    past, start, state, made = names
+    along = plan.dims.index(plan.time)
+    times = range(max(plan.past, len(plan.kept)))
+    at = [(*index[:along], time, *index[along + 1 :]) for time in times]
+    places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
+    tasks: dict[Any, Any] = {}
+    for n in range(len(plan.numbers) if plan.paired else 1):
+        where = [(n,) * plan.paired + at[k] for k in range(plan.past)]
+        own = [(plane, *one, 0, 0) for one in where for plane in planes]
+        tasks[(past, n, *index)] = (read_past, own, plan, last)
+        tasks[(start, n, *index)] = (prepare_past, (past, n, *index), static, plan, places[1])
+    for number, group in enumerate(plan.member_groups):
+        states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
+        pasts = group if plan.paired else (0,)
+        read = [(past, n, *index) for n in pasts]
+        shared = [(start, n, *index) for n in pasts]
+        tasks[states[1]] = (first_states, shared, plan, places[1], group)
+        for step in range(2, plan.kept[-1] + 1):
+            before = states[max(1, step - plan.past) : step]
+            history = read if len(before) < plan.past else []
+            place = places[step]
+            tasks[states[step]] = (next_states, history, before, static, plan, place, group)
+        for position, step in enumerate(plan.kept):
+            block = (made, 0, number, *at[position], 0, 0)
+            tasks[block] = (block_of, states[step], read, plan)
+    return tasks
 
 
 def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:

@@ -88,7 +88,7 @@ def write_store(
         if items:
             work = plan_work(ds, place, items, keep_bits)
             tell = partial(_note, place)
-            name, turn = (partial(of, ds, work) for of in (_name, _turn))
+            name, turn = partial(_name, ds, work), partial(_turn, ds, work)
             engine.run(work.graph, work.keys, name, "shards", tell, turn)
         with store_errors(place.name, ""):
             _finish(place)
@@ -101,7 +101,7 @@ def _turn(ds: xr.Dataset, work: Work, key: Any) -> int:
         return 0
     item = work.items[key]
     axis = ds[item.variable].dims.index(MEMBERS)
-    ends = np.cumsum(ds[item.variable].chunks[axis])
+    ends = np.cumsum(ds[item.variable].chunksizes[MEMBERS])
     return int(np.searchsorted(ends, item.region[axis].start, side="right"))
 
 
