@@ -180,7 +180,7 @@ def draw_forecast(ahead: xr.DataArray, truth: xr.DataArray, path: Path) -> None:
     }
     limit, most = _limit(truth), float(spread.max())
     for row, step in enumerate(leads):
-        panels = grid[row].subgridspec(1, len(fields), wspace=0.04).subplots()
+        panels = grid[row].subgridspec(1, len(fields), wspace=0.04).subplots(squeeze=False)[0]
         for ax, (name, field) in zip(panels, fields.items(), strict=True):
             style = STYLE | {"vmin": -limit, "vmax": limit}
             if name == "spread":
