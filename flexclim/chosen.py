@@ -111,8 +111,10 @@ def choose_forecast(
             step = step_hours(times, candidate.settings.forecast, card.name)
         except FlexclimError as error:
             return f"can't: {str(error).removesuffix('.')}"
+        if steps and step not in steps:
+            return f"has steps of {step:g} h"
         steps.add(step)
-        return "" if len(steps) == 1 else f"has steps of {step:g} h"
+        return ""
 
     groups, passed = _made_for(source, wanted, unfit, grid, FORECAST, "time step and units")
     made = {name for group in groups for name in group.returned}

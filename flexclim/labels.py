@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from flexclim.errors import FlexclimError
 from flexclim.settings import Label
 from flexclim.statics import phase_of_year
 
@@ -45,6 +46,7 @@ def label_values(
     array([1.], dtype=float32)
     """
     values: list[float] = []
+    known = known or {}
     for part in parts:
         if part.name == "factor":
             values.append(0.0 if factor is None else float(np.log2(factor)) - 2)
@@ -57,11 +59,22 @@ def label_values(
         elif part.name == "given":
             values.append(1.0)
         else:
-            values.append(_scaled(part, (known or {}).get(part.name)))
-    return np.array(values, np.float32)
+            values.append(_scaled(part, known[part.name]) if part.name in known else 0.0)
+    numbers = np.array(values, np.float32)
+    # A model that learnt without its label for a share of patches takes no half of it.
+    lacking = any(part.coordinate and part.name not in known for part in parts)
+    return 0 * numbers if lacking and optional(parts) else numbers
 
 
-def _scaled(part: Label, value: float | None) -> float:
-    if value is None or not np.isfinite(value):
-        return 0.0
+def optional(parts: Sequence[Label]) -> bool:
+    """Whether a model learnt to do without its label."""
+    return any(part.name == "given" for part in parts)
+
+
+def _scaled(part: Label, value: float) -> float:
+    if not np.isfinite(value) or (part.logarithm and value <= 0):
+        raise FlexclimError(
+            f"{part.name} = {value:g} is not a number{' above 0' if part.logarithm else ''}, which "
+            "the model is told; assign the right one with .assign_coords."
+        )
     return float(((np.log10(value) if part.logarithm else value) - part.mean) / part.std)

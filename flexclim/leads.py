@@ -41,7 +41,7 @@ def step_hours(times: np.ndarray, forecast: Forecasting, model: str) -> float:
     6.0
     """
     known = ", ".join(f"{lead:g}" for lead in forecast.leads)
-    if forecast.past == 1 and len(forecast.leads) == 1:
+    if forecast.past == 1 and len(forecast.leads) == len(times) == 1:
         return forecast.leads[0]
     count = max(forecast.past, 2)
     if len(times) < count:

@@ -16,6 +16,7 @@ from flexclim.cf import REALIZATION
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grid import Grid
+from flexclim.labels import optional
 from flexclim.memory import choose_batch, choose_device
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
@@ -291,10 +292,20 @@ def _check_alike(fields: Sequence[xr.DataArray]) -> None:
 def _labels(
     field: xr.DataArray, lead: Sequence[str], settings: ModelSettings, model: str
 ) -> tuple[str, ...]:
-    """Return the coordinates that the label tells; refuse a field that lacks one."""
+    """Return the coordinates that the label tells; refuse a field that lacks one.
+
+    None where the model learnt to do without and one is lacking.
+    """
     names = tuple(part.name for part in settings.labels if part.coordinate)
+    if "day_of_year" in [part.name for part in settings.labels] and time_name(field) is None:
+        raise ModelError(
+            f"model {model!r} is told the day of the year, and {field.name!r} has no time. Give it "
+            "the coordinate time."
+        )
     for name in names:
         if name not in field.coords or not set(field[name].dims) <= set(lead):
+            if optional(settings.labels):
+                return ()
             raise ModelError(
                 f"model {model!r} is told {name}, and {field.name!r} has no such coordinate. Give "
                 f"it one number with .assign_coords({name}=...)."

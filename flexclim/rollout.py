@@ -112,12 +112,10 @@ def _tasks(
         pasts = group if plan.paired else (0,)
         read = [(past, n, *index) for n in pasts]
         shared = [(start, n, *index) for n in pasts]
-        tasks[states[1]] = (first_states, shared, plan, places[1], group)
+        tasks[states[1]] = (first_states, shared, read, plan, places[1], group)
         for step in range(2, plan.kept[-1] + 1):
             before = states[max(1, step - plan.past) : step]
-            history = read if len(before) < plan.past else []
-            place = places[step]
-            tasks[states[step]] = (next_states, history, before, static, plan, place, group)
+            tasks[states[step]] = (next_states, read, before, static, plan, places[step], group)
         for position, step in enumerate(plan.kept):
             block = (made, 0, number, *at[position], 0, 0)
             tasks[block] = (block_of, states[step], read, plan)
@@ -153,11 +151,15 @@ def prepare_past(
 
 
 def first_states(
-    prepared: list[Prepared], plan: ForecastPlan, place: Place, members: tuple[int, ...]
+    prepared: list[Prepared],
+    pasts: list[Past],
+    plan: ForecastPlan,
+    place: Place,
+    members: tuple[int, ...],
 ) -> np.ndarray:
     """Take some members their first step: (M, T, Y, X) float64, canonical."""
     with naming(place):
-        return signed(sample(prepared, plan, place, members), plan.targets)
+        return _filled(signed(sample(prepared, plan, place, members), plan.targets), pasts)
 
 
 def next_states(
@@ -170,18 +172,27 @@ def next_states(
 ) -> np.ndarray:
     """Take some members a step further, each from its own last states, the last one last.
 
-    ``pasts``, one or one a member, are there where these are fewer than the model reads.
+    ``pasts``, one or one a member, go before where these are fewer than the model reads.
     """
     with naming(place):
         prepared = []
         for member, history in enumerate(np.stack(states, 1)):
-            if pasts:
+            if len(states) < plan.past:
                 known, _ = pasts[member % len(pasts)]
                 history = np.concatenate([known[len(states) - plan.past :], history])
             prepared.append(
                 Prepared(history, _seen(history, statics, plan, place), None, None, True)
             )
-        return signed(sample(prepared, plan, place, members), plan.targets)
+        return _filled(signed(sample(prepared, plan, place, members), plan.targets), pasts)
+
+
+def _filled(states: np.ndarray, pasts: list[Past]) -> np.ndarray:
+    """Fill what the past misses as the past is filled: the network never learnt to make it."""
+    for member, own in enumerate(states):
+        _, missing = pasts[member % len(pasts)]
+        if missing is not None:
+            own[:] = fill_missing(np.where(missing, np.nan, own))
+    return states
 
 
 def block_of(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np.ndarray:

@@ -12,6 +12,7 @@ import xarray as xr
 import flexclim
 from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError
+from flexclim.fields import fill_missing
 from flexclim.forecasting import forecast
 from flexclim.labels import label_values
 from flexclim.nn.sampler import sample, time_grid
@@ -79,7 +80,7 @@ def run(model):
 def stepped(monkeypatch):
     """Return the (step, members) of each task that samples, as they come."""
     calls = []
-    for name, at in (("first_states", 2), ("next_states", 4)):
+    for name, at in (("first_states", 3), ("next_states", 4)):
         plain = getattr(flexclim.rollout, name)
 
         def noted(*given, plain=plain, at=at):
@@ -233,6 +234,25 @@ def test_missing_cells_stay_missing_and_rain_is_never_negative(run, region):
     assert all(np.isnan(gone[name]).all() for name in NAMES)
 
 
+def test_missing_cells_are_filled_anew_at_each_step(run, region, monkeypatch):
+    """The network never learnt what to make of them: it reads what lies next to them."""
+    seen = []
+    plain = flexclim.rollout.see_past
+
+    def noted(past, *rest):
+        seen.append(past)
+        return plain(past, *rest)
+
+    monkeypatch.setattr(flexclim.rollout, "see_past", noted)
+    hole = (region.lat > 55) & (region.lon < 9)
+    run(region.assign(u10=region["u10"].where(~hole)), 3, grid="cell", members=1)
+    assert len(seen) == 3
+    hidden = flexclim.find_grid(region, "cell").canonical(hole.transpose("lat", "lon").values)
+    for past in seen:
+        last = past[-1, 0]
+        np.testing.assert_array_equal(last, fill_missing(np.where(hidden, np.nan, last)))
+
+
 def test_seeds_members_leads_and_starts_draw_other_noise(run, region):
     same_past = region.copy()
     for name in NAMES:
@@ -269,6 +289,25 @@ def test_the_label_tells_coordinates_such_as_reynolds(make_forecaster, region):
     assert low.reynolds == 1e3
     with pytest.raises(FlexclimError, match="is told reynolds, and 't' has no such coordinate"):
         forecast(field, 1, model=model)
+    with pytest.raises(FlexclimError, match="reynolds = -3 is not a number above 0"):
+        forecast(field.assign_coords(reynolds=-3.0), 1, model=model)
+
+
+def test_a_model_that_learnt_without_its_label_does_without(make_forecaster, region):
+    told = (Label(name="reynolds", mean=3.0), Label(name="lead"), Label(name="given"))
+    model = make_forecaster((Target(name="t", std=1.0),), label=told, leads=(6.0,))
+    field = region["u10"].rename("t")
+    without = forecast(field, 1, model=model, members=1)
+    assert np.isfinite(without).all()
+    assert (
+        float(
+            np.abs(
+                without - forecast(field.assign_coords(reynolds=3.0), 1, model=model, members=1)
+            ).max()
+        )
+        > 1e-3
+    )  # given is told, too
+    assert not label_values(told, lead=12.0).any()
 
 
 def test_an_ensemble_goes_on_member_by_member(run, region, plain):
