@@ -87,7 +87,7 @@ def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, stepped):
             raise KeyboardInterrupt
         return sample(prepared, plan, place, members)
 
-    with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
+    with monkeypatch.context() as patch, dask.config.set(scheduler="threads", num_workers=1):
         patch.setattr("flexclim.rollout.sample", dies)
         with pytest.raises(KeyboardInterrupt):
             forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
