@@ -155,7 +155,7 @@ def shown(count: int) -> list[int]:
     """Return the positions of a few of so many leads: the first, the last and between.
 
     >>> shown(12)
-    [0, 3, 7, 11]
+    [0, 4, 7, 11]
     """
     return sorted({0, round((count - 1) / 3), round(2 * (count - 1) / 3), count - 1})
 
