@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -186,7 +187,7 @@ def forecast(
     import flexclim
 
     _check_target(target, split)
-    ahead = int(leads) if leads.strip().lstrip("+-").isdecimal() else leads.split(",")
+    ahead = int(leads) if re.fullmatch(r"\s*[+-]?\d+\s*", leads) else leads.split(",")
     options: dict[str, Any] = {
         "model": model, "members": members, "steps": steps, "seed": seed,
         "variables": variables, "non_negative": non_negative, "grid": grid, "static": static,

@@ -259,6 +259,12 @@ class Forecast(Settings):
         description="steps ahead, with the share of patches of each; snapshots lie as far apart",
     )
 
+    @field_validator("leads", mode="before")
+    @classmethod
+    def _as_text(cls, leads: Any) -> Any:
+        """Take a number as YAML reads it, so that what it lacks is told: a unit."""
+        return {str(k): share for k, share in leads.items()} if isinstance(leads, dict) else leads
+
     @property
     def hours(self) -> dict[float, float]:
         """Shares by lead in hours, the shortest first."""
