@@ -8,14 +8,14 @@ Legend: B patches, C channels of inputs, T targets, L numbers of the label, H W 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, RecipeError
 from flexclim.settings import SUPERRES, ModelSettings
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flexclim.train.splits import TrainingSource
 
 AHEAD = 3  # batches that are made ahead
+TRIES = 20
 MIXING = 7  # sets the choice of tasks apart from that of patches
 
 Patch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -108,14 +109,66 @@ class Mixed(Batches):
         return self.parts[task].batch(step, size, first)
 
 
-def rain_urgency(random: np.random.Generator, sources: Sequence[TrainingSource]) -> float:
-    """Return what a patch compares with the share of its source that must hold rain.
+class Cut(Protocol):
+    """What was cut from one source."""
 
-    One number for all tries, as many of which would else find dry ones good enough.
+    @property
+    def source(self) -> TrainingSource:
+        """Which one."""
+
+    def seen(self, name: str) -> np.ndarray:
+        """Return the field of a variable that the network is shown."""
+
+
+C = TypeVar("C", bound=Cut)
+
+
+def draw_known(
+    random: np.random.Generator, sources: Sequence[TrainingSource], cut: Callable[[], C | None]
+) -> C:
+    """Return the first patch that is known, and holds rain where its source asks for that.
+
+    Parameters
+    ----------
+    random
+        Of the patch.
+    cut
+        Cuts a patch anywhere; returns None where too little is known.
+
+    Returns
+    -------
+    Cut
+        The wettest, if too many in a row hold too little rain.
+
+    Raises
+    ------
+    RecipeError
+        If too many in a row hold too few values.
     """
     rains = [source.settings.rain for source in sources]
     optional = any(rain is not None and rain.share < 1 for rain in rains)
-    return random.random() if optional else 0.0
+    # One number for all tries, as many of which would else find dry ones good enough.
+    urgency = random.random() if optional else 0.0
+    wettest: tuple[float, C] | None = None
+    for _ in range(TRIES):
+        drawn = cut()
+        if drawn is None:
+            continue
+        rain = drawn.source.settings.rain
+        if rain is None or urgency >= rain.share:
+            return drawn
+        wet = float((drawn.seen(rain.variable or drawn.source.targets[0]) > rain.above).mean())
+        if wet >= rain.wet:
+            return drawn
+        if wettest is None or wet > wettest[0]:
+            wettest = wet, drawn
+    if wettest is not None:
+        return wettest[1]
+    titles = ", ".join(sorted({source.title for source in sources}))
+    raise RecipeError(
+        f"{TRIES} patches in a row held less than half of their values in {titles}; crop the "
+        "source to where it has values."
+    )
 
 
 def base_scale(settings: ModelSettings, sizes: Sequence[float], past: bool = False) -> np.ndarray:

@@ -14,19 +14,17 @@ import numpy as np
 
 from flexclim.channels import residual, see
 from flexclim.domain import Kind
-from flexclim.errors import RecipeError
 from flexclim.fields import REACH, Scaled, fill_missing
 from flexclim.labels import label_values
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
-from flexclim.train.batches import Batches, Patch, base_scale, rain_urgency
+from flexclim.train.batches import Batches, Patch, base_scale, draw_known
 from flexclim.train.data import Data
 from flexclim.train.splits import TrainingSource
 from flexclim.train.splits import open_sources as open_sources
 from flexclim.train.windows import Window
 
-TRIES = 20
 LARGEST_INPUT = 10.0
 STENCIL = 3  # coarse cells around a patch that bicubic interpolation reads
 
@@ -39,6 +37,12 @@ class Drawn:
     coarse: np.ndarray
     factor: int
     source: TrainingSource
+
+    def seen(self, name: str) -> np.ndarray:
+        """Return a variable's coarse field where there is one, else its truth."""
+        if name in self.source.inputs:
+            return self.coarse[self.source.inputs.index(name)]
+        return self.window.truth[self.source.targets.index(name)]
 
 
 class Patches(Batches):
@@ -92,33 +96,18 @@ class Patches(Batches):
             If too many windows in a row hold too few values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        urgency = rain_urgency(random, self.sources)
-        wettest: tuple[float, Drawn] | None = None
-        for _ in range(TRIES):
-            number = random.choice(len(self.sources), p=self._source_share)
-            source = self.sources[number]
-            factor = int(random.choice(list(self.data.factors), p=self._factor_share))
-            kind: Kind = "point" if random.random() < self.data.points else "cell"
-            window = source.cut(random, factor, kind, self.tile, self._reach)
-            window = self._augmented(window, int(number), random)
-            if _too_empty(window):
-                continue
-            drawn = Drawn(window, fill_missing(window.coarse(factor)), factor, source)
-            rain = source.settings.rain
-            if rain is None or urgency >= rain.share:
-                return drawn
-            wet = self._wetness(drawn, source)
-            if wet >= rain.wet:
-                return drawn
-            if wettest is None or wet > wettest[0]:
-                wettest = wet, drawn
-        if wettest is not None:
-            return wettest[1]
-        titles = ", ".join(sorted({source.title for source in self.sources}))
-        raise RecipeError(
-            f"{TRIES} patches in a row held less than half of their values in {titles}; crop the "
-            "source to where it has values."
-        )
+        return draw_known(random, self.sources, lambda: self._cut(random))
+
+    def _cut(self, random: np.random.Generator) -> Drawn | None:
+        number = random.choice(len(self.sources), p=self._source_share)
+        source = self.sources[number]
+        factor = int(random.choice(list(self.data.factors), p=self._factor_share))
+        kind: Kind = "point" if random.random() < self.data.points else "cell"
+        window = source.cut(random, factor, kind, self.tile, self._reach)
+        window = self._augmented(window, int(number), random)
+        if _too_empty(window):
+            return None
+        return Drawn(window, fill_missing(window.coarse(factor)), factor, source)
 
     def _augmented(self, window: Window, number: int, random: np.random.Generator) -> Window:
         for axis, name in enumerate(("flip_y", "flip_x")):
@@ -127,17 +116,6 @@ class Patches(Batches):
         if self.sources[number].settings.signed and random.random() < 0.5:
             window = replace(window, inputs=-window.inputs, targets=-window.targets)
         return window
-
-    def _wetness(self, drawn: Drawn, source: TrainingSource) -> float:
-        """Return the share of cells above the limit, of the coarse field where there is one."""
-        rain = source.settings.rain
-        assert rain is not None
-        name = rain.variable or source.targets[0]
-        if name in source.inputs:
-            field = drawn.coarse[source.inputs.index(name)]
-        else:
-            field = drawn.window.truth[source.targets.index(name)]
-        return float((field > rain.above).mean())
 
     def scaled(self, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs (C, H, W) and residual (T, H, W) in the network's units."""

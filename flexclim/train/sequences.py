@@ -18,13 +18,11 @@ from flexclim.labels import label_values
 from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components
-from flexclim.train.batches import Batches, Patch, base_scale, rain_urgency
+from flexclim.train.batches import Batches, Patch, base_scale, draw_known
 from flexclim.train.data import Data
 from flexclim.train.pairs import Pair
 from flexclim.train.splits import TrainingSource
 from flexclim.train.windows import Coarsened, read_window, stored
-
-TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,10 @@ class Drawn:
     lead: float
     time: Any
     source: Coarsened
+
+    def seen(self, name: str) -> np.ndarray:
+        """Return a variable's last snapshot that is read."""
+        return self.fields[-2, self.source.targets.index(name)]
 
 
 class Sequences(Batches):
@@ -117,32 +119,11 @@ class Sequences(Batches):
             If too many patches in a row hold too few values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        urgency = rain_urgency(random, self.sources)
-        wettest: tuple[float, Drawn] | None = None
-        for _ in range(TRIES):
-            place = random.choice(self._shares.size, p=self._shares.ravel())
-            number, lead = np.unravel_index(place, self._shares.shape)
-            drawn = self._cut(random, int(number), int(lead))
-            if (np.isfinite(drawn.fields).mean((-2, -1)) < 0.5).any():
-                continue
-            rain = drawn.source.settings.rain
-            if rain is None or urgency >= rain.share:
-                return drawn
-            index = drawn.source.targets.index(rain.variable or drawn.source.targets[0])
-            wet = float((drawn.fields[-2, index] > rain.above).mean())
-            if wet >= rain.wet:
-                return drawn
-            if wettest is None or wet > wettest[0]:
-                wettest = wet, drawn
-        if wettest is not None:
-            return wettest[1]
-        titles = ", ".join(sorted({source.title for source in self.sources}))
-        raise RecipeError(
-            f"{TRIES} patches in a row held less than half of their values in {titles}; crop the "
-            "source to where it has values."
-        )
+        return draw_known(random, self.sources, lambda: self._cut(random))
 
-    def _cut(self, random: np.random.Generator, number: int, lead: int) -> Drawn:
+    def _cut(self, random: np.random.Generator) -> Drawn | None:
+        place = random.choice(self._shares.size, p=self._shares.ravel())
+        number, lead = map(int, np.unravel_index(place, self._shares.shape))
         source, runs_of = self.sources[number], self._runs[number][lead]
         indices = runs_of[random.integers(len(runs_of))]
         grid = source.grid
@@ -172,6 +153,8 @@ class Sequences(Batches):
                 fields[:, list(turned)] *= -1
                 statics = {key: np.flip(field, axis) for key, field in statics.items()}
         hours = list(self.data.forecast.hours)[lead]
+        if (np.isfinite(fields).mean((-2, -1)) < 0.5).any():
+            return None
         return Drawn(fields, statics, hours, source.stamps[indices[-2]], source)
 
     def _check(self, leads: Sequence[str]) -> None:
