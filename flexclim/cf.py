@@ -18,6 +18,7 @@ from flexclim.errors import FlexclimError
 from flexclim.grid import Grid
 from flexclim.quantities import non_negative as non_negative
 from flexclim.quantities import vector_component as vector_component
+from flexclim.times import calendar_of, is_time
 from flexclim.units import described_units
 
 REALIZATION = "realization"
@@ -187,8 +188,8 @@ def encodings(
     }
     for name, variable in ds.variables.items():
         encoding: dict[str, Any] = {}
-        if _is_time(variable):
-            encoding = {"units": TIME_UNITS, "calendar": _calendar(variable), "dtype": "int64"}
+        if is_time(variable):
+            encoding = {"units": TIME_UNITS, "calendar": calendar_of(variable), "dtype": "int64"}
         elif name in ds.data_vars and name not in bounds and variable.dtype.kind == "f":
             encoding = {"_FillValue": variable.dtype.type(np.nan)} | _compression(variable, target)
         elif variable.dtype.kind in "fiu":
@@ -303,32 +304,12 @@ def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> di
             if bounds in source.variables:
                 variable.attrs[kind] = bounds
                 found[bounds] = xr.Variable(source[bounds].dims, source[bounds].data)
-        if _is_time(variable):
+        if is_time(variable):
             variable.attrs = _time_attributes(name, variable)
         if "standard_name" not in variable.attrs:
             variable.attrs.setdefault("long_name", name.replace("_", " "))
         found[name] = variable
     return found
-
-
-def _is_time(variable: xr.Variable) -> bool:
-    return variable.dtype.kind == "M" or _is_cftime(variable)
-
-
-def _is_cftime(variable: xr.Variable) -> bool:
-    return (
-        variable.dtype.kind == "O" and variable.size > 0 and hasattr(_first(variable), "calendar")
-    )
-
-
-def _calendar(variable: xr.Variable) -> str:
-    if variable.dtype.kind == "M":
-        return "proleptic_gregorian"
-    return str(_first(variable).calendar)
-
-
-def _first(variable: xr.Variable) -> Any:
-    return variable[(0,) * variable.ndim].to_numpy().item()
 
 
 def _time_attributes(name: str, variable: xr.Variable) -> dict[str, Any]:
@@ -337,7 +318,7 @@ def _time_attributes(name: str, variable: xr.Variable) -> dict[str, Any]:
         attributes = {"standard_name": "time", "long_name": "time"} | attributes
     if variable.dims == (name,):
         attributes["axis"] = "T"
-    if _calendar(variable) in ("standard", "gregorian", "proleptic_gregorian", "julian"):
+    if calendar_of(variable) in ("standard", "gregorian", "proleptic_gregorian", "julian"):
         attributes.setdefault("units_metadata", "leap_seconds: unknown")
     return attributes
 

@@ -26,6 +26,7 @@ from flexclim.fields import Scaled
 from flexclim.labels import label_values
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.request import Plan, TargetPlan, time_name
+from flexclim.times import seconds_of
 
 if TYPE_CHECKING:
     from flexclim.nn.flex import TaskFeatures
@@ -254,13 +255,11 @@ def place_of(field: xr.DataArray, index: dict[str, int], labels: Sequence[str] =
 def time_text(value: Any) -> tuple[str, float]:
     """Return a time as text, and in seconds since 1970 in its calendar."""
     if isinstance(value, np.datetime64):
-        micro = value.astype("datetime64[us]")
-        return str(micro), float(micro.astype(np.int64)) / 1e6
-    import cftime
-
-    value = value.item() if isinstance(value, np.ndarray) else value
-    seconds = cftime.date2num(value, "seconds since 1970-01-01", calendar=value.calendar)
-    return str(value.isoformat(timespec="microseconds")), float(seconds)
+        text = str(value.astype("datetime64[us]"))
+    else:
+        value = value.item() if isinstance(value, np.ndarray) else value
+        text = str(value.isoformat(timespec="microseconds"))
+    return text, float(seconds_of(value))
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from flexclim.labels import optional
 from flexclim.memory import choose_batch, choose_device
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
+from flexclim.times import is_time
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells
@@ -317,15 +318,9 @@ def time_name(field: xr.DataArray) -> str | None:
     """Return the coordinate that holds valid time: of a dimension, or scalar."""
     for name, coordinate in field.coords.items():
         own = name in field.dims or (coordinate.ndim == 0 and name == "time")
-        if own and (coordinate.dtype.kind == "M" or _is_cftime(coordinate)):
+        if own and is_time(coordinate):
             return str(name)
     return None
-
-
-def _is_cftime(coordinate: xr.DataArray) -> bool:
-    if coordinate.dtype != object or coordinate.size == 0:
-        return False
-    return hasattr(coordinate.values.flat[0], "calendar")
 
 
 def whole(value: Any) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from flexclim.times import is_time
+
 MEMBERS = "realization"
 # Times of a chunk and of a shard, and the fine cells of a chunk along y and x.
 CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
@@ -59,7 +61,7 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
 def time_dimension(ds: xr.Dataset) -> str | None:
     """Return the dimension whose coordinate holds times."""
     for dim in map(str, ds.dims):
-        if dim in ds.coords and (ds[dim].dtype.kind == "M" or _has_calendar(ds[dim])):
+        if dim in ds.coords and is_time(ds[dim]):
             return dim
     return None
 
@@ -77,7 +79,3 @@ def _sides(blocks: Sequence[int]) -> tuple[int, int]:
 
 def _power_of_two(times: int) -> int:
     return 1 << max(0, times.bit_length() - 1)
-
-
-def _has_calendar(coordinate: xr.DataArray) -> bool:
-    return coordinate.dtype == object and hasattr(coordinate.values.flat[0], "calendar")

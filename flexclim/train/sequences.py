@@ -17,6 +17,7 @@ from flexclim.fields import fill_missing
 from flexclim.labels import label_values
 from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
+from flexclim.times import seconds_of
 from flexclim.train.augment import components
 from flexclim.train.batches import Batches, Patch, base_scale, draw_known
 from flexclim.train.data import Data
@@ -185,7 +186,7 @@ def runs(stamps: np.ndarray, lead: float, past: int) -> np.ndarray:
     >>> runs(stamps, 6.0, 2)
     array([[0, 1, 2]])
     """
-    hours = _hours(stamps)
+    hours = stamps.astype(float) if stamps.dtype.kind == "i" else seconds_of(stamps) / 3600
     order = np.argsort(hours, kind="stable")
     columns = []
     for back in range(past, -1, -1):
@@ -195,15 +196,3 @@ def runs(stamps: np.ndarray, lead: float, past: int) -> np.ndarray:
         columns.append(np.where(np.abs(hours[place] - wanted) < 1e-3, place, -1))
     found = np.stack(columns, 1)
     return found[(found >= 0).all(1)]
-
-
-def _hours(stamps: np.ndarray) -> np.ndarray:
-    if stamps.dtype.kind == "M":
-        return stamps.astype("datetime64[ms]").astype(np.int64) / 3.6e6
-    if stamps.dtype.kind == "O":
-        import cftime
-
-        calendar = stamps[0].calendar
-        found = cftime.date2num(stamps, "hours since 1970-01-01", calendar=calendar)
-        return np.asarray(found, float)
-    return stamps.astype(float)

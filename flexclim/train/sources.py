@@ -15,6 +15,7 @@ import xarray as xr
 from flexclim.domain import Kind
 from flexclim.errors import RecipeError
 from flexclim.grid import Grid, find_grid
+from flexclim.times import seconds_of
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading
 from flexclim.train.series import (
@@ -208,12 +209,7 @@ def apart(times: np.ndarray, training: np.ndarray, other: np.ndarray, gap: str) 
         width = pd.Timedelta(gap)
     except ValueError:
         raise RecipeError(f"data.gap = {gap!r} is no duration such as 6h or 2D.") from None
-    if times.dtype.kind == "M":
-        seconds = times.astype("datetime64[us]").astype(np.int64) / 1e6
-    else:
-        import cftime
-
-        seconds = cftime.date2num(times, "seconds since 1970-01-01", calendar=times[0].calendar)
+    seconds = seconds_of(times)
     reference = np.sort(seconds[other])
     right = np.searchsorted(reference, seconds[training])
     near = np.full(training.size, np.inf)

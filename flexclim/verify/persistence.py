@@ -9,6 +9,7 @@ import xarray as xr
 from scipy.optimize import least_squares
 
 from flexclim.errors import FlexclimError
+from flexclim.times import is_time, seconds_of
 
 FEWEST_TIMES = 6
 LONGEST = 0.5  # share of the series that lags may take
@@ -111,12 +112,6 @@ def _hours(field: xr.DataArray, time: str) -> np.ndarray:
             f"{field.name!r} has no dimension {time!r} of times; it has {field.dims}."
         )
     values = field[time].values
-    if values.dtype.kind == "M":
-        seconds = values.astype("datetime64[us]").astype(np.int64) / 1e6
-    elif hasattr(values[0], "calendar"):
-        import cftime
-
-        seconds = cftime.date2num(values, "seconds since 1970-01-01", calendar=values[0].calendar)
-    else:
+    if not is_time(field[time]):
         raise FlexclimError(f"{time!r} of {field.name!r} holds {values[0]!r}, which is no date.")
-    return np.asarray(seconds, float) / 3600
+    return seconds_of(values) / 3600
