@@ -9,7 +9,7 @@ M members, Y X the plane that is made.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,13 +19,16 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf import REALIZATION, check_values
 from flexclim.channels import physical
 from flexclim.fields import Scaled
+from flexclim.grid import Grid
 from flexclim.labels import label_values
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.request import Plan, TargetPlan, time_name
+from flexclim.statics import static_channels
 from flexclim.times import seconds_of
 
 if TYPE_CHECKING:
@@ -158,7 +161,44 @@ def planes_of(field: xr.DataArray, plan: Plan) -> da.Array:
     return data.rechunk({**dict.fromkeys(range(data.ndim - 2), 1), -2: -1, -1: -1})
 
 
-def dtype_of(plan: Plan) -> np.dtype:
+def lazy_targets(
+    name: str,
+    tasks: Mapping[Any, Any],
+    dependencies: Sequence[Any],
+    chunks: Sequence[tuple[int, ...]],
+    plan: Plan,
+) -> dict[str, da.Array]:
+    """Return the dask array (M, ..., Y, X) of each target; ``chunks`` are those of (..., Y, X).
+
+    Tasks make blocks (T, M, 1, ..., Y, X) by the key ``(name, 0, number of the group, ...)``.
+    """
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=dependencies)
+    groups = tuple(len(group) for group in plan.member_groups)
+    both = (len(plan.targets),), groups, *chunks
+    together = da.Array(graph, name, both, dtype=_dtype_of(plan))
+    return {
+        target.name: together[number].astype(target.dtype)
+        for number, target in enumerate(plan.targets)
+    }
+
+
+def block_of(made: np.ndarray, grid: Grid, plan: Plan) -> np.ndarray:
+    """Return fields (M, T, Y, X) of a canonical grid as a block in stored order."""
+    stored = grid.restore(made.swapaxes(0, 1))
+    shape = *stored.shape[:2], *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
+    return cast(np.ndarray, stored.reshape(shape).astype(_dtype_of(plan)))
+
+
+def predictors_of(
+    statics: Mapping[str, np.ndarray] | None, plan: Plan, place: Place
+) -> np.ndarray | None:
+    """Return the channels of static fields, (P, Y, X); None where the model takes none."""
+    if statics is None:
+        return None
+    return static_channels(statics, plan.settings.statics, plan.tiles.domain.shape, place.when)
+
+
+def _dtype_of(plan: Plan) -> np.dtype:
     """Return the type of the arrays of all targets together."""
     return np.result_type(*(target.dtype for target in plan.targets))
 
@@ -216,7 +256,7 @@ def sampler_of(plan: Plan) -> TiledSampler:
         precision=plan.precision,
         vectors=[target.vector for target in settings.targets],
         vectors_in=[variable.vector for variable in plan.read] + [False] * settings.predictors,
-        spread=settings.noise_scale,
+        spread=settings.noise_scale_of(plan.task),
         active=plan.active,
         task=plan.task,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flexclim.nn.flex import FlexConfig
 
 Factor = Annotated[int, Field(ge=2, le=64)]
+NoiseScale = Annotated[float, Field(ge=0, le=100)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 COMPUTED = "latitude", "day_of_year", "solar_time"
 ANY = "any"
@@ -194,11 +195,14 @@ class Forecasting(Part):
     residual_scale
         For each lead, the standard deviation of each target's change, transformed and in units of
         its ``std``.
+    noise_scale
+        Factor on the spread of forecasts; None: that of :class:`ModelSettings`.
     """
 
     past: int = Field(ge=1, le=64)
     leads: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1, max_length=100)
     residual_scale: tuple[tuple[Annotated[float, Field(gt=0)], ...], ...]
+    noise_scale: NoiseScale | None = None
 
 
 class ModelSettings(Part):
@@ -211,7 +215,7 @@ class ModelSettings(Part):
     method, steps
         The sampler and its usual number of steps.
     noise_scale
-        Factor on the members' spread about their one-step mean.
+        Factor on the members' spread about their one-step mean; ``forecast`` may have its own.
     scaling
         ``"local"``: inputs go through :func:`flexclim.fields.scale`. ``"fixed"``: by the mean and
         standard deviation of each.
@@ -243,7 +247,7 @@ class ModelSettings(Part):
     diffusion: DiffusionSettings = DiffusionSettings()
     method: Literal["ddim", "euler"] = "ddim"
     steps: int = Field(default=2, ge=1, le=1000)
-    noise_scale: float = Field(default=1.0, ge=0, le=100)
+    noise_scale: NoiseScale = 1.0
     scaling: Literal["local", "fixed"] = "local"
     label: Literal["factor", "none"] | tuple[Label, ...] = "factor"
     operator: Literal["block_mean", "minflex"] = "block_mean"
@@ -274,6 +278,11 @@ class ModelSettings(Part):
     def tasks(self) -> tuple[str, ...]:
         """The task encoders that it uses."""
         return (SUPERRES,) * bool(self.factors) + (FORECAST,) * (self.forecast is not None)
+
+    def noise_scale_of(self, task: str) -> float:
+        """Return the noise scale of a task."""
+        own = self.forecast.noise_scale if self.forecast and task == FORECAST else None
+        return self.noise_scale if own is None else own
 
     @property
     def predictors(self) -> int:

@@ -20,7 +20,7 @@ from flexclim import checkpoint
 from flexclim.card import ModelCard, digest
 from flexclim.checkpoint import list_models, load_model, new_model, read_model
 from flexclim.errors import ModelError
-from flexclim.settings import Static, Variable
+from flexclim.settings import Static, Target, Variable
 
 
 @pytest.fixture
@@ -126,6 +126,21 @@ def test_the_hash_is_of_what_is_computed(model):
     assert new_model(network, model.settings, model.card).sha256 == model.sha256
     network.decoder.norm.bias.data[3] += 1e-3
     assert new_model(network, model.settings, model.card).sha256 != model.sha256
+
+
+def test_folders_of_before_forecasts_had_a_scale(make_forecaster, tmp_path):
+    """The setting is not in them: they load, compute the same and so have the same hash."""
+    model = make_forecaster((Target(name="t"),)).replace(noise_scale=0.9)
+    file = model.save(tmp_path / "toy") / "model.json"
+    values = json.loads(file.read_text())
+    del values["settings"]["forecast"]["noise_scale"]
+    values["sha256"]["settings"] = digest(values["settings"])
+    file.write_text(json.dumps(values))
+    old = load_model(file)
+    assert old.sha256 == model.sha256
+    assert old.settings.noise_scale_of("forecast") == 0.9
+    own = old.settings.forecast.model_copy(update={"noise_scale": 1.2})
+    assert old.replace(forecast=own).sha256 != model.sha256
 
 
 def test_replace_is_strict(model):

@@ -57,7 +57,12 @@ def calibrate(
     folder: Annotated[
         Path | None, typer.Argument(help="Model folder to write, with the new noise scale.")
     ] = None,
-    factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Refinement.")] = 4,
+    factor: Annotated[
+        int | None, typer.Option("--factor", "-f", min=2, help="Refinement. [4]")
+    ] = None,
+    lead: Annotated[
+        str | None, typer.Option(help="Calibrate forecasts by one step of so long, such as 6h.")
+    ] = None,
     coarse: Annotated[
         Path | None, typer.Option(help="What is downscaled. [block means of TRUTH]")
     ] = None,
@@ -83,6 +88,7 @@ def calibrate(
     Examples:
       flexclim calibrate runs/gfs/model gfs.nc calibrated --period 2018-10-15,2018-10-16
       flexclim calibrate runs/gfs/model gfs.nc --in-place
+      flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
     """  # noqa: D301
     from flexclim import io
     from flexclim.checkpoint import load_model
@@ -100,13 +106,14 @@ def calibrate(
     found = find_scale(
         loaded,
         fine,
-        factor,
+        factor or (4 if lead is None else None),
+        lead=lead,
         coarse=source,
         members=members,
         steps=steps,
         seed=seed,
         static=io.open_input(static) if static else None,
-        data=f"{truth.name} {period or ''}".strip(),
+        data=" ".join(filter(None, (truth.name, period, lead and f"by {lead}"))),
     )
     for trial in found.trials:
         typer.echo(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,15 @@ from flexclim import verify
 from flexclim.checkpoint import Model, load_model
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.forecasting import LEAD, REFERENCE, forecast
+from flexclim.groups import check_task
 from flexclim.resampling import coarsen
+from flexclim.settings import FORECAST, SUPERRES
+from flexclim.stores import time_dimension
+from flexclim.train.data import span_hours
+from flexclim.train.sequences import runs
 
-MARK = "Calibrated: "
+MARKS = {SUPERRES: "Calibrated: ", FORECAST: "Forecasts calibrated: "}
 ROUNDS = 5
 LARGEST = 100.0
 
@@ -45,8 +54,9 @@ class Calibration:
 def calibrate(
     model: str | Model,
     truth: xr.Dataset | xr.DataArray,
-    factor: int,
+    factor: int | None = None,
     *,
+    lead: str | None = None,
     coarse: xr.Dataset | xr.DataArray | None = None,
     tolerance: float = 0.01,
     members: int = 8,
@@ -55,8 +65,8 @@ def calibrate(
 ) -> Calibration:
     """Find the factor on the members' distance from their one-step mean that makes spread right.
 
-    Fields are downscaled in full at each trial, as a user would, with tiles fused and block means
-    restored, so the result holds for what users get.
+    Each trial downscales or forecasts whole fields, as a user would, so the result holds for what
+    users get. The two tasks of a model have a scale each.
 
     Parameters
     ----------
@@ -65,7 +75,10 @@ def calibrate(
     truth
         Fine fields of validation times, which no training saw; a few planes serve.
     factor
-        Refinement.
+        Refinement of a downscaling that is calibrated.
+    lead
+        Time step of forecasts that are calibrated in its place, such as ``"6h"``: by one step from
+        each time of ``truth`` before which lies the past that the model reads.
     coarse
         What is downscaled; None: the block means of ``truth``.
     tolerance
@@ -75,7 +88,8 @@ def calibrate(
     data
         What the card shall say of ``truth``.
     options
-        Of :func:`flexclim.downscale`, such as ``seed``, ``static`` and ``steps``.
+        Of :func:`flexclim.downscale` or :func:`flexclim.forecast`, such as ``seed``, ``static``
+        and ``steps``.
 
     Returns
     -------
@@ -85,15 +99,27 @@ def calibrate(
     Raises
     ------
     ModelError
-        If the scale does not move the spread, as with a sampler of one step.
+        If the scale does not move the spread, as with a sampler of one step, or the model does not
+        do what is calibrated.
+    FlexclimError
+        If not just one of ``factor`` and ``lead`` is given, or ``truth`` does not serve.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
-    source: Any = coarsen(fine, factor) if coarse is None else coarse
-    scale, trials = loaded.settings.noise_scale or 1.0, []
+    if (factor is None) == (lead is None) or (lead is not None and coarse is not None):
+        raise FlexclimError("give a factor (and what is downscaled), or the lead of a forecast.")
+    task = SUPERRES if lead is None else FORECAST
+    check_task(loaded, task)
+    make: Callable[..., Any]
+    if factor is not None:
+        source: Any = coarsen(fine, factor) if coarse is None else coarse
+        make = partial(downscale, source, factor)
+    else:
+        pasts, fine = _steps(fine, str(lead), loaded)
+        make = partial(_forecast, pasts)
+    scale, trials = loaded.settings.noise_scale_of(task) or 1.0, []
     for _ in range(ROUNDS):
-        tried = loaded.replace(noise_scale=scale)
-        ensemble = downscale(source, factor, model=tried, members=members, **options)
+        ensemble = make(model=_scaled(loaded, task, scale), members=members, **options)
         trials.append(_trial(scale, ensemble, fine))
         if _distance(trials[-1]) <= tolerance:
             break
@@ -102,9 +128,42 @@ def calibrate(
         if scale == before:
             break
     best = min(trials, key=_distance)
-    card = {"notes": _notes(loaded, trials[0], best, data, members)}
-    result = loaded.replace(noise_scale=round(best.noise_scale, 4), card=card)
+    card = {"notes": _notes(loaded, task, trials[0], best, data, members)}
+    result = _scaled(loaded, task, round(best.noise_scale, 4)).replace(card=card)
     return Calibration(result, tuple(trials))
+
+
+def _scaled(model: Model, task: str, scale: float) -> Model:
+    """Return a model with another noise scale of one task; that of the other stays."""
+    settings = model.settings
+    scales = {one: settings.noise_scale_of(one) for one in MARKS} | {task: scale}
+    own = settings.forecast
+    own = own and own.model_copy(update={"noise_scale": scales[FORECAST]})
+    return model.replace(noise_scale=scales[SUPERRES], forecast=own)
+
+
+def _steps(truth: xr.Dataset, lead: str, model: Model) -> tuple[list[xr.Dataset], xr.Dataset]:
+    """Return the pasts of all forecasts by one step whose truth is there, and that truth."""
+    assert model.settings.forecast is not None
+    try:
+        hours = span_hours(lead)
+    except ValueError as error:
+        raise FlexclimError(f"{error}.") from None
+    past = max(model.settings.forecast.past, 2)  # one time alone tells no step
+    time = time_dimension(truth)
+    found = np.empty((0, past + 1), int) if time is None else runs(truth[time].values, hours, past)
+    if not len(found):
+        raise FlexclimError(
+            f"the truth has no {past + 1} times {lead} apart: the {past} of a past and the one "
+            "that follows. Give more times, or another lead."
+        )
+    return [truth.isel({time: run[:-1]}) for run in found], truth.isel({time: found[:, -1]})
+
+
+def _forecast(pasts: Sequence[xr.Dataset], **options: Any) -> xr.Dataset:
+    """Forecast by one step from each past."""
+    ahead = [forecast(past, 1, **options).drop_vars([REFERENCE, LEAD]) for past in pasts]
+    return xr.concat(ahead, str(time_dimension(ahead[0])))
 
 
 def _trial(scale: float, ensemble: Any, truth: xr.Dataset) -> Trial:
@@ -140,15 +199,16 @@ def _next(trials: list[Trial], name: str) -> float:
     return float(np.clip(guess, last.noise_scale / 3, min(3 * last.noise_scale, LARGEST)))
 
 
-def _notes(model: Model, first: Trial, best: Trial, data: str, members: int) -> str:
+def _notes(model: Model, task: str, first: Trial, best: Trial, data: str, members: int) -> str:
     """Return the card's notes with a line on this calibration in place of an earlier one."""
-    kept = model.card.notes.partition(MARK)[0].rstrip()
+    parts = re.split(rf"\s*\b(?={'|'.join(MARKS.values())})", model.card.notes)
+    kept = [part for part in parts if part and not part.startswith(MARKS[task])]
     line = (
-        f"{MARK}noise scale {best.noise_scale:.3f} on {data or 'validation data'}, {members} "
-        f"members: spread / skill {first.spread_skill:.3f} to {best.spread_skill:.3f}, fair CRPS "
-        f"{first.crps:.4g} to {best.crps:.4g}."
+        f"{MARKS[task]}noise scale {best.noise_scale:.3f} on {data or 'validation data'}, "
+        f"{members} members: spread / skill {first.spread_skill:.3f} to {best.spread_skill:.3f}, "
+        f"fair CRPS {first.crps:.4g} to {best.crps:.4g}."
     )
-    return f"{kept} {line}".strip()
+    return " ".join([*kept, line])
 
 
 def _distance(trial: Trial) -> float:

@@ -268,7 +268,7 @@ class Forecast(Settings):
     @property
     def hours(self) -> dict[float, float]:
         """Shares by lead in hours, the shortest first."""
-        return dict(sorted((_hours(lead), share) for lead, share in self.leads.items()))
+        return dict(sorted((span_hours(lead), share) for lead, share in self.leads.items()))
 
     @model_validator(mode="after")
     def _durations(self) -> Self:
@@ -279,7 +279,14 @@ class Forecast(Settings):
         return self
 
 
-def _hours(lead: str) -> float:
+def span_hours(lead: str) -> float:
+    """Return a time span such as ``"6h"`` in hours.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     try:
         hours = pd.Timedelta(lead).total_seconds() / 3600
     except ValueError:

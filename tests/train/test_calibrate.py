@@ -6,7 +6,8 @@ import xarray as xr
 import flexclim
 from flexclim.cli import main
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.train.calibrate import MARK, Trial, calibrate
+from flexclim.settings import FORECAST, SUPERRES, Target
+from flexclim.train.calibrate import MARKS, Trial, calibrate
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +44,93 @@ def test_spread_equals_skill_afterwards(model, truth):
 
 
 def test_a_second_line_takes_the_place_of_the_first(model, truth):
-    once = model.replace(card={"notes": f"Good. {MARK}noise scale 9."})
+    mark = MARKS[SUPERRES]
+    once = model.replace(card={"notes": f"Good. {mark}noise scale 9."})
     notes = calibrate(once, truth.isel(time=[0]), 2, members=3, tolerance=9.0).model.card.notes
     assert notes.startswith("Good. ")
-    assert notes.count(MARK) == 1
+    assert notes.count(mark) == 1
     assert "scale 9." not in notes
+
+
+@pytest.fixture
+def both(make_forecaster):
+    """Return a model that downscales and forecasts one variable."""
+    return make_forecaster((Target(name="t", std=2.0),), leads=(6.0,), read=1)
+
+
+@pytest.fixture(scope="module")
+def series():
+    random = np.random.default_rng(1)
+    values = random.normal(size=(5, 16, 32)).cumsum(0)
+    return xr.Dataset(
+        {"t": (("time", "lat", "lon"), values, {"units": "K"})},
+        {
+            "time": pd.date_range("2020-01-01", periods=5, freq="6h"),
+            "lat": np.linspace(84.375, -84.375, 16),
+            "lon": np.arange(32) * 11.25,
+        },
+    )
+
+
+def test_forecasts_have_a_scale_of_their_own(both, series, tmp_path):
+    """Found from a shell, on all steps whose past is there; what is downscaled stays."""
+    source = both.save(tmp_path / "model")
+    series.to_netcdf(tmp_path / "series.nc")
+    common = ["calibrate", str(source), str(tmp_path / "series.nc"), "--in-place", "-n", "3"]
+    with pytest.raises(SystemExit) as stop:
+        main([*common, "--lead", "6h", "--period", "2020-01-01"])
+    assert stop.value.code == 0
+    found = flexclim.load_model(source)
+    assert "on series.nc 2020-01-01 by 6h, 3 members" in found.card.notes
+    assert abs(found.settings.noise_scale_of(FORECAST) - 1) > 0.05
+    pasts = (series.isel(time=slice(n, n + 2)) for n in range(2))
+    ahead = [flexclim.forecast(past, 1, model=found, members=3).t for past in pasts]
+    ahead = xr.concat([one.reset_coords(drop=True) for one in ahead], "time")
+    ratio = float(flexclim.verify.spread_skill(ahead, series.t[2:4]))
+    assert ratio == pytest.approx(1, abs=0.01)
+    coarse = flexclim.coarsen(series.isel(time=[0]), 2)
+    fine = [flexclim.downscale(coarse, 2, model=one, members=1).t for one in (both, found)]
+    xr.testing.assert_equal(*fine)
+
+
+def test_calibrating_one_task_leaves_the_other(both, series, monkeypatch):
+    """One scale serves both, as in folders of before, until one is calibrated."""
+    name = "flexclim.train.calibrate"
+    for made in ("downscale", "_forecast"):
+        monkeypatch.setattr(f"{name}.{made}", lambda *_, **__: None)
+    monkeypatch.setattr(f"{name}._trial", lambda scale, *_: Trial(scale, 0.8 * scale, 1.0))
+    old = both.replace(noise_scale=0.9)
+    assert old.settings.noise_scale_of(FORECAST) == 0.9
+    first = calibrate(old, series, 2).model
+    assert first.settings.noise_scale_of(SUPERRES) == 1.25
+    assert first.settings.noise_scale_of(FORECAST) == 0.9
+    second = calibrate(first.replace(noise_scale=0.7), series, lead="6h").model
+    assert second.settings.noise_scale_of(SUPERRES) == 0.7
+    assert second.settings.noise_scale_of(FORECAST) == 1.25
+    again = calibrate(calibrate(second, series, 2).model, series, lead="6h").model
+    assert again.card.notes.count("noise scale") == 2
+    for mark in MARKS.values():
+        assert f"{mark}noise scale 1.250" in again.card.notes
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, "give a factor"),
+        ({"factor": 2, "lead": "6h"}, "give a factor"),
+        ({"lead": "6"}, "'6' is no time span such as 6h"),
+        ({"lead": "18h"}, "the truth has no 3 times 18h apart"),
+        ({"lead": "12h"}, "12 h apart, and model 'toy' forecasts by steps of 6 h"),
+    ],
+)
+def test_what_is_calibrated_is_told(both, series, asked, message):
+    with pytest.raises(FlexclimError, match=message):
+        calibrate(both, series, members=2, **asked)
+
+
+def test_a_model_can_do_what_is_calibrated(model, series):
+    with pytest.raises(ModelError, match="model 'toy' can only downscale"):
+        calibrate(model, series, lead="6h")
 
 
 def test_the_largest_scale_ends_the_search(model, truth, monkeypatch):
