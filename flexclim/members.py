@@ -15,19 +15,20 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.channels import see
 from flexclim.conserve import BlockMeans
-from flexclim.coverage import far_values, told, warn_once
+from flexclim.coverage import judge
 from flexclim.ensemble import (
     Place,
     Prepared,
-    dtype_of,
+    block_of,
     encode,
+    lazy_targets,
     naming,
     place_of,
     planes_of,
+    predictors_of,
     sample,
     signed,
     stored_planes,
@@ -35,7 +36,6 @@ from flexclim.ensemble import (
 from flexclim.fields import fill_missing
 from flexclim.plan import FieldPlan
 from flexclim.regrid import interpolate
-from flexclim.statics import static_channels
 
 
 def lazy_members(
@@ -75,22 +75,14 @@ def lazy_members(
                 read = [prepared[n] for n in group] if plan.paired else prepared
                 task = (sample_members, read, part, place, group)
                 tasks[(members, 0, number, *index, *region.index)] = task
-    dependencies: list[Any] = [*planes, *statics]
-    graph = HighLevelGraph.from_collections(members, tasks, dependencies=dependencies)
-    chunks = (
-        (len(plan.targets),),
-        tuple(len(group) for group in groups),
+    chunks = [
         *((1,) * first.sizes[dim] for dim in lead),
         *(
             tuple(min(side, size - start) for start in range(0, size, side))
             for size, side in zip(plan.tiles.domain.shape, plan.region, strict=True)
         ),
-    )
-    together = da.Array(graph, members, chunks, dtype=dtype_of(plan))
-    return {
-        target.name: together[number].astype(target.dtype)
-        for number, target in enumerate(plan.targets)
-    }
+    ]
+    return lazy_targets(members, tasks, [*planes, *statics], chunks, plan)
 
 
 def prepare_planes(
@@ -117,13 +109,9 @@ def _prepared(
     if plan.part is not None:
         inside = (..., slice(*plan.part.rows), slice(*plan.part.columns))
         coarse, missing = coarse[inside], missing[inside]
-    _judge(coarse, plan, where)
-    settings = plan.settings
-    predictors = None
-    if statics is not None:
-        shape = plan.tiles.domain.shape
-        predictors = static_channels(statics, settings.statics, shape, place.when)
-    scaled = see(coarse, plan.coarse, plan.factor, settings, predictors)
+    judge(coarse, plan, where)
+    predictors = predictors_of(statics, plan, place)
+    scaled = see(coarse, plan.coarse, plan.factor, plan.settings, predictors)
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
     return Prepared(coarse, scaled, fine_missing, encode(scaled, plan, place))
 
@@ -144,13 +132,10 @@ def _sampled(
         _conserve(fine[number], one, plan)
         if one.missing is not None:
             fine[number][one.missing] = np.nan
-    made = fine.swapaxes(0, 1)
     if plan.part is not None:
         rows, columns = plan.part.core
-        made = made[..., slice(*rows), slice(*columns)]
-    stored = plan.grid.refined(plan.factor).restore(made)
-    shape = len(plan.targets), len(members), *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
-    return cast(np.ndarray, stored.reshape(shape).astype(dtype_of(plan)))
+        fine = fine[..., slice(*rows), slice(*columns)]
+    return block_of(fine, plan.grid.refined(plan.factor), plan)
 
 
 def _conserve(fine: np.ndarray, prepared: Prepared, plan: FieldPlan) -> None:
@@ -172,14 +157,6 @@ def _part(plan: FieldPlan) -> str:
         for first, (low, high) in zip(plan.part.origin, plan.part.core, strict=True)
     )
     return f", rows {rows}, columns {columns}"
-
-
-def _judge(coarse: np.ndarray, plan: FieldPlan, where: str) -> None:
-    """Warn once if planes are far from what the model was trained on."""
-    card = plan.model.load().card
-    if card.coverage and not told(plan.request):
-        said = far_values(coarse, plan.inputs, plan.coarse, plan.settings, card)
-        warn_once(plan.request, plan.model_name, said, where)
 
 
 @lru_cache(maxsize=8)

@@ -18,17 +18,19 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.channels import see_past
+from flexclim.coverage import judge
 from flexclim.ensemble import (
     Place,
     Prepared,
-    dtype_of,
+    block_of,
     encode,
+    lazy_targets,
     naming,
     place_of,
     planes_of,
+    predictors_of,
     sample,
     signed,
     stored_planes,
@@ -37,7 +39,6 @@ from flexclim.ensemble import (
 from flexclim.fields import Scaled, fill_missing
 from flexclim.forecast_plan import ForecastPlan
 from flexclim.leads import later
-from flexclim.statics import static_channels
 
 # Planes (K, T, Y, X), filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]
@@ -69,18 +70,8 @@ def lazy_rollout(
         tasks |= _tasks([plane.name for plane in planes], static, plan, last, index, names)
     made = names[-1]
     dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
-    graph = HighLevelGraph.from_collections(made, tasks, dependencies=dependencies)
-    chunks = (
-        (len(plan.targets),),
-        tuple(len(group) for group in plan.member_groups),
-        *((1,) * size for size in sizes),
-        *((side,) for side in plan.grid.domain.shape),
-    )
-    together = da.Array(graph, made, chunks, dtype=dtype_of(plan))
-    return {
-        target.name: together[number].astype(target.dtype)
-        for number, target in enumerate(plan.targets)
-    }
+    chunks = [*((1,) * size for size in sizes), *((side,) for side in plan.grid.domain.shape)]
+    return lazy_targets(made, tasks, dependencies, chunks, plan)
 
 
 def _tasks(
@@ -118,7 +109,7 @@ def _tasks(
             tasks[states[step]] = (next_states, read, before, static, plan, places[step], group)
         for position, step in enumerate(plan.kept):
             block = (made, 0, number, *at[position], 0, 0)
-            tasks[block] = (block_of, states[step], read, plan)
+            tasks[block] = (kept_states, states[step], read, plan)
     return tasks
 
 
@@ -133,12 +124,16 @@ def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
 
 
 def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Past:
-    """Check and fill past planes."""
+    """Check, fill and judge past planes."""
     with naming(place):
-        found = stored_planes(planes, plan, f"times up to {place.time} {place.rest}".rstrip())
+        where = f"times up to {place.time} {place.rest}".rstrip()
+        found = stored_planes(planes, plan, where)
         past = found.reshape(plan.past, -1, *found.shape[-2:])
         missing = np.isnan(past[-1])
-        return fill_missing(past), missing if missing.any() else None
+        past = fill_missing(past)
+        for snapshot in past:
+            judge(snapshot, plan, where)
+        return past, missing if missing.any() else None
 
 
 def prepare_past(
@@ -195,24 +190,18 @@ def _filled(states: np.ndarray, pasts: list[Past]) -> np.ndarray:
     return states
 
 
-def block_of(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np.ndarray:
+def kept_states(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np.ndarray:
     """Return the output's block of some states, (T, M, 1, ..., Y, X) in stored order."""
     states = states.copy()
     for member, own in enumerate(states):
         _, missing = pasts[member % len(pasts)]
         if missing is not None:
             own[missing] = np.nan
-    stored = plan.grid.restore(states.swapaxes(0, 1))
-    shape = *stored.shape[:2], *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
-    return np.asarray(stored.reshape(shape), dtype_of(plan))
+    return block_of(states, plan.grid, plan)
 
 
 def _seen(
     history: np.ndarray, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, place: Place
 ) -> Scaled:
     """Return what the network reads of a history (K, T, Y, X)."""
-    settings, predictors = plan.settings, None
-    if statics is not None:
-        shape = plan.grid.domain.shape
-        predictors = static_channels(statics, settings.statics, shape, place.when)
-    return see_past(history, plan.lead, settings, predictors)
+    return see_past(history, plan.lead, plan.settings, predictors_of(statics, plan, place))
