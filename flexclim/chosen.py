@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -28,41 +29,49 @@ GIVEN = "as given"
 NEAR = 1.5
 
 
-def choose(
-    source: xr.Dataset,
-    model: str | Model | None,
-    factor: int,
-    variables: list[str] | str | None,
-    grid: Kind | None,
-    static: xr.Dataset | None,
-) -> list[Group]:
-    """Settle which variables go together through which model, and why.
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the user says of models and fields; the rest is chosen here.
 
     Parameters
     ----------
     model
-        As given by the user; None: chosen here, among the models that ship.
+        None: of those that ship.
     variables
-        Which to return; None: all.
+        Which to return; None: all that a model serves.
+    grid
+        Where coordinates can't tell; None: as the model was trained.
+    static
+        Fields that models read besides.
+    """
+
+    model: str | Model | None
+    variables: list[str] | str | None
+    grid: Kind | None
+    static: xr.Dataset | None
+
+
+def choose(source: xr.Dataset, choice: Choice, factor: int) -> list[Group]:
+    """Settle which variables go together through which model, and why.
 
     Raises
     ------
     ModelError
         If the model does not serve the source, or static fields were given that none takes.
     """
-    if model is not None:
-        loaded = model if isinstance(model, Model) else load_model(model)
-        return group_variables(source, loaded, variables, grid, reason=GIVEN)
-    wanted = _asked(source, variables, grid)
+    grid = choice.grid
+    if choice.model is not None:
+        return _given(source, choice, choice.model, SUPERRES)
+    wanted = _asked(source, choice)
 
     def unfit(candidate: Model) -> str:
         factors = candidate.settings.factors
         if factor not in factors:
             return f"is for x{', x'.join(map(str, factors))}"
-        return _unfit(candidate, candidate.card.inputs, source, factor, static, grid)
+        return _unfit(candidate, candidate.card.inputs, source, factor, choice)
 
     groups, passed = _made_for(source, wanted, unfit, grid, SUPERRES, "spacing, factor and units")
-    _check_static(static, groups, passed)
+    _check_static(choice.static, groups, passed)
     made = {name for group in groups for name in group.returned}
     wanted = [name for name in wanted if name not in made]
     if wanted or not groups:
@@ -72,40 +81,23 @@ def choose(
     return _in_order(groups, source)
 
 
-def choose_forecast(
-    source: xr.Dataset,
-    times: np.ndarray,
-    model: str | Model | None,
-    variables: list[str] | str | None,
-    grid: Kind | None,
-    static: xr.Dataset | None,
-) -> list[Group]:
-    """Settle which model forecasts which variables, and why.
-
-    Parameters
-    ----------
-    times
-        Those of the past.
-    model
-        As given by the user; None: chosen here, among the models that ship.
-    variables
-        Which to return; None: all that a model serves.
+def choose_forecast(source: xr.Dataset, choice: Choice, times: np.ndarray) -> list[Group]:
+    """Settle which model forecasts which variables, and why; ``times`` are those of the past.
 
     Raises
     ------
     ModelError
         If the model can't forecast the source, or none that ships can.
     """
-    if model is not None:
-        loaded = model if isinstance(model, Model) else load_model(model)
-        return group_variables(source, loaded, variables, grid, GIVEN, FORECAST)
-    wanted = chosen_fields(variables, fields_of(source, grid), FORECAST)
+    if choice.model is not None:
+        return _given(source, choice, choice.model, FORECAST)
+    wanted = chosen_fields(choice.variables, fields_of(source, choice.grid), FORECAST)
     steps: set[float] = set()
 
     def unfit(candidate: Model) -> str:
         assert candidate.settings.forecast is not None
         card = candidate.card
-        if problem := _unfit(candidate, card.variables, source, 1, static, grid):
+        if problem := _unfit(candidate, card.variables, source, 1, choice):
             return problem
         try:
             step = step_hours(times, candidate.settings.forecast, card.name)
@@ -116,9 +108,9 @@ def choose_forecast(
         steps.add(step)
         return ""
 
-    groups, passed = _made_for(source, wanted, unfit, grid, FORECAST, "time step and units")
+    groups, passed = _made_for(source, wanted, unfit, choice.grid, FORECAST, "time step and units")
     made = {name for group in groups for name in group.returned}
-    lacking = [name for name in wanted if name not in made and (variables or not made)]
+    lacking = [name for name in wanted if name not in made and (choice.variables or not made)]
     if lacking or not groups:
         there = [
             f"{name} ({', '.join(card.variables)} by {' or '.join(f'{h:g}' for h in card.leads)} h)"
@@ -130,8 +122,14 @@ def choose_forecast(
             f"no model that ships forecasts {', '.join(lacking) or 'this'}{why}. There are "
             f"{', '.join(there) or 'none that forecast'}. Name a model of your own with model=."
         )
-    _check_static(static, groups, passed)
+    _check_static(choice.static, groups, passed)
     return _in_order(groups, source)
+
+
+def _given(source: xr.Dataset, choice: Choice, model: str | Model, task: str) -> list[Group]:
+    """Return the groups of a model that the user gave."""
+    loaded = model if isinstance(model, Model) else load_model(model)
+    return group_variables(source, loaded, choice.variables, choice.grid, GIVEN, task)
 
 
 def _made_for(
@@ -172,15 +170,10 @@ def _check_static(
 
 
 def _unfit(
-    model: Model,
-    read: Sequence[str],
-    source: xr.Dataset,
-    factor: int,
-    static: xr.Dataset | None,
-    grid: Kind | None,
+    model: Model, read: Sequence[str], source: xr.Dataset, factor: int, choice: Choice
 ) -> str:
     """Say why a model that reads these variables does not serve a source; empty: it does."""
-    card, settings = model.card, model.settings
+    card, settings, grid = model.card, model.settings, choice.grid
     fields = fields_of(source, grid)
     for name in read:
         if name not in fields:
@@ -189,7 +182,7 @@ def _unfit(
         if meant and (not found or cf_units(str(found)) != cf_units(meant)):
             return f"reads {name} in {meant}, not in {found or 'no units'}"
     if lacking := [
-        s.name for s in settings.statics if not s.computed and s.name not in (static or ())
+        s.name for s in settings.statics if not s.computed and s.name not in (choice.static or ())
     ]:
         return f"needs static {', '.join(lacking)}"
     if settings.grid and find_grid(source, grid).domain.kind != settings.grid:
@@ -205,16 +198,16 @@ def _unfit(
     return ""
 
 
-def _asked(source: xr.Dataset, variables: list[str] | str | None, grid: Kind | None) -> list[str]:
+def _asked(source: xr.Dataset, choice: Choice) -> list[str]:
     """Return the variables to make: fields, and what models make besides where they are named."""
-    fields = fields_of(source, grid)
+    fields = fields_of(source, choice.grid)
     made = [
         name
         for card in list_bundled().values()
-        if card.inputs and set(card.inputs) <= set(fields) and variables is not None
+        if card.inputs and set(card.inputs) <= set(fields) and choice.variables is not None
         for name in card.variables
     ]
-    return chosen_fields(variables, list(dict.fromkeys([*fields, *made])))
+    return chosen_fields(choice.variables, list(dict.fromkeys([*fields, *made])))
 
 
 def _in_order(groups: Sequence[Group], source: xr.Dataset) -> list[Group]:

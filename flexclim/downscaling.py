@@ -15,7 +15,7 @@ from dask.delayed import Delayed
 
 from flexclim import cf, stores
 from flexclim.checkpoint import Model
-from flexclim.chosen import choose
+from flexclim.chosen import Choice, choose
 from flexclim.coverage import arm
 from flexclim.domain import Kind
 from flexclim.grid import whole_factor
@@ -131,8 +131,9 @@ def downscale(
         device=device,
         precision=precision,
     )
+    choice = Choice(model=model, variables=variables, grid=grid, static=static)
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
-    return as_given(obj, _downscaled(source, options, model, variables, grid, static))
+    return as_given(obj, _downscaled(source, options, choice))
 
 
 def downscale_to_zarr(
@@ -173,35 +174,29 @@ def downscale_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
+    choice = Choice(model=model, variables=variables, grid=grid, static=static)
 
     def make(source: xr.Dataset, asked: Options) -> Made:
-        return _downscaled(source, asked, model, variables, grid, static)
+        return _downscaled(source, asked, choice)
 
     asked = Options(factor=whole_factor(factor), **options)
     return write(obj, store, make, asked, static, keep_bits)
 
 
-def _downscaled(
-    source: xr.Dataset,
-    options: Options,
-    model: str | Model | None,
-    variables: list[str] | None,
-    grid: Kind | None,
-    static: xr.Dataset | None,
-) -> Made:
+def _downscaled(source: xr.Dataset, options: Options, choice: Choice) -> Made:
     """Choose models, plan and describe; nothing is computed."""
-    groups = choose(source, model, options.factor, variables, grid, static)
+    groups = choose(source, choice, options.factor)
     for group in groups:
         source = with_targets(source, group.model)
     plans = [
-        plan_field(source, group.inputs, group.targets, group.model, options, grid)
+        plan_field(source, group.inputs, group.targets, group.model, options, choice.grid)
         for group in groups
     ]
     lazy: dict[str, Any] = {}
     statics: dict[str, list[Delayed]] = {}
     for group, plan in zip(groups, plans, strict=True):
         if group.model.sha256 not in statics:
-            statics[group.model.sha256] = lazy_statics(source, static, plan, group)
+            statics[group.model.sha256] = lazy_statics(source, choice.static, plan, group)
             warn_of_spacing(plan, group.model)
         inputs = [source[name] for name in group.inputs]
         made = lazy_members(inputs, plan, statics[group.model.sha256])

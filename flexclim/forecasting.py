@@ -17,7 +17,7 @@ from dask.delayed import Delayed
 
 from flexclim import cf, stores
 from flexclim.checkpoint import Model
-from flexclim.chosen import choose_forecast
+from flexclim.chosen import Choice, choose_forecast
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError
 from flexclim.forecast_plan import ForecastPlan, plan_forecast
@@ -119,8 +119,9 @@ def forecast(
         device=device,
         precision=precision,
     )
+    choice = Choice(model=model, variables=variables, grid=grid, static=static)
     source = past if isinstance(past, xr.Dataset) else cf.as_dataset(past)
-    return as_given(past, _forecast(source, leads, options, model, variables, grid, static))
+    return as_given(past, _forecast(source, leads, options, choice))
 
 
 def forecast_to_zarr(
@@ -157,33 +158,26 @@ def forecast_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
+    choice = Choice(model=model, variables=variables, grid=grid, static=static)
 
     def make(source: xr.Dataset, asked: Request) -> Made:
-        return _forecast(source, leads, asked, model, variables, grid, static)
+        return _forecast(source, leads, asked, choice)
 
     return write(past, store, make, Request(**options), static, keep_bits)
 
 
-def _forecast(
-    source: xr.Dataset,
-    leads: Leads,
-    options: Request,
-    model: str | Model | None,
-    variables: list[str] | None,
-    grid: Kind | None,
-    static: xr.Dataset | None,
-) -> Made:
+def _forecast(source: xr.Dataset, leads: Leads, options: Request, choice: Choice) -> Made:
     """Choose models, plan and describe; nothing is computed."""
     source, time = _with_time(source)
-    groups = choose_forecast(source, source[time].values, model, variables, grid, static)
+    groups = choose_forecast(source, choice, source[time].values)
     plans = [
-        plan_forecast(source, group.inputs, group.model, options, leads, time, grid)
+        plan_forecast(source, group.inputs, group.model, options, leads, time, choice.grid)
         for group in groups
     ]
     source = source.isel({time: slice(-max(plan.past for plan in plans), None)})
     lazy: dict[str, Any] = {}
     for group, plan in zip(groups, plans, strict=True):
-        statics: list[Delayed] = lazy_statics(source, static, plan, group)
+        statics: list[Delayed] = lazy_statics(source, choice.static, plan, group)
         warn_of_spacing(plan, group.model)
         last = source.isel({time: slice(-plan.past, None)})
         made = lazy_rollout([last[name] for name in group.inputs], plan, *statics)
