@@ -143,16 +143,16 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
     options += ["--precision", "float32", "--keep-bits", 9]
     assert run("downscale", coarse, target, *options) == 0
-    (((given, store, factor), named),) = calls
+    (((given, store), named),) = calls
     assert given["u10"].sizes == {"time": 1, "lat": 16, "lon": 16}
-    assert (store, factor) == (str(target), 4)
+    assert store == str(target)
     progress = named.pop("progress", False)
     assert not progress
     assert named == {
-        "model": None, "members": 3, "steps": 2, "seed": 7, "variables": ["u10", "v10"],
-        "conserve": False, "non_negative": True, "grid": "point", "static": None, "noise": "ar1",
-        "noise_timescale": "6h", "overlap": 8, "batch": 2, "device": "cpu", "precision": "float32",
-        "keep_bits": 9,
+        "factor": 4, "model": None, "members": 3, "steps": 2, "seed": 7,
+        "variables": ["u10", "v10"], "conserve": False, "non_negative": True, "grid": "point",
+        "static": None, "noise": "ar1", "noise_timescale": "6h", "overlap": 8, "batch": 2,
+        "device": "cpu", "precision": "float32", "keep_bits": 9,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{target}\n"
 

@@ -132,21 +132,10 @@ def downscale(
       flexclim downscale wind.nc fine.zarr -f 4 --noise ar1 --noise-timescale 6h
       flexclim downscale wind.nc fine.zarr -f 4 -n 50 --workers 4
     """  # noqa: D301
+    options = dict(locals())
     import flexclim
 
-    _check_target(target, split)
-    options: dict[str, Any] = {
-        "model": model, "members": members, "steps": steps, "seed": seed,
-        "variables": variables, "conserve": conserve, "non_negative": non_negative, "grid": grid,
-        "static": static, "noise": noise, "noise_timescale": noise_timescale,
-        "overlap": overlap, "batch": batch, "device": device, "precision": precision,
-    }  # fmt: skip
-
-    _write(
-        source, target, factor, options, flexclim.downscale, flexclim.downscale_to_zarr,
-        scheduler=scheduler, workers=workers,
-        keep_bits=keep_bits, split=split, overwrite=overwrite,
-    )  # fmt: skip
+    _write(options, flexclim.downscale, flexclim.downscale_to_zarr)
 
 
 def forecast(
@@ -184,46 +173,28 @@ def forecast(
       flexclim forecast past.nc ahead.nc -l 6h,24h -n 16 --variables u10,v10 --seed 1
       flexclim forecast past.nc ahead.zarr -l 20 -m my-model --workers 4
     """  # noqa: D301
+    options = dict(locals())
     import flexclim
 
-    _check_target(target, split)
-    ahead = int(leads) if re.fullmatch(r"\s*[+-]?\d+\s*", leads) else leads.split(",")
-    options: dict[str, Any] = {
-        "model": model, "members": members, "steps": steps, "seed": seed,
-        "variables": variables, "non_negative": non_negative, "grid": grid, "static": static,
-        "overlap": overlap, "batch": batch, "device": device, "precision": precision,
-    }  # fmt: skip
-
-    _write(
-        source, target, ahead, options, flexclim.forecast, flexclim.forecast_to_zarr,
-        scheduler=scheduler, workers=workers,
-        keep_bits=keep_bits, split=split, overwrite=overwrite,
-    )  # fmt: skip
+    counted = re.fullmatch(r"\s*[+-]?\d+\s*", leads)
+    options["leads"] = int(leads) if counted else leads.split(",")
+    _write(options, flexclim.forecast, flexclim.forecast_to_zarr)
 
 
-def _check_target(target: str, split: str | None) -> None:
+def _write(
+    options: dict[str, Any], make: Callable[..., Any], make_to_zarr: Callable[..., Any]
+) -> None:
+    """Open, make, write, and say what was written; ``options`` are all of a command."""
+    source, target, split, overwrite, keep_bits, scheduler, workers = map(
+        options.pop,
+        ("source", "target", "split", "overwrite", "keep_bits", "scheduler", "workers"),
+    )
     kind = PurePosixPath(target.rstrip("/")).suffix
     if kind not in (".zarr", ".nc"):
         raise typer.BadParameter(f"{target} ends in neither .zarr nor .nc.", param_hint="TARGET")
     if kind == ".zarr" and split:
         raise typer.BadParameter("a store is not split; name a .nc file.", param_hint="--split")
 
-
-def _write(
-    source: str,
-    target: str,
-    how_far: Any,
-    options: dict[str, Any],
-    make: Callable[..., Any],
-    make_to_zarr: Callable[..., Any],
-    *,
-    scheduler: str | None,
-    workers: int | None,
-    keep_bits: int | None,
-    split: Literal["member", "year"] | None,
-    overwrite: bool,
-) -> None:
-    """Open, make, write, and say what was written; ``how_far`` is a factor, or leads."""
     from flexclim import io
     from flexclim.cluster import connected
 
@@ -233,11 +204,11 @@ def _write(
         options["static"] = io.open_input(options["static"])
     given = io.open_input(source)
     with connected(scheduler, workers):
-        if PurePosixPath(target.rstrip("/")).suffix == ".zarr":
-            make_to_zarr(given, target, how_far, keep_bits=keep_bits, **options)
+        if kind == ".zarr":
+            make_to_zarr(given, target, keep_bits=keep_bits, **options)
             written: list[Any] = [target]
         else:
-            made = make(given, how_far, **options)
+            made = make(given, **options)
             written = io.write_netcdf_files(
                 made, target, split=split, overwrite=overwrite, keep_bits=keep_bits
             )
