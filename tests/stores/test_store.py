@@ -1,5 +1,6 @@
 """Stores that survive being stopped at any moment."""
 
+import itertools
 import json
 import os
 import signal
@@ -174,12 +175,12 @@ def test_an_input_that_can_not_be_read_is_not_blamed_on_the_store(store):
     assert progress_of(store).done == {"t": 0, "empty": 3}
 
 
-def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
-    write, written = Place.write, []
+def kill_creation(store, monkeypatch, last):
+    """Have a creation killed before it writes the first file of such content."""
+    write = Place.write
 
     def dies(self, key, content):
-        written.append(key)
-        if len(written) == 4:
+        if last(content):
             raise KeyboardInterrupt
         write(self, key, content)
 
@@ -187,23 +188,18 @@ def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
         patch.setattr(Place, "write", dies)
         with pytest.raises(KeyboardInterrupt):
             write_store(toy(), store, PLAN)
+
+
+def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
+    count = itertools.count(1)
+    kill_creation(store, monkeypatch, lambda _: next(count) == 4)
     assert progress_of(store) is None
     write_store(toy(side=9), store, PLAN | {"seed": 1})
     xr.testing.assert_equal(xr.open_zarr(store).load(), toy(side=9).compute())
 
 
 def test_nothing_of_a_creation_that_was_killed_is_left(store, tmp_path, monkeypatch):
-    write = Place.write
-
-    def dies(self, key, content):
-        if b"flexclim_plan" in content:  # the last file
-            raise KeyboardInterrupt
-        write(self, key, content)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Place, "write", dies)
-        with pytest.raises(KeyboardInterrupt):
-            write_store(toy(), store, PLAN)
+    kill_creation(store, monkeypatch, lambda content: b"flexclim_plan" in content)  # the last file
     other = toy().rename(t="u")
     write_store(other, store, PLAN)
     write_store(other, tmp_path / "new.zarr", PLAN)
