@@ -37,7 +37,10 @@ def check_static(
         raise ModelError(f"model {model!r} takes no static fields. Leave static out.")
     if static is None and names:
         listed = ", ".join(names)
-        raise ModelError(f"model {model!r} needs static fields ({listed}). Pass them as static=.")
+        raise ModelError(
+            f"model {model!r} needs static fields ({listed}). Pass them as static= "
+            "(--static at the shell)."
+        )
     if any(one.name in ("latitude", "solar_time") for one in wanted):
         check_positions(grid)
     for name in names:
