@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from flexclim.errors import ModelError
-from flexclim.settings import Factor, ModelSettings, Part
+from flexclim.settings import FORECAST, SUPERRES, Factor, ModelSettings, Part
 
 LARGEST_FILE = 4 * 2**20  # bytes of model.json
 WIDTH, INDENT = 100, 13  # of a card as text
@@ -33,14 +33,16 @@ class Coverage(Part):
 
     Parameters
     ----------
+    task
+        ``"superres"``: of coarse fields. ``"forecast"``: of snapshots, whose grid is the fine one.
     variable, units
         As the data name them.
     spacing_km
         Of the fine grid; None where there is no Earth below it, as of simulated flows.
     values
-        Lowest and highest coarse value, in ``units``.
+        Lowest and highest value, in ``units``.
     scale
-        Local scale of the coarse field (:func:`flexclim.fields.local_scaling`), exceeded in 99 %
+        Local scale of the field (:func:`flexclim.fields.local_scaling`), exceeded in 99 %
         and in 0.1 % of the cells; in ``units``, after the model's transform.
     contrast
         Median, over a patch, of distances from the local mean in local scales: lowest and
@@ -50,6 +52,7 @@ class Coverage(Part):
         (:func:`flexclim.verify.correlation_time`); empty where the data can't tell.
     """
 
+    task: str = SUPERRES
     variable: str
     units: str = ""
     spacing_km: Annotated[float, Field(gt=0)] | None = None
@@ -61,9 +64,10 @@ class Coverage(Part):
     def __str__(self) -> str:
         unit = f" {self.units}" if self.units else ""
         place = "" if self.spacing_km is None else f" at {self.spacing_km:.3g} km"
+        task = ", to forecast" if self.task == FORECAST else ""
         text = (
-            f"{self.variable}{place}: {span(self.values)}{unit}, local scale {span(self.scale)}, "
-            f"contrast {span(self.contrast)}"
+            f"{self.variable}{task}{place}: {span(self.values)}{unit}, "
+            f"local scale {span(self.scale)}, contrast {span(self.contrast)}"
         )
         times = ", ".join(f"{hours:.2g} h at x{factor}" for factor, hours in self.hours.items())
         return f"{text}, residual correlated over {times}" if times else text

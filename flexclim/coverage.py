@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from flexclim.channels import transform
 from flexclim.domain import Domain
 from flexclim.errors import FlexclimWarning
 from flexclim.fields import local_scaling
-from flexclim.settings import ModelSettings, Variable
+from flexclim.settings import SUPERRES, Variable
+
+if TYPE_CHECKING:
+    from flexclim.request import Plan
 
 # A card's ranges are of samples, so what lies a little beyond them is not far.
 FAR_SPACING, FAR_SCALE, FAR_CONTRAST = 2.0, 2.0, 1.5
@@ -33,7 +37,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Looks:
-    """What is compared of one coarse plane: see :class:`flexclim.card.Coverage`."""
+    """What is compared of one plane: see :class:`flexclim.card.Coverage`."""
 
     lowest: float
     highest: float
@@ -42,7 +46,7 @@ class Looks:
 
 
 def look(plane: np.ndarray, domain: Domain, variable: Variable) -> Looks:
-    """Measure a coarse plane (y, x) without NaN, in the variable's units."""
+    """Measure a plane (y, x) without NaN, in the variable's units."""
     mean, scale = local_scaling(field := transform(plane, variable), domain, vector=variable.vector)
     varies = scale > 0
     distance = np.abs(field - mean)[varies] / scale[varies]
@@ -50,7 +54,9 @@ def look(plane: np.ndarray, domain: Domain, variable: Variable) -> Looks:
     return Looks(float(plane.min()), float(plane.max()), scale, contrast)
 
 
-def cover(looks: Sequence[Looks], variable: str, units: str, spacing_km: float) -> Coverage:
+def cover(
+    looks: Sequence[Looks], variable: str, units: str, spacing_km: float, task: str = SUPERRES
+) -> Coverage:
     """Sum up what training saw of a variable.
 
     Parameters
@@ -61,6 +67,7 @@ def cover(looks: Sequence[Looks], variable: str, units: str, spacing_km: float) 
     scales = np.concatenate([one.scale.ravel() for one in looks])
     contrasts = np.array([one.contrast for one in looks if math.isfinite(one.contrast)] or [1.0])
     return Coverage(
+        task=task,
         variable=variable,
         units=units,
         spacing_km=_short(spacing_km) if math.isfinite(spacing_km) else None,
@@ -85,10 +92,11 @@ def far_values(
     planes: np.ndarray,
     names: Sequence[str],
     domain: Domain,
-    settings: ModelSettings,
+    variables: Sequence[Variable],
     card: ModelCard,
+    task: str = SUPERRES,
 ) -> list[str]:
-    """Say in what coarse planes are far from what a model was trained on.
+    """Say in what coarse planes, or those of a past, are far from what a model was trained on.
 
     A model of any variable sees no units, so only the contrast counts; a model of named ones is
     held to their values and local scales too.
@@ -99,14 +107,16 @@ def far_values(
         (I, y, x) without NaN, of the inputs.
     names
         Of the inputs, in the user's words.
-    settings
-        From :meth:`ModelSettings.named`.
+    variables
+        What the model calls the inputs.
+    task
+        Forecasts read fine fields, and so are covered by what training saw of those.
     """
     said: list[str] = []
-    assert settings.inputs is not None
     named = bool(card.inputs or card.variables)
-    for plane, name, variable in zip(planes, names, settings.inputs, strict=True):
-        known = [part for part in card.coverage if not named or part.variable == variable.name]
+    covered = [part for part in card.coverage if part.task == task]
+    for plane, name, variable in zip(planes, names, variables, strict=True):
+        known = [part for part in covered if not named or part.variable == variable.name]
         if not known or plane.min() == plane.max():
             continue
         said += _judged(look(plane, domain, variable), name, known, named=named)
@@ -135,6 +145,15 @@ def _judged(seen: Looks, name: str, known: list[Coverage], *, named: bool) -> It
             f"{name!r} is too {kind}: half of it lies {seen.contrast:.3g} local scales from its "
             f"local mean; training had {span((low, high))}"
         )
+
+
+def judge(planes: np.ndarray, plan: Plan, where: str) -> None:
+    """Warn once if planes (I, y, x), as their plan reads them, are far from those of training."""
+    card = plan.model.load().card
+    if card.coverage and not told(plan.request):
+        read = plan.read[: len(planes)]
+        said = far_values(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
+        warn_once(plan.request, plan.model_name, said, where)
 
 
 def arm(key: object) -> None:

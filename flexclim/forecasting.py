@@ -18,6 +18,7 @@ from dask.delayed import Delayed
 from flexclim import cf, stores
 from flexclim.checkpoint import Model
 from flexclim.chosen import Choice, choose_forecast
+from flexclim.coverage import arm
 from flexclim.domain import Kind
 from flexclim.errors import FlexclimError
 from flexclim.forecast_plan import ForecastPlan, plan_forecast
@@ -107,7 +108,8 @@ def forecast(
     Warns
     -----
     FlexclimWarning
-        If the grid is far from what the model's card covers; once.
+        If the grid, or when values are computed the past, is far from what the model's card
+        covers; once.
     """
     options = Request(
         members=members,
@@ -179,6 +181,7 @@ def _forecast(source: xr.Dataset, leads: Leads, options: Request, choice: Choice
     for group, plan in zip(groups, plans, strict=True):
         statics: list[Delayed] = lazy_statics(source, choice.static, plan, group)
         warn_of_spacing(plan, group.model)
+        arm(plan.request)
         last = source.isel({time: slice(-plan.past, None)})
         made = lazy_rollout([last[name] for name in group.inputs], plan, *statics)
         lazy |= {name: made[name] for name in group.returned}

@@ -15,6 +15,7 @@ from flexclim.coverage import correlation_hours, cover, far_spacing, far_values,
 from flexclim.domain import Domain
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimWarning, ModelError
+from flexclim.forecasting import forecast
 from flexclim.settings import Target, Variable
 
 WIND = Variable(name="u10", vector=True)
@@ -55,8 +56,8 @@ def field(values=None, spacing=1.0, chunked=True):
         values,
         {
             "time": pd.date_range("2018-09-14", periods=2, freq="6h"),
-            "lat": 40 - spacing * np.arange(8),
-            "lon": 5 + spacing * np.arange(8),
+            "lat": 40 - spacing * np.arange(values.shape[1]),
+            "lon": 5 + spacing * np.arange(values.shape[2]),
         },
         ["time", "lat", "lon"],
         name="u10",
@@ -84,8 +85,8 @@ def test_a_plane_is_measured_by_hand():
 def test_training_fields_are_not_far(any_field, wind, covered):
     for model in (any_field, wind):
         plane = rough(3)[None]
-        settings = model.settings.named(vector=True)
-        assert far_values(plane, ["u10"], DOMAIN, settings, model.card) == []
+        read = model.settings.named(vector=True).inputs
+        assert far_values(plane, ["u10"], DOMAIN, read, model.card) == []
     assert covered.values[0] < -2
     assert covered.contrast[0] < 0.8 < covered.contrast[1]
 
@@ -100,18 +101,18 @@ def test_training_fields_are_not_far(any_field, wind, covered):
     ],
 )
 def test_what_is_far_is_named(wind, change, expected):
-    said = far_values(change(rough(3))[None], ["u10"], DOMAIN, wind.settings, wind.card)
+    said = far_values(change(rough(3))[None], ["u10"], DOMAIN, wind.settings.inputs, wind.card)
     assert any(text.startswith(expected) for text in said), said
     assert all("training had" in text for text in said)
 
 
 def test_a_model_of_any_field_knows_no_units(any_field):
-    settings, card = any_field.settings.named(), any_field.card
+    read, card = any_field.settings.named().inputs, any_field.card
     for change in (lambda f: 1000 * f, lambda f: f + 300):
-        assert far_values(change(rough(3))[None], ["t2m"], DOMAIN, settings, card) == []
-    (said,) = far_values(waves()[None], ["t2m"], DOMAIN, settings, card)
+        assert far_values(change(rough(3))[None], ["t2m"], DOMAIN, read, card) == []
+    (said,) = far_values(waves()[None], ["t2m"], DOMAIN, read, card)
     assert said.startswith("'t2m' is too smooth")
-    assert far_values(np.ones((1, 16, 16)), ["t2m"], DOMAIN, settings, card) == []
+    assert far_values(np.ones((1, 16, 16)), ["t2m"], DOMAIN, read, card) == []
 
 
 def test_planning_computes_and_warns_of_nothing(wind):
@@ -136,6 +137,29 @@ def test_one_warning_a_request(wind):
     assert "\n" not in said[0]
     again = downscale(far.isel(time=[0]), 4, **asked)
     assert len(warned(again.compute)[1]) == 1
+
+
+def test_a_past_is_judged_as_forecasts_of_training_were(make_forecaster, covered):
+    """Once a forecast, of any of its times; what covers downscaling alone says nothing of it."""
+    target = Target(name="u10", vector=True, std=2.0)
+    card = {"variables": ("u10",), "inputs": ("u10",), "units": {"u10": "m s-1"}}
+    near = field(rough(99, (2, 16, 16)), spacing=0.5)
+    far = near.where(near.time > near.time[0], near + 50).assign_attrs(near.attrs)
+
+    def judged(past, task):
+        cards = card | {"coverage": (covered.model_copy(update={"task": task}),)}
+        scale = {"forecast": 1.0, "superres": 0.9}[task]  # equal models share a card
+        model = make_forecaster((target,), card=cards, noise_scale=scale)
+        lazy, said = warned(lambda: forecast(past, 2, model=model, members=1, steps=1))
+        assert said == []
+        return warned(lazy.compute)[1]
+
+    (said,) = judged(far, "forecast")
+    assert "far from what 'toy' was trained on (times up to 2018-09-14T06" in said
+    assert "'u10' reaches" in said
+    assert len(judged(far, "forecast")) == 1
+    assert judged(near, "forecast") == []
+    assert judged(far, "superres") == []
 
 
 def test_spacing_is_judged_while_planning(any_field):

@@ -46,9 +46,7 @@ def finished_model(
         for patches in feed.check.values()
     )
     settings = with_halo(feed.settings, reach)
-    covered: tuple[Coverage, ...] = ()
-    if recipe.data.downscales:
-        covered = coverage(feed.sources, recipe.data, feed.settings, recipe.trainer.seed)
+    covered = coverage(feed.sources, recipe.data, feed.settings, recipe.trainer.seed)
     card = model_card(recipe, feed, standing, hardware(ranks), reach, covered)
     return new_model(network, settings, card, precision="bf16")
 

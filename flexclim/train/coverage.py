@@ -9,12 +9,16 @@ import numpy as np
 import xarray as xr
 
 from flexclim.card import Coverage
-from flexclim.coverage import cover, look
+from flexclim.coverage import Looks, cover, look
+from flexclim.domain import Domain
+from flexclim.fields import fill_missing
 from flexclim.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
-from flexclim.settings import ModelSettings
+from flexclim.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.train.data import Data
+from flexclim.train.pairs import Pair
 from flexclim.train.patches import Patches
+from flexclim.train.sequences import Sequences, runs
 from flexclim.train.settings import known_units
 from flexclim.train.splits import TrainingSource
 from flexclim.train.windows import Coarsened
@@ -27,7 +31,7 @@ TIMES, SIDE = 64, 384  # of what correlation times are measured on
 def coverage(
     sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
 ) -> tuple[Coverage, ...]:
-    """Measure what a model's training data cover, of each source and input.
+    """Measure what a model's training data cover, of each source, task and variable it reads.
 
     Parameters
     ----------
@@ -36,34 +40,58 @@ def coverage(
     settings
         Of the model.
     """
-    named = settings.named()
-    assert named.inputs is not None
+    looked = {SUPERRES: _coarse_looks, FORECAST: _past_looks}
     found = []
     for source in sources:
-        patches = Patches([source], data, settings, seed)
-        drawn = [patches.draw(0, position) for position in range(PATCHES)]
-        units = known_units([source])
-        for index, (name, variable) in enumerate(zip(source.inputs, named.inputs, strict=True)):
-            looks = [
-                look(one.coarse[index], one.window.domain.coarsen(one.factor), variable)
-                for one in drawn
-            ]
-            seen = cover(looks, name, units.get(name, ""), source.grid.spacing_km)
-            found.append(
-                seen.model_copy(
-                    update={
-                        "values": extremes(source, name, min(data.factors), seen.values),
-                        "hours": correlation_hours(source, name, sorted(data.factors)),
-                    }
-                )
-            )
+        units, spacing = known_units([source]), source.grid.spacing_km
+        for task in settings.tasks:
+            factors = sorted(data.factors) if task == SUPERRES else []
+            for name, looks in looked[task](source, data, settings.named(), seed).items():
+                seen = cover(looks, name, units.get(name, ""), spacing, task)
+                update = {
+                    "values": extremes(source, name, min(factors, default=1), seen.values),
+                    "hours": correlation_hours(source, name, factors),
+                }
+                found.append(seen.model_copy(update=update))
     return tuple(found)
+
+
+def _coarse_looks(
+    source: TrainingSource, data: Data, settings: ModelSettings, seed: int
+) -> dict[str, list[Looks]]:
+    """Look at the coarse fields of patches, by name."""
+    assert settings.inputs is not None
+    patches = Patches([source], data, settings, seed)
+    drawn = [patches.draw(0, position) for position in range(PATCHES)]
+    return {
+        name: [
+            look(one.coarse[n], one.window.domain.coarsen(one.factor), variable) for one in drawn
+        ]
+        for n, (name, variable) in enumerate(zip(source.inputs, settings.inputs, strict=True))
+    }
+
+
+def _past_looks(
+    source: TrainingSource, data: Data, settings: ModelSettings, seed: int
+) -> dict[str, list[Looks]]:
+    """Look at the last snapshots that patches of forecasts read; none where no times follow."""
+    assert settings.targets is not None
+    past, hours = data.forecast.past, data.forecast.hours
+    if isinstance(source, Pair) or not any(len(runs(source.stamps, h, past)) for h in hours):
+        return {}
+    patches = Sequences([source], data, settings, seed)
+    planes = [fill_missing(patches.draw(0, position).fields[-2]) for position in range(PATCHES)]
+    domain = Domain(shape=patches.tile, kind=source.grid.domain.kind)
+    return {
+        name: [look(plane[n], domain, variable) for plane in planes]
+        for n, (name, variable) in enumerate(zip(source.targets, settings.targets, strict=True))
+    }
 
 
 def extremes(
     source: TrainingSource, name: str, factor: int, values: tuple[float, float]
 ) -> tuple[float, float]:
-    """Widen the range of values of patches by those of whole coarse planes, of a few times."""
+    """Widen the range of values of patches by those of whole planes, of a few times."""
     if not isinstance(source, Coarsened):
         return values
     lowest, highest = values
@@ -86,7 +114,7 @@ def correlation_hours(
     Measured in the liveliest of nine windows; empty for pairs, and where times are too few or no
     dates.
     """
-    if not isinstance(source, Coarsened) or name not in source.series:
+    if not factors or not isinstance(source, Coarsened) or name not in source.series:
         return {}
     if source.stamps.dtype.kind == "i" or source.stamps.size < 2:
         return {}

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from flexclim.train import load_recipe
 from flexclim.train.coverage import correlation_hours, coverage
 from flexclim.train.settings import fit_normalisation, model_settings
 from flexclim.train.splits import open_sources
+
+DAY = np.timedelta64(1, "D")
 
 
 @pytest.fixture
@@ -28,6 +31,30 @@ def test_each_variable_is_covered_once(recipe, sources):
         assert part.scale[0] < part.scale[1]
         assert 0 < part.contrast[0] < part.contrast[1]
         assert "local scale" in str(part)
+
+
+def test_what_forecasts_read_is_covered_apart(folder):
+    """By last snapshots on the grid of the data itself, whose range blocks do not reach."""
+    both = ("data.inputs=[u10, v10]", "data.tasks={superres: 1, forecast: 1}")
+    recipe = load_recipe(
+        folder / "tiny.yaml",
+        [*both, "data.scaling=fixed", "data.forecast={past: 2, leads: {6h: 1}}"],
+    )
+    (source,) = open_sources(recipe.data, "train")
+    settings = model_settings(recipe, fit_normalisation([source], recipe))
+    found = coverage([source], recipe.data, settings, 0)
+    assert [(part.task, part.variable) for part in found] == [
+        (task, name) for task in ("superres", "forecast") for name in ("u10", "v10")
+    ]
+    coarse, past = found[0], found[2]
+    planes = np.stack([source.series["u10"].read(int(time)) for time in source.times])
+    assert past.values == pytest.approx((planes.min(), planes.max()), rel=1e-3)
+    assert np.ptp(coarse.values) < np.ptp(past.values)
+    assert 0 < past.scale[0] < past.scale[1]
+    assert past.hours == {}
+    assert str(past).startswith("u10, to forecast at 313 km: ")
+    late = source.__class__(**(vars(source) | {"stamps": source.stamps + np.arange(8) * DAY}))
+    assert {part.task for part in coverage([late], recipe.data, settings, 0)} == {"superres"}
 
 
 def test_correlation_times_are_measured_by_factor(folder, recipe):
