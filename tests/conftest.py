@@ -114,3 +114,19 @@ def make_forecaster(make_toy):
         return make_toy(len(targets), card=card, network=network, **(usual | settings))
 
     return make
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Return the (time, members) of each task that samples, as they come."""
+    from flexclim import ensemble
+
+    calls, sample = [], ensemble.sample
+
+    def noted(prepared, plan, place, members):
+        calls.append((place.time[5:13], members))
+        return sample(prepared, plan, place, members)
+
+    for module in ("members", "rollout"):
+        monkeypatch.setattr(f"flexclim.{module}.sample", noted)
+    return calls

@@ -52,19 +52,6 @@ def options(model):
     return {"model": model, "members": 2, "batch": 2}
 
 
-@pytest.fixture
-def stepped(monkeypatch):
-    """Return the (step, members) of each task that samples, as they come."""
-    calls, sample = [], flexclim.rollout.sample
-
-    def noted(prepared, plan, place, members):
-        calls.append((place.time[5:13], members))
-        return sample(prepared, plan, place, members)
-
-    monkeypatch.setattr("flexclim.rollout.sample", noted)
-    return calls
-
-
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_store_holds_what_forecast_returns(past, options, tmp_path, lazy):
     given = past.chunk(time=1) if lazy else past
@@ -77,13 +64,13 @@ def test_a_store_holds_what_forecast_returns(past, options, tmp_path, lazy):
     assert (plan["members"], plan["times"], plan["lead_hours"]) == (2, 3, 6.0)
 
 
-def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, stepped):
+def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, sampled):
     """Members that are whole are kept; a group is written before the next one begins."""
     past, options = past.assign(v10=-past["u10"]), {"model": wind, "members": 3, "batch": 1}
     sample = flexclim.rollout.sample
 
     def dies(prepared, plan, place, members):
-        if len(stepped) == 19:
+        if len(sampled) == 19:
             raise KeyboardInterrupt
         return sample(prepared, plan, place, members)
 
@@ -91,24 +78,24 @@ def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, stepped):
         patch.setattr("flexclim.rollout.sample", dies)
         with pytest.raises(KeyboardInterrupt):
             forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
-    assert {members for _, members in stepped} == {(0,)}
+    assert {members for _, members in sampled} == {(0,)}
     assert stores.progress_of(tmp_path / "a.zarr").done == {"u10": 2, "v10": 2}
-    stepped.clear()
+    sampled.clear()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="The specified chunks separate")
         stored = forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
-    assert [members for _, members in stepped] == [(1,)] * 19 + [(2,)] * 19
+    assert [members for _, members in sampled] == [(1,)] * 19 + [(2,)] * 19
     ahead = forecast(past, 19, **options)
     for name in ("u10", "v10"):
         np.testing.assert_array_equal(stored[name].values, ahead[name].values)
 
 
-def test_more_members_and_leads_extend(past, options, tmp_path, stepped):
+def test_more_members_and_leads_extend(past, options, tmp_path, sampled):
     place = tmp_path / "a.zarr"
     forecast_to_zarr(past, place, 2, **options)
-    stepped.clear()
+    sampled.clear()
     stored = forecast_to_zarr(past, place, 2, **(options | {"members": 5}))
-    assert {member for _, members in stepped for member in members} == {2, 3, 4}
+    assert {member for _, members in sampled for member in members} == {2, 3, 4}
     ahead = forecast(past, 3, **(options | {"members": 5}))
     np.testing.assert_allclose(stored["u10"], ahead["u10"][:, :2], atol=1e-5)
     held = stored["u10"].values
@@ -116,9 +103,9 @@ def test_more_members_and_leads_extend(past, options, tmp_path, stepped):
     np.testing.assert_array_equal(stored["u10"].values[:, :2], held)
     np.testing.assert_allclose(stored["u10"], ahead["u10"], atol=1e-5)
     assert stored.attrs["history"].count("forecast") >= 3
-    stepped.clear()
+    sampled.clear()
     forecast_to_zarr(past, place, 3, **(options | {"members": 5}))
-    assert stepped == []
+    assert sampled == []
 
 
 def test_another_request_is_refused_and_damage_mended(past, options, tmp_path):
@@ -143,7 +130,7 @@ def test_another_request_is_refused_and_damage_mended(past, options, tmp_path):
     np.testing.assert_array_equal(again["u10"].values, values)
 
 
-def test_a_lazy_forecast_is_downscaled_into_a_store(past, toy_model, options, tmp_path, stepped):
+def test_a_lazy_forecast_is_downscaled_into_a_store(past, toy_model, options, tmp_path, sampled):
     """To know it again, a resumed run looks at its first step only."""
     ahead = forecast(past.chunk(), 3, **options)
     fine = {"model": toy_model, "steps": 1, "batch": 4}
@@ -151,9 +138,9 @@ def test_a_lazy_forecast_is_downscaled_into_a_store(past, toy_model, options, tm
     assert stored.realization.values.tolist() == [0, 1]
     expected = ahead.compute().flex.downscale(2, **fine)
     np.testing.assert_array_equal(stored["u10"].values, expected["u10"].values)
-    stepped.clear()
+    sampled.clear()
     flexclim.downscale_to_zarr(ahead, tmp_path / "a.zarr", 2, **fine)
-    assert {step for step, _ in stepped} == {"01-01T00"}
+    assert {step for step, _ in sampled} == {"01-01T00"}
     more = forecast(past.chunk(), 3, **(options | {"members": 4}))
     grown = flexclim.downscale_to_zarr(more, tmp_path / "a.zarr", 2, **fine)
     np.testing.assert_array_equal(grown["u10"].values[:2], stored["u10"].values[:2])

@@ -25,19 +25,6 @@ def region():
     return field(3)
 
 
-@pytest.fixture
-def sampled(monkeypatch):
-    """Return the (time, members) of each task that samples, as they come."""
-    calls, sample = [], flexclim.members.sample_members
-
-    def noted(prepared, plan, place, members):
-        calls.append((place.time[5:13], members))
-        return sample(prepared, plan, place, members)
-
-    monkeypatch.setattr("flexclim.members.sample_members", noted)
-    return calls
-
-
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_store_holds_what_downscale_returns(region, toy_model, tmp_path, lazy):
     given = region.chunk(time=2) if lazy else region
@@ -51,7 +38,7 @@ def test_a_store_holds_what_downscale_returns(region, toy_model, tmp_path, lazy)
 def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
     """Shards hold 16 times; those of the first are kept."""
     options = {"model": toy_model, "members": 2, "batch": 4, "steps": 1}
-    noted = flexclim.members.sample_members
+    noted = flexclim.members.sample
 
     def dies(*arguments):
         if len(sampled) == 17:
@@ -59,7 +46,7 @@ def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
         return noted(*arguments)
 
     with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
-        patch.setattr("flexclim.members.sample_members", dies)
+        patch.setattr("flexclim.members.sample", dies)
         with pytest.raises(KeyboardInterrupt):
             downscale_to_zarr(field(18), tmp_path / "a.zarr", 4, **options)
     # Both members are made by one task a time.
