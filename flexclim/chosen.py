@@ -120,7 +120,8 @@ def choose_forecast(source: xr.Dataset, choice: Choice, times: np.ndarray) -> li
         why = f"; {'; '.join(passed)}" if passed else ""
         raise ModelError(
             f"no model that ships forecasts {', '.join(lacking) or 'this'}{why}. There are "
-            f"{', '.join(there) or 'none that forecast'}. Name a model of your own with model=."
+            f"{', '.join(there) or 'none that forecast'}. Name a model of your own with model= "
+            "(--model at the shell)."
         )
     _check_static(choice.static, groups, passed)
     return _in_order(groups, source)

@@ -203,7 +203,8 @@ class Grid:
                 raise GridError(
                     f"{self.y_name!r} has cells at {self.y_values[index]:g} degrees, and finer "
                     f"ones would lie at {fine.y_values[index]:g}, beyond the pole. Drop that row "
-                    f'with .isel({self.y}=slice({keep})), or pass grid="point".'
+                    f'with .isel({self.y}=slice({keep})), or pass grid="point" (--grid point at '
+                    "the shell)."
                 )
 
     def _resized(

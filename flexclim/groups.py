@@ -88,7 +88,7 @@ def check_task(model: Model, task: str) -> None:
         (other,) = model.settings.tasks
         raise ModelError(
             f"model {model.name!r} can only {VERBS[other]}. Name one that can {VERBS[task]}; "
-            "flexclim.list_models() says what each is for."
+            "flexclim.list_models() (flexclim models at the shell) says what each is for."
         )
 
 
