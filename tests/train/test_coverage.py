@@ -35,11 +35,15 @@ def test_each_variable_is_covered_once(recipe, sources):
 
 def test_what_forecasts_read_is_covered_apart(folder):
     """By last snapshots on the grid of the data itself, whose range blocks do not reach."""
-    both = ("data.inputs=[u10, v10]", "data.tasks={superres: 1, forecast: 1}")
-    recipe = load_recipe(
-        folder / "tiny.yaml",
-        [*both, "data.scaling=fixed", "data.forecast={past: 2, leads: {6h: 1}}"],
+    overrides = (
+        "data.inputs=[u10, v10]",
+        "data.sources.0.variables=[]",
+        "data.sources.0.signed=false",
+        "data.scaling=fixed",
+        "data.tasks={superres: 1, forecast: 1}",
+        "data.forecast={past: 2, leads: {6h: 1}}",
     )
+    recipe = load_recipe(folder / "tiny.yaml", overrides)
     (source,) = open_sources(recipe.data, "train")
     settings = model_settings(recipe, fit_normalisation([source], recipe))
     found = coverage([source], recipe.data, settings, 0)
