@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from flexclim.train.dist import join_ranks
 from flexclim.train.interrupts import Interrupts
 from flexclim.train.recipe import Recipe
@@ -46,7 +48,9 @@ def fit(recipe: Recipe, resume: bool = True) -> Path:
     """
     settings = recipe.trainer
     with join_ranks() as ranks, Interrupts() as interrupts, Run(recipe, ranks) as run:
+        threads = torch.get_num_threads()
         run.start(resume)
+        torch.set_num_threads(threads)  # numba, which xarray may use to read, sets it to all cores
         for batch in run.batches():
             run.advance(batch)
             scoring = run.is_due(settings.score_every)

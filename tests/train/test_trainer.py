@@ -44,6 +44,22 @@ def wait_for(found, process, seconds=120):
         time.sleep(0.01)
 
 
+def test_what_reads_data_changes_no_threads_of_the_network(folder, monkeypatch):
+    before = torch.get_num_threads()
+    start, seen = Run.start, []
+
+    def greedy(run, resume):
+        start(run, resume)
+        torch.set_num_threads(before + 1)
+
+    monkeypatch.setattr(Run, "start", greedy)
+    monkeypatch.setattr(Run, "advance", lambda run, batch: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(Run, "is_due", lambda run, every: False)
+    monkeypatch.setattr(Run, "finish", lambda run: folder)
+    fit(tiny(folder, "run", "trainer.steps=1", "ensemble.steps=0"))
+    assert seen == [before]
+
+
 def test_a_run_leaves_a_model_that_downscales_with_its_card(recipe, folder):
     model = fit(recipe)
     loaded = flexclim.load_model(model)
