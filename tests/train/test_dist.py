@@ -87,6 +87,35 @@ def test_two_ranks_train_as_one_with_accumulation(folder, launch):
     assert len(read_log(folder / "two" / "log.csv")) == 6
 
 
+@pytest.mark.ddp
+def test_two_ranks_take_turns_as_one(folder, launch):
+    """Of two tasks: at each step both ranks take the same one, and it is that of one process."""
+    turns = (
+        "data.inputs=[u10, v10]",
+        "data.sources.0.variables=[]",
+        "data.scaling=fixed",
+        "data.tasks={superres: 1, forecast: 1}",
+        "data.forecast={past: 1, leads: {6h: 1}}",
+        "trainer.validate_every=4",
+        *SHORT,
+    )
+    pair = launch("two", *turns, ranks=2)
+    recipe = load_recipe(
+        folder / "tiny.yaml", [f"output={folder}/one", "trainer.accumulate=2", *turns]
+    )
+    fit(recipe)
+    patches = open_feed(recipe, None).train
+    assert {patches.batch(step, 1).task for step in range(6)} == {"superres", "forecast"}
+    assert pair.wait(250) == 0, (folder / "two.txt").read_text()
+    for column in ("loss", "norm", "superres_crps", "forecast_crps"):
+        one, two = (numbers(folder, name, column) for name in ("one", "two"))
+        assert np.isfinite(one).any()
+        np.testing.assert_allclose(one, two, rtol=2e-4, err_msg=column)
+    first, second = (weights(folder, name) for name in ("one", "two"))
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], atol=2e-3, rtol=2e-2)
+
+
 def reached(folder, step):
     return any(states.step_of(path) >= step for path in folder.glob("checkpoint-*.pt"))
 
