@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console
 
-MODEL, LEADS, FIELD = "flex-turbulence", 12, "vorticity"
+MODEL, LEADS, FIELD = "flex-turbulence", 16, "vorticity"
 # As the model's recipe simulates flows, from a seed and with a Reynolds number of its own.
 FLOW = Turbulence(
     size=128,
     runs=1,
     first=4.0,
-    every=0.25,
+    every=0.0625,
     forced_at=6.0,
-    power=0.1,
-    drag=0.05,
+    power=0.02,
+    drag=0.01,
     viscosity=1 / 1200,
     seed=2000,
 )

@@ -77,7 +77,7 @@ def test_a_table_says_whether_goals_are_met(fields):
     assert float(own.variance.mean()) == pytest.approx(0.01, rel=0.1)
     found = {PERSISTENCE: base, "toy": own}
     shown = table(FLOW, type("Named", (), {"name": "toy"}), found)
-    assert [row[0] for row in shown.rows][:2] == ["6 h, persistence", "6 h, toy"]
+    assert [row[0] for row in shown.rows][:2] == ["1.5 h, persistence", "1.5 h, toy"]
     assert "met" in goals(FLOW, own, base)[0]
     assert goals(RAIN, own, base)[0].endswith("%, met.")
     assert goals(RAIN, base, base)[0].endswith("0.0 %, not met.")

@@ -46,7 +46,7 @@ def test_the_shell_asks_for_it(tmp_path, monkeypatch):
 def test_the_demo_runs_twice_and_leaves_foreign_files(tmp_path, make_forecaster):
     foreign = tmp_path / "notes.txt"
     foreign.write_text("mine")
-    model = make_forecaster((Target(name="vorticity", std=5.0),), leads=(6.0,))
+    model = make_forecaster((Target(name="vorticity", std=5.0),), leads=(1.5,))
     flow = FLOW.model_copy(update={"size": 32, "first": 0.1})
     for _ in range(2):
         printed = io.StringIO()

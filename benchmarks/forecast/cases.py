@@ -103,7 +103,7 @@ WIND = {
 FLOW = {
     "model": "flex-turbulence",
     "variables": ("vorticity",),
-    "hours": 6.0,
+    "hours": 1.5,
     "load": turbulence,
     "leads": 20,
     "rivals": ("mean network",),
