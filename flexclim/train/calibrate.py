@@ -107,7 +107,10 @@ def calibrate(
     loaded = model if isinstance(model, Model) else load_model(model)
     fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
     if (factor is None) == (lead is None) or (lead is not None and coarse is not None):
-        raise FlexclimError("give a factor (and what is downscaled), or the lead of a forecast.")
+        given = f"factor {factor}, lead {lead}, coarse {'given' if coarse is not None else None}"
+        raise FlexclimError(
+            f"{given}: give a factor (and what is downscaled), or the lead of a forecast alone."
+        )
     task = SUPERRES if lead is None else FORECAST
     check_task(loaded, task)
     make: Callable[..., Any]
