@@ -20,6 +20,7 @@ import pstats
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import dask
@@ -30,6 +31,7 @@ import flexclim
 from flexclim.card import ModelCard
 from flexclim.checkpoint import Model, new_model
 from flexclim.nn.flex import SIZES, Flex
+from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
 from flexclim.settings import ModelSettings, NetworkSettings
 
@@ -103,30 +105,40 @@ def show_profile(coarse: xr.DataArray, model: Model, members: int) -> None:
     pstats.Stats(found).sort_stats("tottime").print_stats(25)
 
 
-@torch.inference_mode()
 def bare_passes(model: Model, plan: FieldPlan, times: int) -> float:
-    """Return the seconds that the network alone takes, from a share of its passes."""
+    """Return the seconds that the network alone takes, from a share of its passes.
+
+    They run as flexclim runs them, on a CPU each on one thread.
+    """
     batch, steps, tiles = plan.batch, plan.steps, len(plan.tiles.corners)
     network = model.network_on(plan.device).to(memory_format=torch.channels_last)
     tile = torch.randn(batch, 1, *plan.tiles.tile).to(plan.device)
     tile = tile.contiguous(memory_format=torch.channels_last)
     label, t = torch.zeros(batch, 1, device=plan.device), torch.ones(batch, device=plan.device)
     kind = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    with torch.autocast(
-        plan.device.split(":")[0], kind[plan.precision], enabled=plan.precision != "float32"
-    ):
-        features = network.encode("superres", tile, label)
-        encodings, passes = times * tiles / batch, plan.members * times * steps * tiles / batch
-        encoder = timed(lambda: network.encode("superres", tile, label), encodings, plan.device)
-        return encoder + timed(lambda: network(tile, t, features, label), passes, plan.device)
+
+    def alone(work):
+        with (
+            torch.inference_mode(),
+            torch.autocast(
+                plan.device.split(":")[0], kind[plan.precision], enabled=plan.precision != "float32"
+            ),
+        ):
+            return work()
+
+    features = alone(lambda: network.encode("superres", tile, label))
+    encode = partial(alone, lambda: network.encode("superres", tile, label))
+    denoise = partial(alone, lambda: network(tile, t, features, label))
+    encodings = times * tiles / batch
+    passes = len(plan.numbers) * steps * encodings
+    return timed(encode, encodings, plan.device) + timed(denoise, passes, plan.device)
 
 
 def timed(work, count: float, device: str) -> float:
     """Return the seconds of ``count`` calls, from a share of them."""
-    calls = max(1, round(TIMED * count))
+    calls = max(torch.get_num_threads(), round(TIMED * count))
     began = time.perf_counter()
-    for _ in range(calls):
-        work()
+    run_passes([work] * calls, device.split(":")[0])
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return (time.perf_counter() - began) / calls * count

@@ -106,7 +106,7 @@ def run(
 
 def simulated(flow: Turbulence, past: int, leads: int) -> tuple[xr.Dataset, xr.DataArray]:
     """Return so many snapshots of a flow as its past, and the vorticity that follows."""
-    fields = simulate(flow.model_copy(update={"snapshots": past + leads}))[[FIELD]]
+    fields = simulate(flow.model_copy(update={"snapshots": past + leads}))
     return fields.isel(time=slice(past)), fields[FIELD].isel(time=slice(past, None))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from flexclim.engine import GPU, active_client, workers_of
+from flexclim.engine import GPU, TORCH_THREADS, active_client, workers_of
 from flexclim.errors import FlexclimError
 
 if TYPE_CHECKING:
     from flexclim.settings import NetworkSettings
 
-# Pixels in one pass of the network: enough to keep a device busy, no more.
+# Pixels in one pass of the network: enough to keep a device, or a core, busy, no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
 # The share of what is free that a pass may take.
 SHARE = 0.5
@@ -23,7 +24,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def choose_device(device: str | None) -> tuple[str, int]:
-    """Return the device to sample on, and the bytes that are free there.
+    """Return the device to sample on, and the bytes that are free there for a pass.
 
     If a dask cluster is active they are those of one of its workers, with a GPU where some have
     one; workers share the memory of their machine. A cluster without workers is waited for.
@@ -49,19 +50,22 @@ def choose_device(device: str | None) -> tuple[str, int]:
 
 
 def device_here(device: str | None = None) -> tuple[str, int]:
-    """Return the device that this process would sample on, and the bytes that are free there.
+    """Return the device that this process would sample on, and the bytes free there for a pass.
+
+    On a CPU as many passes run at once as torch has threads.
 
     Raises
     ------
     FlexclimError
         If there is no such device here.
     """
-    if device is None:
-        import torch
+    import torch
 
+    if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device := str(device))
-    return device, free_memory(device)
+    threads = int(os.environ.get(TORCH_THREADS, 0)) or torch.get_num_threads()
+    return device, free_memory(device) // (threads if device == "cpu" else 1)
 
 
 def _check_device(device: str) -> None:

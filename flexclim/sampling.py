@@ -7,9 +7,9 @@ label, B windows in one network pass, Y X the fine field, h w one window.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
+from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES
 from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
@@ -29,8 +30,6 @@ from flexclim.tiles import TilePlan
 T = TypeVar("T")
 # Features of all windows are kept between steps and members up to this size.
 FEATURE_BYTES = 512 * 2**20
-# One network pass at a time in a process: torch spreads each over all cores.
-NETWORK = threading.Lock()
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -96,14 +95,13 @@ class TiledSampler:
         """
         framed, told = self._framed_inputs(inputs), self._labels(label)
         pairs = list(itertools.product(range(len(framed)), range(self.windows)))
-        parts, size = [], 0
-        for first in range(0, len(pairs), self.batch):
-            some = pairs[first : first + self.batch]
-            parts.append(self._encode(framed, told, some))
-            size += sum(m.nbytes for m in parts[-1].maps)
-            if size / (first + len(some)) * len(pairs) > FEATURE_BYTES:
-                return None
-        return joined(parts)
+        batches = [pairs[first : first + self.batch] for first in range(0, len(pairs), self.batch)]
+        encode = [partial(self._encode, framed, told, some) for some in batches]
+        parts = self._run(encode[:1])
+        size = sum(m.nbytes for m in parts[0].maps)
+        if size / len(batches[0]) * len(pairs) > FEATURE_BYTES:
+            return None
+        return joined(parts + self._run(encode[1:]))
 
     @torch.inference_mode()
     def sample(
@@ -161,15 +159,13 @@ class TiledSampler:
         features: TaskFeatures | None,
     ) -> Tensor:
         """Estimate the clean residual (M, T, Y, X) window by window and fuse the estimates."""
-        members = state.shape[0]
         framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
         t = torch.full((self.batch,), time, device=self.device)
-        total = len(windows) * members
-        for first in range(0, total, self.batch):
-            # Windows vary slowest, so that one batch has few of them to encode.
-            numbers = [divmod(i, members) for i in range(first, min(first + self.batch, total))]
-            places = [(windows[n], m) for n, m in numbers]
+        # Windows vary slowest, so that one batch has few of them to encode.
+        every = list(itertools.product(windows, range(len(state))))
+
+        def clean(places: Sequence[tuple[int, int]]) -> Tensor:
             noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])
             noisy = _padded(noisy, self.batch)
             read = [(m if len(inputs) > 1 else 0, w) for w, m in places]
@@ -181,11 +177,29 @@ class TiledSampler:
             )
             own = own.take(_padded(index, self.batch))
             output = self._pass(_channels_last(noisy), t, own, label)
-            clean = self.diffusion.clean(output.float(), noisy, t)[: len(places)]
-            for (index_window, member), tile in zip(places, clean, strict=True):
+            return self.diffusion.clean(output.float(), noisy, t)[: len(places)]
+
+        batches = [every[first : first + self.batch] for first in range(0, len(every), self.batch)]
+        for places, tiles in zip(
+            batches, self._run([partial(clean, some) for some in batches]), strict=True
+        ):
+            for (index_window, member), tile in zip(places, tiles, strict=True):
                 place = window(canvas[member], self.tiles, index_window)
                 place += tile * self._weights[index_window]
         return unframe(canvas, self.tiles)
+
+    def _run(self, passes: Sequence[Callable[[], T]]) -> list[T]:
+        """Run passes on their threads, and tell if memory did not suffice for them whole."""
+        before = self.pass_size
+        try:
+            return run_passes([torch.inference_mode()(one) for one in passes], self.device.type)
+        finally:
+            if self.pass_size < before:
+                record(
+                    f"memory did not suffice for {before} tiles at once: passes of {self.batch} "
+                    f"were split into passes of {self.pass_size}, so values equal others to 1e-5 "
+                    "only"
+                )
 
     def _pass(self, noisy: Tensor, t: Tensor, features: TaskFeatures, label: Tensor) -> Tensor:
         """Run the network on a batch."""
@@ -202,7 +216,7 @@ class TiledSampler:
             size = self.pass_size
             parts = [slice(first, first + size) for first in range(0, self.batch, size)]
             try:
-                with NETWORK, self._autocast():
+                with self._autocast():
                     return [run(part) for part in parts]
             except Exception as error:
                 if size == 1 or not is_out_of_memory(error):
@@ -213,11 +227,7 @@ class TiledSampler:
     def _halve(self, size: int) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.pass_size = -(-size // 2)
-        record(
-            f"memory did not suffice for {size} tiles at once: passes of {self.batch} were split "
-            f"into passes of {self.pass_size}, so values equal others to 1e-5 only"
-        )
+        self.pass_size = min(self.pass_size, -(-size // 2))  # another pass may have split it
 
     def _encode(
         self, framed: Tensor, label: Tensor, pairs: Sequence[tuple[int, int]]

@@ -54,18 +54,6 @@ def test_workers_that_are_killed_cost_no_bit(options, tmp_path):
     np.testing.assert_array_equal(stored["t"].values, whole["t"].values)
 
 
-@pytest.fixture
-def threads_of_a_worker():
-    """Last digits may hang on how many threads share a pass."""
-    import torch
-
-    own = torch.get_num_threads()
-    torch.set_num_threads(cluster._cores())
-    yield
-    torch.set_num_threads(own)
-
-
-@pytest.mark.usefixtures("threads_of_a_worker")
 def test_worker_processes_write_the_same_numbers(options, tmp_path):
     whole = downscale(region(2), **options)
     with connected(workers=1):

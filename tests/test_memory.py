@@ -78,7 +78,7 @@ def test_a_batch_fits_what_is_free(toy_model):
 
 
 def test_the_plan_takes_what_a_small_machine_has(toy_model, monkeypatch, tmp_path):
-    few = 6 * pass_bytes(toy_model.settings.network)
+    few = 6 * pass_bytes(toy_model.settings.network) * torch.get_num_threads()
     monkeypatch.setattr(memory, "free_memory", lambda device: few)
     assert downscale(field(), 4, model=toy_model, members=1).attrs["flexclim_batch"] == 3
     stored = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, model=toy_model, members=1)

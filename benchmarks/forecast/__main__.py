@@ -105,6 +105,7 @@ def scores(
     for number, index in enumerate(chosen, 1):
         print(f"{case.name}: start {number} of {len(chosen)}", file=sys.stderr, flush=True)
         known, truth = (every[index].isel(time=part) for part in (slice(past), slice(past, None)))
+        truth = truth[list(case.scored or case.variables)]
         for name in (PERSISTENCE, *case.rivals):
             if name == "extrapolation" and not importlib.util.find_spec("pysteps"):
                 continue

@@ -27,13 +27,14 @@ class Case:
 
     Goals: ``gain``, by which the fair CRPS of the first step should lie below the mean absolute
     error of persistence; ``decibels``, to which the spectrum of the last step should keep up to
-    half the Nyquist wavenumber.
+    half the Nyquist wavenumber. Of the ``variables``, ``scored`` are scored; empty: all.
     """
 
     name: str
     title: str
     model: str
     variables: tuple[str, ...]
+    scored: tuple[str, ...] = ()
     hours: float
     load: Load
     leads: int = 4
@@ -102,7 +103,8 @@ WIND = {
 }
 FLOW = {
     "model": "flex-turbulence",
-    "variables": ("vorticity",),
+    "variables": ("vorticity", "u", "v"),
+    "scored": ("vorticity",),
     "hours": 1.5,
     "load": turbulence,
     "leads": 20,
