@@ -1,5 +1,7 @@
 """Scores by lead time: fields, rivals and the table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -58,13 +60,14 @@ def test_extrapolation_moves_what_moved():
 def test_the_mean_network_is_one_field_that_goes_on_from_itself(fields, make_forecaster):
     past, truth = fields
     model = make_forecaster((Target(name="vorticity", std=20.0),), leads=(6.0,))
-    made = RIVALS["mean network"](past, truth, model, None, FLOW)
+    case = replace(FLOW, variables=("vorticity",))
+    made = RIVALS["mean network"](past, truth, model, None, case)
     assert made.vorticity.dims == ("time", "y", "x")
     np.testing.assert_array_equal(made.time, truth.time)
     first = flexclim.forecast(past, 1, model=model.replace(method="ddim"), steps=1)
     np.testing.assert_allclose(made.vorticity[0], first.vorticity.mean("realization")[0], rtol=1e-5)
     longer = xr.concat([past, made.isel(time=[0])], "time")
-    again = RIVALS["mean network"](longer, truth.isel(time=[1]), model, None, FLOW)
+    again = RIVALS["mean network"](longer, truth.isel(time=[1]), model, None, case)
     np.testing.assert_allclose(again.vorticity[-1], made.vorticity[1], rtol=1e-4, atol=1e-4)
 
 

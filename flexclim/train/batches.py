@@ -27,7 +27,7 @@ AHEAD = 3  # batches that are made ahead
 TRIES = 20
 MIXING = 7  # sets the choice of tasks apart from that of patches
 
-Patch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Patch = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Batch:
 
     ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
     is NaN where the truth is missing or nothing varies), ``label`` is (B, L); ``scale`` (B, T) is
-    the unit of the residual in that of the input which it adds to.
+    the unit of the residual in that of the input which it adds to. ``later``, of forecasts that
+    learn to roll out, is the residual (B, T, H, W) of what follows a step later, from the same
+    input.
     """
 
     inputs: np.ndarray
@@ -44,6 +46,7 @@ class Batch:
     label: np.ndarray
     scale: np.ndarray
     task: str = SUPERRES
+    later: np.ndarray | None = None
 
 
 class Batches:
@@ -53,16 +56,16 @@ class Batches:
     workers = 0
 
     def patch(self, step: int, position: int) -> Patch:
-        """Return (inputs, residual, label, scale) of one patch."""
+        """Return (inputs, residual, label, scale), and what is later if asked, of one patch."""
         raise NotImplementedError
 
     def batch(self, step: int, size: int, first: int = 0) -> Batch:
         """Return the patches at positions ``first`` .. ``first + size - 1`` of one step."""
         patches = [self.patch(step, first + position) for position in range(size)]
-        inputs, residual, label, scale = map(np.stack, zip(*patches, strict=True))
+        inputs, residual, label, scale, *later = map(np.stack, zip(*patches, strict=True))
         if not label.size:  # a network that is told nothing takes a zero
             label = np.zeros((size, 1), np.float32)
-        return Batch(inputs, residual, label, scale, self.task)
+        return Batch(inputs, residual, label, scale, self.task, *later)
 
     def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``steps``, made ahead by a thread or by ``workers`` processes."""

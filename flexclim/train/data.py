@@ -258,6 +258,11 @@ class Forecast(Settings):
         min_length=1,
         description="steps ahead, with the share of patches of each; snapshots lie as far apart",
     )
+    rollout: Literal[1, 2] = Field(
+        default=1,
+        description="steps that few-step fine-tuning takes; 2: also the one after, from its own "
+        "members",
+    )
 
     @field_validator("leads", mode="before")
     @classmethod

@@ -101,6 +101,7 @@ class Learner:
             gradient=tuning.gradient,
             mean=tuning.mean,
             spectrum=tuning.spectrum,
+            past=recipe.data.forecast.past,
         )
         return Stage(ensemble, averages=self.averages, members=tuning.members, **common)
 

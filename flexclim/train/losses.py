@@ -55,6 +55,8 @@ class EnsembleLoss(nn.Module):
         conditional mean.
     spectrum
         Weight of the log-spectral distance.
+    past
+        Snapshots that forecasts read.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class EnsembleLoss(nn.Module):
         gradient: float,
         mean: float,
         spectrum: float = 0.0,
+        past: int = 1,
     ) -> None:
         super().__init__()
+        self.past = past
         self.network, self.diffusion, self.steps = network, diffusion, steps
         self.method: Method = method
         self.gradient, self.mean, self.spectrum = gradient, mean, spectrum
@@ -81,20 +85,75 @@ class EnsembleLoss(nn.Module):
         noise: Tensor,
         t: Tensor,
         task: str = SUPERRES,
+        later: Tensor | None = None,
+        scale: Tensor | None = None,
     ) -> Tensor:
         """Return the mean over patches; noise is (B, M, T, H, W), ``t`` is not used.
 
-        Where the residual is not known (NaN) members count as right.
+        Where the residual is not known (NaN) members count as right. With what is ``later``
+        (B, T, H, W), a step further from the same input, and noise for both steps (B, 2 M, ...),
+        members also go on from what they made, and both steps count the same. Gradients stop
+        between steps (as Brandstetter et al. 2022, arXiv 2202.03376), so each step learns to be
+        right, also after the errors of the one before. ``scale`` (B, T) is the residual's unit in
+        that of the input.
         """
-        members, first = sample_members(
+        ahead = noise if later is None else noise[:, : noise.shape[1] // 2]
+        members, first = self._sample(inputs, label, ahead, task)
+        loss = self._judge(members, first, residual)
+        if later is None:
+            return loss
+        assert scale is not None
+        made, count = members.detach(), members.shape[1]
+        own = rolled(inputs, made, scale, self.past)
+        again, estimate = self._sample(
+            own.flatten(0, 1),
+            label.repeat_interleave(count, 0),
+            noise[:, count:].flatten(0, 1)[:, None],
+            task,
+        )
+        again, estimate = made + again.reshape(made.shape), made + estimate.reshape(made.shape)
+        return (loss + self._judge(again, estimate, later)) / 2
+
+    def _sample(
+        self, inputs: Tensor, label: Tensor, noise: Tensor, task: str
+    ) -> tuple[Tensor, Tensor]:
+        return sample_members(
             self.network, self.diffusion, inputs, label, noise, self.steps, self.method, task
         )
+
+    def _judge(self, members: Tensor, first: Tensor, residual: Tensor) -> Tensor:
         residual, known = filled(residual)
         members, first = members * known[:, None], first * known[:, None]
         loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
         if self.spectrum:
             loss = loss + self.spectrum * spectral_loss(members, residual)
         return loss
+
+
+def rolled(inputs: Tensor, members: Tensor, scale: Tensor, past: int) -> Tensor:
+    """Return what the next step of a roll-out reads: each member as the last snapshot.
+
+    Parameters
+    ----------
+    inputs
+        (B, C, H, W): K snapshots of T targets, the last one last, and static channels, which stay.
+    members
+        (B, M, T, H, W) residuals to the last snapshot.
+    scale
+        (B, T), their unit in that of the inputs.
+    past
+        K.
+
+    Returns
+    -------
+    Tensor
+        (B, M, C, H, W).
+    """
+    targets = members.shape[2]
+    end = past * targets
+    copies = inputs[:, None].expand(-1, members.shape[1], -1, -1, -1)
+    new = copies[:, :, end - targets : end] + scale[:, None, :, None, None] * members
+    return torch.cat([copies[:, :, targets:end], new, copies[:, :, end:]], 2)
 
 
 def filled(residual: Tensor) -> tuple[Tensor, Tensor]:

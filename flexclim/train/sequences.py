@@ -13,7 +13,7 @@ import numpy as np
 
 from flexclim.channels import residual, see_past
 from flexclim.errors import RecipeError
-from flexclim.fields import fill_missing
+from flexclim.fields import Scaled, fill_missing
 from flexclim.labels import label_values
 from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
@@ -28,9 +28,10 @@ from flexclim.train.windows import Coarsened, read_window, stored
 
 @dataclass(frozen=True)
 class Drawn:
-    """Snapshots (K + 1, T, H, W), NaN where missing, the static fields there, and what follows.
+    """Snapshots (K + 1, T, H, W), NaN where missing, the last of which is to be forecast.
 
-    ``lead`` is in hours, ``time`` that of the last snapshot.
+    ``statics`` are the static fields there, ``lead`` is in hours, ``time`` that of the last
+    snapshot that is read; ``later`` holds the snapshots that follow, none or one.
     """
 
     fields: np.ndarray
@@ -38,6 +39,7 @@ class Drawn:
     lead: float
     time: Any
     source: Coarsened
+    later: np.ndarray
 
     def seen(self, name: str) -> np.ndarray:
         """Return a variable's last snapshot that is read."""
@@ -73,8 +75,9 @@ class Sequences(Batches):
         self.tile = settings.network.tile
         self.sources = [source for source in sources if not isinstance(source, Pair)]
         hours = data.forecast.hours
-        past = data.forecast.past
-        found = [[runs(source.stamps, lead, past) for lead in hours] for source in self.sources]
+        self.past = data.forecast.past
+        last = self.past + data.forecast.rollout - 1
+        found = [[runs(source.stamps, lead, last) for lead in hours] for source in self.sources]
         self._runs = found
         by_lead = [list(zip(hours.values(), own, strict=True)) for own in found]
         # A lead that a source has no run of is not drawn there.
@@ -89,27 +92,34 @@ class Sequences(Batches):
         self._components = [components(source, data) for source in self.sources]
 
     def patch(self, step: int, position: int) -> Patch:
-        """Return what a network learns from one patch."""
-        return self.learnt(self.draw(step, position))
+        """Return what a network learns from one patch, and what follows if it rolls out."""
+        drawn = self.draw(step, position)
+        return *self.learnt(drawn), *(self._changes(drawn, one) for one in drawn.later)
 
     def learnt(self, drawn: Drawn) -> Patch:
         """Return (inputs, residual, label, scale) of what was drawn."""
         settings = self.settings
-        assert settings.targets is not None
         assert settings.forecast is not None
-        past = fill_missing(drawn.fields[:-1])
-        statics = None
-        if settings.statics:
-            statics = static_channels(drawn.statics, settings.statics, self.tile, drawn.time)
-        scaled = see_past(past, drawn.lead, settings, statics)
-        truth = residual(scaled, drawn.fields[-1], settings.targets).astype(np.float32)
-        known = np.isfinite(drawn.fields[-2])  # what persists where nothing is known is made up
-        truth = np.where(known, truth, np.float32(np.nan))
+        scaled, truth = self._seen(drawn), self._changes(drawn, drawn.fields[-1])
         label = label_values(
             settings.labels, lead=drawn.lead, when=drawn.time, known=drawn.source.settings.label
         )
         size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
         return scaled.inputs, truth, label, base_scale(settings, size, past=True)
+
+    def _seen(self, drawn: Drawn) -> Scaled:
+        """Return the past as the network sees it."""
+        statics = None
+        if self.settings.statics:
+            statics = static_channels(drawn.statics, self.settings.statics, self.tile, drawn.time)
+        return see_past(fill_missing(drawn.fields[:-1]), drawn.lead, self.settings, statics)
+
+    def _changes(self, drawn: Drawn, truth: np.ndarray) -> np.ndarray:
+        """Return by how much a later snapshot (T, H, W) differs from the last one that is read."""
+        assert self.settings.targets is not None
+        changes = residual(self._seen(drawn), truth, self.settings.targets).astype(np.float32)
+        known = np.isfinite(drawn.fields[-2])  # what persists where nothing is known is made up
+        return np.where(known, changes, np.float32(np.nan))
 
     def draw(self, step: int, position: int) -> Drawn:
         """Return the raw fields of one patch.
@@ -156,15 +166,16 @@ class Sequences(Batches):
         hours = list(self.data.forecast.hours)[lead]
         if (np.isfinite(fields).mean((-2, -1)) < 0.5).any():
             return None
-        return Drawn(fields, statics, hours, source.stamps[indices[-2]], source)
+        now, count = source.stamps[indices[self.past - 1]], self.past + 1
+        return Drawn(fields[:count], statics, hours, now, source, fields[count:])
 
     def _check(self, leads: Sequence[str]) -> None:
         if not self._shares.any():
             titles = ", ".join(sorted({source.title for source in self.sources}))
             raise RecipeError(
-                f"{titles} has no {self.data.forecast.past + 1} times of one split that are "
-                f"{' or '.join(leads)} apart; change data.forecast.leads or data.forecast.past, or "
-                "give a longer split."
+                f"{titles} has no {self.past + self.data.forecast.rollout} times of one split that "
+                f"are {' or '.join(leads)} apart; change data.forecast.leads or "
+                "data.forecast.past, or give a longer split."
             )
         for source in self.sources:
             if any(a > b for a, b in zip(self.tile, source.grid.domain.shape, strict=True)):

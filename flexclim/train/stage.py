@@ -60,7 +60,8 @@ class Stage:
     Parameters
     ----------
     loss
-        Maps (inputs, residual, label, noise, t, task) to a mean over patches.
+        Maps (inputs, residual, label, noise, t, task) to a mean over patches; for members also
+        the residual a step later and its scale, where batches have it, with twice the noise.
     members
         Noise fields a patch draws; None: one, without a dimension for members.
     ranks
@@ -110,17 +111,23 @@ class Stage:
             group["lr"] = rate
         self.optimizer.zero_grad()
         total = 0.0
-        for last, positions, part in self._parts(batch):
+        for last, positions, part, later in self._parts(batch):
             quiet = nullcontext() if last else self._no_sync()
             with quiet:
-                loss = self._loss(step, positions, part, batch.task) / self.settings.accumulate
+                loss = self._loss(step, positions, part, batch.task, later)
+                loss = loss / self.settings.accumulate
                 self.scaler.scale(loss).backward()
             total += float(loss.detach())
         mean = self.ranks.sums({"loss": total / self.ranks.world})["loss"]
         return self._update(mean)
 
     def _loss(
-        self, step: int, positions: range, part: tuple[Tensor, Tensor, Tensor], task: str
+        self,
+        step: int,
+        positions: range,
+        part: tuple[Tensor, Tensor, Tensor],
+        task: str,
+        later: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
         inputs, residual, label = part
         seed, device = self.settings.seed, self.ranks.device
@@ -128,14 +135,17 @@ class Stage:
             kept = labels_kept(seed, step, positions, self.settings.label_dropout)
             label = label * kept.to(device)[:, None]
         shape = tuple(residual.shape[1:])
+        more = () if self.members is None or later is None else later
         if self.members is not None:
-            shape = self.members, *shape
+            shape = self.members * (2 if more else 1), *shape
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)
         # Dropout is drawn for the whole part: a function of the step and of its first position.
         torch.manual_seed(key(seed, step, positions.start, 1))
         precision = self.settings.precision
         with torch.autocast(device.type, TYPES[precision], enabled=precision != "float32"):
-            loss: Tensor = self.loss(inputs, residual, label, noise.to(device), t.to(device), task)
+            loss: Tensor = self.loss(
+                inputs, residual, label, noise.to(device), t.to(device), task, *more
+            )
         return loss
 
     def _update(self, loss: float) -> Outcome:
@@ -150,13 +160,18 @@ class Stage:
         self.scaler.update()
         return Outcome(loss, norm, finite, not finite and not searching)
 
-    def _parts(self, batch: Batch) -> Iterator[tuple[bool, range, tuple[Tensor, Tensor, Tensor]]]:
-        """Yield (whether it is the last, positions, tensors) of each part."""
+    def _parts(
+        self, batch: Batch
+    ) -> Iterator[tuple[bool, range, tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor] | None]]:
+        """Yield (whether it is the last, positions, tensors, later and scale) of each part."""
         size = len(self.own) // self.settings.accumulate
         for first in range(0, len(self.own), size):
             chosen = slice(first, first + size)
-            part = tensors(batch, self.ranks.device, chosen)
-            yield first + size == len(self.own), self.own[chosen], part
+            part, later = tensors(batch, self.ranks.device, chosen), None
+            if batch.later is not None:
+                both = torch.from_numpy(batch.later[chosen]), torch.from_numpy(batch.scale[chosen])
+                later = both[0].to(self.ranks.device), both[1].to(self.ranks.device)
+            yield first + size == len(self.own), self.own[chosen], part, later
 
     def _no_sync(self) -> nullcontext[None]:
         """Sum gradients over ranks only once a step."""

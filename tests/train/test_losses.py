@@ -156,6 +156,36 @@ def test_members_count_as_right_where_truth_is_unknown(known, monkeypatch):
     assert torch.equal(found, loss(*others, **weights))
 
 
+def test_a_second_step_starts_from_each_member(monkeypatch):
+    """Both steps count the same, each against its own time, and no gradient goes between them."""
+    asked = []
+    made = torch.randn(2, 3, 2, 16, 16, requires_grad=True)
+    then = torch.randn(6, 1, 2, 16, 16, requires_grad=True)
+
+    def sample(network, diffusion, inputs, label, noise, *_):
+        asked.append((inputs, label, noise))
+        return (made, made) if len(asked) == 1 else (then, then)
+
+    monkeypatch.setattr(losses, "sample_members", sample)
+    weights = {"gradient": 0.0, "mean": 0.0}
+    ensemble = EnsembleLoss(Answer(None), Diffusion(), steps=1, method="euler", past=2, **weights)
+    inputs, residual, later = (torch.randn(2, n, 16, 16) for n in (5, 2, 2))
+    label, noise, scale = torch.randn(2, 1), torch.randn(2, 6, 2, 16, 16), torch.rand(2, 2)
+    found = ensemble(inputs, residual, label, noise, torch.zeros(2), "forecast", later, scale)
+    second = fair_crps(made + then.reshape(made.shape), later[:, None])
+    torch.testing.assert_close(found, (fair_crps(made, residual[:, None]) + second) / 2)
+    (own, told, drawn) = asked[1]
+    assert torch.equal(asked[0][2], noise[:, :3])
+    assert torch.equal(drawn.reshape(2, 3, 2, 16, 16), noise[:, 3:])
+    assert torch.equal(told, label.repeat_interleave(3, 0))
+    own = own.reshape(2, 3, 5, 16, 16)
+    assert torch.equal(own[:, :, :2], inputs[:, None, 2:4].expand(-1, 3, -1, -1, -1))
+    wanted = inputs[:, None, 2:4] + scale[:, None, :, None, None] * made
+    torch.testing.assert_close(own[:, :, 2:4], wanted)
+    assert torch.equal(own[1, 2, 4], inputs[1, 4])
+    assert not own.requires_grad
+
+
 def test_the_spectrum_of_nothing_known_costs_nothing():
     assert float(spectral_loss(torch.zeros(2, 3, 1, 16, 16), torch.zeros(2, 1, 16, 16))) == 0
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from flexclim import load_model
@@ -9,6 +10,7 @@ from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.train import fit, load_recipe
 from flexclim.train.feed import open_feed
+from flexclim.train.losses import rolled
 from flexclim.train.sequences import runs
 from flexclim.train.splits import open_sources
 
@@ -72,6 +74,28 @@ def test_changes_have_unit_size_at_each_lead(feed):
     for lead in (0.0, 1.0):
         own = batch.residual[batch.label[:, 0] == lead]
         assert own.std() == pytest.approx(1, abs=0.3)
+
+
+def test_a_roll_out_learns_from_what_follows_a_step_later(folder):
+    leads = "data.forecast.leads={6h: 1}"
+    feed = open_feed(read(folder, *FORECAST, leads, "data.forecast.rollout=2"), None)
+    truth = xr.open_dataset(folder / "wind.nc")
+    drawn, settings = feed.train.draw(0, 0), feed.settings
+    inputs, residual, _, scale, later = feed.train.patch(0, 0)
+    scaled = see_past(drawn.fields[:-1], drawn.lead, settings)
+    fine = physical(scaled, later.astype(float), settings.targets)
+    np.testing.assert_allclose(fine, drawn.later[0], atol=1e-4)
+    plane = truth.sel(time=drawn.time + np.timedelta64(12, "h")).u10.values
+    assert np.isin(drawn.later[0, 0].astype("float32"), plane).all()
+    # One step right, the next one reads what it would have read then.
+    inputs, made, unit = (torch.from_numpy(one[None]) for one in (inputs, residual, scale))
+    found = rolled(inputs, made[:, None], unit, past=2)[0, 0]
+    following = np.concatenate([drawn.fields[1:], drawn.later])
+    wanted = see_past(following[:-1], drawn.lead, settings).inputs
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    batch = feed.train.batch(0, 3)
+    assert batch.later.shape == batch.residual.shape
+    assert fit(read(folder, *FORECAST, leads, "data.forecast.rollout=2")).exists()
 
 
 def test_splits_are_kept(feed):
