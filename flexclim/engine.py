@@ -18,6 +18,7 @@ import dask
 from dask._task_spec import convert_legacy_graph  # nothing public does it
 from dask.callbacks import Callback
 from dask.highlevelgraph import HighLevelGraph
+from dask.system import CPU_COUNT
 from dask.task_spec import GraphNode, Task, TaskRef
 
 from flexclim.errors import FlexclimError
@@ -114,8 +115,8 @@ def run(
     tell
         Gets what tasks told through :func:`record`, each once, also if the run fails.
     turn
-        Says when an item comes: those of a later turn wait for those of earlier ones, on a cluster
-        as far as workers are busy. dask alone may leave all items of many chains to the end.
+        Says when an item comes: those of a later turn wait for those of earlier ones as far as
+        threads or workers are busy. dask alone may leave all items of many chains to the end.
 
     Raises
     ------
@@ -167,9 +168,11 @@ def _turns(keys: Sequence[Key], turn: Callable[[Key], int]) -> list[list[Key]]:
 def _run_here(
     graph: HighLevelGraph, turns: Sequence[Sequence[Key]], one_more: Callable[[], None]
 ) -> dict[Key, Failure]:
-    """Run on one of dask's local schedulers."""
+    """Run on one of dask's local schedulers, as many turns at once as it has threads."""
     failures: dict[Key, Failure] = {}
-    for keys in turns:
+    together = dask.config.get("num_workers", None) or CPU_COUNT
+    for first in range(0, len(turns), together):
+        keys = [key for turn in turns[first : first + together] for key in turn]
         failures |= _run_turn(graph, keys, one_more)
     return failures
 

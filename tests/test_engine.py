@@ -130,6 +130,21 @@ def write_sum(folder, block):
     return write(folder, int(block.sum()))
 
 
+def test_as_many_turns_run_at_once_as_there_are_threads(tmp_path):
+    both, begun = threading.Barrier(2), []
+
+    def meet(folder, index):
+        begun.append(index)
+        both.wait(20)  # passes only if two chains run at once
+        return index
+
+    tasks = {("make", n): (meet, str(tmp_path), n) for n in range(4)}
+    graph = HighLevelGraph.from_collections("chains", tasks, dependencies=[])
+    with dask.config.set(num_workers=2):
+        engine.run(graph, list(tasks), turn=lambda key: 3 - key[1])
+    assert [set(begun[:2]), set(begun[2:])] == [{3, 2}, {1, 0}]
+
+
 def test_only_tasks_that_sample_ask_for_a_gpu():
     sample, prepare = (engine._needs_gpu((f"{name}-ab12", 0, 1)) for name in SAMPLING)
     assert 2 * sample["GPU"] > 1 >= sample["GPU"] + prepare["GPU"]

@@ -84,7 +84,7 @@ def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, sampled):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="The specified chunks separate")
         stored = forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
-    assert [members for _, members in sampled] == [(1,)] * 19 + [(2,)] * 19
+    assert sorted(members for _, members in sampled) == [(1,)] * 19 + [(2,)] * 19
     ahead = forecast(past, 19, **options)
     for name in ("u10", "v10"):
         np.testing.assert_array_equal(stored[name].values, ahead[name].values)
