@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from matplotlib.collections import QuadMesh
 from rich.console import Console
 from rich.table import Table
 
@@ -93,7 +94,7 @@ def table(fields: dict[str, xr.DataArray], base: xr.DataArray) -> Table:
         ensemble = "realization" in field.dims
         column = {
             "3 h difference, RMS, m/s": f"{float(np.sqrt((change**2).mean())):.3f}",
-            "3 h difference, 99.9 %, m/s": f"{float(np.abs(change).quantile(0.999)):.2f}",
+            "3 h difference, 99.9 %, m/s": f"{float(abs(change).quantile(0.999)):.2f}",
             "3 h difference over the truth's, RMS": f"{rms(change) / rms(true_change):.3f}",
             **{
                 f"unresolved, squared {lag} h difference over the truth's": f"{part:.2f}"
@@ -172,7 +173,7 @@ def animate(fields: dict[str, xr.DataArray], path: Path) -> None:
     bar.set_label("u10, m s⁻¹", fontsize=7)
     bar.ax.tick_params(labelsize=6)
 
-    def draw(step: int) -> list[object]:
+    def draw(step: int) -> list[QuadMesh]:
         for mesh, film in zip(meshes, films.values(), strict=True):
             mesh.set_array(film[step].values)
         stamp = str(films["truth"].time.values[step])[:13].replace("T", " ")

@@ -20,8 +20,10 @@ import pstats
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import dask
 import torch
@@ -34,6 +36,8 @@ from flexclim.nn.flex import SIZES, Flex
 from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
 from flexclim.settings import ModelSettings, NetworkSettings
+
+T = TypeVar("T")
 
 FACTOR = 4
 # The share of the bare passes that is timed each time.
@@ -111,13 +115,13 @@ def bare_passes(model: Model, plan: FieldPlan, times: int) -> float:
     They run as flexclim runs them, on a CPU each on one thread.
     """
     batch, steps, tiles = plan.batch, plan.steps, len(plan.tiles.corners)
-    network = model.network_on(plan.device).to(memory_format=torch.channels_last)
+    network = model.network_on(plan.device)
     tile = torch.randn(batch, 1, *plan.tiles.tile).to(plan.device)
     tile = tile.contiguous(memory_format=torch.channels_last)
     label, t = torch.zeros(batch, 1, device=plan.device), torch.ones(batch, device=plan.device)
     kind = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-    def alone(work):
+    def alone(work: Callable[[], T]) -> T:
         with (
             torch.inference_mode(),
             torch.autocast(
@@ -134,7 +138,7 @@ def bare_passes(model: Model, plan: FieldPlan, times: int) -> float:
     return timed(encode, encodings, plan.device) + timed(denoise, passes, plan.device)
 
 
-def timed(work, count: float, device: str) -> float:
+def timed(work: Callable[[], object], count: float, device: str) -> float:
     """Return the seconds of ``count`` calls, from a share of them."""
     calls = max(torch.get_num_threads(), round(TIMED * count))
     began = time.perf_counter()

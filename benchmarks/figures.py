@@ -14,6 +14,7 @@ import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -154,8 +155,13 @@ def draw(
     shown: Shown, usual: tuple[int, tuple[int, int]], worst: tuple[int, tuple[int, int]]
 ) -> Figure:
     figure = Figure(figsize=(12, 9), layout="constrained")
-    maps, plots = figure.subfigures(2, 1, height_ratios=(2, 1))
-    titles = {"coarse": "coarse", "truth": "truth", 0: "member 1", 1: "member 2"}
+    maps, plots = figure.subfigures(2, 1, squeeze=False, height_ratios=(2, 1))[:, 0]
+    titles: dict[int | str, str] = {
+        "coarse": "coarse",
+        "truth": "truth",
+        0: "member 1",
+        1: "member 2",
+    }
     for row, (what, (time, place)) in enumerate((("usual", usual), ("worst", worst))):
         truth = shown.window(time, place, "truth")
         style, row_axes = colours(truth, shown.case), []
@@ -179,7 +185,7 @@ def save(figure: Figure, path: Path) -> None:
     Image.open(content).convert("RGB").quantize(256).save(path, optimize=True)
 
 
-def colours(truth: xr.DataArray, case: Case) -> dict[str, object]:
+def colours(truth: xr.DataArray, case: Case) -> dict[str, Any]:
     if case.wet is not None:
         return {"cmap": "YlGnBu", "vmin": 0, "vmax": float(truth.quantile(0.998))}
     low, high = float(truth.min()), float(truth.max())

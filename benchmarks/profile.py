@@ -48,7 +48,8 @@ def main() -> None:
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = options.precision or ("bf16" if device == "cuda" else "float32")
-    network = load(options.model).to(device, memory_format=torch.channels_last)
+    network = load(options.model).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = network.config.tile[0]
     batch = options.batch or max(1, PASS_PIXELS[device] // side**2 // (8 if device == "cpu" else 1))
     keep_memory()
@@ -65,7 +66,7 @@ def main() -> None:
     if options.compile:
         works["compiled pass"] = prepared(network, batch, device, precision, compiled=True)[0]
         counts["compiled pass"] = flops
-    rates = {name: [] for name in works}
+    rates: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.rounds + 1):
         for name, work in works.items():
             rates[name].append(counts[name] / clock(work, device))
@@ -152,7 +153,7 @@ def convolution(device: str, dtype: torch.dtype) -> tuple[Callable[[], object], 
     x = torch.randn(batch, channels, side, side, device=device, dtype=dtype)
     x = x.contiguous(memory_format=torch.channels_last)
     conv = torch.nn.Conv2d(channels, channels, 3, padding=1).to(device, dtype)
-    conv.to(memory_format=torch.channels_last)
+    conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lambda: conv(x), 2 * 9 * batch * channels**2 * side**2
 
 

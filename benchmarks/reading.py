@@ -10,11 +10,10 @@ has the files in memory, so that they tell of decoding and of the bytes that are
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,9 @@ ROWS, COLUMNS = 721, 1440
 
 
 def main() -> None:
-    times = int(sys.argv[1]) if len(sys.argv) > 1 else 64
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("times", nargs="?", type=int, default=64)
+    times = parser.parse_args().times
     from flexclim.cf import encodings
     from flexclim.stores import write_store
 
@@ -46,8 +47,8 @@ def main() -> None:
             ("naive: one chunk a plane", plane),
             ("naive: one chunk for all times", series),
         ):
-            maps = seconds(lambda p=path: opened(p).isel(realization=0, time=times // 2))
-            points = seconds(lambda p=path: opened(p).isel(realization=0, lat=300, lon=700))
+            maps = seconds(path, time=times // 2)
+            points = seconds(path, lat=300, lon=700)
             files = [p for p in path.rglob("*") if p.is_file()]
             size = sum(p.stat().st_size for p in files) / 1e6
             found[path] = maps, points
@@ -83,17 +84,15 @@ def made_field(times: int) -> xr.Dataset:
     )
 
 
-def opened(path: Path) -> xr.DataArray:
-    """Open a store without dask: what is asked for is read, no more."""
-    return xr.open_zarr(path, chunks=None)["t"]
+def seconds(path: Path, **place: int) -> float:
+    """Return the median of the times that it takes to open a store and read one place of it.
 
-
-def seconds(read: Callable[[], xr.DataArray], repeats: int = 7) -> float:
-    """Return the median time to open and read."""
+    Without dask: what is asked for is read, no more.
+    """
     took = []
-    for _ in range(repeats):
+    for _ in range(7):
         begun = time.perf_counter()
-        read().load()
+        xr.open_zarr(path, chunks=None)["t"].isel(realization=0, **place).load()
         took.append(time.perf_counter() - begun)
     return statistics.median(took)
 

@@ -49,7 +49,7 @@ def main() -> None:
         plain_loop(network, inputs[:timed], noise[:timed])
     plain = clock(lambda: plain_loop(network, inputs[:timed], noise[:timed]), device)
     plain *= options.tiles / timed
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     keep_memory()
     if device == "cuda":  # the first pass warms up
         batched(network, inputs, noise, batch, precision)

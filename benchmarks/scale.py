@@ -24,6 +24,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
 
 GROWN = "area", "members", "steps", "times", "workers"
 BASE = {"area": 256 * 256, "members": 2, "steps": 2, "times": 1, "workers": 0}
@@ -89,7 +94,7 @@ def measure(area: int, members: int, steps: int, times: int, workers: int) -> di
     from flexclim.cluster import connected
 
     coarse = field(round(math.sqrt(area) / FACTOR), round(math.sqrt(area) / FACTOR), times)
-    options = {"model": flexclim.load_model("flex-nano"), "steps": steps}
+    options: dict[str, Any] = {"model": flexclim.load_model("flex-nano"), "steps": steps}
     with tempfile.TemporaryDirectory() as folder, connected(workers=workers or None):
         small = coarse.isel(time=slice(0, 1), y=slice(0, 16), x=slice(0, 16))
         # Each worker, and torch, warms up.
@@ -134,7 +139,7 @@ class Memory:
         return total
 
 
-def field(height: int, width: int, times: int):
+def field(height: int, width: int, times: int) -> xr.DataArray:
     """Return a lazy smooth random field on a projected grid, one chunk a time."""
     import dask.array as da
     import numpy as np
@@ -142,7 +147,7 @@ def field(height: int, width: int, times: int):
     import xarray as xr
     from scipy import ndimage
 
-    def draw(block_info=None):
+    def draw(block_info: Any = None) -> np.ndarray:
         time_index = block_info[None]["chunk-location"][0]
         white = np.random.default_rng(time_index).normal(size=(height, width))
         return ndimage.gaussian_filter(white, 3)[None].astype("float32")

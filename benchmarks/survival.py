@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def downscale(model: Path, store: Path) -> None:
     flexclim.downscale_to_zarr(coarse, store, 2, model=str(model), members=4, batch=2)
 
 
-def forked(function, *arguments) -> int:
+def forked(function: Callable[..., None], *arguments: object) -> int:
     """Run a function in a child, and return the child's number."""
     sys.stdout.flush()
     child = os.fork()

@@ -17,22 +17,25 @@ import json
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from torch_ema import ExponentialMovingAverage
 
-from benchmarks.sampling import TYPES, matrix_flops
+from benchmarks.profile import TYPES, clock, product
 from flexclim.nn.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, flex_config
 from flexclim.train.averages import Averages
+from flexclim.train.batches import Batch
 from flexclim.train.dist import Ranks
 from flexclim.train.learner import prefers_channels_last
 from flexclim.train.losses import DenoisingLoss
 from flexclim.train.optimizers import make_optimizer
+from flexclim.train.recipe import Trainer
 from flexclim.train.stage import Stage
 
 TILE = 128
@@ -88,7 +91,7 @@ def measure(options: argparse.Namespace) -> dict:
     return {"seconds": min(seconds), "flops": counter.get_total_flops(), "shares": shares}
 
 
-def plain_step(options: argparse.Namespace, device: torch.device):
+def plain_step(options: argparse.Namespace, device: torch.device) -> Callable[[int], object]:
     """Return a step as torch runs it by default."""
     network = new_network(options.size, device)
     loss = DenoisingLoss(network, Diffusion())
@@ -109,20 +112,18 @@ def plain_step(options: argparse.Namespace, device: torch.device):
     return step
 
 
-def trainer_step(options: argparse.Namespace, device: torch.device):
+def trainer_step(options: argparse.Namespace, device: torch.device) -> Callable[[int], object]:
     """Return the step of ``flexclim train``."""
     keep_memory()
     network = new_network(options.size, device)
     if prefers_channels_last(device):
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     stage = Stage(
         DenoisingLoss(network, Diffusion()),
         make_optimizer("adamw", network.parameters(), 0.01),
         Averages(network, 0.999),
         Ranks(device=device),
-        SimpleNamespace(
-            batch=options.batch, accumulate=1, clip=1.0, precision=options.precision, seed=0
-        ),
+        Trainer(batch=options.batch, precision=options.precision),
     )
     batch = patches(options.batch)
     network.train()
@@ -134,9 +135,10 @@ def new_network(size: str, device: torch.device) -> Flex:
     return Flex(flex_config(size, tile=(TILE, TILE))).to(device)
 
 
-def patches(count: int) -> SimpleNamespace:
+def patches(count: int) -> Batch:
     inputs, residual = torch.randn(2, count, 1, TILE, TILE).numpy()
-    return SimpleNamespace(inputs=inputs, residual=residual, factor=torch.full((count,), 4).numpy())
+    one = np.ones((count, 1), np.float32)
+    return Batch(inputs, residual, label=0 * one, scale=one)
 
 
 def report(found: dict[str, list[dict]], options: argparse.Namespace) -> None:
@@ -153,7 +155,9 @@ def report(found: dict[str, list[dict]], options: argparse.Namespace) -> None:
         print(f"{way:8} {times} s a step; {shares}")
     seconds = best["trainer"]["seconds"]
     print(f"ratio {seconds / best['plain']['seconds']:.2f}")
-    rate, peak = best["trainer"]["flops"] / seconds, matrix_flops(device, TYPES[options.precision])
+    multiply, count = product(device, TYPES[options.precision])
+    peak = count / min(clock(multiply, device) for _ in range(5))
+    rate = best["trainer"]["flops"] / seconds
     print(f"{options.batch / seconds:.2f} patches/s, {rate / 1e12:.3f} TFLOP/s, ", end="")
     print(f"{rate / peak:.2f} of a matrix product's {peak / 1e12:.3f}")
 

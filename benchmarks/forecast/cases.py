@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -95,13 +96,13 @@ def turbulence(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.D
         )
 
 
-WIND = {
+WIND: dict[str, Any] = {
     "model": "flex-forecast",
     "variables": ("u10", "v10"),
     "load": gfs,
     "rivals": ("persistence and past changes",),
 }
-FLOW = {
+FLOW: dict[str, Any] = {
     "model": "flex-turbulence",
     "variables": ("vorticity", "u", "v"),
     "scored": ("vorticity",),

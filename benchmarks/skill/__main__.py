@@ -47,7 +47,7 @@ def main() -> None:
         results = {}
         for case in chosen(options.only, models):
             results[case.name] = bench.run(case, models, seam=case.name in seams(models))
-    pages = [tables.score_table(result) for result in results.values()]
+    pages: list[tables.Table | None] = [tables.score_table(one) for one in results.values()]
     pages.append(tables.rank_table(list(results.values())))
     pages.append(tables.seam_table(list(results.values())))
     pages += [goal_table(results, model) for model in models]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.skill.fields import WET, Split, arome, era5, gfs, mrms
+from flexclim.verify.transforms import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,8 @@ class Case:
     variables: tuple[str, ...]
     factor: int
     load: Callable[[Path], Split]
-    passes: dict[int, int | None]
-    spectrum: str = "zonal"
+    passes: Mapping[int, int | None]
+    spectrum: Kind = "zonal"
     wet: float | None = None
 
     def split(self, folder: Path) -> Split:
@@ -34,8 +36,8 @@ class Case:
         return self.load(folder).select(list(self.variables))
 
 
-GFS = {"file": "gfs_wind_1deg_2018.nc", "family": "gfs", "load": gfs}
-MRMS = {
+GFS: dict[str, Any] = {"file": "gfs_wind_1deg_2018.nc", "family": "gfs", "load": gfs}
+MRMS: dict[str, Any] = {
     "file": "mrms_precip_1km_201609.nc",
     "family": "mrms",
     "load": mrms,
@@ -43,8 +45,13 @@ MRMS = {
     "spectrum": "radial",
     "wet": WET,
 }
-ERA5 = {"file": "era5_1deg_t2m_msl_tp.nc", "family": "era5", "load": era5, "factor": 4}
-BOTH = {1: None, 2: None}
+ERA5: dict[str, Any] = {
+    "file": "era5_1deg_t2m_msl_tp.nc",
+    "family": "era5",
+    "load": era5,
+    "factor": 4,
+}
+BOTH: dict[int, int | None] = {1: None, 2: None}
 CASES = [
     Case(
         name="gfs-wind-x4",

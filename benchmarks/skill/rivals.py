@@ -20,6 +20,7 @@ from benchmarks.skill.fields import Split
 from benchmarks.skill.regression import Regression
 from flexclim.conserve import BlockMeans
 from flexclim.grid import find_grid
+from flexclim.regrid import Method
 
 MEMBERS = 8
 BICUBIC = "bicubic"
@@ -72,7 +73,7 @@ class Study:
             for name in self.case.variables
         }
 
-    def interpolated(self, coarse: xr.Dataset, name: str, method: str) -> np.ndarray:
+    def interpolated(self, coarse: xr.Dataset, name: str, method: Method) -> np.ndarray:
         """Return a coarse field (y, x) on the fine grid."""
         fine = flexclim.interpolate(coarse[[name]], self.case.factor, method, grid="cell")
         return plane(fine, name)

@@ -37,8 +37,8 @@ class Batch:
     ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
     is NaN where the truth is missing or nothing varies), ``label`` is (B, L); ``scale`` (B, T) is
     the unit of the residual in that of the input which it adds to. ``later``, of forecasts that
-    learn to roll out, is the residual (B, T, H, W) of what follows a step later, from the same
-    input.
+    learn to roll out, is the residual (B, T, H, W) of what is ``ahead`` steps ahead, not one, from
+    the same input.
     """
 
     inputs: np.ndarray
@@ -47,6 +47,7 @@ class Batch:
     scale: np.ndarray
     task: str = SUPERRES
     later: np.ndarray | None = None
+    ahead: int = 1
 
 
 class Batches:
@@ -65,7 +66,7 @@ class Batches:
         inputs, residual, label, scale, *later = map(np.stack, zip(*patches, strict=True))
         if not label.size:  # a network that is told nothing takes a zero
             label = np.zeros((size, 1), np.float32)
-        return Batch(inputs, residual, label, scale, self.task, *later)
+        return Batch(inputs, residual, label, scale, self.task, later[0] if later else None)
 
     def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``steps``, made ahead by a thread or by ``workers`` processes."""

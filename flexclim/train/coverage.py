@@ -76,11 +76,14 @@ def _past_looks(
 ) -> dict[str, list[Looks]]:
     """Look at the last snapshots that patches of forecasts read; none where no times follow."""
     assert settings.targets is not None
-    past, hours = data.forecast.past, data.forecast.hours
-    if isinstance(source, Pair) or not any(len(runs(source.stamps, h, past)) for h in hours):
+    past, last = data.forecast.past, data.forecast.past + data.forecast.rollout - 1
+    hours = data.forecast.hours
+    if isinstance(source, Pair) or not any(len(runs(source.stamps, h, last)) for h in hours):
         return {}
     patches = Sequences([source], data, settings, seed)
-    planes = [fill_missing(patches.draw(0, position).fields[-2]) for position in range(PATCHES)]
+    planes = [
+        fill_missing(patches.draw(0, position).fields[past - 1]) for position in range(PATCHES)
+    ]
     domain = Domain(shape=patches.tile, kind=source.grid.domain.kind)
     return {
         name: [look(plane[n], domain, variable) for plane in planes]

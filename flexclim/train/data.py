@@ -258,10 +258,12 @@ class Forecast(Settings):
         min_length=1,
         description="steps ahead, with the share of patches of each; snapshots lie as far apart",
     )
-    rollout: Literal[1, 2] = Field(
+    rollout: int = Field(
         default=1,
-        description="steps that few-step fine-tuning takes; 2: also the one after, from its own "
-        "members",
+        ge=1,
+        le=32,
+        description="steps that few-step fine-tuning takes at most, from its own members; as many "
+        "as each batch draws",
     )
 
     @field_validator("leads", mode="before")

@@ -85,43 +85,30 @@ class EnsembleLoss(nn.Module):
         noise: Tensor,
         t: Tensor,
         task: str = SUPERRES,
-        later: Tensor | None = None,
         scale: Tensor | None = None,
     ) -> Tensor:
-        """Return the mean over patches; noise is (B, M, T, H, W), ``t`` is not used.
+        """Return the mean over patches; noise is (B, S, M, T, H, W), ``t`` is not used.
 
-        Where the residual is not known (NaN) members count as right. With what is ``later``
-        (B, T, H, W), a step further from the same input, and noise for both steps (B, 2 M, ...),
-        members also go on from what they made, and both steps count the same. Gradients stop
-        between steps (as Brandstetter et al. 2022, arXiv 2202.03376), so each step learns to be
-        right, also after the errors of the one before. ``scale`` (B, T) is the residual's unit in
-        that of the input.
+        Where the residual is not known (NaN) members count as right. With noise for S > 1 steps
+        members of a forecast go on from what they made; the residual is then S steps ahead. Only
+        the last step has gradients (as Brandstetter et al. 2022, arXiv 2202.03376): it learns to
+        be right after the errors of those before. ``scale`` (B, T) is the residual's unit in that
+        of the input.
         """
-        ahead = noise if later is None else noise[:, : noise.shape[1] // 2]
-        members, first = self._sample(inputs, label, ahead, task)
-        loss = self._judge(members, first, residual)
-        if later is None:
-            return loss
-        assert scale is not None
-        made, count = members.detach(), members.shape[1]
-        own = rolled(inputs, made, scale, self.past)
-        again, estimate = self._sample(
-            own.flatten(0, 1),
-            label.repeat_interleave(count, 0),
-            noise[:, count:].flatten(0, 1)[:, None],
-            task,
-        )
-        again, estimate = made + again.reshape(made.shape), made + estimate.reshape(made.shape)
-        return (loss + self._judge(again, estimate, later)) / 2
-
-    def _sample(
-        self, inputs: Tensor, label: Tensor, noise: Tensor, task: str
-    ) -> tuple[Tensor, Tensor]:
-        return sample_members(
-            self.network, self.diffusion, inputs, label, noise, self.steps, self.method, task
-        )
-
-    def _judge(self, members: Tensor, first: Tensor, residual: Tensor) -> Tensor:
+        patches, _, count = noise.shape[:3]
+        made = noise.new_zeros(patches, count, *noise.shape[3:])
+        *before, last = noise.unbind(1)
+        for one in before:
+            with torch.no_grad():
+                change, _ = self._sample(inputs, label, one, task)
+            if inputs.shape[0] == patches:  # from now on each member goes on by itself
+                inputs, label = (x.repeat_interleave(count, 0) for x in (inputs, label))
+            assert scale is not None
+            made = made + change
+            inputs = rolled(
+                inputs, change.flatten(0, 1), scale.repeat_interleave(count, 0), self.past
+            )
+        members, first = (made + one for one in self._sample(inputs, label, last, task))
         residual, known = filled(residual)
         members, first = members * known[:, None], first * known[:, None]
         loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
@@ -129,31 +116,35 @@ class EnsembleLoss(nn.Module):
             loss = loss + self.spectrum * spectral_loss(members, residual)
         return loss
 
+    def _sample(
+        self, inputs: Tensor, label: Tensor, noise: Tensor, task: str
+    ) -> tuple[Tensor, Tensor]:
+        """Sample (B, M, ...) members, of inputs (B, ...) or of each member's own (B M, ...)."""
+        own = noise if inputs.shape[0] == noise.shape[0] else noise.flatten(0, 1)[:, None]
+        members, first = sample_members(
+            self.network, self.diffusion, inputs, label, own, self.steps, self.method, task
+        )
+        return members.reshape(noise.shape), first.reshape(noise.shape)
 
-def rolled(inputs: Tensor, members: Tensor, scale: Tensor, past: int) -> Tensor:
-    """Return what the next step of a roll-out reads: each member as the last snapshot.
+
+def rolled(inputs: Tensor, change: Tensor, scale: Tensor, past: int) -> Tensor:
+    """Return what the next step of a roll-out reads.
 
     Parameters
     ----------
     inputs
         (B, C, H, W): K snapshots of T targets, the last one last, and static channels, which stay.
-    members
-        (B, M, T, H, W) residuals to the last snapshot.
+    change
+        (B, T, H, W), what is added to the last snapshot.
     scale
-        (B, T), their unit in that of the inputs.
+        (B, T), the change's unit in that of the inputs.
     past
         K.
-
-    Returns
-    -------
-    Tensor
-        (B, M, C, H, W).
     """
-    targets = members.shape[2]
+    targets = change.shape[1]
     end = past * targets
-    copies = inputs[:, None].expand(-1, members.shape[1], -1, -1, -1)
-    new = copies[:, :, end - targets : end] + scale[:, None, :, None, None] * members
-    return torch.cat([copies[:, :, targets:end], new, copies[:, :, end:]], 2)
+    new = inputs[:, end - targets : end] + scale[:, :, None, None] * change
+    return torch.cat([inputs[:, targets:end], new, inputs[:, end:]], 1)
 
 
 def filled(residual: Tensor) -> tuple[Tensor, Tensor]:

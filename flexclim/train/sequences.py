@@ -6,7 +6,7 @@ Legend: K snapshots that are read, T variables, Y X the whole field, H W a tile.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,21 @@ from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.times import seconds_of
 from flexclim.train.augment import components
-from flexclim.train.batches import Batches, Patch, base_scale, draw_known
+from flexclim.train.batches import Batch, Batches, Patch, base_scale, draw_known
 from flexclim.train.data import Data
 from flexclim.train.pairs import Pair
 from flexclim.train.splits import TrainingSource
 from flexclim.train.windows import Coarsened, read_window, stored
 
+ROLLING = 5  # sets the length of roll-outs apart from the choice of patches
+
 
 @dataclass(frozen=True)
 class Drawn:
-    """Snapshots (K + 1, T, H, W), NaN where missing, the last of which is to be forecast.
+    """Snapshots (K + R, T, H, W), NaN where missing: K to be read, those of a roll-out to forecast.
 
     ``statics`` are the static fields there, ``lead`` is in hours, ``time`` that of the last
-    snapshot that is read; ``later`` holds the snapshots that follow, none or one.
+    snapshot that is read.
     """
 
     fields: np.ndarray
@@ -39,11 +41,11 @@ class Drawn:
     lead: float
     time: Any
     source: Coarsened
-    later: np.ndarray
+    past: int
 
     def seen(self, name: str) -> np.ndarray:
         """Return a variable's last snapshot that is read."""
-        return self.fields[-2, self.source.targets.index(name)]
+        return self.fields[self.past - 1, self.source.targets.index(name)]
 
 
 class Sequences(Batches):
@@ -91,34 +93,48 @@ class Sequences(Batches):
         self._shares /= self._shares.sum()
         self._components = [components(source, data) for source in self.sources]
 
-    def patch(self, step: int, position: int) -> Patch:
-        """Return what a network learns from one patch, and what follows if it rolls out."""
-        drawn = self.draw(step, position)
-        return *self.learnt(drawn), *(self._changes(drawn, one) for one in drawn.later)
+    def ahead(self, step: int) -> int:
+        """Return how many steps a roll-out takes, the same for all patches of a step."""
+        random = np.random.default_rng([self.seed, step, 0, ROLLING])
+        return int(random.integers(self.data.forecast.rollout)) + 1
 
-    def learnt(self, drawn: Drawn) -> Patch:
-        """Return (inputs, residual, label, scale) of what was drawn."""
+    def batch(self, step: int, size: int, first: int = 0) -> Batch:
+        """Return patches of one step, and how many steps ahead what is later lies."""
+        return replace(super().batch(step, size, first), ahead=self.ahead(step))
+
+    def patch(self, step: int, position: int) -> Patch:
+        """Return what a network learns from one patch, and what is later if it rolls out."""
+        return self.learnt(self.draw(step, position), self.ahead(step))
+
+    def learnt(self, drawn: Drawn, ahead: int = 1) -> Patch:
+        """Return (inputs, residual, label, scale) of what was drawn, and what is later."""
         settings = self.settings
         assert settings.forecast is not None
-        scaled, truth = self._seen(drawn), self._changes(drawn, drawn.fields[-1])
+        scaled = self._seen(drawn)
+        truth, *later = (
+            self._changes(drawn, scaled, drawn.fields[self.past + one - 1])
+            for one in ((1, ahead) if self.data.forecast.rollout > 1 else (1,))
+        )
         label = label_values(
             settings.labels, lead=drawn.lead, when=drawn.time, known=drawn.source.settings.label
         )
         size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
-        return scaled.inputs, truth, label, base_scale(settings, size, past=True)
+        return scaled.inputs, truth, label, base_scale(settings, size, past=True), *later
 
     def _seen(self, drawn: Drawn) -> Scaled:
         """Return the past as the network sees it."""
         statics = None
         if self.settings.statics:
             statics = static_channels(drawn.statics, self.settings.statics, self.tile, drawn.time)
-        return see_past(fill_missing(drawn.fields[:-1]), drawn.lead, self.settings, statics)
+        past = fill_missing(drawn.fields[: self.past])
+        return see_past(past, drawn.lead, self.settings, statics)
 
-    def _changes(self, drawn: Drawn, truth: np.ndarray) -> np.ndarray:
+    def _changes(self, drawn: Drawn, scaled: Scaled, truth: np.ndarray) -> np.ndarray:
         """Return by how much a later snapshot (T, H, W) differs from the last one that is read."""
         assert self.settings.targets is not None
-        changes = residual(self._seen(drawn), truth, self.settings.targets).astype(np.float32)
-        known = np.isfinite(drawn.fields[-2])  # what persists where nothing is known is made up
+        changes = residual(scaled, truth, self.settings.targets).astype(np.float32)
+        # What persists where nothing is known is made up.
+        known = np.isfinite(drawn.fields[self.past - 1])
         return np.where(known, changes, np.float32(np.nan))
 
     def draw(self, step: int, position: int) -> Drawn:
@@ -166,8 +182,8 @@ class Sequences(Batches):
         hours = list(self.data.forecast.hours)[lead]
         if (np.isfinite(fields).mean((-2, -1)) < 0.5).any():
             return None
-        now, count = source.stamps[indices[self.past - 1]], self.past + 1
-        return Drawn(fields[:count], statics, hours, now, source, fields[count:])
+        now = source.stamps[indices[self.past - 1]]
+        return Drawn(fields, statics, hours, now, source, self.past)
 
     def _check(self, leads: Sequence[str]) -> None:
         if not self._shares.any():

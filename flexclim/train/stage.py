@@ -5,10 +5,9 @@ Legend: B patches of one part, M members, T channels of the residual, H W a tile
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -22,21 +21,11 @@ from flexclim.train.draws import Sampling, draw, key, labels_kept
 
 if TYPE_CHECKING:
     from flexclim.train.batches import Batch
+    from flexclim.train.recipe import Trainer
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # An overflow at a scale above this is how fp16 finds its scale, not a fault.
 USUAL_SCALE = 1.0
-
-
-class Numbers(Protocol):
-    """The settings of a stage that change its numbers."""
-
-    batch: int
-    accumulate: int
-    clip: float
-    precision: str
-    seed: int
-    label_dropout: float
 
 
 @dataclass(frozen=True)
@@ -60,10 +49,10 @@ class Stage:
     Parameters
     ----------
     loss
-        Maps (inputs, residual, label, noise, t, task) to a mean over patches; for members also
-        the residual a step later and its scale, where batches have it, with twice the noise.
+        Maps (inputs, residual, label, noise, t, task) to a mean over patches; for members with
+        the residual as many steps ahead as a batch says, and its scale as well.
     members
-        Noise fields a patch draws; None: one, without a dimension for members.
+        Noise fields a patch draws for each step ahead; None: one, without dimensions for those.
     ranks
         Each takes an equal share of the batch.
     several_tasks
@@ -76,7 +65,7 @@ class Stage:
         optimizer: Optimizer,
         averages: Averages,
         ranks: Ranks,
-        settings: Numbers,
+        settings: Trainer,
         *,
         members: int | None = None,
         sampling: Sampling = "uniform",
@@ -111,40 +100,38 @@ class Stage:
             group["lr"] = rate
         self.optimizer.zero_grad()
         total = 0.0
-        for last, positions, part, later in self._parts(batch):
-            quiet = nullcontext() if last else self._no_sync()
-            with quiet:
-                loss = self._loss(step, positions, part, batch.task, later)
+        size = len(self.own) // self.settings.accumulate
+        for first in range(0, len(self.own), size):
+            last = first + size == len(self.own)
+            with nullcontext() if last else self._no_sync():
+                loss = self._loss(step, slice(first, first + size), batch)
                 loss = loss / self.settings.accumulate
                 self.scaler.scale(loss).backward()
             total += float(loss.detach())
         mean = self.ranks.sums({"loss": total / self.ranks.world})["loss"]
         return self._update(mean)
 
-    def _loss(
-        self,
-        step: int,
-        positions: range,
-        part: tuple[Tensor, Tensor, Tensor],
-        task: str,
-        later: tuple[Tensor, Tensor] | None,
-    ) -> Tensor:
-        inputs, residual, label = part
-        seed, device = self.settings.seed, self.ranks.device
+    def _loss(self, step: int, chosen: slice, batch: Batch) -> Tensor:
+        """Return the loss of a part of this rank's patches."""
+        seed, device, positions = self.settings.seed, self.ranks.device, self.own[chosen]
+        inputs, residual, label = tensors(batch, device, chosen)
+        more: tuple[Tensor, ...] = ()
         if self.settings.label_dropout:
             kept = labels_kept(seed, step, positions, self.settings.label_dropout)
             label = label * kept.to(device)[:, None]
         shape = tuple(residual.shape[1:])
-        more = () if self.members is None or later is None else later
         if self.members is not None:
-            shape = self.members * (2 if more else 1), *shape
+            shape = batch.ahead, self.members, *shape
+            more = (torch.from_numpy(batch.scale[chosen]).to(device),)
+            if batch.later is not None:
+                residual = torch.from_numpy(batch.later[chosen]).to(device)
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)
         # Dropout is drawn for the whole part: a function of the step and of its first position.
         torch.manual_seed(key(seed, step, positions.start, 1))
         precision = self.settings.precision
         with torch.autocast(device.type, TYPES[precision], enabled=precision != "float32"):
             loss: Tensor = self.loss(
-                inputs, residual, label, noise.to(device), t.to(device), task, *more
+                inputs, residual, label, noise.to(device), t.to(device), batch.task, *more
             )
         return loss
 
@@ -159,19 +146,6 @@ class Stage:
             self.averages.update()
         self.scaler.update()
         return Outcome(loss, norm, finite, not finite and not searching)
-
-    def _parts(
-        self, batch: Batch
-    ) -> Iterator[tuple[bool, range, tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor] | None]]:
-        """Yield (whether it is the last, positions, tensors, later and scale) of each part."""
-        size = len(self.own) // self.settings.accumulate
-        for first in range(0, len(self.own), size):
-            chosen = slice(first, first + size)
-            part, later = tensors(batch, self.ranks.device, chosen), None
-            if batch.later is not None:
-                both = torch.from_numpy(batch.later[chosen]), torch.from_numpy(batch.scale[chosen])
-                later = both[0].to(self.ranks.device), both[1].to(self.ranks.device)
-            yield first + size == len(self.own), self.own[chosen], part, later
 
     def _no_sync(self) -> nullcontext[None]:
         """Sum gradients over ranks only once a step."""

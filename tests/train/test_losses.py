@@ -67,7 +67,7 @@ def test_the_sampler_learns_end_to_end(network, spectrum):
         network, Diffusion(), steps=2, method="euler", gradient=0.5, mean=0.5, spectrum=spectrum
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
-    inputs, noise = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 2, 16, 16)
+    inputs, noise = torch.randn(4, 3, 16, 16), torch.randn(4, 1, 3, 2, 16, 16)
     values = []
     for _ in range(6):
         value = loss(inputs, inputs[:, :2] / 2, torch.zeros(4, 1), noise, torch.zeros(4))
@@ -142,7 +142,7 @@ def test_members_count_as_right_where_truth_is_unknown(known, monkeypatch):
         monkeypatch.setattr(losses, "sample_members", lambda *_: (members, first))
         weights = {"gradient": 0.0, "mean": 0.0, "spectrum": 0.0} | weights
         ensemble = EnsembleLoss(Answer(None), Diffusion(), steps=1, method="euler", **weights)
-        return ensemble(residual, residual, torch.zeros(2, 1), members, torch.zeros(2))
+        return ensemble(residual, residual, torch.zeros(2, 1), members[:, None], torch.zeros(2))
 
     cells = known[:, None]
     whole = fair_crps(members.where(cells, truth[:, None]), truth[:, None])
@@ -156,34 +156,37 @@ def test_members_count_as_right_where_truth_is_unknown(known, monkeypatch):
     assert torch.equal(found, loss(*others, **weights))
 
 
-def test_a_second_step_starts_from_each_member(monkeypatch):
-    """Both steps count the same, each against its own time, and no gradient goes between them."""
+def test_a_roll_out_goes_on_from_each_member(monkeypatch):
+    """The last step is judged, with gradients; those before have none."""
     asked = []
-    made = torch.randn(2, 3, 2, 16, 16, requires_grad=True)
-    then = torch.randn(6, 1, 2, 16, 16, requires_grad=True)
+    made = [torch.randn(2, 3, 2, 16, 16), *torch.randn(2, 6, 1, 2, 16, 16)]
+    made[2].requires_grad_()
 
     def sample(network, diffusion, inputs, label, noise, *_):
-        asked.append((inputs, label, noise))
-        return (made, made) if len(asked) == 1 else (then, then)
+        asked.append((inputs, label, noise, torch.is_grad_enabled()))
+        return made[len(asked) - 1], 2 * made[len(asked) - 1]
 
     monkeypatch.setattr(losses, "sample_members", sample)
-    weights = {"gradient": 0.0, "mean": 0.0}
+    weights = {"gradient": 0.0, "mean": 0.5}
     ensemble = EnsembleLoss(Answer(None), Diffusion(), steps=1, method="euler", past=2, **weights)
-    inputs, residual, later = (torch.randn(2, n, 16, 16) for n in (5, 2, 2))
-    label, noise, scale = torch.randn(2, 1), torch.randn(2, 6, 2, 16, 16), torch.rand(2, 2)
-    found = ensemble(inputs, residual, label, noise, torch.zeros(2), "forecast", later, scale)
-    second = fair_crps(made + then.reshape(made.shape), later[:, None])
-    torch.testing.assert_close(found, (fair_crps(made, residual[:, None]) + second) / 2)
-    (own, told, drawn) = asked[1]
-    assert torch.equal(asked[0][2], noise[:, :3])
-    assert torch.equal(drawn.reshape(2, 3, 2, 16, 16), noise[:, 3:])
-    assert torch.equal(told, label.repeat_interleave(3, 0))
-    own = own.reshape(2, 3, 5, 16, 16)
-    assert torch.equal(own[:, :, :2], inputs[:, None, 2:4].expand(-1, 3, -1, -1, -1))
-    wanted = inputs[:, None, 2:4] + scale[:, None, :, None, None] * made
-    torch.testing.assert_close(own[:, :, 2:4], wanted)
+    inputs, later = (torch.randn(2, n, 16, 16) for n in (5, 2))
+    label, noise, scale = torch.randn(2, 1), torch.randn(2, 3, 3, 2, 16, 16), torch.rand(2, 2)
+    found = ensemble(inputs, later, label, noise, torch.zeros(2), "forecast", scale)
+    first, second, third = (one.reshape(2, 3, 2, 16, 16) for one in made)
+    ends, wanted = first + second + third, later[:, None]
+    estimate = first + second + 2 * third
+    expected = fair_crps(ends, wanted) + 0.5 * (estimate - wanted).square().mean()
+    torch.testing.assert_close(found, expected)
+    assert [grad for *_, grad in asked] == [False, False, True]
+    for n, (_, told, drawn, _) in enumerate(asked):
+        assert torch.equal(drawn.reshape(2, 3, 2, 16, 16), noise[:, n])
+        assert torch.equal(told, label if n == 0 else label.repeat_interleave(3, 0))
+    last = inputs[:, None, 2:4] + scale[:, None, :, None, None] * first
+    then = last + scale[:, None, :, None, None] * second
+    own = asked[2][0].reshape(2, 3, 5, 16, 16)
+    torch.testing.assert_close(own[:, :, :2], last)
+    torch.testing.assert_close(own[:, :, 2:4], then)
     assert torch.equal(own[1, 2, 4], inputs[1, 4])
-    assert not own.requires_grad
 
 
 def test_the_spectrum_of_nothing_known_costs_nothing():

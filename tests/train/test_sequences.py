@@ -76,26 +76,28 @@ def test_changes_have_unit_size_at_each_lead(feed):
         assert own.std() == pytest.approx(1, abs=0.3)
 
 
-def test_a_roll_out_learns_from_what_follows_a_step_later(folder):
-    leads = "data.forecast.leads={6h: 1}"
-    feed = open_feed(read(folder, *FORECAST, leads, "data.forecast.rollout=2"), None)
+def test_a_roll_out_learns_from_what_follows_steps_later(folder):
+    recipe = read(folder, *FORECAST, "data.forecast.leads={6h: 1}", "data.forecast.rollout=2")
+    feed = open_feed(recipe, None)
     truth = xr.open_dataset(folder / "wind.nc")
-    drawn, settings = feed.train.draw(0, 0), feed.settings
-    inputs, residual, _, scale, later = feed.train.patch(0, 0)
-    scaled = see_past(drawn.fields[:-1], drawn.lead, settings)
+    aheads = [feed.train.ahead(step) for step in range(20)]
+    assert set(aheads) == {1, 2}
+    drawn, settings, step = feed.train.draw(0, 0), feed.settings, aheads.index(2)
+    inputs, residual, _, scale, later = feed.train.learnt(drawn, 2)
+    scaled = see_past(drawn.fields[:2], drawn.lead, settings)
     fine = physical(scaled, later.astype(float), settings.targets)
-    np.testing.assert_allclose(fine, drawn.later[0], atol=1e-4)
+    np.testing.assert_allclose(fine, drawn.fields[3], atol=1e-4)
     plane = truth.sel(time=drawn.time + np.timedelta64(12, "h")).u10.values
-    assert np.isin(drawn.later[0, 0].astype("float32"), plane).all()
+    assert np.isin(drawn.fields[3, 0].astype("float32"), plane).all()
     # One step right, the next one reads what it would have read then.
     inputs, made, unit = (torch.from_numpy(one[None]) for one in (inputs, residual, scale))
-    found = rolled(inputs, made[:, None], unit, past=2)[0, 0]
-    following = np.concatenate([drawn.fields[1:], drawn.later])
-    wanted = see_past(following[:-1], drawn.lead, settings).inputs
+    found = rolled(inputs, made, unit, past=2)[0]
+    wanted = see_past(drawn.fields[1:3], drawn.lead, settings).inputs
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    batch = feed.train.batch(0, 3)
-    assert batch.later.shape == batch.residual.shape
-    assert fit(read(folder, *FORECAST, leads, "data.forecast.rollout=2")).exists()
+    batch = feed.train.batch(step, 3)
+    assert batch.ahead == 2
+    np.testing.assert_array_equal(batch.later[0], feed.train.learnt(feed.train.draw(step, 0), 2)[4])
+    assert fit(recipe).exists()
 
 
 def test_splits_are_kept(feed):
