@@ -104,10 +104,13 @@ VARIANTS = (
     Variant("seed2", "base, seed 2", ("trainer.seed=2",)),
     Variant("shift", "schedule shift 2", ("diffusion.shift=2",)),
     Variant("members", "4 members in the loss", second=("ensemble.members=4",), first="base"),
+    Variant("untold", "not told the factor", ("data.label=[]",)),
     Variant("x4", "x4 alone", ("data.factors={4: 1}",)),
     Variant("local", "GFS u10 and v10 together, local scaling", WIND),
     Variant("fixed", "GFS u10 and v10 together, fixed scaling", (*WIND, "data.scaling=fixed")),
-    Variant("wide", "1.5 times as wide", ("network.model_channels=[48, 96, 192]",)),
+    Variant(
+        "wide", "1.5 times as wide below the first level", ("network.model_channels=[32, 96, 192]",)
+    ),
     Variant("whole", "no pixel-unshuffle", ("network.unshuffle=1",)),
 )
 

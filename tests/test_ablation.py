@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import ablation
 from flexclim.train import load_recipe
+from flexclim.train.settings import check_network
 
 BY_NAME = {variant.name: variant for variant in ablation.VARIANTS}
 
@@ -21,6 +22,8 @@ def test_each_variant_is_a_recipe_of_equal_steps(lab, variant):
     steps = [(one.trainer.steps, one.ensemble.steps) for one in recipes]
     assert steps == ([(20, 0), (0, 4)] if variant.tuned else [(20, 0)])
     assert [one.folder for one in recipes] == [folder for folder, _ in lab.stages(variant)]
+    for one in recipes:
+        check_network(one)
     assert recipes[0].start == ""
     if variant.tuned:
         assert recipes[1].start == str(recipes[0].folder / "model")
