@@ -190,8 +190,8 @@ class Sequences(Batches):
             titles = ", ".join(sorted({source.title for source in self.sources}))
             raise RecipeError(
                 f"{titles} has no {self.past + self.data.forecast.rollout} times of one split that "
-                f"are {' or '.join(leads)} apart; change data.forecast.leads or "
-                "data.forecast.past, or give a longer split."
+                f"are {' or '.join(leads)} apart; change data.forecast.leads, lower "
+                "data.forecast.past or data.forecast.rollout, or give a longer split."
             )
         for source in self.sources:
             if any(a > b for a, b in zip(self.tile, source.grid.domain.shape, strict=True)):
