@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from flexclim.nn.flex import Flex
 from flexclim.train.averages import Averages
@@ -19,6 +21,7 @@ from flexclim.train.stage import TYPES, Outcome, Stage, make_scaler
 from flexclim.train.start import starting_weights
 
 if TYPE_CHECKING:
+    from flexclim.settings import Target
     from flexclim.train.batches import Batch
 
 
@@ -102,6 +105,7 @@ class Learner:
             mean=tuning.mean,
             spectrum=tuning.spectrum,
             past=recipe.data.forecast.past,
+            lowest=lowest(settings.targets or ()).to(self.ranks.device),
         )
         return Stage(ensemble, averages=self.averages, members=tuning.members, **common)
 
@@ -111,6 +115,15 @@ class Learner:
             return learning_rate(step, trainer.steps, trainer.warmup, trainer.learning_rate)
         step -= trainer.steps
         return learning_rate(step, ensemble.steps, trainer.warmup // 4, ensemble.learning_rate)
+
+
+def lowest(targets: Sequence[Target]) -> Tensor:
+    """Return (T,) what a network reads of targets where they are 0, if they are never below.
+
+    Targets that may be negative, or that their recipe says nothing of, have -inf.
+    """
+    values = [-one.mean / one.std if one.non_negative else -math.inf for one in targets]
+    return torch.tensor(values)
 
 
 def prefers_channels_last(device: torch.device) -> bool:

@@ -57,7 +57,12 @@ class EnsembleLoss(nn.Module):
         Weight of the log-spectral distance.
     past
         Snapshots that forecasts read.
+    lowest
+        (T,) what the network reads where a target is as low as it may be, -inf where it may be
+        anything; None: all may. Roll-outs stay above, as forecasts do.
     """
+
+    lowest: Tensor | None
 
     def __init__(
         self,
@@ -70,9 +75,11 @@ class EnsembleLoss(nn.Module):
         mean: float,
         spectrum: float = 0.0,
         past: int = 1,
+        lowest: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.past = past
+        self.register_buffer("lowest", lowest, persistent=False)
         self.network, self.diffusion, self.steps = network, diffusion, steps
         self.method: Method = method
         self.gradient, self.mean, self.spectrum = gradient, mean, spectrum
@@ -104,10 +111,9 @@ class EnsembleLoss(nn.Module):
             if inputs.shape[0] == patches:  # from now on each member goes on by itself
                 inputs, label = (x.repeat_interleave(count, 0) for x in (inputs, label))
             assert scale is not None
-            made = made + change
-            inputs = rolled(
-                inputs, change.flatten(0, 1), scale.repeat_interleave(count, 0), self.past
-            )
+            unit = scale.repeat_interleave(count, 0)
+            inputs, change = rolled(inputs, change.flatten(0, 1), unit, self.past, self.lowest)
+            made = made + change.reshape(made.shape)
         members, first = (made + one for one in self._sample(inputs, label, last, task))
         residual, known = filled(residual)
         members, first = members * known[:, None], first * known[:, None]
@@ -127,8 +133,10 @@ class EnsembleLoss(nn.Module):
         return members.reshape(noise.shape), first.reshape(noise.shape)
 
 
-def rolled(inputs: Tensor, change: Tensor, scale: Tensor, past: int) -> Tensor:
-    """Return what the next step of a roll-out reads.
+def rolled(
+    inputs: Tensor, change: Tensor, scale: Tensor, past: int, lowest: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return what the next step of a roll-out reads, and by how much the last snapshot changed.
 
     Parameters
     ----------
@@ -140,11 +148,15 @@ def rolled(inputs: Tensor, change: Tensor, scale: Tensor, past: int) -> Tensor:
         (B, T), the change's unit in that of the inputs.
     past
         K.
+    lowest
+        (T,), what the new snapshot stays above; None: nothing.
     """
     targets = change.shape[1]
     end = past * targets
-    new = inputs[:, end - targets : end] + scale[:, :, None, None] * change
-    return torch.cat([inputs[:, targets:end], new, inputs[:, end:]], 1)
+    last, unit = inputs[:, end - targets : end], scale[:, :, None, None]
+    if lowest is not None:
+        change = change.maximum((lowest[:, None, None] - last) / unit)
+    return torch.cat([inputs[:, targets:end], last + unit * change, inputs[:, end:]], 1), change
 
 
 def filled(residual: Tensor) -> tuple[Tensor, Tensor]:

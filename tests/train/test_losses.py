@@ -5,7 +5,8 @@ from torch import nn
 
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, FlexConfig
-from flexclim.train import losses
+from flexclim.settings import Target
+from flexclim.train import learner, losses
 from flexclim.train.averages import Averages
 from flexclim.train.batches import Batch
 from flexclim.train.dist import Ranks
@@ -187,6 +188,22 @@ def test_a_roll_out_goes_on_from_each_member(monkeypatch):
     torch.testing.assert_close(own[:, :, :2], last)
     torch.testing.assert_close(own[:, :, 2:4], then)
     assert torch.equal(own[1, 2, 4], inputs[1, 4])
+
+
+def test_a_roll_out_of_rain_stays_at_or_above_zero():
+    """The first channel may not fall below -0.5, which stands for no rain; the second may."""
+    inputs, change = torch.randn(3, 5, 8, 8).abs() - 0.5, torch.randn(3, 2, 8, 8)
+    scale, last = torch.full((3, 2), 2.0), inputs[:, 2:4]
+    lowest = torch.tensor([-0.5, -torch.inf])
+    found, made = losses.rolled(inputs, change, scale, past=2, lowest=lowest)
+    wanted = last + 2 * change
+    wanted[:, 0].clamp_(min=-0.5)
+    assert (wanted[:, 0] == -0.5).any()
+    assert (wanted[:, 1] < -0.5).any()
+    torch.testing.assert_close(found[:, 2:4], wanted)
+    torch.testing.assert_close(last + 2 * made, wanted)
+    rain = Target(name="rain", mean=1, std=2, non_negative=True)
+    assert lowest.equal(learner.lowest([rain, Target(name="wind")]))
 
 
 def test_the_spectrum_of_nothing_known_costs_nothing():

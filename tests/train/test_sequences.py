@@ -91,7 +91,7 @@ def test_a_roll_out_learns_from_what_follows_steps_later(folder):
     assert np.isin(drawn.fields[3, 0].astype("float32"), plane).all()
     # One step right, the next one reads what it would have read then.
     inputs, made, unit = (torch.from_numpy(one[None]) for one in (inputs, residual, scale))
-    found = rolled(inputs, made, unit, past=2)[0]
+    found = rolled(inputs, made, unit, past=2)[0][0]
     wanted = see_past(drawn.fields[1:3], drawn.lead, settings).inputs
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     batch = feed.train.batch(step, 3)
