@@ -47,23 +47,34 @@ def main() -> int:
 
 def kill(folder: Path, kills: int, took: float, random: np.random.Generator) -> int:
     """Kill drivers at random moments; return the bytes that differ in what they finished."""
-    done, stores, differing, left = 0, 0, 0, 0
+    done, stores, differing, left, amid = 0, 0, 0, 0, 0
+    shards = written(folder / "whole.zarr")
     while done < kills or left:
         store = folder / f"killed-{stores}.zarr"
         driver = forked(downscale, folder / "model", store)
         if done < kills:
-            time.sleep(random.uniform(0, 0.5 * took))
+            time.sleep(random.uniform(0, took))
         if done < kills and os.waitpid(driver, os.WNOHANG) == (0, 0):
             os.kill(driver, signal.SIGKILL)
             os.waitpid(driver, 0)
             done, left = done + 1, 1
+            amid += 0 < written(store) < shards
             continue
         if done == kills and left:
             finished(driver)
         differing += compared(folder / "whole.zarr", store)
         stores, left = stores + 1, 0
-    print(f"{kills} kills, {stores} stores finished: {differing} differing bytes", flush=True)
+    print(
+        f"{kills} kills, {amid} of them between a store's first shard and its last, {stores} stores "
+        f"finished: {differing} differing bytes",
+        flush=True,
+    )
     return differing
+
+
+def written(store: Path) -> int:
+    """Count the shards of a store."""
+    return sum(path.is_file() for path in store.glob("*/c/**/*"))
 
 
 def compared(whole: Path, other: Path) -> int:

@@ -16,5 +16,5 @@ def test_five_kills_change_no_byte():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 kills, " in done.stdout
-    assert ": 0 differing bytes" in done.stdout
+    assert "finished: 0 differing bytes" in done.stdout
     assert "6 faults, 6 found; 0 sound files written anew; the store is what it was" in done.stdout
