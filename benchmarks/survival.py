@@ -65,8 +65,8 @@ def kill(folder: Path, kills: int, took: float, random: np.random.Generator) -> 
         differing += compared(folder / "whole.zarr", store)
         stores, left = stores + 1, 0
     print(
-        f"{kills} kills, {amid} of them between a store's first shard and its last, {stores} stores "
-        f"finished: {differing} differing bytes",
+        f"{kills} kills, {amid} of them between a store's first shard and its last, "
+        f"{stores} stores finished: {differing} differing bytes",
         flush=True,
     )
     return differing
