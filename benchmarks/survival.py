@@ -73,8 +73,8 @@ def kill(folder: Path, kills: int, took: float, random: np.random.Generator) -> 
 
 
 def written(store: Path) -> int:
-    """Count the shards of a store."""
-    return sum(path.is_file() for path in store.glob("*/c/**/*"))
+    """Count the shards of the field in a store."""
+    return sum(path.is_file() for path in store.glob("t/c/**/*"))
 
 
 def compared(whole: Path, other: Path) -> int:

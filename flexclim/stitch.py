@@ -38,11 +38,14 @@ def window(framed: Any, plan: TilePlan, index: int) -> Any:
 def unframe(canvas: Any, plan: TilePlan) -> Any:
     """Cut the frame off a canvas on which weighted windows were added.
 
-    What lies beyond the last column of a global field belongs to its first ones.
+    What lies beyond the last column of a global field belongs to its first ones; a field narrower
+    than a window may go around more than once.
     """
     height, width = plan.domain.shape
     top, left, right = plan.rows.before, plan.columns.before, plan.columns.after
     field = canvas[..., top : top + height, left : left + width]
     if plan.columns.wrap and right and len(plan.columns.starts) > 1:
-        field[..., :right] += canvas[..., top : top + height, left + width :]
+        for lap in range(left + width, left + width + right, width):
+            beyond = canvas[..., top : top + height, lap : lap + width]
+            field[..., : beyond.shape[-1]] += beyond
     return field

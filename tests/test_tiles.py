@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flexclim.domain import Domain
@@ -37,6 +37,9 @@ def fused(field, plan, change=lambda tile: tile):
     return unframe(canvas, plan)
 
 
+NARROW = Domain(shape=(3, 10), kind="point", wrap=True, north="pole_row", south="pole_row")
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     coarse=DOMAINS,
@@ -44,6 +47,7 @@ def fused(field, plan, change=lambda tile: tile):
     overlap=st.integers(1, 24),
     side=st.sampled_from([48, 96]),
 )
+@example(coarse=NARROW, factor=3, overlap=19, side=48)
 def test_tiles_put_together_are_the_field(coarse, factor, overlap, side):
     domain = coarse.refine(factor)
     plan = plan_tiles(domain, (side, side), factor, overlap)

@@ -157,8 +157,9 @@ def test_members_count_as_right_where_truth_is_unknown(known, monkeypatch):
     assert torch.equal(found, loss(*others, **weights))
 
 
-def test_a_roll_out_goes_on_from_each_member(monkeypatch):
-    """The last step is judged, with gradients; those before have none."""
+@pytest.mark.parametrize("lowest", [None, torch.tensor([-0.5, -torch.inf])])
+def test_a_roll_out_goes_on_from_each_member(monkeypatch, lowest):
+    """The last step is judged, with gradients; those before have none, and may not go too low."""
     asked = []
     made = [torch.randn(2, 3, 2, 16, 16), *torch.randn(2, 6, 1, 2, 16, 16)]
     made[2].requires_grad_()
@@ -169,11 +170,22 @@ def test_a_roll_out_goes_on_from_each_member(monkeypatch):
 
     monkeypatch.setattr(losses, "sample_members", sample)
     weights = {"gradient": 0.0, "mean": 0.5}
-    ensemble = EnsembleLoss(Answer(None), Diffusion(), steps=1, method="euler", past=2, **weights)
+    weights |= {"past": 2, "lowest": lowest}
+    ensemble = EnsembleLoss(Answer(None), Diffusion(), steps=1, method="euler", **weights)
     inputs, later = (torch.randn(2, n, 16, 16) for n in (5, 2))
     label, noise, scale = torch.randn(2, 1), torch.randn(2, 3, 3, 2, 16, 16), torch.rand(2, 2)
+    unit = scale[:, None, :, None, None]
+
+    def allowed(change, last):
+        return change if lowest is None else change.maximum((lowest[:, None, None] - last) / unit)
+
     found = ensemble(inputs, later, label, noise, torch.zeros(2), "forecast", scale)
     first, second, third = (one.reshape(2, 3, 2, 16, 16) for one in made)
+    first = allowed(first, inputs[:, None, 2:4])
+    last = inputs[:, None, 2:4] + unit * first
+    second = allowed(second, last)
+    then = last + unit * second
+    assert lowest is None or (last[:, :, 0].isclose(lowest[0])).any()
     ends, wanted = first + second + third, later[:, None]
     estimate = first + second + 2 * third
     expected = fair_crps(ends, wanted) + 0.5 * (estimate - wanted).square().mean()
@@ -182,8 +194,6 @@ def test_a_roll_out_goes_on_from_each_member(monkeypatch):
     for n, (_, told, drawn, _) in enumerate(asked):
         assert torch.equal(drawn.reshape(2, 3, 2, 16, 16), noise[:, n])
         assert torch.equal(told, label if n == 0 else label.repeat_interleave(3, 0))
-    last = inputs[:, None, 2:4] + scale[:, None, :, None, None] * first
-    then = last + scale[:, None, :, None, None] * second
     own = asked[2][0].reshape(2, 3, 5, 16, 16)
     torch.testing.assert_close(own[:, :, :2], last)
     torch.testing.assert_close(own[:, :, 2:4], then)

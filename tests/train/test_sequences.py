@@ -8,9 +8,9 @@ import xarray as xr
 from flexclim import load_model
 from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError, RecipeError
-from flexclim.train import fit, load_recipe
+from flexclim.train import fit, learner, load_recipe
 from flexclim.train.feed import open_feed
-from flexclim.train.losses import rolled
+from flexclim.train.losses import EnsembleLoss, rolled
 from flexclim.train.sequences import runs
 from flexclim.train.splits import open_sources
 
@@ -98,6 +98,21 @@ def test_a_roll_out_learns_from_what_follows_steps_later(folder):
     assert batch.ahead == 2
     np.testing.assert_array_equal(batch.later[0], feed.train.learnt(feed.train.draw(step, 0), 2)[4])
     assert fit(recipe).exists()
+
+
+def test_roll_outs_of_training_keep_to_what_may_not_be_negative(folder, monkeypatch):
+    seen = []
+
+    class Loss(EnsembleLoss):
+        def __init__(self, *args, **options):
+            seen.append(options["lowest"])
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(learner, "EnsembleLoss", Loss)
+    targets = "data.targets=[{name: u10, non_negative: true}, v10]"
+    recipe = read(folder, *FORECAST, targets, "data.forecast.leads={6h: 1}")
+    wind = load_model(fit(recipe)).settings.targets[0]
+    assert seen[0].tolist() == pytest.approx([-wind.mean / wind.std, -np.inf])
 
 
 def test_splits_are_kept(feed):
