@@ -2,7 +2,7 @@
 
     python -m benchmarks.survival [--kills 50] [--faults 100] [--seed 0]
 
-A small network of random weights downscales noise (18 times x 4 members) into a Zarr store.
+A small network of random weights downscales noise (64 times x 4 members) into a Zarr store.
 Each driver is ended with SIGKILL at a random moment and started anew; a store that was finished is
 compared byte by byte with one that nobody disturbed. Then files of it are removed, truncated or get
 one bit flipped: ``check`` has to find all of them, and only those may be written anew.
@@ -162,13 +162,13 @@ def downscale(model: Path, store: Path) -> None:
     import flexclim
 
     torch.set_num_threads(1)
-    values = np.random.default_rng(0).normal(size=(18, 8, 12)).astype("float32")
+    values = np.random.default_rng(0).normal(size=(64, 16, 24)).astype("float32")
     coarse = xr.DataArray(
         values,
         {
-            "time": pd.date_range("2020-01-01", periods=18, freq="6h"),
-            "lat": np.arange(50.0, 42, -1),
-            "lon": np.arange(5.0, 17),
+            "time": pd.date_range("2020-01-01", periods=64, freq="6h"),
+            "lat": np.arange(50.0, 42, -0.5),
+            "lon": np.arange(5.0, 17, 0.5),
         },
         ("time", "lat", "lon"),
         name="t",
