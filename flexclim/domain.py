@@ -97,16 +97,17 @@ class Domain:
         Returns
         -------
         rows, columns, turned
-            Index arrays of shape (h, 1), (h, w) and (h, 1): ``field[..., rows, columns]`` is the
-            extended field; ``turned`` marks rows beyond a pole, where eastward and northward
-            components change sign.
+            Index arrays of shape (h, 1), (h, w) and (h, 1), columns of (1, w) where no row lies
+            beyond a pole: ``field[..., rows, columns]`` is the extended field; ``turned`` marks
+            rows beyond a pole, where eastward and northward components change sign.
         """
         height, width = self.shape
         rows, turned = self._reflect_rows(np.arange(-top, height + bottom))
         columns = np.arange(-left, width + right)
         columns = columns % width if self.wrap else _mirror(columns, width, self.kind)
-        shift = np.where(turned, width // 2, 0)[:, None]
-        return rows[:, None], (columns[None, :] + shift) % width, turned[:, None]
+        if turned.any():
+            columns = (columns + np.where(turned, width // 2, 0)[:, None]) % width
+        return rows[:, None], np.atleast_2d(columns), turned[:, None]
 
     def _reflect_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         height = self.shape[0]

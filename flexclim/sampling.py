@@ -24,7 +24,7 @@ from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES
-from flexclim.stitch import frame_field, unframe, window
+from flexclim.stitch import frame_field, unframe, weight, window
 from flexclim.tiles import TilePlan
 
 T = TypeVar("T")
@@ -79,7 +79,8 @@ class TiledSampler:
             keep_memory()
         self.windows = len(tiles.corners)
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
-        self._weights = torch.from_numpy(tiles.weights()).to(self.device)
+        rows, columns = (torch.from_numpy(a).to(self.device) for a in tiles.weights())
+        self._weights = rows, columns
         self._turning, self._turning_in = map(self._channels, (vectors, vectors_in))
 
     @torch.inference_mode()
@@ -185,7 +186,7 @@ class TiledSampler:
         ):
             for (index_window, member), tile in zip(places, tiles, strict=True):
                 place = window(canvas[member], self.tiles, index_window)
-                place += tile * self._weights[index_window]
+                place += tile * weight(self._weights, self.tiles, index_window).float()
         return unframe(canvas, self.tiles)
 
     def _run(self, passes: Sequence[Callable[[], T]]) -> list[T]:

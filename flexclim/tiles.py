@@ -92,10 +92,9 @@ class TilePlan:
             self.rows.before, self.rows.after, self.columns.before, self.columns.after
         )
 
-    def weights(self) -> np.ndarray:
-        """Return (windows, h, w) float32 weights in the order of :attr:`corners`."""
-        windows = self.rows.weights()[:, None, :, None] * self.columns.weights()[None, :, None]
-        return windows.reshape(-1, *self.tile).astype(np.float32)
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights along both axes, (row windows, h) and (column windows, w)."""
+        return self.rows.weights(), self.columns.weights()
 
     def describe(self) -> dict[str, object]:
         """Return what verify.seam needs to know, as plain data."""

@@ -1,4 +1,4 @@
-"""Mirror images of patches; components of vectors change sign.
+"""Mirror images of patches, in which components of vectors change sign.
 
 Rolls need nothing here: a patch of a global field starts at any longitude.
 """

@@ -359,10 +359,11 @@ class Data(Settings):
     gap: str = Field(
         default="0h", description="training times this near to validation are left out"
     )
-    augment: tuple[Literal["flip_x", "flip_y"], ...] | None = Field(
+    augment: tuple[Literal["flip_x", "flip_y", "turn"], ...] | None = Field(
         default=None,
-        description="mirror images of patches, vectors too; null: both where variables are learnt "
-        "one at a time, else none",
+        description="mirror images of patches, vectors too, and quarter turns (of variables learnt "
+        "one at a time, where cells are alike: projected grids); null: all where variables are "
+        "learnt one at a time, else none",
     )
     workers: int = Field(
         default=0, ge=0, description="processes a rank that make patches; 0: one thread"
@@ -400,9 +401,9 @@ class Data(Settings):
 
     @property
     def flips(self) -> tuple[str, ...]:
-        """Axes along which patches are mirrored at random."""
+        """How patches are mirrored and turned at random."""
         if self.augment is None:
-            return () if self.named else ("flip_y", "flip_x")
+            return () if self.named else ("flip_y", "flip_x", "turn")
         return self.augment
 
     @model_validator(mode="after")
@@ -511,6 +512,8 @@ class Data(Settings):
         for source in self.sources:
             if fixed and not (source.static_file or self.static_file):
                 raise ValueError(f"static_file is missing: where {fixed[0]} is read from")
+        if self.named and "turn" in self.flips:
+            raise ValueError("augment: turn goes only without inputs")
         if self.flips and (turned := {part.name for part in self.statics} & set(COMPUTED)):
             raise ValueError(
                 f"augment and the static {min(turned)} do not go together: a mirrored patch "

@@ -113,9 +113,15 @@ class Patches(Batches):
         for axis, name in enumerate(("flip_y", "flip_x")):
             if name in self.data.flips and random.random() < 0.5:
                 window = mirror(window, axis, self._components[number])
+        if "turn" in self.data.flips and self._may_turn(window) and random.random() < 0.5:
+            window = window.transposed()
         if self.sources[number].settings.signed and random.random() < 0.5:
             window = replace(window, inputs=-window.inputs, targets=-window.targets)
         return window
+
+    def _may_turn(self, window: Window) -> bool:
+        """Say whether rows and columns are alike: on the sphere they are not."""
+        return window.area is None and self.tile[0] == self.tile[1]
 
     def scaled(self, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs (C, H, W) and residual (T, H, W) in the network's units."""

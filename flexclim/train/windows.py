@@ -93,6 +93,18 @@ class Window:
             statics={name: np.flip(values, axis) for name, values in self.statics.items()},
         )
 
+    def transposed(self) -> Window:
+        """Return the window with rows for columns; with mirroring, that makes quarter turns."""
+        assert self.area is None, self.domain
+        return replace(
+            self,
+            inputs=self.inputs.swapaxes(-2, -1),
+            targets=self.targets.swapaxes(-2, -1),
+            domain=replace(self.domain, shape=self.domain.shape[::-1]),
+            inner=self.inner[::-1],
+            statics={name: values.T for name, values in self.statics.items()},
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Described:

@@ -164,6 +164,50 @@ def test_flips_change_the_sign_of_components(folder):
         np.testing.assert_array_equal(cut, turned.truth)
 
 
+@pytest.mark.parametrize("kind", ["cell", "point"])
+def test_a_turned_patch_is_that_of_the_turned_field(plane, kind):
+    made = make(read(plane, "data.augment=[turn]", f"data.points={int(kind == 'point')}"))
+    window = made.sources[0].cut(np.random.default_rng(2), 4, kind, (32, 32), 3)
+    turned = window.transposed()
+    assert turned.domain.shape == window.domain.shape[::-1] != window.domain.shape
+    assert turned.inner == window.inner[::-1]
+    np.testing.assert_array_equal(turned.truth, window.truth.swapaxes(1, 2))
+    np.testing.assert_allclose(turned.coarse(4), window.coarse(4).swapaxes(1, 2), rtol=1e-5)
+    cut = turned.inputs[(slice(None), *turned.inner)]
+    np.testing.assert_array_equal(cut, turned.truth)
+
+
+@pytest.mark.parametrize(("where", "share"), [("plane", 0.5), ("folder", 0)])
+def test_patches_are_turned_only_where_cells_are_alike(where, share, request):
+    """On the sphere a cell is narrower than high."""
+    where = request.getfixturevalue(where)
+    turning, straight = (
+        make(read(where, f"data.augment={augment}", "data.sources.0.signed=false"))
+        for augment in ("[turn]", "[]")
+    )
+    pairs = [[made.draw(0, n).window.truth for made in (turning, straight)] for n in range(16)]
+    same = [np.array_equal(one, other) for one, other in pairs]
+    turned = [np.array_equal(one, other.swapaxes(1, 2)) for one, other in pairs]
+    assert all(a or b for a, b in zip(same, turned, strict=True))
+    assert abs(np.mean(turned) - share) < 0.3 * bool(share) + 1e-9
+
+
+@pytest.fixture
+def plane(folder):
+    """Return a folder whose wind lies on a projected grid, wider than high."""
+    ds = xr.open_dataset(folder / "wind.nc").load()
+    ds = ds.isel(latitude=slice(0, 64)).rename(latitude="y", longitude="x")
+    kilometres = {"units": "km"}
+    ds = ds.assign_coords(
+        y=("y", np.arange(64) * 2.5, {"standard_name": "projection_y_coordinate"} | kilometres),
+        x=("x", np.arange(128) * 2.5, {"standard_name": "projection_x_coordinate"} | kilometres),
+    )
+    ds.close()
+    (folder / "wind.nc").unlink()
+    ds.to_netcdf(folder / "wind.nc")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("name", "attributes", "expected"),
     [

@@ -100,6 +100,7 @@ def test_wrong_settings_get_one_line(folder, override, message):
         (["data.inputs=[a]", "data.statics=[orog]"], "static_file is missing"),
         (["data.inputs=[a]", "data.statics=[latitude]", "data.augment=[flip_y]"],
          "augment and the static latitude do not go together"),
+        (["data.inputs=[a]", "data.augment=[turn]"], "augment: turn goes only without inputs"),
         (["data.inputs=[a]", "data.sources.0.coarse={path: c.nc}"],
          "a pair has one factor"),
     ],
