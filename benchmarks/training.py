@@ -5,7 +5,7 @@
 Both train the same network on the same 128 x 128 patches with AdamW, clipping and averages. The
 plain step is what torch does by default: contiguous memory, float32, no care of malloc. The
 trainer's step is that of ``flexclim train``: memory that malloc keeps, a fused optimizer, channels
-last where the processor gains from it, and the precision asked for. Each is timed in processes of
+last on a GPU, and the precision asked for. Each is timed in processes of
 its own, in turns, and the fastest step of each counts. Prints the ratio, what took the time, and
 the share of a large matrix product's FLOP/s that the step reaches (a backward pass counts twice).
 """
