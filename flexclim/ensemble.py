@@ -122,7 +122,7 @@ def sample(
     method = cast(Any, plan.method)
     residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
     base, amplitude = (
-        np.stack([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
+        _stacked([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
     )
     targets = plan.settings.targets
     assert targets is not None
@@ -204,9 +204,9 @@ def _dtype_of(plan: Plan) -> np.dtype:
 
 
 def stored_planes(planes: Sequence[np.ndarray], plan: Plan, where: str) -> np.ndarray:
-    """Check planes as they are stored, and return them in canonical order, (I, y, x) float64."""
-    turned = [plane.reshape(plane.shape[-2:]).astype(float) for plane in planes]
-    found = np.stack([plan.grid.canonical(plane) for plane in turned])
+    """Check planes as they are stored, and return them in canonical order, (I, y, x)."""
+    turned = [plane.reshape(plane.shape[-2:]) for plane in planes]
+    found = _stacked([plan.grid.canonical(plane) for plane in turned])
     for plane, name in zip(found, itertools.cycle(plan.inputs)):
         check_values(plane, name, where)
     return found
@@ -260,6 +260,11 @@ def sampler_of(plan: Plan) -> TiledSampler:
         active=plan.active,
         task=plan.task,
     )
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Put arrays one after the other; a single one is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _label(plan: Plan, place: Place) -> np.ndarray:

@@ -6,7 +6,8 @@ Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from flexclim.ensemble import (
     stored_planes,
 )
 from flexclim.fields import fill_missing
+from flexclim.nn.allocation import return_memory
 from flexclim.plan import FieldPlan
 from flexclim.regrid import interpolate
 
@@ -92,7 +94,7 @@ def prepare_planes(
     place: Place,
 ) -> Prepared:
     """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
-    with naming(place, _part(plan)):
+    with naming(place, _part(plan)), _returning(plan):
         return _prepared(planes, statics, plan, place)
 
 
@@ -109,6 +111,7 @@ def _prepared(
     if plan.part is not None:
         inside = (..., slice(*plan.part.rows), slice(*plan.part.columns))
         coarse, missing = coarse[inside], missing[inside]
+    coarse = coarse.astype(float)
     judge(coarse, plan, where)
     predictors = predictors_of(statics, plan, place)
     scaled = see(coarse, plan.coarse, plan.factor, plan.settings, predictors)
@@ -120,7 +123,7 @@ def sample_members(
     prepared: list[Prepared], plan: FieldPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     """Sample some members of one time; (targets, members, 1, ..., y', x') in stored order."""
-    with naming(place, _part(plan)):
+    with naming(place, _part(plan)), _returning(plan):
         return _sampled(prepared, plan, place, members)
 
 
@@ -146,6 +149,14 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: FieldPlan) -> None:
             means = _block_means(plan)
             correct = means.multiply if target.non_negative else means.add
             fine[number] = correct(fine[number], prepared.given[target.base])
+
+
+@contextmanager
+def _returning(plan: FieldPlan) -> Iterator[None]:
+    """Return the memory of work on a region, which is large, before the next."""
+    yield
+    if plan.part is not None:
+        return_memory()
 
 
 def _part(plan: FieldPlan) -> str:

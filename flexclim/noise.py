@@ -19,6 +19,7 @@ MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 WEYL = 0x9E3779B9, 0xBB67AE85
 WORD = 0xFFFFFFFF
 ROUNDS = 10
+AT_ONCE = 2**16  # pixels; on the way each takes some 100 bytes
 
 # An AR(1) process in time is a sum of draws at fixed times, this many a time scale, going back so
 # many time scales that what is left out has a share exp(-2 x 3) of the variance.
@@ -71,21 +72,37 @@ def standard_normal(
     True
     """
     height, width = shape
-    first_quad, skipped = divmod(origin[1], 4)
+    normal = np.empty(shape, np.float32)
+    step = max(1, AT_ONCE // width)
+    for first in range(0, height, step):
+        rows = np.arange(first, min(height, first + step), dtype=np.uint64)
+        normal[first : first + step] = _rows(
+            rows + np.uint64(origin[0]), origin[1], width, key, member
+        )
+    return normal
+
+
+def _rows(rows: np.ndarray, column: int, width: int, key: NoiseKey, member: int) -> np.ndarray:
+    """Return the noise of some canonical rows, of ``width`` columns from ``column`` on."""
+    first_quad, skipped = divmod(column, 4)
     quads = -(-(skipped + width) // 4)
-    rows = np.repeat(np.arange(height, dtype=np.uint64) + np.uint64(origin[0]), quads)
-    columns = np.tile(np.arange(quads, dtype=np.uint64) + np.uint64(first_quad), height)
-    counter = [rows, columns, np.full_like(rows, member), np.zeros_like(rows)]
+    columns = np.tile(np.arange(quads, dtype=np.uint64) + np.uint64(first_quad), rows.size)
+    counter = [
+        np.repeat(rows, quads),
+        columns,
+        np.full_like(columns, member),
+        np.zeros_like(columns),
+    ]
     words = philox(counter, key.words())
     # Centres of 2^32 equal intervals: never 0 or 1.
     uniform = [(word.astype(np.float64) + 0.5) * 2.0**-32 for word in words]
-    normal = np.empty((rows.size, 4), np.float32)
+    normal = np.empty((columns.size, 4), np.float32)
     for first in (0, 2):
         radius = np.sqrt(-2 * np.log(uniform[first]))
         angle = 2 * np.pi * uniform[first + 1]
         normal[:, first] = radius * np.cos(angle)
         normal[:, first + 1] = radius * np.sin(angle)
-    return normal.reshape(height, 4 * quads)[:, skipped : skipped + width]
+    return normal.reshape(rows.size, 4 * quads)[:, skipped : skipped + width]
 
 
 def correlated_normal(

@@ -130,7 +130,7 @@ def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Pas
         found = stored_planes(planes, plan, where)
         past = found.reshape(plan.past, -1, *found.shape[-2:])
         missing = np.isnan(past[-1])
-        past = fill_missing(past)
+        past = fill_missing(past).astype(float)
         for snapshot in past:
             judge(snapshot, plan, where)
         return past, missing if missing.any() else None

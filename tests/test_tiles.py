@@ -105,3 +105,9 @@ def test_a_hand_over_is_in_the_middle_of_the_overlap():
 def test_an_overlap_that_does_not_fit(overlap):
     with pytest.raises(GridError, match=f"overlap {overlap} does not fit"):
         plan_tiles(Domain(shape=(64, 64)), (64, 64), 4, overlap)
+
+
+def test_what_a_plan_holds_grows_with_sides_not_with_area():
+    plan = plan_tiles(Domain(shape=(2048, 2048)), (64, 64), 4, 16)
+    assert len(plan.corners) > 1000
+    assert sum(array.nbytes for array in (*plan.frame(), *plan.weights())) < 2**18

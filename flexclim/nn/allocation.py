@@ -1,9 +1,10 @@
-"""Memory that stays with the process between network passes."""
+"""Memory that stays with the process between network passes, and is returned after large work."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 
 # glibc's malloc.h
@@ -25,11 +26,27 @@ def keep_memory() -> bool:
     bool
         Whether it took effect: on Linux with glibc.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return False
     settings = (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST), (M_TOP_PAD, PAD)
-    return all(mallopt(name, value) for name, value in settings)
+    mallopt = _glibc("mallopt")
+    return mallopt is not None and all(mallopt(name, value) for name, value in settings)
+
+
+def return_memory() -> None:
+    """Have malloc return what it keeps to the system, where it is glibc's.
+
+    What is kept of work on large arrays lies in pieces that other work may not fit into, and piles
+    up.
+    """
+    if (malloc_trim := _glibc("malloc_trim")) is not None:
+        malloc_trim(0)
+
+
+@cache
+def _glibc(name: str) -> Callable[..., int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL("libc.so.6"), name)
+    except (OSError, AttributeError):
+        return None
+    return found

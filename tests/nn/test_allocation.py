@@ -23,3 +23,27 @@ def test_memory_is_not_mapped_again():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True)
     returned, kept = map(int, done.stdout.split())
     assert kept < returned / 4
+
+
+KEPT = """
+import gc, psutil, torch
+from flexclim.nn.allocation import keep_memory, return_memory
+def resident():
+    return psutil.Process().memory_info().rss / 2**20
+assert keep_memory()
+before = resident()
+large = [torch.ones(2**20) for _ in range(64)]
+del large
+gc.collect()
+print(resident() - before)
+return_memory()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_kept_memory_can_be_returned():
+    done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, check=True)
+    kept, left = map(float, done.stdout.split())
+    assert kept > 200
+    assert left < 50
