@@ -114,12 +114,12 @@ def correlation_hours(
 ) -> dict[int, float]:
     """Return by factor how long what interpolation misses of a variable stays correlated.
 
-    Measured in the liveliest of nine windows; empty for pairs, and where times are too few or no
-    dates.
+    Measured in the liveliest of nine windows; empty for pairs, and where times are too few, no
+    dates, or those of a simulation, whose unit is its own.
     """
     if not factors or not isinstance(source, Coarsened) or name not in source.series:
         return {}
-    if source.stamps.dtype.kind == "i" or source.stamps.size < 2:
+    if source.stamps.dtype.kind == "i" or source.stamps.size < 2 or source.settings.turbulence:
         return {}
     field = _window(source, name, math.lcm(*factors))
     if field is None:

@@ -95,3 +95,12 @@ def test_too_few_times_tell_nothing(sources):
     assert correlation_hours(few, "u10", [2]) == {}
     counted = sources[0].__class__(**(vars(sources[0]) | {"stamps": np.arange(8)}))
     assert correlation_hours(counted, "u10", [2]) == {}
+
+
+def test_times_of_a_simulation_are_no_hours(folder):
+    turbulence = "{turbulence: {size: 32, runs: 2, snapshots: 8}"
+    flow = f"data.sources=[{turbulence}, variables: [u], train: ['0', '15'], licence: none}}]"
+    recipe = load_recipe(folder / "tiny.yaml", [flow])
+    (source,) = open_sources(recipe.data, "train")
+    assert source.stamps.dtype.kind == "M"
+    assert correlation_hours(source, "u", [4]) == {}
