@@ -36,12 +36,13 @@ from flexclim.train.logs import read_log
 RECIPE, BATCH = "flex_nano_more", 8
 COMMON = (
     # Smaller flows than the recipe's, which take minutes to simulate.
-    "data.sources.6.turbulence.size=128",
-    "data.sources.6.turbulence.viscosity=4e-4",
-    "data.sources.7.turbulence.size=128",
-    "data.sources.7.turbulence.viscosity=5e-13",
+    "data.sources.10.turbulence.size=128",
+    "data.sources.10.turbulence.viscosity=4e-4",
+    "data.sources.11.turbulence.size=128",
+    "data.sources.11.turbulence.viscosity=5e-13",
     'start=""',
     f"trainer.batch={BATCH}",
+    "trainer.precision=float32",
     "trainer.learning_rate=6e-4",
     "trainer.warmup=40",
     "trainer.validation_patches=8",
@@ -93,7 +94,7 @@ VARIANTS = (
     Variant(
         "still",
         "no turbulence",
-        ("data.sources.6.weight=1e-9", "data.sources.7.weight=1e-9"),
+        ("data.sources.10.weight=1e-9", "data.sources.11.weight=1e-9"),
     ),
     Variant("reseeded", "second stage with seed 1", second=("trainer.seed=1",), first="base"),
     Variant("gradient", "no CRPS of gradients", second=("ensemble.gradient=0",), first="base"),
