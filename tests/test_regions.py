@@ -118,3 +118,15 @@ def test_regions_are_even_and_of_a_size(shape):
     assert sum((r.rows[1] - r.rows[0]) * (r.columns[1] - r.columns[0]) for r in cut) == np.prod(
         shape
     )
+
+
+def test_memory_is_returned_after_each_task_of_a_region(toy_model, monkeypatch):
+    """What malloc keeps of large arrays would pile up from region to region."""
+    returned = []
+    monkeypatch.setattr("flexclim.members.return_memory", lambda: returned.append(1))
+    for region, count, times in ((None, 1, 0), ((48, 108), 2, 4)):
+        asked = Options(factor=4, members=1, region=region, batch=8)
+        plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+        assert len(plan.regions) == count
+        lazy_members([REGION], plan)["u10"].compute(scheduler="synchronous")
+        assert len(returned) == times
