@@ -4,8 +4,9 @@
 
 Prints the share of each kind of operation in one pass (torch's profiler), and the FLOP/s of the
 pass over those of a large matrix product and of a large convolution in the same precision, all
-three taken in turns. ``--model`` is small, medium, big or flex-nano. On a GPU also tiles a second
-and the memory of a tile. ``--compile`` adds ``torch.compile`` to the comparison, on a GPU with CUDA
+three taken in turns. ``--model`` is small, medium, big or flex-nano. On a GPU also tiles a second,
+the memory of a tile, and how long it takes to copy what a pass makes to the host, through pinned
+memory and without. ``--compile`` adds ``torch.compile`` to the comparison, on a GPU with CUDA
 graphs too.
 """
 
@@ -16,6 +17,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import flexclim
 from flexclim.memory import PASS_PIXELS
 from flexclim.nn.allocation import keep_memory
+from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex, flex_config
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -86,6 +89,7 @@ def main() -> None:
         run()
         peak = (torch.cuda.max_memory_allocated() - held) / batch
         print(f"{best['pass'] / flops * batch:.1f} tiles/s, {peak / 1e6:.1f} MB a tile")
+    copies(torch.randn(batch, 1, side, side, device=device), options.rounds)
 
 
 def load(name: str) -> Flex:
@@ -115,6 +119,17 @@ def prepared(
     with FlopCounterMode(display=False) as counter:
         network(tile, t, features, label)
     return run, counter.get_total_flops()
+
+
+def copies(made: torch.Tensor, rounds: int) -> None:
+    """Print how long copies to the host take, in turns."""
+    ways = {"as sampling does": to_host, "plain": lambda values: values.cpu().numpy()}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        for name, copy in ways.items():
+            times[name].append(clock(partial(copy, made), made.device.type))
+    said = (f"{name} {1e3 * statistics.median(found[1:]):.3f}" for name, found in times.items())
+    print(f"copy of {made.nbytes / 1e6:.1f} MB to the host, ms: {', '.join(said)}")
 
 
 def profile(run: Callable[[], object], device: str, table: bool) -> None:

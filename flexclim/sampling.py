@@ -19,6 +19,7 @@ from torch import Tensor
 from flexclim.engine import record
 from flexclim.memory import is_out_of_memory
 from flexclim.nn.allocation import keep_memory
+from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
@@ -148,7 +149,7 @@ class TiledSampler:
         if self.spread != 1:
             assert mean is not None
             residual = mean + self.spread * (residual - mean)
-        return residual.cpu().numpy()
+        return to_host(residual)
 
     def _fused_estimate(
         self,
@@ -250,7 +251,7 @@ class TiledSampler:
 
     def _framed_inputs(self, inputs: np.ndarray) -> Tensor:
         """Return fields with their frames, (N, C, Y + frame, X + frame)."""
-        field = torch.from_numpy(inputs).to(self.device)[None].flatten(0, -4)
+        field = to_device(inputs, self.device)[None].flatten(0, -4)
         framed: Tensor = frame_field(field, self.tiles, self._frame, vector=self._turning_in)
         return framed
 

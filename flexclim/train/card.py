@@ -23,7 +23,6 @@ from flexclim.train.snapshot import Standing
 from flexclim.train.validation import RIVALS
 
 HALO_PATCHES = 64
-LEAST_HALO = 8  # cells that tiles of a forecast share
 NO_BEST = "no CRPS was a number"
 # Where the residual's autocorrelation has fallen to this, cells know little of each other.
 UNRELATED = 0.1
@@ -165,11 +164,11 @@ def correlation_reach(residual: np.ndarray) -> int:
 def with_halo(settings: ModelSettings, reach: int) -> ModelSettings:
     """Return settings whose tiles share at least what residuals are correlated over.
 
-    Whole coarse cells of the largest factor, at least two of the smallest, at most half a tile.
+    Whole coarse cells of the largest factor, at most half a tile. Not less than the settings say:
+    seams of ensembles were seen where tiles shared no more than the reach.
     """
-    factors = settings.factors or (LEAST_HALO // 2,)
-    factor = max(factors)
-    halo = max(-(-reach // factor) * factor, 2 * min(factors))
+    factor = max(settings.factors, default=1)
+    halo = max(-(-reach // factor) * factor, settings.halo)
     halo = min(halo, min(settings.network.tile) // 2)
     return ModelSettings.model_validate(dict(settings) | {"halo": halo})
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flexclim.train.data import Data as Data
 from flexclim.train.data import Settings
@@ -141,6 +141,16 @@ class Recipe(Settings):
     ensemble: Ensemble = Field(default=Ensemble(), description="few-step fine-tuning")
     trainer: Trainer = Field(default=Trainer(), description="how long and how fast")
     output: str = Field(default="", description="folder of the run; empty: runs/NAME")
+
+    @model_validator(mode="after")
+    def _squares_turn(self) -> Self:
+        height, width = self.network.tile
+        if height != width and "turn" in (self.data.augment or ()):
+            raise ValueError(
+                f"data.augment: turn goes only with square tiles, not network.tile [{height}, "
+                f"{width}]"
+            )
+        return self
 
     @property
     def folder(self) -> Path:

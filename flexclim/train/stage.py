@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from flexclim.errors import RecipeError
+from flexclim.nn.copies import to_device
 from flexclim.train.averages import Averages
 from flexclim.train.dist import Ranks
 from flexclim.train.draws import Sampling, draw, key, labels_kept
@@ -182,7 +183,6 @@ def tensors(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return inputs (B, C, H, W), residual (B, T, H, W) and label (B, L) on a device."""
     inputs, residual, label = (
-        torch.from_numpy(array[chosen]).to(device, non_blocking=True)
-        for array in (batch.inputs, batch.residual, batch.label)
+        to_device(array[chosen], device) for array in (batch.inputs, batch.residual, batch.label)
     )
     return inputs, residual, label

@@ -79,8 +79,8 @@ def test_the_reach_of_a_correlation():
     assert correlation_reach(smooth) == 8
 
 
-@pytest.mark.parametrize(("reach", "halo"), [(1, 8), (9, 16), (16, 16), (31, 32), (60, 32)])
-def test_a_halo_holds_the_correlation(settings, reach, halo):
+@pytest.mark.parametrize(("reach", "halo"), [(1, 16), (16, 16), (17, 24), (31, 32), (60, 32)])
+def test_a_halo_holds_the_correlation_and_a_quarter_of_a_tile(settings, reach, halo):
     assert with_halo(settings, reach).halo == halo
 
 

@@ -170,3 +170,10 @@ def test_an_explained_recipe_is_the_resolved_one(folder):
     assert any("validate = [2018-10-03, 2018-10-03]" in line for line in lines)
     assert max(map(len, lines)) <= 100 or "path" in max(lines, key=len)
     assert text.count("largest norm of the gradient") == 1
+
+
+def test_quarter_turns_want_square_tiles(folder):
+    wide = "network.tile=[32, 64]"
+    assert "turn" in load_recipe(folder / "tiny.yaml", [wide]).data.flips  # passed over by patches
+    with pytest.raises(RecipeError, match=r"turn goes only with square tiles, .*\[32, 64\]"):
+        load_recipe(folder / "tiny.yaml", [wide, "data.augment=[turn]"])
