@@ -27,7 +27,7 @@ AHEAD = 3  # batches that are made ahead
 TRIES = 20
 MIXING = 7  # sets the choice of tasks apart from that of patches
 
-Patch = tuple[np.ndarray, ...]
+Patch = dict[str, np.ndarray]  # of one patch what Batch has of all, by its names
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,18 @@ class Batch:
 
     ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
     is NaN where the truth is missing or nothing varies), ``label`` is (B, L); ``scale`` (B, T) is
-    the unit of the residual in that of the input which it adds to. ``later``, of forecasts that
-    learn to roll out, is the residual (B, T, H, W) of what is ``ahead`` steps ahead, not one, from
-    the same input.
+    the unit of the residual in that of the input which it adds to. ``base`` and ``amplitude``
+    (B, T, H, W) are, in transformed units, what the residual adds to and its unit. ``later``, of
+    forecasts that learn to roll out, is the residual (B, T, H, W) of what is ``ahead`` steps ahead,
+    not one, from the same input.
     """
 
     inputs: np.ndarray
     residual: np.ndarray
     label: np.ndarray
     scale: np.ndarray
+    base: np.ndarray | None = None
+    amplitude: np.ndarray | None = None
     task: str = SUPERRES
     later: np.ndarray | None = None
     ahead: int = 1
@@ -57,16 +60,18 @@ class Batches:
     workers = 0
 
     def patch(self, step: int, position: int) -> Patch:
-        """Return (inputs, residual, label, scale), and what is later if asked, of one patch."""
+        """Return what a network learns from one patch."""
         raise NotImplementedError
 
     def batch(self, step: int, size: int, first: int = 0) -> Batch:
         """Return the patches at positions ``first`` .. ``first + size - 1`` of one step."""
         patches = [self.patch(step, first + position) for position in range(size)]
-        inputs, residual, label, scale, *later = map(np.stack, zip(*patches, strict=True))
-        if not label.size:  # a network that is told nothing takes a zero
-            label = np.zeros((size, 1), np.float32)
-        return Batch(inputs, residual, label, scale, self.task, later[0] if later else None)
+        arrays: dict[str, Any] = {
+            name: np.stack([patch[name] for patch in patches]) for name in patches[0]
+        }
+        if not arrays["label"].size:  # a network that is told nothing takes a zero
+            arrays["label"] = np.zeros((size, 1), np.float32)
+        return Batch(**arrays, task=self.task)
 
     def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``steps``, made ahead by a thread or by ``workers`` processes."""

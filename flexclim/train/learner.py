@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from flexclim.errors import RecipeError
 from flexclim.nn.flex import Flex
 from flexclim.train.averages import Averages
 from flexclim.train.dist import Ranks
@@ -19,10 +20,14 @@ from flexclim.train.optimizers import learning_rate, make_optimizer
 from flexclim.train.recipe import Recipe
 from flexclim.train.stage import TYPES, Outcome, Stage, make_scaler
 from flexclim.train.start import starting_weights
+from flexclim.train.units import OwnUnits
 
 if TYPE_CHECKING:
     from flexclim.settings import Target
     from flexclim.train.batches import Batch
+
+
+UNIT_PATCHES = 64  # on which errors in the targets' units are measured
 
 
 class Learner:
@@ -45,6 +50,7 @@ class Learner:
         network = Flex(feed.settings.network.config())
         if recipe.start:
             network.load_state_dict(starting_weights(recipe.start, network))
+        freeze(network, trainer.only)
         self.network = network.to(ranks.device)
         if prefers_channels_last(ranks.device):
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -96,6 +102,9 @@ class Learner:
             # Go on from the averaged weights, with a shorter average.
             self.averages.copy_to()
             self.averages = Averages(self.network, tuning.ema)
+        targets, units = settings.targets or (), None
+        if tuning.physical:
+            units = OwnUnits.of(targets, self.feed.train.batch(0, UNIT_PATCHES))
         ensemble = EnsembleLoss(
             self.network,
             self.feed.diffusion,
@@ -105,7 +114,9 @@ class Learner:
             mean=tuning.mean,
             spectrum=tuning.spectrum,
             past=recipe.data.forecast.past,
-            lowest=lowest(settings.targets or ()).to(self.ranks.device),
+            lowest=lowest(targets).to(self.ranks.device),
+            physical=tuning.physical,
+            units=units,
         )
         return Stage(ensemble, averages=self.averages, members=tuning.members, **common)
 
@@ -115,6 +126,26 @@ class Learner:
             return learning_rate(step, trainer.steps, trainer.warmup, trainer.learning_rate)
         step -= trainer.steps
         return learning_rate(step, ensemble.steps, trainer.warmup // 4, ensemble.learning_rate)
+
+
+def freeze(network: Flex, only: Sequence[str]) -> None:
+    """Leave only parameters whose names begin with one of ``only`` to learn; empty: all.
+
+    Raises
+    ------
+    RecipeError
+        If none begins so.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    for start in only:
+        if not any(name.startswith(start) for name in names):
+            parts = sorted({".".join(name.split(".")[:2]) for name in names})
+            raise RecipeError(
+                f"trainer.only: no parameter's name begins with {start!r}; they begin with "
+                f"{', '.join(parts)}."
+            )
+    for name, weights in network.named_parameters():
+        weights.requires_grad_(not only or name.startswith(tuple(only)))
 
 
 def lowest(targets: Sequence[Target]) -> Tensor:

@@ -13,6 +13,7 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.settings import SUPERRES
+from flexclim.train.units import OwnUnits
 
 
 class DenoisingLoss(nn.Module):
@@ -60,6 +61,8 @@ class EnsembleLoss(nn.Module):
     lowest
         (T,) what the network reads where a target is as low as it may be, -inf where it may be
         anything; None: all may. Roll-outs stay above, as forecasts do.
+    physical, units
+        Weight of the CRPS in the targets' own units, and what brings them there.
     """
 
     lowest: Tensor | None
@@ -76,9 +79,11 @@ class EnsembleLoss(nn.Module):
         spectrum: float = 0.0,
         past: int = 1,
         lowest: Tensor | None = None,
+        physical: float = 0.0,
+        units: OwnUnits | None = None,
     ) -> None:
         super().__init__()
-        self.past = past
+        self.past, self.physical, self.units = past, physical, units
         self.register_buffer("lowest", lowest, persistent=False)
         self.network, self.diffusion, self.steps = network, diffusion, steps
         self.method: Method = method
@@ -93,6 +98,8 @@ class EnsembleLoss(nn.Module):
         t: Tensor,
         task: str = SUPERRES,
         scale: Tensor | None = None,
+        base: Tensor | None = None,
+        amplitude: Tensor | None = None,
     ) -> Tensor:
         """Return the mean over patches; noise is (B, S, M, T, H, W), ``t`` is not used.
 
@@ -100,7 +107,8 @@ class EnsembleLoss(nn.Module):
         members of a forecast go on from what they made; the residual is then S steps ahead. Only
         the last step has gradients (as Brandstetter et al. 2022, arXiv 2202.03376): it learns to
         be right after the errors of those before. ``scale`` (B, T) is the residual's unit in that
-        of the input.
+        of the input; ``base`` and ``amplitude`` (B, T, H, W) are what it adds to and its unit,
+        in transformed units.
         """
         patches, _, count = noise.shape[:3]
         made = noise.new_zeros(patches, count, *noise.shape[3:])
@@ -120,6 +128,13 @@ class EnsembleLoss(nn.Module):
         loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
         if self.spectrum:
             loss = loss + self.spectrum * spectral_loss(members, residual)
+        if self.physical:
+            assert self.units is not None
+            assert base is not None
+            assert amplitude is not None
+            scaling = base[:, None], amplitude[:, None]
+            fields, truth = (self.units(one, *scaling) for one in (members, residual[:, None]))
+            loss = loss + self.physical * crps_loss(fields, truth, self.gradient)
         return loss
 
     def _sample(
@@ -229,11 +244,16 @@ def ensemble_loss(
     gradient, mean
         Weights; see :class:`EnsembleLoss`.
     """
+    return crps_loss(members, truth, gradient) + mean * (first - truth).square().mean()
+
+
+def crps_loss(members: Tensor, truth: Tensor, gradient: float) -> Tensor:
+    """Return the fair CRPS of members plus ``gradient`` times that of their gradients."""
     loss = fair_crps(members, truth)
     for axis in (-2, -1):
         differences = fair_crps(members.diff(dim=axis), truth.diff(dim=axis))
         loss = loss + gradient / 2 * differences
-    return loss + mean * (first - truth).square().mean()
+    return loss
 
 
 def spectral_loss(members: Tensor, truth: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class Patches(Batches):
     def patch(self, step: int, position: int) -> Patch:
         """Return what a network learns from one patch."""
         drawn = self.draw(step, position)
-        inputs, truth = self.scaled(drawn)
+        scaled, truth = self.scaled(drawn)
         settings, factor = self.settings, drawn.factor
         label = label_values(
             settings.labels,
@@ -85,7 +85,14 @@ class Patches(Batches):
             variable=drawn.source.targets[0],
             known=drawn.source.settings.label,
         )
-        return inputs, truth, label, base_scale(settings, settings.residual_scale[factor])
+        return {
+            "inputs": scaled.inputs,
+            "residual": truth,
+            "label": label,
+            "scale": base_scale(settings, settings.residual_scale[factor]),
+            "base": scaled.base.astype(np.float32),
+            "amplitude": scaled.amplitude.astype(np.float32),
+        }
 
     def draw(self, step: int, position: int) -> Drawn:
         """Return the raw fields of one patch.
@@ -123,8 +130,8 @@ class Patches(Batches):
         """Say whether rows and columns are alike: on the sphere they are not."""
         return window.area is None and self.tile[0] == self.tile[1]
 
-    def scaled(self, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs (C, H, W) and residual (T, H, W) in the network's units."""
+    def scaled(self, drawn: Drawn) -> tuple[Scaled, np.ndarray]:
+        """Return a patch as the network sees it, and the residual (T, H, W) in its units."""
         window, factor = drawn.window, drawn.factor
         whole = see(drawn.coarse, window.domain.coarsen(factor), factor, self.settings)
         inner = (slice(None), *window.inner)
@@ -141,7 +148,7 @@ class Patches(Batches):
                 window.predictors, self.settings.statics, self.tile, window.time
             )
             inputs = np.concatenate([inputs, fixed])
-        return inputs, truth
+        return replace(scaled, inputs=inputs), truth
 
 
 def _too_empty(window: Window) -> bool:

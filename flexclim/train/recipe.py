@@ -74,6 +74,12 @@ class Ensemble(Settings):
     mean: float = Field(
         default=0.5, ge=0, description="weight of the squared error of the first step's estimate"
     )
+    physical: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the CRPS in the targets' own units, over the error of interpolation "
+        "there: places count by how much varies, where the other terms count all alike",
+    )
 
 
 class Trainer(Settings):
@@ -120,6 +126,11 @@ class Trainer(Settings):
     patience: int = Field(
         default=10, ge=1, description="steps in a row without a finite gradient before giving up"
     )
+    only: tuple[str, ...] = Field(
+        default=(),
+        description="learn only parameters whose names begin so, such as decoder.final_layer, the "
+        "others stay as they were at the start; empty: all",
+    )
     seed: int = Field(default=0, ge=0, description="of weights, patches and noise")
     loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
         default=(), description="further logs; log.csv is always written"
@@ -143,7 +154,11 @@ class Recipe(Settings):
     output: str = Field(default="", description="folder of the run; empty: runs/NAME")
 
     @model_validator(mode="after")
-    def _squares_turn(self) -> Self:
+    def _fit_together(self) -> Self:
+        if self.trainer.only and not self.start:
+            raise ValueError("trainer.only needs a model to start from, which start names")
+        if self.ensemble.physical and not self.data.named:
+            raise ValueError("ensemble.physical needs variables of one unit: give data.inputs")
         height, width = self.network.tile
         if height != width and "turn" in (self.data.augment or ()):
             raise ValueError(

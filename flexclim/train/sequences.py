@@ -107,7 +107,7 @@ class Sequences(Batches):
         return self.learnt(self.draw(step, position), self.ahead(step))
 
     def learnt(self, drawn: Drawn, ahead: int = 1) -> Patch:
-        """Return (inputs, residual, label, scale) of what was drawn, and what is later."""
+        """Return what a network learns from what was drawn, and what is later."""
         settings = self.settings
         assert settings.forecast is not None
         scaled = self._seen(drawn)
@@ -119,7 +119,14 @@ class Sequences(Batches):
             settings.labels, lead=drawn.lead, when=drawn.time, known=drawn.source.settings.label
         )
         size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
-        return scaled.inputs, truth, label, base_scale(settings, size, past=True), *later
+        return {
+            "inputs": scaled.inputs,
+            "residual": truth,
+            "label": label,
+            "scale": base_scale(settings, size, past=True),
+            "base": scaled.base.astype(np.float32),
+            "amplitude": scaled.amplitude.astype(np.float32),
+        } | ({"later": later[0]} if later else {})
 
     def _seen(self, drawn: Drawn) -> Scaled:
         """Return the past as the network sees it."""

@@ -371,8 +371,8 @@ def _change_scale(
     for step in range(BATCHES):
         for position in range(SIZE):
             # As learnt: in units of the standard deviation, and of 1 before scales are known.
-            _, change, *_ = sequences.learnt(drawn := sequences.draw(step, position))
-            sums[drawn.lead] += _squares(change)
+            learnt = sequences.learnt(drawn := sequences.draw(step, position))
+            sums[drawn.lead] += _squares(learnt["residual"])
     for lead, both in sums.items():
         if not both[1].all():
             raise RecipeError(

@@ -20,7 +20,7 @@ from flexclim.train.settings import model_settings
 
 # Changing these would make another run of it; all else may change on the way.
 FIXED = "network", "data", "diffusion", "start"
-FIXED_OF_TRAINER = "optimizer", "batch", "seed", "steps"
+FIXED_OF_TRAINER = "optimizer", "batch", "seed", "steps", "only"
 PLACES = "folder", "workers"
 # What content that this version did not write may raise.
 FOREIGN = AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError

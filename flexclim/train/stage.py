@@ -51,7 +51,7 @@ class Stage:
     ----------
     loss
         Maps (inputs, residual, label, noise, t, task) to a mean over patches; for members with
-        the residual as many steps ahead as a batch says, and its scale as well.
+        the residual as many steps ahead as a batch says, and its scale, base and amplitude as well.
     members
         Noise fields a patch draws for each step ahead; None: one, without dimensions for those.
     ranks
@@ -123,9 +123,10 @@ class Stage:
         shape = tuple(residual.shape[1:])
         if self.members is not None:
             shape = batch.ahead, self.members, *shape
-            more = (torch.from_numpy(batch.scale[chosen]).to(device),)
+            arrays = batch.scale, batch.base, batch.amplitude
+            more = tuple(to_device(one[chosen], device) for one in arrays if one is not None)
             if batch.later is not None:
-                residual = torch.from_numpy(batch.later[chosen]).to(device)
+                residual = to_device(batch.later[chosen], device)
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)
         # Dropout is drawn for the whole part: a function of the step and of its first position.
         torch.manual_seed(key(seed, step, positions.start, 1))

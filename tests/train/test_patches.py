@@ -110,7 +110,8 @@ def test_base_and_residual_make_the_true_field(folder, points):
     made = make(read(folder, f"data.points={points}", "data.factors={2: 1}"), seed=3)
     for step in range(4):
         window = made.draw(step, 0).window
-        inputs, residual, _, _ = made.patch(step, 0)
+        patch = made.patch(step, 0)
+        inputs, residual = patch["inputs"], patch["residual"]
         coarse = block_mean(window.inputs[0], window.domain, 2, window.area)
         found = scale(coarse, window.domain.coarsen(2), 2)
         inner = window.inner

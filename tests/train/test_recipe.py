@@ -74,6 +74,8 @@ def test_periods_need_no_quotes(folder):
         ("data.factors={1: 1}", "data: factor 1 is not between 2 and 64"),
         ("data.scaling=fixed", "fixed scaling need inputs by name"),
         ("data.augment=[flip_z]", "data.augment.0 = 'flip_z' does not do"),
+        ("trainer.only=[decoder]", "trainer.only needs a model to start from"),
+        ("ensemble.physical=1", "ensemble.physical needs variables of one unit"),
         ("trainer.loggers=[tensorbord]", "trainer.loggers.0 = 'tensorbord' does not do"),
     ],
 )  # fmt: skip

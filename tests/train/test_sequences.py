@@ -56,7 +56,8 @@ def test_what_is_learnt_is_what_a_forecast_adds(feed, folder):
     truth = xr.open_dataset(folder / "wind.nc")
     for position in range(6):
         drawn = made.draw(0, position)
-        inputs, residual, label, _ = made.patch(0, position)
+        patch = made.patch(0, position)
+        inputs, residual, label = patch["inputs"], patch["residual"], patch["label"]
         assert inputs.shape == (4, 32, 32)
         assert label[0] == np.float32(np.log2(drawn.lead / 6))
         later = drawn.time + np.timedelta64(int(drawn.lead), "h")
@@ -83,20 +84,23 @@ def test_a_roll_out_learns_from_what_follows_steps_later(folder):
     aheads = [feed.train.ahead(step) for step in range(20)]
     assert set(aheads) == {1, 2}
     drawn, settings, step = feed.train.draw(0, 0), feed.settings, aheads.index(2)
-    inputs, residual, _, scale, later = feed.train.learnt(drawn, 2)
+    patch = feed.train.learnt(drawn, 2)
     scaled = see_past(drawn.fields[:2], drawn.lead, settings)
-    fine = physical(scaled, later.astype(float), settings.targets)
+    fine = physical(scaled, patch["later"].astype(float), settings.targets)
     np.testing.assert_allclose(fine, drawn.fields[3], atol=1e-4)
     plane = truth.sel(time=drawn.time + np.timedelta64(12, "h")).u10.values
     assert np.isin(drawn.fields[3, 0].astype("float32"), plane).all()
     # One step right, the next one reads what it would have read then.
-    inputs, made, unit = (torch.from_numpy(one[None]) for one in (inputs, residual, scale))
+    names = "inputs", "residual", "scale"
+    inputs, made, unit = (torch.from_numpy(patch[name][None]) for name in names)
     found = rolled(inputs, made, unit, past=2)[0][0]
     wanted = see_past(drawn.fields[1:3], drawn.lead, settings).inputs
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     batch = feed.train.batch(step, 3)
     assert batch.ahead == 2
-    np.testing.assert_array_equal(batch.later[0], feed.train.learnt(feed.train.draw(step, 0), 2)[4])
+    np.testing.assert_array_equal(
+        batch.later[0], feed.train.learnt(feed.train.draw(step, 0), 2)["later"]
+    )
     assert fit(recipe).exists()
 
 

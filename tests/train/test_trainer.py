@@ -346,3 +346,16 @@ def test_starting_from_a_model(folder, recipe):
         fit(tiny(folder, "other", f"start={model}", "network.depth=5"))
     with pytest.raises(RecipeError, match="start: there is no model 'nope'"):
         fit(tiny(folder, "nope", "start=nope"))
+
+
+def test_a_part_of_a_network_may_learn_alone(folder, recipe):
+    model = fit(recipe)
+    part = [f"start={model}", "trainer.only=[decoder.final_layer, encoder.time]"]
+    before, after = weights(model), weights(fit(tiny(folder, "part", *part)))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.rpartition(".")[0] for name in moved} > {"decoder.final_layer.2"}
+    assert all(name.startswith(("decoder.final_layer", "encoder.time")) for name in moved)
+    with pytest.raises(RecipeError, match="begins with 'nope'; they begin with decoder"):
+        fit(tiny(folder, "nope", part[0], "trainer.only=[nope]"))
+    with pytest.raises(RecipeError, match=r"holds a run with trainer\.only"):
+        fit(tiny(folder, "part", part[0]))

@@ -87,7 +87,8 @@ def test_a_patch_is_what_sampling_sees_there(
         if row % 4 or column % 4:
             continue  # its blocks are others than those of the whole field
         compared += 1
-        seen, residual, *_ = patches.patch(0, number)
+        patch = patches.patch(0, number)
+        seen, residual = patch["inputs"], patch["residual"]
         place = (slice(None), slice(row, row + 32), slice(column, column + 32))
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
         time = members.Place(when=window.time)
