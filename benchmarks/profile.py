@@ -89,7 +89,7 @@ def main() -> None:
         run()
         peak = (torch.cuda.max_memory_allocated() - held) / batch
         print(f"{best['pass'] / flops * batch:.1f} tiles/s, {peak / 1e6:.1f} MB a tile")
-    copies(torch.randn(batch, 1, side, side, device=device), options.rounds)
+        copies(torch.randn(batch, 1, side, side, device=device), options.rounds)
 
 
 def load(name: str) -> Flex:

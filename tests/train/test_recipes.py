@@ -1,6 +1,7 @@
 """Every recipe that ships runs its first steps on the data that it names."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,16 @@ def test_a_recipe_says_what_it_needs(name):
     assert all(source.licence != "unspecified" for source in recipe.data.sources)
 
 
+def test_a_later_round_begins_where_an_earlier_one_ends():
+    recipes = {name: load_recipe(name) for name in RECIPES}
+    later = [recipe for recipe in recipes.values() if recipe.start.startswith("runs/")]
+    assert later
+    folders = [recipe.folder for recipe in recipes.values()]
+    assert len(set(folders)) == len(folders)
+    for recipe in later:
+        assert Path(recipe.start).parent in folders, recipe.start
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != CLOUD])
@@ -66,8 +77,8 @@ def test_the_first_20_steps(name, data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("flexclim.train.settings.BATCHES", 4)
     size = HUGE if name == "kinetic_energy_x4" else ()
     overrides = [f"data.folder={data_dir}", f"output={tmp_path}/run", *SHORT, *size]
-    if name == "flex_nano_more":  # it goes on with what flex_nano made
-        overrides += ["start=flex-nano"]
+    if load_recipe(name).start.startswith("runs/"):  # it goes on with what another one made
+        overrides += [f"start={load_recipe(name).name}"]
     recipe = load_recipe(name, overrides)
     assert recipe.trainer.steps + recipe.ensemble.steps == 20
     model = check(fit(recipe))
