@@ -351,9 +351,9 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if text in registered:
         return fetch(text)
     close = difflib.get_close_matches(text, [*names, *registered], n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     raise ModelError(
-        f"there is no model {text[:200]!r}; {hint}"
+        f"there is no model {text[:200]!r}{hint} "
         f"Bundled: {', '.join([*names, *registered]) or 'none'}. Or give the folder of a model."
     )
 
