@@ -65,7 +65,11 @@ def group_variables(
     if settings.inputs is None or settings.targets is None:
         if not fields:
             found = find_grid(source, grid)
-            raise GridError(f"no variable has the dimensions {found.y!r} and {found.x!r}.")
+            kinds = [f"{name} is {field.dtype}" for name, field in source.data_vars.items()][:4]
+            raise GridError(
+                f"no variable of numbers has the dimensions {found.y!r} and {found.x!r}: "
+                f"{', '.join(kinds) or 'there is none'}. Give one as float."
+            )
         names = chosen_fields(variables, fields)
         return [Group((name,), (name,), (name,), model, reason) for name in names]
     targets = tuple(target.name for target in settings.targets)

@@ -8,6 +8,7 @@ import xarray as xr
 import flexclim
 from flexclim import verify
 from flexclim.downscaling import downscale
+from flexclim.errors import GridError
 from flexclim.resampling import coarsen
 
 
@@ -54,6 +55,12 @@ def test_shape_and_coordinates(globe, toy_model):
     assert fine.attrs["flexclim_model_sha256"] == toy_model.sha256
     assert np.isfinite(fine).all()
     assert float(fine.std("realization").min()) > 0
+
+
+def test_fields_that_are_no_numbers_are_named(globe, toy_model):
+    flags = (globe > 0).to_dataset(name="wet")
+    with pytest.raises(GridError, match=r"no variable of numbers .*'lat' and 'lon': wet is bool"):
+        run(flags, toy_model)
 
 
 def test_each_variable_knows_the_borders_of_its_tiles(globe, toy_model):

@@ -21,6 +21,7 @@ from flexclim.settings import SUPERRES, ModelSettings
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
+    from flexclim.fields import Scaled
     from flexclim.train.splits import TrainingSource
 
 AHEAD = 3  # batches that are made ahead
@@ -51,6 +52,18 @@ class Batch:
     task: str = SUPERRES
     later: np.ndarray | None = None
     ahead: int = 1
+
+
+def patch_of(scaled: Scaled, truth: np.ndarray, label: np.ndarray, scale: np.ndarray) -> Patch:
+    """Return a patch from how it is seen and the residual (T, H, W) that is its answer."""
+    return {
+        "inputs": scaled.inputs,
+        "residual": truth,
+        "label": label,
+        "scale": scale,
+        "base": scaled.base.astype(np.float32),
+        "amplitude": scaled.amplitude.astype(np.float32),
+    }
 
 
 class Batches:

@@ -19,7 +19,7 @@ from flexclim.labels import label_values
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
-from flexclim.train.batches import Batches, Patch, base_scale, draw_known
+from flexclim.train.batches import Batches, Patch, base_scale, draw_known, patch_of
 from flexclim.train.data import Data
 from flexclim.train.splits import TrainingSource
 from flexclim.train.splits import open_sources as open_sources
@@ -85,14 +85,7 @@ class Patches(Batches):
             variable=drawn.source.targets[0],
             known=drawn.source.settings.label,
         )
-        return {
-            "inputs": scaled.inputs,
-            "residual": truth,
-            "label": label,
-            "scale": base_scale(settings, settings.residual_scale[factor]),
-            "base": scaled.base.astype(np.float32),
-            "amplitude": scaled.amplitude.astype(np.float32),
-        }
+        return patch_of(scaled, truth, label, base_scale(settings, settings.residual_scale[factor]))
 
     def draw(self, step: int, position: int) -> Drawn:
         """Return the raw fields of one patch.

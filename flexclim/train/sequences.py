@@ -19,7 +19,7 @@ from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.times import seconds_of
 from flexclim.train.augment import components
-from flexclim.train.batches import Batch, Batches, Patch, base_scale, draw_known
+from flexclim.train.batches import Batch, Batches, Patch, base_scale, draw_known, patch_of
 from flexclim.train.data import Data
 from flexclim.train.pairs import Pair
 from flexclim.train.splits import TrainingSource
@@ -119,14 +119,8 @@ class Sequences(Batches):
             settings.labels, lead=drawn.lead, when=drawn.time, known=drawn.source.settings.label
         )
         size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
-        return {
-            "inputs": scaled.inputs,
-            "residual": truth,
-            "label": label,
-            "scale": base_scale(settings, size, past=True),
-            "base": scaled.base.astype(np.float32),
-            "amplitude": scaled.amplitude.astype(np.float32),
-        } | ({"later": later[0]} if later else {})
+        patch = patch_of(scaled, truth, label, base_scale(settings, size, past=True))
+        return patch | ({"later": later[0]} if later else {})
 
     def _seen(self, drawn: Drawn) -> Scaled:
         """Return the past as the network sees it."""
