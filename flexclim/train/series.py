@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import sparse
 
 from flexclim.errors import RecipeError
 
@@ -210,14 +211,15 @@ class Limited(_OneByOne):
 
 @dataclass(frozen=True)
 class Averaged(_OneByOne):
-    """A variable averaged over blocks of ``side`` x ``side`` cells; rests at the ends are left out.
+    """A variable averaged over blocks, in which cells count by their area.
 
-    A block is missing where less than half of it is known.
+    ``rows`` and ``columns`` hold the shares of cells in blocks, (blocks, cells) of each axis. A
+    block is missing where less than half of it is known.
     """
 
     series: Series
-    side: int
-    shape: tuple[int, int]
+    rows: sparse.csr_array
+    columns: sparse.csr_array
 
     @property
     def usable(self) -> np.ndarray:
@@ -226,18 +228,22 @@ class Averaged(_OneByOne):
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Average one window."""
-        fine, counts = [], []
-        for part, size in zip((rows, columns), self.shape, strict=True):
-            first, last, _ = part.indices(size)
-            fine.append(slice(first * self.side, last * self.side))
-            counts.append(last - first)
-        window = self.series.read(time, *fine)
-        blocks = window.reshape(counts[0], self.side, counts[1], self.side)
-        known = np.isfinite(blocks)
-        number = known.sum((1, 3))
-        total = blocks.sum((1, 3), where=known)
-        enough = 2 * number >= self.side**2
-        return np.where(enough, total / np.maximum(number, 1), np.nan).astype(np.float32)
+        down, seen_rows = _seen(self.rows[rows])
+        across, seen_columns = _seen(self.columns[columns])
+        window = self.series.read(time, seen_rows, seen_columns)
+        known = np.isfinite(window)
+        total = down @ np.where(known, window, 0.0) @ across.T
+        weight = down @ known.astype(float) @ across.T
+        whole = np.outer(down.sum(axis=1), across.sum(axis=1))
+        enough = weight > 0.499 * whole  # half of it, rounding apart
+        means = np.divide(total, weight, out=np.full(total.shape, np.nan), where=enough)
+        return means.astype(np.float32)
+
+
+def _seen(shares: sparse.csr_array) -> tuple[sparse.csr_array, slice]:
+    """Return the part of (blocks, cells) that is not empty, and which cells it is of."""
+    cells = slice(int(shares.indices.min()), int(shares.indices.max()) + 1)
+    return shares[:, cells], cells
 
 
 def wind_speed(u: np.ndarray, v: np.ndarray) -> np.ndarray:

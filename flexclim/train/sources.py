@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import sparse
 
 from flexclim.domain import Kind
 from flexclim.errors import RecipeError
 from flexclim.grid import Grid, find_grid
+from flexclim.regrid import axis_blocks
 from flexclim.times import seconds_of
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading
@@ -109,9 +111,8 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
     chosen = {name: series[name] for name in names}
     template = templates[0]
     if reading.coarsen > 1:
-        template = _averaged(template, reading.coarsen, title)
-        shape = template.shape[0], template.shape[1]
-        chosen = {n: Averaged(one, reading.coarsen, shape) for n, one in chosen.items()}
+        template, rows, columns = _averaged(template, reading.coarsen, title)
+        chosen = {n: Averaged(one, rows, columns) for n, one in chosen.items()}
     return Fields(title, chosen, template, attributes, joined)
 
 
@@ -305,15 +306,33 @@ def _derived(derived: Derived, series: dict[str, Series]) -> tuple[Series, dict[
     return Computed(function, [series[part] for part in parts]), dict(attributes)
 
 
-def _averaged(template: xr.DataArray, side: int, title: str) -> xr.DataArray:
-    """Return the template of block means."""
-    if min(template.shape) < side:
-        raise RecipeError(f"{title} has {template.shape} cells, too few to coarsen by {side}.")
-    if find_grid(template).domain.kind == "point":
-        raise RecipeError(f"{title} is a grid of points; coarsen averages cells only.")
-    blocks: Any = template.coarsen(dict.fromkeys(template.dims, side), boundary="trim")
-    averaged: xr.DataArray = blocks.mean()
-    return averaged
+def _averaged(
+    template: xr.DataArray, side: int, title: str
+) -> tuple[xr.DataArray, sparse.csr_array, sparse.csr_array]:
+    """Return the template of block means, and the shares of stored rows and columns in them.
+
+    Blocks of points are centred on every ``side``-th point. What a side leaves over at the ends
+    is cut off.
+    """
+    domain = find_grid(template).domain
+    kind, point = domain.kind, domain.kind == "point"
+    ends = int(point), int(point and not domain.wrap)
+    blocks = [(size - end) // side for size, end in zip(template.shape, ends, strict=True)]
+    if min(blocks) < 1:
+        raise RecipeError(f"{title} has {template.shape} {kind}s, too few to coarsen by {side}.")
+    height, width = (count * side + end for count, end in zip(blocks, ends, strict=True))
+    template = template[:height, :width]
+    grid = find_grid(template, kind)
+    area = np.ones(height) if grid.row_area is None else grid.row_area
+    stored = area[::-1] if grid.flip_y else area
+    rows = axis_blocks(height, side, point=point, wrap=False)
+    columns = axis_blocks(width, side, point=point, wrap=grid.domain.wrap)
+    if point:
+        coarse = template[::side, ::side]
+    else:
+        means: Any = template.coarsen(dict.fromkeys(template.dims, side))
+        coarse = means.mean()
+    return coarse, rows @ sparse.diags_array(stored), columns
 
 
 def _check_grids(templates: list[xr.DataArray], title: str) -> None:

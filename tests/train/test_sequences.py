@@ -8,10 +8,12 @@ import xarray as xr
 from flexclim import load_model
 from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError, RecipeError
+from flexclim.resampling import coarsen
 from flexclim.train import fit, learner, load_recipe
 from flexclim.train.feed import open_feed
 from flexclim.train.losses import EnsembleLoss, rolled
 from flexclim.train.sequences import runs
+from flexclim.train.sources import open_fields
 from flexclim.train.splits import open_sources
 
 FORECAST = (
@@ -233,18 +235,50 @@ def test_sources_tell_numbers(folder):
 
 def test_fields_are_averaged_first(folder):
     ds = xr.load_dataset(folder / "wind.nc").isel(latitude=slice(64), longitude=slice(0, 100))
-    ds.u10[0, :1, :2] = np.nan
-    ds.u10[0, :1, 2] = np.nan
+    ds.u10[0, :1, :3] = np.nan
+    ds.u10[0, 2:4, 5:7] = ds.u10[0, 2, 4] = np.nan
     ds.to_netcdf(folder / "cells.nc")
     data = read(folder, *FORECAST, "data.sources.0.path=cells.nc", "data.sources.0.coarsen=2").data
     (source,) = open_sources(data, "train")
     assert source.grid.domain.shape == (32, 50)
     found = source.series["u10"].read(0, slice(0, 5), slice(0, 9))
-    with np.errstate(all="ignore"):
-        blocks = ds.u10[0, :10, :18].coarsen(latitude=2, longitude=2).mean()
+    part = ds.u10[0, :10, :18]
+    half = abs(float(ds.latitude[1] - ds.latitude[0])) / 2
+    latitude = ds.latitude[:10]
+    north, south = np.deg2rad((latitude + half).clip(max=90)), np.deg2rad(latitude - half)
+    area = np.sin(north) - np.sin(south)
+    sides = {"latitude": 2, "longitude": 2}
+    weight = (part.notnull() * area).coarsen(sides).sum()
+    blocks = (part * area).coarsen(sides).sum() / weight
+    blocks[1, 2] = np.nan  # one cell of four is known; half are of its neighbour
     np.testing.assert_allclose(found, blocks, atol=1e-5)
     expected = ds.latitude.coarsen(latitude=2).mean()
     np.testing.assert_allclose(source.fields.template.latitude, expected)
+
+
+def test_points_are_averaged_about_every_second_one(folder):
+    latitude, longitude = np.linspace(90, -90, 91), np.arange(0, 360, 4.0)
+    values = np.random.default_rng(0).normal(size=(4, 91, 90)).astype("float32")
+    coords = {"time": xr.date_range("2018-10-01", periods=4), "latitude": latitude}
+    wind = xr.Dataset(
+        {"u10": (("time", "latitude", "longitude"), values, {"units": "m s-1"})},
+        coords | {"longitude": longitude},
+    )
+    wind.to_netcdf(folder / "points.nc")
+    (reading,) = read(
+        folder, "data.sources.0.path=points.nc", "data.sources.0.coarsen=2"
+    ).data.sources
+    fields = open_fields(reading, str(folder), ["u10"])
+    means = coarsen(wind.u10, 2)
+    assert means.shape == (4, 46, 45)
+    series = fields.series["u10"]
+    np.testing.assert_allclose(series.read_all(np.arange(4)), means, atol=1e-5)
+    np.testing.assert_allclose(
+        series.read(2, slice(10, 30), slice(40, 45)), means[2, 10:30, 40:45], atol=1e-5
+    )
+    np.testing.assert_array_equal(fields.template.latitude, means.latitude)
+    np.testing.assert_array_equal(fields.template.longitude, means.longitude)
+    assert fields.grid().domain.kind == "point"
 
 
 def test_steps_take_turns_by_their_shares(folder):
