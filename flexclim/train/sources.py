@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
+from flexclim.axes import find_axes
 from flexclim.domain import Kind
 from flexclim.errors import RecipeError
 from flexclim.grid import Grid, find_grid
@@ -251,7 +252,7 @@ def _plain(
     """Return a variable as (time, y, x), a template of its grid, and its times."""
     if name not in dataset.variables:
         raise _missing(name, dataset, title, reading)
-    field = dataset[name]
+    field = _once_around(dataset[name])
     grid = find_grid(field)
     rest = [dim for dim in field.dims if dim not in (grid.y, grid.x)]
     long = [dim for dim in rest if field.sizes[dim] > 1]
@@ -281,6 +282,15 @@ def _plain(
         np.broadcast_to(np.float32(0), shape), positions, (grid.y, grid.x), name=name
     )
     return Plain(variable, name, title), template, times
+
+
+def _once_around(field: xr.DataArray) -> xr.DataArray:
+    """Leave out a last column that repeats the first one, 360 degrees on."""
+    axes = find_axes(field)
+    if not (axes.geographic and axes.x_name) or field[axes.x_name].dtype.kind not in "fi":
+        return field
+    first, last = field[axes.x_name].values[[0, -1]]
+    return field.isel({axes.x: slice(-1)}) if abs(abs(last - first) - 360) < 1e-3 else field
 
 
 def _repaired(series: Series, name: str, reading: Reading, times: np.ndarray, title: str) -> Series:

@@ -256,7 +256,8 @@ def test_fields_are_averaged_first(folder):
     np.testing.assert_allclose(source.fields.template.latitude, expected)
 
 
-def test_points_are_averaged_about_every_second_one(folder):
+@pytest.mark.parametrize("repeats", [False, True])
+def test_points_are_averaged_about_every_second_one(folder, repeats):
     latitude, longitude = np.linspace(90, -90, 91), np.arange(0, 360, 4.0)
     values = np.random.default_rng(0).normal(size=(4, 91, 90)).astype("float32")
     coords = {"time": xr.date_range("2018-10-01", periods=4), "latitude": latitude}
@@ -264,7 +265,9 @@ def test_points_are_averaged_about_every_second_one(folder):
         {"u10": (("time", "latitude", "longitude"), values, {"units": "m s-1"})},
         coords | {"longitude": longitude},
     )
-    wind.to_netcdf(folder / "points.nc")
+    first = wind.isel(longitude=[0]).assign_coords(longitude=[360.0])
+    stored = xr.concat([wind, first], "longitude") if repeats else wind
+    stored.to_netcdf(folder / "points.nc")
     (reading,) = read(
         folder, "data.sources.0.path=points.nc", "data.sources.0.coarsen=2"
     ).data.sources
