@@ -96,6 +96,7 @@ def run(
     what: str = "items",
     tell: Callable[[list[str]], None] = lambda facts: None,
     turn: Callable[[Key], int] = lambda key: 0,
+    threads: int = CPU_COUNT,
 ) -> None:
     """Run the tasks ``keys`` of a graph and all that they need.
 
@@ -117,6 +118,8 @@ def run(
     turn
         Says when an item comes: those of a later turn wait for those of earlier ones as far as
         threads or workers are busy. dask alone may leave all items of many chains to the end.
+    threads
+        So many at most where there is no cluster; dask's configuration may say fewer.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def run(
     try:
         with count_up(len(keys), what) as one_more:
             if client is None:
-                failures = _run_here(graph, _turns(keys, turn), one_more)
+                failures = _run_here(graph, _turns(keys, turn), one_more, threads)
             else:
                 failures = _run_on(client, graph, _turns(keys, turn), one_more)
     finally:
@@ -166,19 +169,22 @@ def _turns(keys: Sequence[Key], turn: Callable[[Key], int]) -> list[list[Key]]:
 
 
 def _run_here(
-    graph: HighLevelGraph, turns: Sequence[Sequence[Key]], one_more: Callable[[], None]
+    graph: HighLevelGraph,
+    turns: Sequence[Sequence[Key]],
+    one_more: Callable[[], None],
+    threads: int,
 ) -> dict[Key, Failure]:
     """Run on one of dask's local schedulers, as many turns at once as it has threads."""
     failures: dict[Key, Failure] = {}
-    together = dask.config.get("num_workers", None) or CPU_COUNT
+    together = min(threads, dask.config.get("num_workers", None) or CPU_COUNT)
     for first in range(0, len(turns), together):
         keys = [key for turn in turns[first : first + together] for key in turn]
-        failures |= _run_turn(graph, keys, one_more)
+        failures |= _run_turn(graph, keys, one_more, together)
     return failures
 
 
 def _run_turn(
-    graph: HighLevelGraph, keys: Sequence[Key], one_more: Callable[[], None]
+    graph: HighLevelGraph, keys: Sequence[Key], one_more: Callable[[], None], threads: int
 ) -> dict[Key, Failure]:
     from dask.threaded import get as on_threads
 
@@ -192,7 +198,7 @@ def _run_turn(
 
     get = dask.base.get_scheduler() or on_threads
     with Callback(posttask=done):
-        results = get(tried, list(keys))
+        results = get(tried, list(keys), num_workers=threads)
     return {
         key: result
         for key, result in zip(keys, results, strict=True)

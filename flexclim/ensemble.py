@@ -9,8 +9,9 @@ M members, Y X the plane that is made.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from flexclim.sampling import TiledSampler
 
 VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
+_one_region = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,11 @@ def sample(
         features = sampler.encode(inputs, label)
     else:
         features = _together([one.features for one in prepared])
-    noise = _noise(plan, place, [plan.numbers[position] for position in members])
     method = cast(Any, plan.method)
-    residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
+    # A region keeps all threads busy by itself: two at once would take memory for nothing.
+    with _one_region if plan.active else nullcontext():
+        noise = _noise(plan, place, [plan.numbers[position] for position in members])
+        residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
     base, amplitude = (
         _stacked([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
     )

@@ -10,6 +10,7 @@ import psutil
 
 from flexclim.engine import GPU, TORCH_THREADS, active_client, workers_of
 from flexclim.errors import FlexclimError
+from flexclim.nn.allocation import keep_memory
 
 if TYPE_CHECKING:
     from flexclim.settings import NetworkSettings
@@ -52,13 +53,16 @@ def choose_device(device: str | None) -> tuple[str, int]:
 def device_here(device: str | None = None) -> tuple[str, int]:
     """Return the device that this process would sample on, and the bytes free there for a pass.
 
-    On a CPU as many passes run at once as torch has threads.
+    On a CPU as many passes run at once as torch has threads, from memory that they share.
 
     Raises
     ------
     FlexclimError
         If there is no such device here.
     """
+    if device in (None, "cpu"):
+        keep_memory()  # before torch starts threads
+
     import torch
 
     if device is None:

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from flexclim.engine import record
 from flexclim.memory import is_out_of_memory
-from flexclim.nn.allocation import keep_memory
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
@@ -76,8 +75,6 @@ class TiledSampler:
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
         self.batch, self.precision, self.pass_size = batch, precision, batch
         self.device = next(network.parameters()).device
-        if self.device.type == "cpu":
-            keep_memory()
         self.windows = len(tiles.corners)
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
         rows, columns = (torch.from_numpy(a).to(self.device) for a in tiles.weights())

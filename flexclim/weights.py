@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flexclim import files
 from flexclim.errors import ModelError
+from flexclim.nn.allocation import keep_memory
 from flexclim.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class Weights:
             return self._networks[device]
 
     def _load(self, settings: ModelSettings, device: str) -> Flex:
+        if device == "cpu":
+            keep_memory()  # before torch starts threads
+
         import torch
 
         from flexclim.nn import weights

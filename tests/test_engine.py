@@ -130,7 +130,8 @@ def write_sum(folder, block):
     return write(folder, int(block.sum()))
 
 
-def test_as_many_turns_run_at_once_as_there_are_threads(tmp_path):
+@pytest.mark.parametrize("said", ["configuration", "threads"])
+def test_as_many_turns_run_at_once_as_there_are_threads(tmp_path, said):
     both, begun = threading.Barrier(2), []
 
     def meet(folder, index):
@@ -140,8 +141,9 @@ def test_as_many_turns_run_at_once_as_there_are_threads(tmp_path):
 
     tasks = {("make", n): (meet, str(tmp_path), n) for n in range(4)}
     graph = HighLevelGraph.from_collections("chains", tasks, dependencies=[])
-    with dask.config.set(num_workers=2):
-        engine.run(graph, list(tasks), turn=lambda key: 3 - key[1])
+    configured, threads = (2, 3) if said == "configuration" else (3, 2)
+    with dask.config.set(num_workers=configured):
+        engine.run(graph, list(tasks), turn=lambda key: 3 - key[1], threads=threads)
     assert [set(begun[:2]), set(begun[2:])] == [{3, 2}, {1, 0}]
 
 

@@ -1,5 +1,6 @@
 """A field cut into regions holds what the whole holds."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -130,3 +131,29 @@ def test_memory_is_returned_after_each_task_of_a_region(toy_model, monkeypatch):
         assert len(plan.regions) == count
         lazy_members([REGION], plan)["u10"].compute(scheduler="synchronous")
         assert len(returned) == times
+
+
+def test_regions_are_sampled_one_at_a_time(toy_model, monkeypatch):
+    """Each keeps all threads busy, and two would take twice the memory."""
+    from flexclim.sampling import TiledSampler
+
+    sample, running, most = TiledSampler.sample, [], []
+
+    def watched(*args):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.05)
+        try:
+            return sample(*args)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(TiledSampler, "sample", watched)
+    found = {}
+    for region in (None, (48, 108)):
+        asked = Options(factor=4, members=4, region=region, batch=8)
+        plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+        lazy_members([REGION], plan)["u10"].compute(scheduler="threads", num_workers=4)
+        found[len(plan.regions)] = max(most)
+        most.clear()
+    assert found[2] == 1 < found[1]

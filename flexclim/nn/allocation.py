@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 # glibc's malloc.h
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 LARGEST = 2**31 - 1
 PAD = 2**26
 
@@ -18,15 +18,17 @@ def keep_memory() -> bool:
     """Have malloc keep freed memory for the next pass, once in a process.
 
     PyTorch has no cache of its own on a CPU: activations of each pass are mapped from the system
-    and returned to it, and touching new pages takes up to a third of the time of a pass. Peak
-    memory stays the same; what is freed stays with the process.
+    and returned to it, and touching new pages takes up to a third of the time of a pass. What is
+    freed stays with the process, in one place for all threads: each would keep its own otherwise,
+    and what one has freed no other could use. Threads that have one already keep it, so call
+    before they start.
 
     Returns
     -------
     bool
         Whether it took effect: on Linux with glibc.
     """
-    settings = (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST), (M_TOP_PAD, PAD)
+    settings = (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST), (M_TOP_PAD, PAD), (M_ARENA_MAX, 1)
     mallopt = _glibc("mallopt")
     return mallopt is not None and all(mallopt(name, value) for name, value in settings)
 

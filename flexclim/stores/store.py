@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -32,6 +33,8 @@ CREATING = "flexclim_creating"
 # What the user should know of the run that wrote it.
 NOTES = "flexclim_notes"
 ROOT = "zarr.json"
+# Values of the blocks that are made at once, as far as few blocks do not hold more.
+AT_ONCE, FEWEST = 2**24, 4
 
 
 def write_store(
@@ -89,10 +92,20 @@ def write_store(
             work = plan_work(ds, place, items, keep_bits)
             tell = partial(_note, place)
             name, turn = partial(_name, ds, work), partial(_turn, ds, work)
-            engine.run(work.graph, work.keys, name, "shards", tell, turn)
+            engine.run(work.graph, work.keys, name, "shards", tell, turn, _threads(ds))
         with store_errors(place.name, ""):
             _finish(place)
     return place
+
+
+def _threads(ds: xr.Dataset) -> int:
+    """Return how many threads of this process work at once: fewer where blocks are large.
+
+    Passes run on threads of their own, and few large blocks keep these busy.
+    """
+    chunks = [array.chunks for array in ds.variables.values() if array.chunks]
+    largest = max((math.prod(map(max, of_array)) for of_array in chunks), default=1)
+    return max(FEWEST, AT_ONCE // largest)
 
 
 def _turn(ds: xr.Dataset, work: Work, key: Any) -> int:

@@ -47,3 +47,31 @@ def test_kept_memory_can_be_returned():
     kept, left = map(float, done.stdout.split())
     assert kept > 200
     assert left < 50
+
+
+SHARED = """
+import threading
+import numpy as np, psutil
+from flexclim.nn.allocation import keep_memory
+assert keep_memory()
+resident = lambda: psutil.Process().memory_info().rss / 2**20
+over = threading.Event()
+def work(done):
+    large = [np.ones(2**17) for _ in range(64)]
+    del large
+    done.set()
+    over.wait()
+before = resident()
+for turn in range(6):
+    done = threading.Event()
+    threading.Thread(target=work, args=[done]).start()
+    done.wait()
+print(resident() - before)
+over.set()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_threads_use_what_others_have_freed():
+    done = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, check=True)
+    assert 50 < float(done.stdout) < 150  # 64 MB, not 6 times as much

@@ -11,6 +11,7 @@ import tracemalloc
 from pathlib import Path
 
 import dask
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -21,7 +22,7 @@ from flexclim import engine
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.files import PARTIAL
 from flexclim.stores import Place, check_store, progress_of, write_store
-from flexclim.stores.store import missing_items
+from flexclim.stores.store import _threads, missing_items
 
 
 def missing(ds, store):
@@ -240,3 +241,11 @@ def test_rounding_is_stated_and_close(store):
     found, exact = xr.open_zarr(store)["t"].load(), toy(times=4)["t"].compute()
     error = np.abs(found / exact - 1)
     assert 2**-10 < float(error.max()) <= 2**-8
+
+
+@pytest.mark.parametrize(("chunks", "threads"), [((1, 8, 8), 2**18), ((2, 4096, 4096), 4)])
+def test_fewer_threads_make_large_blocks(chunks, threads):
+    """Each holds what it works on."""
+    lazy = da.zeros((4, 8192, 8192), chunks=chunks)
+    fields = xr.Dataset({"u10": (("time", "y", "x"), lazy), "plain": ("time", np.arange(4))})
+    assert _threads(fields) == threads
