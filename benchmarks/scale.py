@@ -1,15 +1,15 @@
 """How cost and memory grow: with area, members, steps, times and worker processes.
 
     python -m benchmarks.scale [--sizes 1 2 4] [--only area members ...]
-    python -m benchmarks.scale --region 8000 [--workers N]
+    python -m benchmarks.scale --region 2000 4000 8000 [--workers N]
 
 Each run is ``downscale_to_zarr`` with flex-nano of a random smooth field, in a process of its own:
-a base case of 1 time, 2 members, 2 steps and 256 x 256 fine cells, and the same with one of them
+a base case of 4 times, 2 members, 2 steps and 256 x 256 fine cells, and the same with one of them
 once, twice and four times as large. Prints the seconds and the peak memory above that of the
 loaded model, the cost of a unit over that of the smallest run (1: linear), and the same for 1, 2
 and 4 worker processes that share the cores: throughput over that of one process, which uses all
-cores too; over the number of GPUs where there are some. ``--region`` writes one square field and
-prints its time and memory.
+cores too; over the number of GPUs where there are some. ``--region`` writes one square field of
+each size, cut into regions of 2048 x 2048 cells, and prints its time and memory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 GROWN = "area", "members", "steps", "times", "workers"
-BASE = {"area": 256 * 256, "members": 2, "steps": 2, "times": 1, "workers": 0}
+BASE = {"area": 256 * 256, "members": 2, "steps": 2, "times": 4, "workers": 0}
 FACTOR = 4
 
 
@@ -39,15 +39,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--only", choices=GROWN, nargs="+", default=GROWN)
-    parser.add_argument("--region", type=int, default=None, help="cells of a side, such as 8000")
+    parser.add_argument("--region", type=int, nargs="+", help="cells of a side, such as 8000")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--case", default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
         print(json.dumps(measure(**json.loads(options.case))))
     elif options.region:
-        case = BASE | {"area": options.region**2, "members": 1, "workers": options.workers}
-        print(f"{options.region} x {options.region}: {told(run(case))}")
+        for side in options.region:
+            one = {"area": side**2, "members": 1, "times": 1, "workers": options.workers}
+            print(f"{side} x {side}: {told(run(BASE | one))}", flush=True)
     else:
         for name in options.only:
             grow(name, options.sizes)
