@@ -142,7 +142,7 @@ def timed(work: Callable[[], object], count: float, device: str) -> float:
     """Return the seconds of ``count`` calls, from a share of them."""
     calls = max(torch.get_num_threads(), round(TIMED * count))
     began = time.perf_counter()
-    run_passes([work] * calls, device.split(":")[0])
+    list(run_passes([work] * calls, device.split(":")[0]))
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return (time.perf_counter() - began) / calls * count

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -21,17 +22,18 @@ _pools: dict[str, ThreadPoolExecutor] = {}
 _starting = threading.Lock()
 
 
-def run_passes(passes: Sequence[Callable[[], T]], device: str) -> list[T]:
-    """Run passes on the threads of a kind of device ("cpu", "cuda") and return what they give.
+def run_passes(passes: Sequence[Callable[[], T]], device: str) -> Iterator[T]:
+    """Run passes on the threads of a kind of device ("cpu", "cuda") and yield what each gives.
 
     Those of other callers come in between. If one fails, those that have not begun never do.
     """
     with _starting:
         if device not in _pools:
             _pools[device] = _single_threads() if device == "cpu" else ThreadPoolExecutor(1, "gpu")
-    futures = [_pools[device].submit(one) for one in passes]
+    futures = deque(_pools[device].submit(one) for one in passes)
     try:
-        return [future.result() for future in futures]
+        while futures:
+            yield futures.popleft().result()
     finally:
         for future in futures:
             future.cancel()

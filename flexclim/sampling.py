@@ -7,7 +7,7 @@ label, B windows in one network pass, Y X the fine field, h w one window.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Literal, TypeVar
@@ -96,11 +96,11 @@ class TiledSampler:
         pairs = list(itertools.product(range(len(framed)), range(self.windows)))
         batches = [pairs[first : first + self.batch] for first in range(0, len(pairs), self.batch)]
         encode = [partial(self._encode, framed, told, some) for some in batches]
-        parts = self._run(encode[:1])
+        parts = list(self._run(encode[:1]))
         size = sum(m.nbytes for m in parts[0].maps)
         if size / len(batches[0]) * len(pairs) > FEATURE_BYTES:
             return None
-        return joined(parts + self._run(encode[1:]))
+        return joined([*parts, *self._run(encode[1:])])
 
     @torch.inference_mode()
     def sample(
@@ -187,11 +187,12 @@ class TiledSampler:
                 place += tile * weight(self._weights, self.tiles, index_window).float()
         return unframe(canvas, self.tiles)
 
-    def _run(self, passes: Sequence[Callable[[], T]]) -> list[T]:
+    def _run(self, passes: Sequence[Callable[[], T]]) -> Iterator[T]:
         """Run passes on their threads, and tell if memory did not suffice for them whole."""
         before = self.pass_size
         try:
-            return run_passes([torch.inference_mode()(one) for one in passes], self.device.type)
+            own = [torch.inference_mode()(one) for one in passes]
+            yield from run_passes(own, self.device.type)
         finally:
             if self.pass_size < before:
                 record(

@@ -19,7 +19,7 @@ def test_passes_run_at_once_on_one_thread_each_and_come_back_in_order():
         met.wait(20)  # passes only if as many run at once
         return number, torch.get_num_threads()
 
-    assert run_passes([lambda n=n: one(n) for n in range(count)], "cpu") == [
+    assert list(run_passes([lambda n=n: one(n) for n in range(count)], "cpu")) == [
         (n, 1) for n in range(count)
     ]
 
@@ -29,7 +29,7 @@ def test_torch_keeps_its_threads_elsewhere():
 import threading, torch
 torch.set_num_threads(3)
 from flexclim.passes import run_passes
-assert run_passes([torch.get_num_threads] * 6, "cpu") == [1] * 6
+assert list(run_passes([torch.get_num_threads] * 6, "cpu")) == [1] * 6
 seen = [torch.get_num_threads()]
 other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
 other.start(); other.join()
@@ -44,10 +44,11 @@ def test_the_first_failure_is_raised_and_the_rest_never_runs():
     def fail():
         raise ValueError("broken")
 
+    wait = [lambda: done.append(threading.Event().wait(0.05))] * 100
     with pytest.raises(ValueError, match="broken"):
-        run_passes([fail, *[lambda: done.append(threading.Event().wait(0.05))] * 100], "cpu")
+        list(run_passes([fail, *wait], "cpu"))
     assert len(done) < 50
-    assert run_passes([lambda: 7], "cpu") == [7]
+    assert list(run_passes([lambda: 7], "cpu")) == [7]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -55,10 +56,10 @@ def test_a_forked_process_has_threads_of_its_own():
     script = """
 import os
 from flexclim.passes import run_passes
-assert run_passes([int], "cpu") == [0]
+assert list(run_passes([int], "cpu")) == [0]
 if child := os.fork():
     raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-os._exit(0 if run_passes([int], "cpu") == [0] else 1)
+os._exit(0 if list(run_passes([int], "cpu")) == [0] else 1)
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
 
