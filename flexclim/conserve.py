@@ -78,21 +78,23 @@ class BlockMeans:
             fine = fine * self._spread(ratio)
         fine = fine * self._least(np.minimum(self._ratio(fine, wanted), 1.0))
         lacking = np.maximum(wanted - self._mean(fine), 0.0)  # below 0 by rounding only
-        own = fine * self._own
-        mass = self._mean(own)
+        rows, columns = self._own
+        mass = self._mean(fine * rows[:, None] * columns)
         factors = np.divide(lacking, mass, out=np.zeros_like(mass), where=mass > 0)
-        evenly = np.where(mass > 0, 0.0, lacking / self._mean(self._own))
-        return fine + self._own * (fine * self._spread(factors) + self._spread(evenly))
+        share = np.outer(self._means[0] @ rows, self._means[1] @ columns)
+        evenly = np.where(mass > 0, 0.0, lacking / share)
+        more = fine * self._spread(factors) + self._spread(evenly)
+        return fine + more * rows[:, None] * columns
 
     def _ratio(self, fine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         mean = self._mean(fine)
         return np.divide(wanted, mean, out=np.zeros_like(mean), where=mean > 0)
 
     @cached_property
-    def _own(self) -> np.ndarray:
-        """(y', x') 1 where a cell belongs to one block only, else 0."""
-        alone = [(np.diff(shares.indptr) == 1).astype(float) for shares in self._shares]
-        return np.outer(*alone)
+    def _own(self) -> tuple[np.ndarray, np.ndarray]:
+        """(y',) and (x',) 1 where a cell belongs to one block only, else 0."""
+        rows, columns = ((np.diff(shares.indptr) == 1).astype(float) for shares in self._shares)
+        return rows, columns
 
     def _least(self, values: np.ndarray) -> np.ndarray:
         """Give each fine cell the smallest of its blocks' values."""

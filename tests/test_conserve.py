@@ -43,3 +43,15 @@ def test_a_field_with_the_right_means_stays_as_it_is():
     means = BlockMeans(domain, 4)
     np.testing.assert_allclose(means.add(fine, coarse), fine, atol=1e-12)
     np.testing.assert_allclose(means.multiply(fine, coarse), fine, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cell", "point"])
+def test_nothing_of_the_size_of_a_field_is_kept(kind):
+    """What regions of a large field keep would add up."""
+    coarse = Domain(shape=(30, 40), kind=kind)
+    means = BlockMeans(coarse, 4)
+    for correct in (means.add, means.multiply):
+        correct(np.ones(coarse.refine(4).shape), np.ones(coarse.shape))
+    kept = [part for parts in vars(means).values() if isinstance(parts, tuple) for part in parts]
+    sizes = [part.size for part in kept if isinstance(part, np.ndarray)]
+    assert 0 < max(sizes) <= 160
