@@ -69,7 +69,7 @@ def see(
             amplitude.append(parts[target.base].amplitude * size)
     if statics is not None:
         inputs += list(statics)
-    return Scaled(np.stack(base), np.stack(inputs), np.stack(amplitude))
+    return Scaled(stacked(base), stacked(inputs), stacked(amplitude))
 
 
 def see_past(
@@ -125,7 +125,8 @@ def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) ->
     residual
         (..., T, Y, X) in the network's units.
     """
-    fine = scaled.base + scaled.amplitude * residual
+    fine = scaled.amplitude * residual
+    fine += scaled.base
     for index, target in enumerate(targets):
         fine[..., index, :, :] = untransform(fine[..., index, :, :], target)
     return fine
@@ -195,3 +196,8 @@ def _see_one(
         base = interpolate(field, domain, factor, "bicubic", vector=variable.vector)
     inputs = (base - variable.mean) / variable.std
     return Scaled(base, inputs.astype(np.float32), np.ones_like(base))
+
+
+def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Put arrays one after the other; a single one is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)

@@ -23,7 +23,7 @@ import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf import REALIZATION, check_values
-from flexclim.channels import physical
+from flexclim.channels import physical, stacked
 from flexclim.fields import Scaled
 from flexclim.grid import Grid
 from flexclim.labels import label_values
@@ -126,7 +126,7 @@ def sample(
         noise = _noise(plan, place, [plan.numbers[position] for position in members])
         residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
     base, amplitude = (
-        _stacked([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
+        stacked([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
     )
     targets = plan.settings.targets
     assert targets is not None
@@ -134,9 +134,9 @@ def sample(
 
 
 def signed(fields: np.ndarray, targets: Sequence[TargetPlan]) -> np.ndarray:
-    """Raise to 0 what is below where that makes no sense; (M, T, Y, X)."""
+    """Raise to 0, in place, what is below where that makes no sense; (M, T, Y, X)."""
     floors = np.array([0.0 if target.non_negative else -np.inf for target in targets])
-    return np.maximum(fields, floors[:, None, None])
+    return np.maximum(fields, floors[:, None, None], out=fields)
 
 
 def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
@@ -210,7 +210,7 @@ def _dtype_of(plan: Plan) -> np.dtype:
 def stored_planes(planes: Sequence[np.ndarray], plan: Plan, where: str) -> np.ndarray:
     """Check planes as they are stored, and return them in canonical order, (I, y, x)."""
     turned = [plane.reshape(plane.shape[-2:]) for plane in planes]
-    found = _stacked([plan.grid.canonical(plane) for plane in turned])
+    found = stacked([plan.grid.canonical(plane) for plane in turned])
     for plane, name in zip(found, itertools.cycle(plan.inputs)):
         check_values(plane, name, where)
     return found
@@ -264,11 +264,6 @@ def sampler_of(plan: Plan) -> TiledSampler:
         active=plan.active,
         task=plan.task,
     )
-
-
-def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Put arrays one after the other; a single one is not copied."""
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _label(plan: Plan, place: Place) -> np.ndarray:

@@ -81,9 +81,10 @@ def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = Fal
     base = interpolate(coarse, domain, factor, "bicubic", vector=vector)
     fine_mean = interpolate(mean, domain, factor, "bilinear", vector=vector)
     fine_amplitude = interpolate(amplitude, domain, factor, "bilinear")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inputs = np.where(fine_amplitude > 0, (base - fine_mean) / fine_amplitude, 0.0)
-    return Scaled(base, inputs.astype(np.float32), fine_amplitude)
+    inputs = np.zeros(base.shape, np.float32)
+    departure = np.subtract(base, fine_mean, out=fine_mean)
+    np.divide(departure, fine_amplitude, out=inputs, where=fine_amplitude > 0, casting="same_kind")
+    return Scaled(base, inputs, fine_amplitude)
 
 
 def fill_missing(field: np.ndarray) -> np.ndarray:

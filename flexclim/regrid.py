@@ -101,7 +101,7 @@ def block_mean(
     if known.all():
         total = _along_axes(in_rows, field, in_columns)
         weight = np.outer(in_rows.sum(axis=1), in_columns.sum(axis=1))
-        return (total / weight).astype(dtype)
+        return (total / weight).astype(dtype, copy=False)
     # Infinite values must not turn into missing ones: only NaN is left out.
     known = ~np.isnan(field)
     total = _along_axes(in_rows, np.where(known, field, 0.0), in_columns)
@@ -109,7 +109,7 @@ def block_mean(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(weight > 1e-9 * weight.max(initial=0.0), total / weight, np.nan)
     assert mean.shape[-2:] == coarse.shape
-    return mean.astype(dtype)
+    return mean.astype(dtype, copy=False)
 
 
 def interpolate(
@@ -154,10 +154,10 @@ def interpolate(
     dtype = np.result_type(field.dtype, np.float32)
     missing = np.isnan(extended)
     if not missing.any():
-        return _along_axes(matrices[0], extended, matrices[1]).astype(dtype)
+        return _along_axes(matrices[0], extended, matrices[1]).astype(dtype, copy=False)
     result = _along_axes(matrices[0], np.where(missing, 0.0, extended), matrices[1])
     touched = _along_axes(abs(matrices[0]), missing, abs(matrices[1])) > 1e-9
-    return np.where(touched, np.nan, result).astype(dtype)
+    return np.where(touched, np.nan, result).astype(dtype, copy=False)
 
 
 def extend(field: np.ndarray, domain: Domain, reach: int, *, vector: bool = False) -> np.ndarray:
