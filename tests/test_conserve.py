@@ -52,6 +52,6 @@ def test_nothing_of_the_size_of_a_field_is_kept(kind):
     means = BlockMeans(coarse, 4)
     for correct in (means.add, means.multiply):
         correct(np.ones(coarse.refine(4).shape), np.ones(coarse.shape))
-    kept = [part for parts in vars(means).values() if isinstance(parts, tuple) for part in parts]
-    sizes = [part.size for part in kept if isinstance(part, np.ndarray)]
+    kept = [one if isinstance(one, tuple) else (one,) for one in vars(means).values()]
+    sizes = [part.size for parts in kept for part in parts if isinstance(part, np.ndarray)]
     assert 0 < max(sizes) <= 160
