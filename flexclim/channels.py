@@ -15,7 +15,7 @@ import numpy as np
 from flexclim.domain import Domain
 from flexclim.fields import Scaled, scale
 from flexclim.minflex_operator import minflex_interpolate
-from flexclim.regrid import interpolate
+from flexclim.regrid import ALL, interpolate
 
 if TYPE_CHECKING:
     from flexclim.settings import ModelSettings, Target, Variable
@@ -27,6 +27,7 @@ def see(
     factor: int,
     settings: ModelSettings,
     statics: np.ndarray | None = None,
+    rows: slice = ALL,
 ) -> Scaled:
     """Bring the inputs of a model to the fine grid, as its network sees them.
 
@@ -43,6 +44,8 @@ def see(
     statics
         (S, Y, X) float32 from :func:`flexclim.statics.static_channels`; None: the model takes
         none.
+    rows
+        Which fine rows to make.
 
     Returns
     -------
@@ -55,8 +58,8 @@ def see(
     assert settings.targets is not None
     assert len(coarse) == len(settings.inputs), coarse.shape
     parts = {
-        variable.name: _see_one(transform(field, variable), domain, factor, settings, variable)
-        for variable, field in zip(settings.inputs, coarse, strict=True)
+        one.name: _see_one(transform(field, one), domain, factor, settings, one, rows)
+        for one, field in zip(settings.inputs, coarse, strict=True)
     }
     inputs = [part.inputs for part in parts.values()]
     base, amplitude = [], []
@@ -68,12 +71,16 @@ def see(
             base.append(parts[target.base].base)
             amplitude.append(parts[target.base].amplitude * size)
     if statics is not None:
-        inputs += list(statics)
+        inputs += list(statics[:, rows])
     return Scaled(stacked(base), stacked(inputs), stacked(amplitude))
 
 
 def see_past(
-    past: np.ndarray, lead: float, settings: ModelSettings, statics: np.ndarray | None = None
+    past: np.ndarray,
+    lead: float,
+    settings: ModelSettings,
+    statics: np.ndarray | None = None,
+    rows: slice = ALL,
 ) -> Scaled:
     """Bring past snapshots to the way in which a network sees them.
 
@@ -88,6 +95,8 @@ def see_past(
         Of a model that forecasts.
     statics
         (S, Y, X) float32; None: the model takes none.
+    rows
+        Which rows to make.
 
     Returns
     -------
@@ -97,7 +106,7 @@ def see_past(
     """
     assert settings.targets is not None
     assert settings.forecast is not None
-    targets = settings.targets
+    targets, past = settings.targets, past[..., rows, :]
     changed = np.stack(
         [transform(past[:, index], target) for index, target in enumerate(targets)], 1
     )
@@ -108,7 +117,7 @@ def see_past(
     seen = ((changed - mean) / std).astype(np.float32)
     inputs = seen.reshape(-1, *seen.shape[-2:])
     if statics is not None:
-        inputs = np.concatenate([inputs, statics])
+        inputs = np.concatenate([inputs, statics[:, rows]])
     scale = settings.forecast.residual_scale[settings.forecast.leads.index(lead)]
     amplitude = std * np.array(scale)[:, None, None]
     base = changed[-1].astype(float)
@@ -185,15 +194,20 @@ def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
 
 
 def _see_one(
-    field: np.ndarray, domain: Domain, factor: int, settings: ModelSettings, variable: Variable
+    field: np.ndarray,
+    domain: Domain,
+    factor: int,
+    settings: ModelSettings,
+    variable: Variable,
+    rows: slice,
 ) -> Scaled:
     """Scale one transformed input; the amplitude is that of the residual."""
     if settings.scaling == "local":
-        return scale(field, domain, factor, vector=variable.vector)
+        return scale(field, domain, factor, vector=variable.vector, rows=rows)
     if settings.operator == "minflex":
-        base = minflex_interpolate(field, factor)
+        base = minflex_interpolate(field, factor)[rows]
     else:
-        base = interpolate(field, domain, factor, "bicubic", vector=variable.vector)
+        base = interpolate(field, domain, factor, "bicubic", vector=variable.vector, rows=rows)
     inputs = (base - variable.mean) / variable.std
     return Scaled(base, inputs.astype(np.float32), np.ones_like(base))
 

@@ -24,10 +24,11 @@ from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf import REALIZATION, check_values
 from flexclim.channels import physical, stacked
-from flexclim.fields import Scaled
 from flexclim.grid import Grid
 from flexclim.labels import label_values
+from flexclim.nn.allocation import return_memory
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
+from flexclim.regrid import ALL, bands
 from flexclim.request import Plan, TargetPlan, time_name
 from flexclim.statics import static_channels
 from flexclim.times import seconds_of
@@ -60,13 +61,13 @@ class Place:
 class Prepared:
     """What is read for one plane, ready to be sampled: members may share it.
 
-    ``given`` holds coarse planes (I, y, x), or past ones (K, T, Y, X); ``missing`` is (T, Y, X).
-    Features are ``left`` out where who samples should make them: those on a GPU stay in their
-    process.
+    ``given`` holds coarse planes (I, y, x), or past ones (K, T, Y, X), ``inputs`` (C, Y, X) is
+    what the network reads of them; ``missing`` is (T, Y, X). Features are ``left`` out where who
+    samples should make them: those on a GPU stay in their process.
     """
 
     given: np.ndarray
-    scaled: Scaled
+    inputs: np.ndarray
     missing: np.ndarray | None
     features: TaskFeatures | None
     left: bool = False
@@ -75,16 +76,11 @@ class Prepared:
         features, left = self.features, self.left
         if features is not None and features.maps[0].is_cuda:
             features, left = None, True
-        return Prepared, (self.given, self.scaled, self.missing, features, left)
+        return Prepared, (self.given, self.inputs, self.missing, features, left)
 
     def __sizeof__(self) -> int:
         """Return the bytes of all arrays, by which dask decides what to move where."""
-        arrays: list[Any] = [
-            self.given,
-            self.scaled.base,
-            self.scaled.inputs,
-            self.scaled.amplitude,
-        ]
+        arrays: list[Any] = [self.given, self.inputs]
         if self.missing is not None:
             arrays.append(self.missing)
         if self.features is not None:
@@ -92,9 +88,15 @@ class Prepared:
         return sum(array.nbytes for array in arrays)
 
 
-def encode(scaled: Scaled, plan: Plan, place: Place) -> TaskFeatures | None:
+def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.ndarray:
+    """Return what the network reads of planes and of static fields (S, Y, X): (C, Y, X)."""
+    parts = [plan.seen(given, rows, statics).inputs for rows in bands(plan.tiles.domain.shape)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
+
+
+def encode(inputs: np.ndarray, plan: Plan, place: Place) -> TaskFeatures | None:
     """Run the task encoder on all windows; None where the features would not fit in memory."""
-    return sampler_of(plan).encode(scaled.inputs, _label(plan, place))
+    return sampler_of(plan).encode(inputs, _label(plan, place))
 
 
 def sample(
@@ -115,22 +117,42 @@ def sample(
         (M, T, Y, X) in the targets' units, canonical; signs and means are not mended yet.
     """
     sampler, label = sampler_of(plan), _label(plan, place)
-    inputs = np.stack([one.scaled.inputs for one in prepared])
+    inputs = stacked([one.inputs for one in prepared])
     if any(one.left for one in prepared):
         features = sampler.encode(inputs, label)
     else:
         features = _together([one.features for one in prepared])
     method = cast(Any, plan.method)
-    # A region keeps all threads busy by itself: two at once would take memory for nothing.
-    with _one_region if plan.active else nullcontext():
-        noise = _noise(plan, place, [plan.numbers[position] for position in members])
-        residual = sampler.sample(inputs, label, noise, plan.steps, method, features)
-    base, amplitude = (
-        stacked([getattr(one.scaled, name) for one in prepared]) for name in ("base", "amplitude")
-    )
-    targets = plan.settings.targets
+    with _alone() if plan.active else nullcontext():
+        residual = sampler.sample(
+            inputs,
+            label,
+            _noise(plan, place, [plan.numbers[position] for position in members]),
+            plan.steps,
+            method,
+            features,
+        )
+    return _answered(prepared, plan, residual)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Sample one region at a time, which keeps all threads busy, and return its memory."""
+    with _one_region:
+        yield
+        return_memory()
+
+
+def _answered(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) -> np.ndarray:
+    """Return members (M, T, Y, X) in the targets' units, from what the network made of them."""
+    targets, fine = plan.settings.targets, np.empty(residual.shape)
     assert targets is not None
-    return physical(Scaled(base, inputs, amplitude), residual, targets)
+    for number, one in enumerate(prepared):
+        own = number if len(prepared) > 1 else ALL
+        for rows in bands(plan.tiles.domain.shape):
+            part = (own, ..., rows, ALL)
+            fine[part] = physical(plan.seen(one.given, rows), residual[part], targets)
+    return fine
 
 
 def signed(fields: np.ndarray, targets: Sequence[TargetPlan]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from flexclim.domain import Domain
-from flexclim.regrid import extend, interpolate
+from flexclim.regrid import ALL, extend, interpolate
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 MEAN_WIDTH, SCALE_WIDTH = 3.0, 2.0
@@ -64,7 +64,9 @@ def local_scaling(
     return mean, np.where(amplitude > SMALLEST * np.abs(mean), amplitude, 0.0)
 
 
-def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False) -> Scaled:
+def scale(
+    coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False, rows: slice = ALL
+) -> Scaled:
     """Bring a coarse field to the fine grid and scale it locally.
 
     Parameters
@@ -75,12 +77,14 @@ def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = Fal
         Fine cells along one side of a coarse cell.
     vector
         Whether the field is an eastward or northward component.
+    rows
+        Which fine rows to make.
     """
     coarse = np.asarray(coarse, float)
     mean, amplitude = local_scaling(coarse, domain, vector=vector)
-    base = interpolate(coarse, domain, factor, "bicubic", vector=vector)
-    fine_mean = interpolate(mean, domain, factor, "bilinear", vector=vector)
-    fine_amplitude = interpolate(amplitude, domain, factor, "bilinear")
+    base = interpolate(coarse, domain, factor, "bicubic", vector=vector, rows=rows)
+    fine_mean = interpolate(mean, domain, factor, "bilinear", vector=vector, rows=rows)
+    fine_amplitude = interpolate(amplitude, domain, factor, "bilinear", rows=rows)
     inputs = np.zeros(base.shape, np.float32)
     departure = np.subtract(base, fine_mean, out=fine_mean)
     np.divide(departure, fine_amplitude, out=inputs, where=fine_amplitude > 0, casting="same_kind")

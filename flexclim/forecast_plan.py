@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+from flexclim.channels import see_past
 from flexclim.checkpoint import Model
 from flexclim.domain import Kind
+from flexclim.fields import Scaled
 from flexclim.grid import find_grid
 from flexclim.leads import Leads, kept_steps, step_hours
 from flexclim.quantities import non_negative
+from flexclim.regrid import ALL
 from flexclim.request import Plan, Request, TargetPlan, settle
 from flexclim.settings import FORECAST, Variable
 from flexclim.tiles import plan_tiles
@@ -45,6 +49,12 @@ class ForecastPlan(Plan):
     def read(self) -> tuple[Variable, ...]:
         """The channels that the task encoder reads before static fields."""
         return (self.settings.targets or ()) * self.past
+
+    def seen(
+        self, given: np.ndarray, rows: slice = ALL, statics: np.ndarray | None = None
+    ) -> Scaled:
+        """Return some rows of what the network sees of planes, and how to read its answer."""
+        return see_past(given, self.lead, self.settings, statics, rows)
 
     @property
     def request(self) -> tuple[object, ...]:

@@ -17,7 +17,6 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from flexclim.channels import see
 from flexclim.conserve import BlockMeans
 from flexclim.coverage import judge
 from flexclim.ensemble import (
@@ -25,6 +24,7 @@ from flexclim.ensemble import (
     Prepared,
     block_of,
     encode,
+    inputs_of,
     lazy_targets,
     naming,
     place_of,
@@ -114,9 +114,9 @@ def _prepared(
     coarse = coarse.astype(float)
     judge(coarse, plan, where)
     predictors = predictors_of(statics, plan, place)
-    scaled = see(coarse, plan.coarse, plan.factor, plan.settings, predictors)
+    inputs = inputs_of(coarse, plan, predictors)
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
-    return Prepared(coarse, scaled, fine_missing, encode(scaled, plan, place))
+    return Prepared(coarse, inputs, fine_missing, encode(inputs, plan, place))
 
 
 def sample_members(
@@ -148,7 +148,7 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: FieldPlan) -> None:
             assert target.base is not None
             means = _block_means(plan)
             correct = means.multiply if target.non_negative else means.add
-            fine[number] = correct(fine[number], prepared.given[target.base])
+            correct(fine[number], prepared.given[target.base])
 
 
 @contextmanager

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flexclim.channels import see
 from flexclim.checkpoint import Model
 from flexclim.coverage import correlation_hours
 from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.fields import Scaled
 from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
+from flexclim.regrid import ALL
 from flexclim.request import Plan, Request, TargetPlan, settle, time_name
 from flexclim.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.tiles import plan_tiles
@@ -79,6 +83,12 @@ class FieldPlan(Plan):
     def read(self) -> tuple[Variable, ...]:
         """The channels that the task encoder reads before static fields."""
         return self.settings.inputs or ()
+
+    def seen(
+        self, given: np.ndarray, rows: slice = ALL, statics: np.ndarray | None = None
+    ) -> Scaled:
+        """Return some rows of what the network sees of planes, and how to read its answer."""
+        return see(given, self.coarse, self.factor, self.settings, statics, rows)
 
     @property
     def origin(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Both operators are separable, so each is one sparse matrix an axis. Fields are (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -15,6 +16,21 @@ from flexclim.domain import Domain
 
 Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
+ALL = slice(None)
+# Cells of a band of rows, at most.
+BAND = 2**20
+
+
+def bands(shape: tuple[int, int]) -> Iterator[slice]:
+    """Cut the rows of a field into bands: what is made by the way is no larger than one of them.
+
+    >>> [(band.start, band.stop) for band in bands((3000, 1000))]
+    [(0, 1048), (1048, 2096), (2096, 3000)]
+    """
+    height, width = shape
+    side = max(1, BAND // width)
+    for first in range(0, height, side):
+        yield slice(first, min(first + side, height))
 
 
 @lru_cache(maxsize=32)
@@ -119,6 +135,7 @@ def interpolate(
     method: Method = "bicubic",
     *,
     vector: bool = False,
+    rows: slice = ALL,
 ) -> np.ndarray:
     """Bring a coarse field to the fine grid that nests in it, aligned at cell centres.
 
@@ -137,12 +154,14 @@ def interpolate(
     vector
         Whether the field is an eastward or northward component, which changes sign across a
         pole.
+    rows
+        Which fine rows to make.
 
     Returns
     -------
     ndarray
-        (..., y', x') on ``domain.refine(factor)``, in the field's float type. NaN spreads to all
-        fine cells whose stencil has one.
+        (..., y', x') on these rows of ``domain.refine(factor)``, in the field's float type. NaN
+        spreads to all fine cells whose stencil has one.
     """
     reach = REACH[method]
     extended = extend(field, domain, reach, vector=vector)
@@ -151,6 +170,7 @@ def interpolate(
         _axis_stencil(size, fine_size, factor, domain.kind == "point", method)
         for size, fine_size in zip(domain.shape, fine.shape, strict=True)
     ]
+    matrices[0] = matrices[0][rows]
     dtype = np.result_type(field.dtype, np.float32)
     missing = np.isnan(extended)
     if not missing.any():

@@ -9,15 +9,18 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
 from flexclim.cf import REALIZATION
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.fields import Scaled
 from flexclim.grid import Grid
 from flexclim.labels import optional
 from flexclim.memory import choose_batch, choose_device
+from flexclim.regrid import ALL
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
 from flexclim.times import is_time
@@ -135,6 +138,12 @@ class Plan:
     @property
     def request(self) -> tuple[object, ...]:
         """What one request of the user has in common in all its regions."""
+        raise NotImplementedError
+
+    def seen(
+        self, given: np.ndarray, rows: slice = ALL, statics: np.ndarray | None = None
+    ) -> Scaled:
+        """Return some rows of what the network sees of planes, and how to read its answer."""
         raise NotImplementedError
 
     @property

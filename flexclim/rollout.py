@@ -19,13 +19,13 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from flexclim.channels import see_past
 from flexclim.coverage import judge
 from flexclim.ensemble import (
     Place,
     Prepared,
     block_of,
     encode,
+    inputs_of,
     lazy_targets,
     naming,
     place_of,
@@ -36,7 +36,7 @@ from flexclim.ensemble import (
     stored_planes,
     time_text,
 )
-from flexclim.fields import Scaled, fill_missing
+from flexclim.fields import fill_missing
 from flexclim.forecast_plan import ForecastPlan
 from flexclim.leads import later
 
@@ -141,8 +141,8 @@ def prepare_past(
 ) -> Prepared:
     """Return what members share at the first step: what they read, and its features."""
     with naming(place):
-        scaled = _seen(past[0], statics, plan, place)
-        return Prepared(past[0], scaled, None, encode(scaled, plan, place))
+        inputs = inputs_of(past[0], plan, predictors_of(statics, plan, place))
+        return Prepared(past[0], inputs, None, encode(inputs, plan, place))
 
 
 def first_states(
@@ -175,9 +175,8 @@ def next_states(
             if len(states) < plan.past:
                 known, _ = pasts[member % len(pasts)]
                 history = np.concatenate([known[len(states) - plan.past :], history])
-            prepared.append(
-                Prepared(history, _seen(history, statics, plan, place), None, None, True)
-            )
+            inputs = inputs_of(history, plan, predictors_of(statics, plan, place))
+            prepared.append(Prepared(history, inputs, None, None, True))
         return _filled(signed(sample(prepared, plan, place, members), plan.targets), pasts)
 
 
@@ -198,10 +197,3 @@ def kept_states(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np
         if missing is not None:
             own[missing] = np.nan
     return block_of(states, plan.grid, plan)
-
-
-def _seen(
-    history: np.ndarray, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, place: Place
-) -> Scaled:
-    """Return what the network reads of a history (K, T, Y, X)."""
-    return see_past(history, plan.lead, plan.settings, predictors_of(statics, plan, place))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from flexclim.engine import record
 from flexclim.memory import is_out_of_memory
+from flexclim.nn.allocation import return_memory
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
@@ -139,6 +140,8 @@ class TiledSampler:
             nonlocal mean
             clean = self._fused_estimate(state, time, next(active), framed, told, features)
             mean = clean if mean is None else mean
+            if self.active:  # a region, whose passes need no more than they leave
+                return_memory()
             return clean
 
         state = torch.as_tensor(noise, device=self.device)

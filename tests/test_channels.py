@@ -110,6 +110,16 @@ def test_what_training_asks_for_is_what_sampling_adds(coarse, scaling):
 
 
 @pytest.mark.parametrize("scaling", ["local", "fixed"])
+def test_bands_of_rows_are_those_of_the_whole(coarse, scaling):
+    statics = np.random.default_rng(1).normal(size=(1, 48, 96)).astype("float32")
+    whole = see(coarse, GLOBE, 4, wind_and_rain(scaling), statics)
+    for rows in (slice(0, 21), slice(21, 48)):
+        part = see(coarse, GLOBE, 4, wind_and_rain(scaling), statics, rows)
+        for name in ("base", "inputs", "amplitude"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:, rows])
+
+
+@pytest.mark.parametrize("scaling", ["local", "fixed"])
 def test_a_window_is_seen_as_within_the_whole(scaling):
     """Training cuts windows with REACH coarse cells around them; sampling sees whole fields."""
     model = wind_and_rain(scaling)

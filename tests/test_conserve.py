@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -24,9 +26,10 @@ def test_block_means_are_those_of_the_coarse_field(domain, factor, multiply):
     truth[factor : 4 * factor, 2 * factor : 5 * factor] = 0.0
     coarse = block_mean(truth, fine_domain, factor, area)
     assert coarse[2, 3] == 0
-    fine = np.maximum(random.normal(size=fine_domain.shape), 0)
+    result = np.maximum(random.normal(size=fine_domain.shape), 0)
     means = BlockMeans(domain, factor, area)
-    result = means.multiply(fine, coarse) if multiply else means.add(fine, coarse)
+    correct = means.multiply if multiply else means.add
+    correct(result, coarse)
     error = np.abs(block_mean(result, fine_domain, factor, area) - coarse).max()
     assert error < 1e-5 * coarse.std()
     if multiply:
@@ -41,8 +44,27 @@ def test_a_field_with_the_right_means_stays_as_it_is():
     fine = np.random.default_rng(1).gamma(1.0, size=(24, 32))
     coarse = block_mean(fine, domain.refine(4), 4)
     means = BlockMeans(domain, 4)
-    np.testing.assert_allclose(means.add(fine, coarse), fine, atol=1e-12)
-    np.testing.assert_allclose(means.multiply(fine, coarse), fine, atol=1e-12)
+    for correct in (means.add, means.multiply):
+        corrected = fine.copy()
+        correct(corrected, coarse)
+        np.testing.assert_allclose(corrected, fine, atol=1e-12)
+
+
+@pytest.mark.parametrize("multiply", [False, True])
+def test_a_field_is_corrected_in_place(multiply, monkeypatch):
+    """All arrays by the way are smaller than the field, also together."""
+    monkeypatch.setattr("flexclim.regrid.BAND", 2**14)
+    coarse = Domain(shape=(160, 160), kind="point")
+    means = BlockMeans(coarse, 4)
+    correct = means.multiply if multiply else means.add
+    fine = np.random.default_rng(0).gamma(1.0, size=coarse.refine(4).shape)
+    values = np.random.default_rng(1).gamma(1.0, size=coarse.shape)
+    correct(fine, values)  # what is kept is made
+    tracemalloc.start()
+    correct(fine, values + 1)
+    _, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert highest < fine.nbytes
 
 
 @pytest.mark.parametrize("kind", ["cell", "point"])

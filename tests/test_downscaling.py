@@ -217,6 +217,13 @@ def test_conserve(region, toy_model, grid):
     assert float(np.abs(coarsen(free, 4, grid=grid) - region).max()) > 0.01
 
 
+@pytest.mark.parametrize("options", [{}, {"non_negative": True}, {"grid": "point"}])
+def test_bands_of_rows_change_no_bit(region, toy_model, options, monkeypatch):
+    whole = run(region, toy_model, **options)
+    monkeypatch.setattr("flexclim.regrid.BAND", 500)
+    xr.testing.assert_equal(run(region, toy_model, **options), whole)
+
+
 def test_rain_is_never_negative_and_dry_stays_dry(region, toy_model):
     rain = np.maximum(region - 0.5, 0).rename("tp").assign_attrs(units="mm h-1")
     rain.attrs["standard_name"] = "precipitation_flux"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from benchmarks.borders import moved_tiles
 from benchmarks.skill import __main__ as command
 from benchmarks.skill import cases, goals, records, rivals, runs, sampling, store, tables
 from benchmarks.skill.analogues import Library
@@ -14,8 +15,10 @@ from benchmarks.skill.regression import Regression, blocks, from_blocks
 from benchmarks.skill.rivals import BICUBIC, KNOWN, LINEAR, SAME, Study
 from benchmarks.skill.runs import Bench, Row
 from flexclim import verify
+from flexclim.domain import Domain
 from flexclim.regrid import block_mean
 from flexclim.settings import Target, Variable
+from flexclim.tiles import plan_tiles
 
 
 def smooth(seed, times=1, shape=(32, 48)):
@@ -300,6 +303,29 @@ def test_cases_fit_the_goals():
     names = {case.name for case in cases.CASES}
     assert {goal.case for goal in goals.GOALS} <= names
     assert len(names) == len(cases.CASES)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        Domain(shape=(208, 208)),
+        Domain(shape=(120, 360), wrap=True),
+        Domain(shape=(181, 360), wrap=True, kind="point", north="pole_row", south="pole_row"),
+    ],
+)
+@pytest.mark.parametrize("overlap", [8, 16])
+def test_borders_elsewhere_are_elsewhere(domain, overlap):
+    """Along both axes, and what the windows hold still adds up."""
+    plan, moved = (plan(domain, (64, 64), 4, overlap) for plan in (plan_tiles, moved_tiles))
+    for axis, other in ((plan.rows, moved.rows), (plan.columns, moved.columns)):
+        assert np.abs(np.subtract.outer(axis.borders, other.borders)).min() >= 6
+        assert all(start % 4 == 0 for start in other.starts)
+        total = np.zeros(axis.size)
+        for start, weights in zip(other.starts, other.weights(), strict=True):
+            places = start + np.arange(64)
+            inside = (places >= 0) & (places < axis.size) | axis.wrap
+            np.add.at(total, places[inside] % axis.size, weights[inside])
+        np.testing.assert_allclose(total, 1)
 
 
 def test_a_model_is_scored_on_what_it_makes(make_toy):

@@ -159,10 +159,12 @@ def bicubic(study: Study, index: int, name: str) -> np.ndarray:
 
 def conserving(study: Study, index: int, name: str) -> np.ndarray:
     coarse, means = plane(study.coarse(index), name), study.block_means(index)
-    fine = bicubic(study, index, name)
-    if study.case.wet is None:
-        return means.add(fine, coarse)
-    return means.multiply(np.maximum(fine, 0.0), coarse)
+    fine = bicubic(study, index, name).astype(float)
+    if study.case.wet is not None:
+        fine = np.maximum(fine, 0.0)
+    correct = means.add if study.case.wet is None else means.multiply
+    correct(fine, coarse)
+    return fine
 
 
 def regression(study: Study, index: int, name: str) -> np.ndarray:

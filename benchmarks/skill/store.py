@@ -35,8 +35,12 @@ RIVALS = [
 ]
 MODELS = [
     *SCORING,
+    OWN.parent / "borders.py",
     OWN / "sampling.py",
-    *(PACKAGE / f"{n}.py" for n in ("channels", "conserve", "fields", "members", "noise")),
+    *(
+        PACKAGE / f"{n}.py"
+        for n in ("channels", "conserve", "ensemble", "fields", "members", "noise")
+    ),
     *(PACKAGE / f"{n}.py" for n in ("remap", "sampling", "statics", "stitch", "tiles")),
     *sorted((PACKAGE / "nn").glob("*.py")),
     PACKAGE / "verify" / "seam.py",

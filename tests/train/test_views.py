@@ -93,13 +93,13 @@ def test_a_patch_is_what_sampling_sees_there(
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
         time = members.Place(when=window.time)
         prepared = members.prepare_planes(planes, predictors, plan, time)
-        within = np.abs(prepared.scaled.inputs[place]) < 10  # training clips what lies beyond
+        within = np.abs(prepared.inputs[place]) < 10  # training clips what lies beyond
         assert within.mean() > 0.99
         np.testing.assert_allclose(
-            np.where(within, seen, 0), np.where(within, prepared.scaled.inputs[place], 0), atol=2e-3
+            np.where(within, seen, 0), np.where(within, prepared.inputs[place], 0), atol=2e-3
         )
         # What training asks the network for makes the truth when sampling adds it.
-        scaled = prepared.scaled
+        scaled = plan.seen(prepared.given)
         answer = np.zeros(scaled.base.shape)
         answer[place] = residual
         made = physical(scaled, answer, settings.targets)[place]
