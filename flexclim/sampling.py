@@ -31,6 +31,8 @@ from flexclim.tiles import TilePlan
 T = TypeVar("T")
 # Features of all windows are kept between steps and members up to this size.
 FEATURE_BYTES = 512 * 2**20
+# Passes of a large field's region after which memory goes back to the system.
+RETURN_EVERY = 16
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -140,8 +142,6 @@ class TiledSampler:
             nonlocal mean
             clean = self._fused_estimate(state, time, next(active), framed, told, features)
             mean = clean if mean is None else mean
-            if self.active:  # a region, whose passes need no more than they leave
-                return_memory()
             return clean
 
         state = torch.as_tensor(noise, device=self.device)
@@ -182,12 +182,13 @@ class TiledSampler:
             return self.diffusion.clean(output.float(), noisy, t)[: len(places)]
 
         batches = [every[first : first + self.batch] for first in range(0, len(every), self.batch)]
-        for places, tiles in zip(
-            batches, self._run([partial(clean, some) for some in batches]), strict=True
-        ):
+        found = self._run([partial(clean, some) for some in batches])
+        for number, (places, tiles) in enumerate(zip(batches, found, strict=True)):
             for (index_window, member), tile in zip(places, tiles, strict=True):
                 place = window(canvas[member], self.tiles, index_window)
                 place += tile * weight(self._weights, self.tiles, index_window).float()
+            if self.active and number % RETURN_EVERY == 0:
+                return_memory()
         return unframe(canvas, self.tiles)
 
     def _run(self, passes: Sequence[Callable[[], T]]) -> Iterator[T]:
