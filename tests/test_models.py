@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import flexclim
-from benchmarks.borders import moved_borders
+from benchmarks.skill.borders import moved_borders
 from flexclim import verify
 
 

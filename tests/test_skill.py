@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from benchmarks.borders import moved_tiles
 from benchmarks.skill import __main__ as command
 from benchmarks.skill import cases, goals, records, rivals, runs, sampling, store, tables
 from benchmarks.skill.analogues import Library
+from benchmarks.skill.borders import moved_tiles
 from benchmarks.skill.cases import Case
 from benchmarks.skill.fields import Split
 from benchmarks.skill.regression import Regression, blocks, from_blocks

@@ -91,10 +91,7 @@ def era5(folder: Path) -> Split:
 @lru_cache(maxsize=1)
 def mrms(folder: Path) -> Split:
     """Read boxes of MRMS hourly precipitation, hour by hour."""
-    # Packed as it is, an hour takes 50 MB; only boxes are unpacked.
-    rain = xr.open_dataset(folder / "mrms_precip_1km_201609.nc", mask_and_scale=False)
-    rain = rain[["qpe_01h"]]
-    random = np.random.default_rng(0)
+    rain, random = _rain(folder), np.random.default_rng(0)
     test: Fields = []
     places: list[tuple[int, int]] = []
     for hour in range(60, HOURS):
@@ -114,6 +111,21 @@ def mrms(folder: Path) -> Split:
             if not box["qpe_01h"].isnull().any():
                 fields.append(box)
     return Split(test, train, same_place=tuple(same))
+
+
+def rain_boxes(folder: Path, an_hour: int) -> Fields:
+    """Read so many boxes of rain in each of the test hours, drawn as those that are scored."""
+    rain, random = _rain(folder), np.random.default_rng(5)
+    planes = (_plane(rain, hour) for hour in range(60, HOURS))
+    return [
+        _box(plane, place) for plane in planes for place in _wet_places(plane, random, an_hour, [])
+    ]
+
+
+def _rain(folder: Path) -> xr.Dataset:
+    """Open hourly precipitation, packed as it is: an hour takes 50 MB, only boxes are unpacked."""
+    rain = xr.open_dataset(folder / "mrms_precip_1km_201609.nc", mask_and_scale=False)
+    return rain[["qpe_01h"]]
 
 
 def _times(fields: xr.Dataset) -> Fields:

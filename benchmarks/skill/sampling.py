@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 import flexclim
-from benchmarks.borders import moved_borders
+from benchmarks.skill.borders import moved_borders
 from benchmarks.skill.cases import Case
 from flexclim import verify
 from flexclim.checkpoint import Model

@@ -35,8 +35,7 @@ RIVALS = [
 ]
 MODELS = [
     *SCORING,
-    OWN.parent / "borders.py",
-    OWN / "sampling.py",
+    *(OWN / name for name in ("borders.py", "sampling.py")),
     *(
         PACKAGE / f"{n}.py"
         for n in ("channels", "conserve", "ensemble", "fields", "members", "noise")
