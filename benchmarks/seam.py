@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", help="[flex-nano, with --rain flex-rain]")
     parser.add_argument("--times", type=int, help="[21, with --rain 4 boxes an hour]")
     parser.add_argument("--members", type=int, help="[4, with --rain 2]")
+    parser.add_argument("--overlap", type=int, help="cells that windows share [as the model says]")
     options = parser.parse_args()
     folder = Path(os.environ.get("FLEXCLIM_DATA", "../shared/data"))
     asked: dict[str, Any]
@@ -46,7 +47,7 @@ def main() -> None:
         truth = wind(folder, options.times or 21)
     model, members = flexclim.load_model(options.model or name), options.members or members
     coarse = flexclim.coarsen(truth, FACTOR, grid=asked.get("grid"))
-    asked |= {"model": model, "members": members}
+    asked |= {"model": model, "members": members, "overlap": options.overlap}
     fine = flexclim.downscale(coarse, FACTOR, **asked).compute()
     with moved_borders():
         elsewhere = flexclim.downscale(coarse, FACTOR, **asked).compute()
