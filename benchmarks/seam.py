@@ -23,7 +23,7 @@ import xarray as xr
 
 import flexclim
 from benchmarks.skill.borders import moved_borders
-from benchmarks.skill.fields import rain_boxes
+from benchmarks.skill.fields import rain_boxes, spread_out
 from flexclim import verify
 
 FACTOR, DRAWS = 4, 100
@@ -89,7 +89,7 @@ def tell_edges(what: str, field: xr.DataArray) -> None:
 def wind(folder: Path, times: int) -> xr.DataArray:
     """Read u10 of so many times of September."""
     field = xr.open_dataset(folder / "gfs_wind_1deg_2018.nc")["u10"]
-    return field.isel(time=slice(0, 21, max(1, 21 // times))).load()
+    return field.isel(time=spread_out(21, times)).load()
 
 
 def boxes(folder: Path, an_hour: int) -> xr.DataArray:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 from unittest import mock
 
 import numpy as np
 
+from flexclim.domain import Domain
 from flexclim.tiles import AxisPlan, TilePlan, plan_tiles
 
 
@@ -20,7 +20,7 @@ def moved_borders() -> Iterator[None]:
         yield
 
 
-def moved_tiles(domain: Any, tile: tuple[int, int], factor: int, overlap: int) -> TilePlan:
+def moved_tiles(domain: Domain, tile: tuple[int, int], factor: int, overlap: int) -> TilePlan:
     """Return a plan whose borders lie as far as may be from those of ``plan_tiles``."""
     plan = plan_tiles(domain, tile, factor, overlap)
     rows, columns = (_moved(axis, factor) for axis in (plan.rows, plan.columns))
