@@ -93,7 +93,10 @@ def check_store(store: StoreLike) -> dict[str, str]:
     """
     place = Place(store)
     if begun_run(place) is None:
-        raise StoreError(f"{place} is no store that flexclim began, or its {ROOT} is damaged.")
+        raise StoreError(
+            f"{place} is no store that flexclim began, or its {ROOT} is damaged. Give one that "
+            "downscale_to_zarr or forecast_to_zarr wrote."
+        )
     found = _metadata_faults(place)
     group = place.group()
     growing = growing_shards(place, group)
