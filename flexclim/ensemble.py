@@ -9,9 +9,8 @@ M members, Y X the plane that is made.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from flexclim.sampling import TiledSampler
 
 VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
-_one_region = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -123,24 +121,17 @@ def sample(
     else:
         features = _together([one.features for one in prepared])
     method = cast(Any, plan.method)
-    with _alone() if plan.active else nullcontext():
-        residual = sampler.sample(
-            inputs,
-            label,
-            _noise(plan, place, [plan.numbers[position] for position in members]),
-            plan.steps,
-            method,
-            features,
-        )
-    return _answered(prepared, plan, residual)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Sample one region at a time, which keeps all threads busy, and return its memory."""
-    with _one_region:
-        yield
+    residual = sampler.sample(
+        inputs,
+        label,
+        _noise(plan, place, [plan.numbers[position] for position in members]),
+        plan.steps,
+        method,
+        features,
+    )
+    if plan.active:
         return_memory()
+    return _answered(prepared, plan, residual)
 
 
 def _answered(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) -> np.ndarray:

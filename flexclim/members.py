@@ -6,8 +6,9 @@ Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
+from dask.system import CPU_COUNT
 
 from flexclim.conserve import BlockMeans
 from flexclim.coverage import judge
@@ -38,6 +40,9 @@ from flexclim.fields import fill_missing
 from flexclim.nn.allocation import return_memory
 from flexclim.plan import FieldPlan
 from flexclim.regrid import interpolate
+
+# Regions at once: one keeps the passes of some eight cores busy while it is finished.
+_few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
 
 
 def lazy_members(
@@ -94,7 +99,7 @@ def prepare_planes(
     place: Place,
 ) -> Prepared:
     """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
-    with naming(place, _part(plan)), _returning(plan):
+    with naming(place, _part(plan)), _turn(plan):
         return _prepared(planes, statics, plan, place)
 
 
@@ -123,7 +128,7 @@ def sample_members(
     prepared: list[Prepared], plan: FieldPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     """Sample some members of one time; (targets, members, 1, ..., y', x') in stored order."""
-    with naming(place, _part(plan)), _returning(plan):
+    with naming(place, _part(plan)), _turn(plan):
         return _sampled(prepared, plan, place, members)
 
 
@@ -152,10 +157,16 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: FieldPlan) -> None:
 
 
 @contextmanager
-def _returning(plan: FieldPlan) -> Iterator[None]:
-    """Return the memory of work on a region, which is large, before the next."""
-    yield
-    if plan.part is not None:
+def _turn(plan: FieldPlan) -> Iterator[None]:
+    """Work on few regions at once, which are large, and return the memory of one before the next.
+
+    On a GPU passes take less time than what is done beside them, so others go on meanwhile.
+    """
+    if plan.part is None:
+        yield
+        return
+    with _few if plan.device == "cpu" else nullcontext():
+        yield
         return_memory()
 
 

@@ -148,7 +148,7 @@ class TiledSampler:
         residual = sample(estimate, state, self.diffusion, time_grid(steps), method)
         if self.spread != 1:
             assert mean is not None
-            residual = mean + self.spread * (residual - mean)
+            residual = (residual - mean).mul_(self.spread).add_(mean)
         return to_host(residual)
 
     def _fused_estimate(

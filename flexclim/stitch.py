@@ -22,7 +22,11 @@ def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: Any = False) 
     vector
         Whether the field is an eastward or northward component, which changes sign across a
         pole; (channels, 1, 1) of the field's kind where channels differ.
+
+    The field itself where no window reaches beyond it.
     """
+    if not any((plan.rows.before, plan.rows.after, plan.columns.before, plan.columns.after)):
+        return field
     rows, columns, turned = frame
     framed = field[..., rows, columns]
     return framed if vector is False else framed * (1 - 2 * (turned & vector))

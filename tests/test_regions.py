@@ -1,5 +1,6 @@
 """A field cut into regions holds what the whole holds."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from flexclim import members
 from flexclim.domain import Domain
 from flexclim.grid import find_grid
 from flexclim.members import lazy_members
@@ -134,22 +136,27 @@ def test_memory_is_returned_after_each_part_of_the_work_on_a_region(toy_model, m
         assert len(returned) == times
 
 
-def test_regions_are_sampled_one_at_a_time(toy_model, monkeypatch):
-    """Each keeps all threads busy, and two would take twice the memory."""
-    from flexclim.sampling import TiledSampler
+def test_regions_are_worked_on_one_at_a_time(toy_model, monkeypatch):
+    """Each keeps all threads of few cores busy, and two would take twice the memory."""
+    running, most = [], []
 
-    sample, running, most = TiledSampler.sample, [], []
+    def watch(name):
+        work = getattr(members, name)
 
-    def watched(*args):
-        running.append(1)
-        most.append(len(running))
-        time.sleep(0.05)
-        try:
-            return sample(*args)
-        finally:
-            running.pop()
+        def watched(*args):
+            running.append(1)
+            most.append(len(running))
+            time.sleep(0.05)
+            try:
+                return work(*args)
+            finally:
+                running.pop()
 
-    monkeypatch.setattr(TiledSampler, "sample", watched)
+        monkeypatch.setattr(members, name, watched)
+
+    watch("_prepared")
+    watch("_sampled")
+    monkeypatch.setattr(members, "_few", threading.BoundedSemaphore(1))
     found = {}
     for region in (None, (48, 108)):
         asked = Options(factor=4, members=4, region=region, batch=8)

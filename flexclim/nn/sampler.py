@@ -63,14 +63,15 @@ def advance(
 ) -> Tensor:
     """Move the state from one time to an earlier one, given the clean residual.
 
-    The last DDIM step returns ``clean`` itself.
+    The last DDIM step returns ``clean`` itself. What is new is computed in place, since a state
+    may be a large field.
     """
     angle_now, angle_then = diffusion.angle(torch.tensor([now, then])).unbind()
     alpha, sigma = float(angle_now.cos()), float(angle_now.sin())
     if method == "euler":
-        velocity = (alpha * state - clean) / sigma
-        return state - float(angle_now - angle_then) * velocity
+        velocity = (alpha * state - clean).div_(sigma)
+        return velocity.mul_(-float(angle_now - angle_then)).add_(state)
     if then == 0:
         return clean
-    noise = (state - alpha * clean) / sigma
-    return float(angle_then.cos()) * clean + float(angle_then.sin()) * noise
+    noise = (state - alpha * clean).div_(sigma)
+    return noise.mul_(float(angle_then.sin())).add_(float(angle_then.cos()) * clean)
