@@ -72,7 +72,7 @@ def main() -> None:
     cells = plan.tiles.domain.shape[0] * plan.tiles.domain.shape[1]
     rate = cells * options.times * options.members / statistics.median(whole) / 1e6
     print(f"{options.model}, {options.times} times x {options.members} members on {plan.device}:")
-    print(f"{len(plan.tiles.corners)} tiles, {rate:.3f} megapixels x members a second")
+    print(f"{plan.tiles.count} tiles, {rate:.3f} megapixels x members a second")
     print(f"ratio {statistics.median(ratios):.3f} (median of {options.rounds})")
 
 
@@ -114,7 +114,7 @@ def bare_passes(model: Model, plan: FieldPlan, times: int) -> float:
 
     They run as flexclim runs them, on a CPU each on one thread.
     """
-    batch, steps, tiles = plan.batch, plan.steps, len(plan.tiles.corners)
+    batch, steps, tiles = plan.batch, plan.steps, plan.tiles.count
     network = model.network_on(plan.device)
     tile = torch.randn(batch, 1, *plan.tiles.tile).to(plan.device)
     tile = tile.contiguous(memory_format=torch.channels_last)

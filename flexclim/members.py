@@ -111,12 +111,10 @@ def _prepared(
 ) -> Prepared:
     where = " ".join(filter(None, (place.time, place.rest)))
     coarse = stored_planes(planes, plan, where)
-    missing = np.isnan(coarse)
-    coarse = fill_missing(coarse)
-    if plan.part is not None:
-        inside = (..., slice(*plan.part.rows), slice(*plan.part.columns))
-        coarse, missing = coarse[inside], missing[inside]
-    coarse = coarse.astype(float)
+    part = plan.part
+    inside = ... if part is None else (..., slice(*part.rows), slice(*part.columns))
+    missing = np.isnan(coarse[inside])
+    coarse = fill_missing(coarse)[inside].astype(float)
     judge(coarse, plan, where)
     predictors = predictors_of(statics, plan, place)
     inputs = inputs_of(coarse, plan, predictors)

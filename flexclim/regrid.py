@@ -18,14 +18,14 @@ Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
 ALL = slice(None)
 # Cells of a band of rows, at most.
-BAND = 2**20
+BAND = 2**18
 
 
 def bands(shape: tuple[int, int]) -> Iterator[slice]:
     """Cut the rows of a field into bands: what is made by the way is no larger than one of them.
 
-    >>> [(band.start, band.stop) for band in bands((3000, 1000))]
-    [(0, 1048), (1048, 2096), (2096, 3000)]
+    >>> [(band.start, band.stop) for band in bands((700, 1000))]
+    [(0, 262), (262, 524), (524, 700)]
     """
     height, width = shape
     side = max(1, BAND // width)

@@ -169,7 +169,7 @@ class Plan:
     @property
     def members_a_task(self) -> int:
         """Members computed together: enough to fill a batch, no more."""
-        return min(len(self.numbers), max(1, self.batch // len(self.tiles.corners)))
+        return min(len(self.numbers), max(1, self.batch // self.tiles.count))
 
     @property
     def member_groups(self) -> list[tuple[int, ...]]:

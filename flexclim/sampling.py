@@ -78,7 +78,7 @@ class TiledSampler:
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
         self.batch, self.precision, self.pass_size = batch, precision, batch
         self.device = next(network.parameters()).device
-        self.windows = len(tiles.corners)
+        self.windows = tiles.count
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
         rows, columns = (torch.from_numpy(a).to(self.device) for a in tiles.weights())
         self._weights = rows, columns

@@ -34,7 +34,7 @@ def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: Any = False) 
 
 def window(framed: Any, plan: TilePlan, index: int) -> Any:
     """Return window ``index`` of a framed field, (..., h, w)."""
-    row, column = plan.corners[index]
+    row, column = plan.corner(index)
     height, width = plan.tile
     return framed[..., row : row + height, column : column + width]
 

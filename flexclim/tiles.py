@@ -8,7 +8,6 @@ in the middle of their overlap, and their weights add to one in every pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -77,14 +76,17 @@ class TilePlan:
         """Rows and columns of a window."""
         return self.rows.tile, self.columns.tile
 
-    @cached_property
-    def corners(self) -> list[tuple[int, int]]:
-        """Upper left pixel of each window, in the frame that :meth:`frame` describes."""
-        return [
-            (row + self.rows.before, column + self.columns.before)
-            for row in self.rows.starts
-            for column in self.columns.starts
-        ]
+    @property
+    def count(self) -> int:
+        """Number of windows."""
+        return len(self.rows.starts) * len(self.columns.starts)
+
+    def corner(self, index: int) -> tuple[int, int]:
+        """Return the upper left pixel of a window, in the frame that :meth:`frame` describes."""
+        row, column = divmod(index, len(self.columns.starts))
+        return self.rows.starts[row] + self.rows.before, (
+            self.columns.starts[column] + self.columns.before
+        )
 
     def frame(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Say where the values of the field with its frame come from (Domain.extension)."""

@@ -93,7 +93,7 @@ def test_one_region_reads_and_samples_little(toy_model):
     middle = plan.of(plan.regions[55])
     assert middle.tiles.domain.shape[0] <= 64 + 2 * 2 * 32 + 2 * 4 * 16
     first, last = (len(windows) for windows in middle.part.windows)
-    assert last < first < len(plan.tiles.corners) / 4
+    assert last < first < plan.tiles.count / 4
 
 
 def test_chunks_are_cut_in_stored_order(toy_model):

@@ -118,7 +118,7 @@ def _batch(model: Model, coarse: xr.Dataset, factor: int) -> int | None:
     height, width = model.settings.network.tile
     domain = find_grid(coarse, "cell").domain.refine(factor)
     plan = plan_tiles(domain, (height, width), factor, model.settings.halo)
-    windows, most = len(plan.corners), max(1, PASS_PIXELS["cpu"] // math.prod((height, width)))
+    windows, most = plan.count, max(1, PASS_PIXELS["cpu"] // math.prod((height, width)))
     if windows <= most:
         return windows * (most // windows)
     return math.ceil(windows / math.ceil(windows / most))
