@@ -250,7 +250,7 @@ def _noise(plan: Plan, place: Place, numbers: Sequence[int]) -> Any:
 def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return what draws noise on a device, and what stacks it."""
     if device == "cpu":
-        return standard_normal, np.stack
+        return standard_normal, stacked
     import torch
 
     from flexclim.nn.noise import device_normal

@@ -85,13 +85,7 @@ def write_item(writing: Writing, blocks: list[np.ndarray]) -> Index:
         The index of the shard.
     """
     item = writing.item
-    shape = tuple(part.stop - part.start for part in item.region)
-    whole = np.empty(shape, blocks[0].dtype)
-    filled = 0
-    for block, (take, put) in zip(blocks, writing.cuts, strict=True):
-        whole[put] = block[take]
-        filled += whole[put].size
-    assert filled == whole.size, (item, filled, shape)
+    whole = _together(blocks, writing)
     with store_errors(writing.name, AGAIN):
         array = _target(writing.store, item.variable)
         if item.damaged:
@@ -99,6 +93,21 @@ def write_item(writing: Writing, blocks: list[np.ndarray]) -> Index:
             sync(writing.store.delete(key))
         array[item.region] = rounded(whole, writing.keep_bits)
     return item.index
+
+
+def _together(blocks: list[np.ndarray], writing: Writing) -> np.ndarray:
+    """Return what an item holds; where it is all of one block, that is not copied."""
+    shape = tuple(part.stop - part.start for part in writing.item.region)
+    if len(blocks) == 1:
+        whole = blocks[0][writing.cuts[0][0]]
+        assert whole.shape == shape, (writing.item, whole.shape, shape)
+        return whole
+    whole, filled = np.empty(shape, blocks[0].dtype), 0
+    for block, (take, put) in zip(blocks, writing.cuts, strict=True):
+        whole[put] = block[take]
+        filled += whole[put].size
+    assert filled == whole.size, (writing.item, filled, shape)
+    return whole
 
 
 def rounded(values: np.ndarray, keep_bits: int | None) -> np.ndarray:
