@@ -41,7 +41,7 @@ from flexclim.nn.allocation import return_memory
 from flexclim.plan import FieldPlan
 from flexclim.regrid import interpolate
 
-# Regions at once: one keeps the passes of some eight cores busy while it is finished.
+# Regions at once: what is done beside passes would leave more than eight cores idle for long.
 _few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
 
 

@@ -18,7 +18,7 @@ Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
 ALL = slice(None)
 # Cells of a band of rows, at most.
-BAND = 2**18
+AT_ONCE = 2**18
 
 
 def bands(shape: tuple[int, int]) -> Iterator[slice]:
@@ -28,7 +28,7 @@ def bands(shape: tuple[int, int]) -> Iterator[slice]:
     [(0, 262), (262, 524), (524, 700)]
     """
     height, width = shape
-    side = max(1, BAND // width)
+    side = max(1, AT_ONCE // width)
     for first in range(0, height, side):
         yield slice(first, min(first + side, height))
 
