@@ -11,6 +11,8 @@ import xarray as xr
 
 from flexclim import members
 from flexclim.domain import Domain
+from flexclim.ensemble import Place
+from flexclim.fields import fill_missing
 from flexclim.grid import find_grid
 from flexclim.members import lazy_members
 from flexclim.plan import Options, plan_field
@@ -71,6 +73,20 @@ def test_a_large_hole_is_filled_alike(toy_model):
     whole, parts = both(holed, toy_model, (48, 108))
     assert np.isnan(whole).any()
     np.testing.assert_allclose(parts, whole, atol=1e-5, rtol=0)
+
+
+def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
+    """Its part of the field has no value near the hole's other end."""
+    holed = field(np.arange(80.0, -80, -1), np.arange(0.0, 160))
+    holed[:, 40:, 10:] = np.nan
+    asked = Options(factor=4, members=1, region=(64, 64))
+    plan = plan_field(holed.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    part = next(p for p in plan.parts if p.part.rows[0] > 40 and p.part.columns[0] > 20)
+    plane = holed.values[0]
+    made = members.prepare_planes([plane], None, part, Place())
+    whole = fill_missing(plane)[slice(*part.part.rows), slice(*part.part.columns)]
+    np.testing.assert_array_equal(made.given[0], whole)
+    assert whole.std() > 0
 
 
 def test_static_fields_reach_each_region(make_toy, monkeypatch):
