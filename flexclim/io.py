@@ -38,10 +38,12 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     engine = "zarr" if remote or Path(cast(str, path)).is_dir() else None
     source = cast(Any, path)
     try:
-        with xr.open_dataset(source, chunks=None, engine=engine) as opened:
-            blocks = _blocks(opened)
-        with warnings.catch_warnings():  # small coordinates are in one piece
+        with warnings.catch_warnings():
+            # Small coordinates are in one piece; a store is consolidated when it is finished.
             warnings.filterwarnings("ignore", message="The specified chunks separate")
+            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
+            with xr.open_dataset(source, chunks=None, engine=engine) as opened:
+                blocks = _blocks(opened)
             return xr.open_dataset(source, chunks=blocks, engine=engine)
     # Backends raise many kinds for a damaged file.
     except Exception as error:

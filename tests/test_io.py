@@ -56,6 +56,12 @@ def test_inputs_are_opened_lazily(field, tmp_path):
             assert isinstance(open_input(name)["t"].data, da.Array)
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_unfinished_store_is_opened_without_a_warning(field, tmp_path):
+    field.to_zarr(tmp_path / "begun.zarr", consolidated=False)
+    assert set(open_input(tmp_path / "begun.zarr").data_vars) == set(field.data_vars)
+
+
 def test_a_file_that_can_not_be_opened_is_let_go(field, tmp_path, monkeypatch):
     path = write_netcdf(field, tmp_path / "a.nc")
 
