@@ -3,7 +3,8 @@
     python -m benchmarks.downscale [--model flex-nano] [--times 20] [--members 16] [--profile]
 
 GFS wind of September 2018 (u10, global, with both poles), brought from 4 degrees back to 1 at 2
-steps, into a Zarr store. ``--model small`` takes FLEX-small with random weights (its usual size: 4
+steps (``--degrees 1``: from 1 to a quarter), into a Zarr store. ``--compile`` compiles the network
+first. ``--model small`` takes FLEX-small with random weights (its usual size: 4
 times x 8 members). The bare passes are the task encoder once a tile and time and the network once
 a tile, member, time and step, in the same batches, on tensors that lie ready: some of them are
 timed before, between and after the runs. ``--profile`` runs once on one thread and prints where
@@ -23,7 +24,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import dask
 import torch
@@ -35,9 +35,8 @@ from flexclim.checkpoint import Model, new_model
 from flexclim.nn.flex import SIZES, Flex
 from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
+from flexclim.sampling import programs
 from flexclim.settings import ModelSettings, NetworkSettings
-
-T = TypeVar("T")
 
 FACTOR = 4
 # The share of the bare passes that is timed each time.
@@ -50,20 +49,23 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--members", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--degrees", type=int, choices=(4, 1), default=4)
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
-    coarse = wind(options.times)
+    coarse = wind(options.times, options.degrees)
     model = load(options.model)
-    asked = Options(factor=FACTOR, members=options.members)
+    asked = Options(factor=FACTOR, members=options.members, compile=options.compile)
     plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, asked)
-    run(coarse.isel(time=slice(0, 1)), model, 1)
+    downscale = partial(run, model=model, members=options.members, compiled=options.compile)
+    downscale(coarse.isel(time=slice(0, 1)))
     if options.profile:
-        show_profile(coarse, model, options.members)
+        show_profile(partial(downscale, coarse))
         return
     bare, whole = [bare_passes(model, plan, options.times)], []
     for _ in range(options.rounds):
         began = time.perf_counter()
-        run(coarse, model, options.members)
+        downscale(coarse)
         whole.append(time.perf_counter() - began)
         bare.append(bare_passes(model, plan, options.times))
         print(f"bare passes {bare[-1]:.1f} s, downscale_to_zarr {whole[-1]:.1f} s", flush=True)
@@ -76,11 +78,11 @@ def main() -> None:
     print(f"ratio {statistics.median(ratios):.3f} (median of {options.rounds})")
 
 
-def wind(times: int) -> xr.DataArray:
-    """Return coarse wind of some times."""
+def wind(times: int, degrees: int) -> xr.DataArray:
+    """Return coarse wind of some times, at this spacing."""
     folder = Path(os.environ.get("FLEXCLIM_DATA", "../shared/data"))
     fine = xr.open_dataset(folder / "gfs_wind_1deg_2018.nc")["u10"].isel(time=slice(0, times))
-    return flexclim.coarsen(fine.load(), FACTOR)
+    return fine.load() if degrees == 1 else flexclim.coarsen(fine.load(), degrees)
 
 
 def load(name: str) -> Model:
@@ -94,18 +96,20 @@ def load(name: str) -> Model:
     return new_model(Flex(network.config()), settings, ModelCard(name=name))
 
 
-def run(coarse: xr.DataArray, model: Model, members: int) -> None:
+def run(coarse: xr.DataArray, model: Model, members: int, compiled: bool) -> None:
     """Downscale into a store that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "fine.zarr"
-        flexclim.downscale_to_zarr(coarse, store, FACTOR, model=model, members=members)
+        flexclim.downscale_to_zarr(
+            coarse, store, FACTOR, model=model, members=members, compile=compiled
+        )
 
 
-def show_profile(coarse: xr.DataArray, model: Model, members: int) -> None:
+def show_profile(downscale: Callable[[], None]) -> None:
     """Print the functions that take longest, with all tasks on one thread."""
     found = cProfile.Profile()
     with dask.config.set(scheduler="synchronous"), found:
-        run(coarse, model, members)
+        downscale()
     pstats.Stats(found).sort_stats("tottime").print_stats(25)
 
 
@@ -115,24 +119,14 @@ def bare_passes(model: Model, plan: FieldPlan, times: int) -> float:
     They run as flexclim runs them, on a CPU each on one thread.
     """
     batch, steps, tiles = plan.batch, plan.steps, plan.tiles.count
-    network = model.network_on(plan.device)
+    network, encoder = programs(model.network_on(plan.device, plan.precision), plan.compiled)
     tile = torch.randn(batch, 1, *plan.tiles.tile).to(plan.device)
     tile = tile.contiguous(memory_format=torch.channels_last)
-    label, t = torch.zeros(batch, 1, device=plan.device), torch.ones(batch, device=plan.device)
-    kind = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-    def alone(work: Callable[[], T]) -> T:
-        with (
-            torch.inference_mode(),
-            torch.autocast(
-                plan.device.split(":")[0], kind[plan.precision], enabled=plan.precision != "float32"
-            ),
-        ):
-            return work()
-
-    features = alone(lambda: network.encode("superres", tile, label))
-    encode = partial(alone, lambda: network.encode("superres", tile, label))
-    denoise = partial(alone, lambda: network(tile, t, features, label))
+    size = model.settings.network.label_size
+    label, t = torch.zeros(batch, size, device=plan.device), torch.ones(batch, device=plan.device)
+    encode = torch.inference_mode()(lambda: encoder("superres", tile, label))
+    features = encode()
+    denoise = torch.inference_mode()(lambda: network(tile, t, features, label))
     encodings = times * tiles / batch
     passes = len(plan.numbers) * steps * encodings
     return timed(encode, encodings, plan.device) + timed(denoise, passes, plan.device)

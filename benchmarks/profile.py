@@ -27,6 +27,7 @@ from flexclim.memory import PASS_PIXELS
 from flexclim.nn.allocation import keep_memory
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex, flex_config
+from flexclim.nn.weights import compute_in
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 KINDS = {
@@ -52,12 +53,12 @@ def main() -> None:
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = options.precision or ("bf16" if device == "cuda" else "float32")
-    network = load(options.model).to(device)
+    network = compute_in(load(options.model).to(device), precision)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = network.config.tile[0]
     batch = options.batch or max(1, PASS_PIXELS[device] // side**2 // (8 if device == "cpu" else 1))
     keep_memory()
-    run, flops = prepared(network, batch, device, precision)
+    run, flops = prepared(network, batch, device)
     print(f"{options.model}, {precision}, {batch} tiles of {side} x {side}, {describe(device)}")
     profile(run, device, options.table)
     works = {"pass": run, "matrix product": product(device, TYPES[precision])[0]}
@@ -72,7 +73,7 @@ def main() -> None:
         if device == "cuda":
             modes["CUDA graphs"] = "reduce-overhead"
         for name, mode in modes.items():
-            works[name] = prepared(network, batch, device, precision, mode)[0]
+            works[name] = prepared(network, batch, device, mode)[0]
             counts[name] = flops
     rates: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.rounds + 1):
@@ -100,20 +101,21 @@ def load(name: str) -> Flex:
 
 
 def prepared(
-    network: Flex, batch: int, device: str, precision: str, compiled: str | None = None
+    network: Flex, batch: int, device: str, compiled: str | None = None
 ) -> tuple[Callable[[], object], int]:
     """Return one pass of a batch, as sampling does it, and its FLOP; ``compiled`` in this mode."""
     height, width = network.config.tile
     tile = torch.randn(batch, 1, height, width, device=device)
     tile = tile.contiguous(memory_format=torch.channels_last)
-    t, label = torch.ones(batch, device=device), torch.zeros(batch, 1, device=device)
-    autocast = torch.autocast(device, TYPES[precision], enabled=precision != "float32")
-    with autocast:
-        features = network.encode("superres", tile, label)
-    called = torch.compile(network, mode=compiled) if compiled else network
+    t = torch.ones(batch, device=device)
+    label = torch.zeros(batch, network.config.label_size, device=device)
+    features = network.encode("superres", tile, label)
+    called: Callable[..., object] = network
+    if compiled:
+        called = torch.compile(network, mode=compiled, dynamic=False, fullgraph=True)
 
     def run() -> object:
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode():
             return called(tile, t, features, label)
 
     with FlopCounterMode(display=False) as counter:
@@ -144,7 +146,9 @@ def profile(run: Callable[[], object], device: str, table: bool) -> None:
     column = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
     shares: dict[str, float] = defaultdict(float)
     for event in events:
-        shares[kind_of(event.key)] += getattr(event, column)
+        # Kernels are listed beside the operations that launch them.
+        if event.device_type == torch.autograd.DeviceType.CPU:
+            shares[kind_of(event.key)] += getattr(event, column)
     total = sum(shares.values())
     for kind, spent in sorted(shares.items(), key=lambda item: -item[1]):
         print(f"  {kind:15} {100 * spent / total:5.1f} %")

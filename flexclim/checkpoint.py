@@ -81,9 +81,9 @@ class Model:
         """The network on :attr:`device`, float32, in evaluation mode; read when first used."""
         return self.network_on(self.device)
 
-    def network_on(self, device: str) -> Flex:
-        """Return the network on any device; one copy is kept for each."""
-        return self._weights.network(self.settings, device)
+    def network_on(self, device: str, precision: str = "float32") -> Flex:
+        """Return the network on any device, in a precision; one copy is kept for each."""
+        return self._weights.network(self.settings, device, precision)
 
     @property
     def diffusion(self) -> Diffusion:

@@ -20,7 +20,7 @@ ALLOWED_FAILURES = 10
 THREADS = 2
 
 
-def equip(references: Sequence[ModelReference], device: str) -> None:
+def equip(references: Sequence[ModelReference], device: str, precision: str) -> None:
     """Have the workers of the active cluster, and those that join, load models once.
 
     Raises
@@ -39,7 +39,7 @@ def equip(references: Sequence[ModelReference], device: str) -> None:
             )
     from flexclim.worker import LoadModels
 
-    client.register_plugin(LoadModels(references, device))
+    client.register_plugin(LoadModels(references, device, precision))
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def downscale(
     batch: int | None = None,
     device: str | None = None,
     precision: str | None = None,
+    compile: bool | None = None,
 ) -> T:
     """Downscale fields to an ensemble on a finer grid.
 
@@ -95,6 +96,9 @@ def downscale(
         Such as ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
     precision
         ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
+    compile
+        Whether ``torch.compile`` makes one program of the network first. None: on a GPU where
+        there are enough passes for that. It moves results by rounding.
 
     Returns
     -------
@@ -130,6 +134,7 @@ def downscale(
         batch=batch,
         device=device,
         precision=precision,
+        compile=compile,
     )
     choice = Choice(model=model, variables=variables, grid=grid, static=static)
     source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)

@@ -60,21 +60,20 @@ class Prepared:
     """What is read for one plane, ready to be sampled: members may share it.
 
     ``given`` holds coarse planes (I, y, x), or past ones (K, T, Y, X), ``inputs`` (C, Y, X) is
-    what the network reads of them; ``missing`` is (T, Y, X). Features are ``left`` out where who
-    samples should make them: those on a GPU stay in their process.
+    what the network reads of them; ``missing`` is (T, Y, X). Features are None where the plan keeps
+    none, and where they stayed on the GPU of another process.
     """
 
     given: np.ndarray
     inputs: np.ndarray
     missing: np.ndarray | None
     features: TaskFeatures | None
-    left: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        features, left = self.features, self.left
+        features = self.features
         if features is not None and features.maps[0].is_cuda:
-            features, left = None, True
-        return Prepared, (self.given, self.inputs, self.missing, features, left)
+            features = None
+        return Prepared, (self.given, self.inputs, self.missing, features)
 
     def __sizeof__(self) -> int:
         """Return the bytes of all arrays, by which dask decides what to move where."""
@@ -93,8 +92,8 @@ def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.n
 
 
 def encode(inputs: np.ndarray, plan: Plan, place: Place) -> TaskFeatures | None:
-    """Run the task encoder on all windows; None where the features would not fit in memory."""
-    return sampler_of(plan).encode(inputs, _label(plan, place))
+    """Run the task encoder on all windows; None where features are not kept."""
+    return sampler_of(plan).encode(inputs, _label(plan, place)) if plan.keeps else None
 
 
 def sample(
@@ -116,10 +115,9 @@ def sample(
     """
     sampler, label = sampler_of(plan), _label(plan, place)
     inputs = stacked([one.inputs for one in prepared])
-    if any(one.left for one in prepared):
+    features = _together([one.features for one in prepared])
+    if plan.keeps and features is None:
         features = sampler.encode(inputs, label)
-    else:
-        features = _together([one.features for one in prepared])
     method = cast(Any, plan.method)
     residual = sampler.sample(
         inputs,
@@ -156,9 +154,7 @@ def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
     from flexclim.sampling import joined
 
     kept = [one for one in features if one is not None]
-    if len(kept) < len(features):
-        return None
-    return kept[0] if len(kept) == 1 else joined(kept)
+    return joined(kept) if len(kept) == len(features) else None
 
 
 @contextmanager
@@ -235,27 +231,34 @@ def _noise(plan: Plan, place: Place, numbers: Sequence[int]) -> Any:
     shape = plan.tiles.domain.shape
     time = place.time if plan.noise == "independent" else ""
 
-    def one(target: TargetPlan, member: int) -> Any:
+    def one(target: TargetPlan) -> Any:
         where = f"{time} {place.rest}".strip()
         key = NoiseKey(seed=plan.seed, variable=target.name, place=where)
         if plan.noise == "ar1":
             return correlated_normal(
-                shape, key, member, place.seconds, plan.timescale, plan.origin, draw
+                shape, key, numbers, place.seconds, plan.timescale, plan.origin, draw
             )
-        return draw(shape, key, member, plan.origin)
+        return draw(shape, key, numbers, plan.origin)
 
-    return stack([stack([one(target, member) for target in plan.targets]) for member in numbers])
+    drawn = [one(target) for target in plan.targets]
+    return drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
 
 
 def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return what draws noise on a device, and what stacks it."""
+    """Return what draws noise of members (M, Y, X) on a device, and what stacks it."""
     if device == "cpu":
-        return standard_normal, stacked
+        return _drawn_here, np.stack
     import torch
 
     from flexclim.nn.noise import device_normal
 
-    return partial(device_normal, device=device), torch.stack
+    return partial(device_normal, device=torch.device(device)), torch.stack
+
+
+def _drawn_here(
+    shape: tuple[int, int], key: NoiseKey, numbers: Sequence[int], origin: tuple[int, int]
+) -> np.ndarray:
+    return stacked([standard_normal(shape, key, member, origin) for member in numbers])
 
 
 @lru_cache(maxsize=8)
@@ -266,16 +269,16 @@ def sampler_of(plan: Plan) -> TiledSampler:
     model, settings = plan.model.load(), plan.settings
     assert settings.targets is not None
     return TiledSampler(
-        model.network_on(plan.device),
+        model.network_on(plan.device, plan.precision),
         model.diffusion,
         plan.tiles,
         batch=plan.batch,
-        precision=plan.precision,
         vectors=[target.vector for target in settings.targets],
         vectors_in=[variable.vector for variable in plan.read] + [False] * settings.predictors,
         spread=settings.noise_scale_of(plan.task),
         active=plan.active,
         task=plan.task,
+        compiled=plan.compiled,
     )
 
 

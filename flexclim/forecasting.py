@@ -49,6 +49,7 @@ def forecast(
     batch: int | None = None,
     device: str | None = None,
     precision: str | None = None,
+    compile: bool | None = None,
 ) -> T:
     """Forecast fields from their past, as an ensemble.
 
@@ -87,6 +88,9 @@ def forecast(
         Such as ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
     precision
         ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
+    compile
+        Whether ``torch.compile`` makes one program of the network first. None: on a GPU where
+        there are enough passes for that. It moves results by rounding.
 
     Returns
     -------
@@ -120,6 +124,7 @@ def forecast(
         batch=batch,
         device=device,
         precision=precision,
+        compile=compile,
     )
     choice = Choice(model=model, variables=variables, grid=grid, static=static)
     source = past if isinstance(past, xr.Dataset) else cf.as_dataset(past)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 # Pixels in one pass of the network: enough to keep a device, or a core, busy, no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
+# Features of all windows of a field are kept between steps and members up to this size.
+FEATURE_BYTES = {"cpu": 2**25, "cuda": 2**31}
+# Passes from which on it pays to compile the network, on a GPU.
+MANY_PASSES = 1000
 # The share of what is free that a pass may take.
 SHARE = 0.5
 # Fields of a level's width that a residual block holds at once, beside the skips.
@@ -103,17 +109,41 @@ def pass_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     """Estimate the bytes of activations of one tile in a pass of the network.
 
     The encoder's maps and those of the task encoder are kept for the decoder; the widest residual
-    block holds ``HELD`` fields more.
+    block holds ``HELD`` fields more, of the skip beside its own.
     """
     cells = network.tile[0] * network.tile[1] // network.unshuffle**2
-    kept = cells * network.model_channels[0]
-    widest = 0
+    widest = max(2 * cells // 4**level * n for level, n in enumerate(network.model_channels))
+    return 2 * feature_bytes(network, precision) + HELD * widest * _bytes(precision)
+
+
+def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
+    """Return the bytes of what a task encoder makes of one tile."""
+    cells = network.tile[0] * network.tile[1] // network.unshuffle**2
+    numbers = cells * network.model_channels[0]
     for channels, blocks in zip(network.model_channels, network.res_blocks, strict=True):
-        widest = max(widest, HELD * cells * 2 * channels)
-        kept += cells * channels * blocks + cells // 4 * channels
+        numbers += cells * channels * blocks + cells // 4 * channels
         cells //= 4
-    # Under autocast norms and sums stay in float32.
-    return (2 * kept + widest) * (4 if precision == "float32" else 3)
+    return numbers * _bytes(precision)
+
+
+def keeps_features(network: NetworkSettings, tiles: int, device: str, precision: str) -> bool:
+    """Say whether features of so many tiles are kept, else made anew at each step."""
+    return tiles * feature_bytes(network, precision) <= FEATURE_BYTES[device.split(":")[0]]
+
+
+def compiling_pays(passes: float, device: str) -> bool:
+    """Say whether so many passes gain more than the minute that compiling takes."""
+    return device.startswith("cuda") and passes >= MANY_PASSES and has_compiler()
+
+
+def has_compiler() -> bool:
+    """Say whether torch.compile finds what it needs for a GPU here."""
+    compilers = os.environ.get("CC", ""), "gcc", "cc", "clang"
+    return find_spec("triton") is not None and any(map(shutil.which, filter(None, compilers)))
+
+
+def _bytes(precision: str) -> int:
+    return 4 if precision == "float32" else 2
 
 
 def choose_batch(network: NetworkSettings, device: str, precision: str, free: int) -> int:

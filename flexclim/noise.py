@@ -108,7 +108,7 @@ def _rows(rows: np.ndarray, column: int, width: int, key: NoiseKey, member: int)
 def correlated_normal(
     shape: tuple[int, int],
     key: NoiseKey,
-    member: int,
+    member: Any,
     seconds: float,
     timescale: float,
     origin: tuple[int, int] = (0, 0),
@@ -128,12 +128,13 @@ def correlated_normal(
     timescale
         In seconds.
     draw
-        What makes a draw, of the parameters of :func:`standard_normal`.
+        What makes a draw, of the parameters of :func:`standard_normal`; ``member`` may be what
+        else it takes there, such as several numbers.
 
     Returns
     -------
     ndarray
-        (y, x) float32, standard normal; a tensor if ``draw`` returns one.
+        Standard normal, of the type and shape that ``draw`` returns: (y, x) float32.
     """
     spacing = timescale / DRAWS_A_SCALE
     newest = int(np.floor(seconds / spacing))

@@ -191,13 +191,14 @@ def plan_field(
     _check_time(field, options, settings, model.name)
     fine = grid.domain.refine(factor)
     assert settings.targets is not None
+    overlap = options.overlap or settings.halo
+    tiles = plan_tiles(fine, (tile[0], tile[1]), factor, overlap)
     return FieldPlan(
-        **settle(source, inputs, model, settings, options, grid),
+        **settle(source, inputs, model, settings, options, grid, tiles),
         targets=tuple(
             _plan_target(source, name, target, inputs, settings, model.name, options)
             for name, target in zip(targets, settings.targets, strict=True)
         ),
-        tiles=plan_tiles(fine, (tile[0], tile[1]), factor, options.overlap or settings.halo),
         factor=factor,
         vector=vector,
         noise=options.noise,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -19,7 +20,7 @@ from flexclim.errors import FlexclimError, ModelError
 from flexclim.fields import Scaled
 from flexclim.grid import Grid
 from flexclim.labels import optional
-from flexclim.memory import choose_batch, choose_device
+from flexclim.memory import choose_batch, choose_device, compiling_pays, keeps_features
 from flexclim.regrid import ALL
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
@@ -27,6 +28,8 @@ from flexclim.times import is_time
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells
+# Members of a task that share features which are not kept, and cells that they have at most.
+TOGETHER, TOGETHER_CELLS = 4, 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Request:
     non_negative: bool | None = None
     overlap: int | None = None
     batch: int | None = None
+    compile: bool | None = None
     device: str | None = None
     precision: str | None = None
     breaks: tuple[int, ...] = ()
@@ -77,7 +81,8 @@ class Plan:
 
     ``grid`` is that of the inputs without 2-D coordinates, ``dims`` the dimensions of the output
     after ``realization``, ``numbers`` those of the members; ``paired``: each has an input of its
-    own. ``timescale`` is in seconds; ``labels`` are coordinates that the network is told.
+    own. ``timescale`` is in seconds; ``labels`` are coordinates that the network is told. Features
+    of windows are kept between steps and members if the plan ``keeps`` them.
     """
 
     inputs: tuple[str, ...]
@@ -98,6 +103,8 @@ class Plan:
     batch: int
     device: str
     precision: str
+    keeps: bool
+    compiled: bool
     labels: tuple[str, ...] = ()
     breaks: tuple[int, ...] = ()
 
@@ -168,8 +175,10 @@ class Plan:
 
     @property
     def members_a_task(self) -> int:
-        """Members computed together: enough to fill a batch, no more."""
-        return min(len(self.numbers), max(1, self.batch // self.tiles.count))
+        """Members computed together: enough to fill a batch, or a few that share features."""
+        height, width = self.tiles.domain.shape
+        few = 1 if self.keeps else min(TOGETHER, TOGETHER_CELLS // (height * width))
+        return min(len(self.numbers), max(1, few, self.batch // self.tiles.count))
 
     @property
     def member_groups(self) -> list[tuple[int, ...]]:
@@ -199,6 +208,8 @@ class Plan:
             "flexclim_precision": self.precision,
             "flexclim_tiles": json.dumps(self.tiles.describe()),
         }
+        if self.compiled:
+            chosen["flexclim_compiled"] = "true"
         if self.statics:
             chosen["flexclim_static"] = " ".join(self.statics)
         return chosen
@@ -228,8 +239,12 @@ def settle(
     settings: ModelSettings,
     options: Request,
     grid: Grid,
+    tiles: TilePlan,
+    steps: int = 1,
 ) -> dict[str, Any]:
     """Return what every plan takes as it is asked for, else as the model or the device says.
+
+    ``steps`` are those in time that each member takes.
 
     Raises
     ------
@@ -243,21 +258,29 @@ def settle(
     lead = [str(dim) for dim in field.dims if dim not in (REALIZATION, grid.y, grid.x)]
     device, free = choose_device(options.device)
     precision = options.precision or ("float32" if device == "cpu" else "bf16")
+    batch = options.batch or choose_batch(settings.network, device, precision, free)
+    numbers, draws = _numbers(field, options.members), options.steps or settings.steps
+    planes = math.prod(field.sizes[dim] for dim in lead) * len(numbers) * steps
+    passes = planes * draws * tiles.count / batch
+    pays = compiling_pays(passes, device)
     return {
         "inputs": tuple(inputs),
         "dims": (*lead, grid.y, grid.x),
         "grid": grid,
         "model": model.reference,
         "model_name": model.name,
-        "numbers": _numbers(field, options.members),
+        "tiles": tiles,
+        "numbers": numbers,
         "paired": REALIZATION in field.dims,
-        "steps": options.steps or settings.steps,
+        "steps": draws,
         "method": settings.method,
         "seed": int(options.seed),
         "statics": tuple(static.name for static in settings.statics),
-        "batch": options.batch or choose_batch(settings.network, device, precision, free),
+        "batch": batch,
         "device": device,
         "precision": precision,
+        "keeps": keeps_features(settings.network, tiles.count, device, precision),
+        "compiled": pays if options.compile is None else options.compile,
         "labels": _labels(field, lead, settings, model.name),
         "breaks": options.breaks,
     }

@@ -96,7 +96,7 @@ def write(
     if keep_bits is not None:
         made.fields.attrs["flexclim_keep_bits"] = keep_bits
     so_far = plan if begun is None else _plan_so_far(plan, begun, made)
-    equip([each.model for each in made.plans], made.plans[0].device)
+    equip([each.model for each in made.plans], made.plans[0].device, made.plans[0].precision)
     stores.write_store(made.fields, place, plan, plan_so_far=so_far, keep_bits=keep_bits)
     return io.open_input(place.store)
 
@@ -181,10 +181,12 @@ def _store_plan(made: Made, keep_bits: int | None) -> dict[str, Any]:
 
 
 def _as_begun(options: R, begun: stores.Begun) -> R:
-    """Leave to the store what was not asked for: its batches, so that all of it is alike."""
+    """Leave to the store what was not asked for: how passes run, so that all of it is alike."""
     batch, members = begun.plan.get("batch"), begun.plan.get("members")
     if options.batch is None and isinstance(batch, int):
         options = replace(options, batch=batch)
+    if options.compile is None:
+        options = replace(options, compile=begun.plan.get("compiled") == "true")
     breaks = (*begun.breaks, members) if isinstance(members, int) else begun.breaks
     return replace(options, breaks=breaks)
 

@@ -176,7 +176,7 @@ def next_states(
                 known, _ = pasts[member % len(pasts)]
                 history = np.concatenate([known[len(states) - plan.past :], history])
             inputs = inputs_of(history, plan, predictors_of(statics, plan, place))
-            prepared.append(Prepared(history, inputs, None, None, True))
+            prepared.append(Prepared(history, inputs, None, None))
         return _filled(signed(sample(prepared, plan, place, members), plan.targets), pasts)
 
 

@@ -1,15 +1,17 @@
 """Sample the residual of a whole field: the state is global, the network is tiled.
 
-Legend: W windows, M members, T targets, C channels that the task encoder reads, L numbers of the
-label, B windows in one network pass, Y X the fine field, h w one window.
+Legend: W windows, M members, N fields that are read (one, or one a member), T targets, C channels
+that the task encoder reads, L numbers of the label, B windows in one network pass, P places (a
+window of a member each), Y X the fine field, h w one window.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -25,15 +27,13 @@ from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES
-from flexclim.stitch import frame_field, unframe, weight, window
+from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
 
 T = TypeVar("T")
-# Features of all windows are kept between steps and members up to this size.
-FEATURE_BYTES = 512 * 2**20
+Programs = tuple[Callable[..., Tensor], Callable[..., TaskFeatures]]
 # Passes of a large field's region after which memory goes back to the system.
 RETURN_EVERY = 16
-TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TiledSampler:
@@ -42,13 +42,11 @@ class TiledSampler:
     Parameters
     ----------
     network
-        In evaluation mode, on the device that samples.
+        In evaluation mode, on the device that samples, in the precision that it computes in.
     tiles
         Windows over the fine domain.
     batch
         B; the last pass is padded to it, because sizes of batches move results by rounding.
-    precision
-        ``"float32"``, ``"bf16"`` or ``"fp16"``: what convolutions and attention compute in.
     vectors, vectors_in
         Which of the T targets and of the C channels change sign across a pole; empty: none.
     spread
@@ -58,6 +56,8 @@ class TiledSampler:
         earlier ones; empty: all.
     task
         Which of the network's task encoders reads the inputs.
+    compiled
+        Whether ``torch.compile`` makes one program of a pass, once a process.
     """
 
     def __init__(
@@ -67,28 +67,33 @@ class TiledSampler:
         tiles: TilePlan,
         *,
         batch: int,
-        precision: str = "float32",
         vectors: Sequence[bool] = (),
         vectors_in: Sequence[bool] = (),
         spread: float = 1.0,
         active: Sequence[Sequence[int]] = (),
         task: str = SUPERRES,
+        compiled: bool = False,
     ) -> None:
         self.spread, self.active, self.task = spread, active, task
         self.network, self.diffusion, self.tiles = network, diffusion, tiles
-        self.batch, self.precision, self.pass_size = batch, precision, batch
+        self._forward, self._encoder = programs(network, compiled)
+        self.batch, self.pass_size = batch, batch
         self.device = next(network.parameters()).device
         self.windows = tiles.count
+        self._pixels = tuple(
+            (torch.tensor(axis.starts)[:, None] + axis.before + torch.arange(axis.tile)).to(
+                self.device
+            )
+            for axis in (tiles.rows, tiles.columns)
+        )
         self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
         rows, columns = (torch.from_numpy(a).to(self.device) for a in tiles.weights())
         self._weights = rows, columns
         self._turning, self._turning_in = map(self._channels, (vectors, vectors_in))
 
     @torch.inference_mode()
-    def encode(self, inputs: np.ndarray, label: np.ndarray) -> TaskFeatures | None:
+    def encode(self, inputs: np.ndarray, label: np.ndarray) -> TaskFeatures:
         """Run the task encoder once on every window of fields with a label (L,).
-
-        None where the features would not fit in memory: :meth:`sample` then makes them as it goes.
 
         Parameters
         ----------
@@ -96,14 +101,12 @@ class TiledSampler:
             (C, Y, X) or (N, C, Y, X).
         """
         framed, told = self._framed_inputs(inputs), self._labels(label)
-        pairs = list(itertools.product(range(len(framed)), range(self.windows)))
-        batches = [pairs[first : first + self.batch] for first in range(0, len(pairs), self.batch)]
-        encode = [partial(self._encode, framed, told, some) for some in batches]
-        parts = list(self._run(encode[:1]))
-        size = sum(m.nbytes for m in parts[0].maps)
-        if size / len(batches[0]) * len(pairs) > FEATURE_BYTES:
-            return None
-        return joined([*parts, *self._run(encode[1:])])
+        every = torch.arange(len(framed) * self.windows, device=self.device)
+        passes = [
+            partial(self._encode, framed, told, some // self.windows, some % self.windows)
+            for some in every.split(self.batch)
+        ]
+        return joined(list(self._run(passes)))
 
     @torch.inference_mode()
     def sample(
@@ -127,7 +130,7 @@ class TiledSampler:
         noise
             (M, T, Y, X) float32 standard normal; on the device, best made there.
         features
-            From :meth:`encode`.
+            From :meth:`encode`; None: made anew at each step, of few windows at once.
 
         Returns
         -------
@@ -164,32 +167,52 @@ class TiledSampler:
         framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
         t = torch.full((self.batch,), time, device=self.device)
-        # Windows vary slowest, so that one batch has few of them to encode.
-        every = list(itertools.product(windows, range(len(state))))
+        # Windows vary slowest: members that read the same field share what is made of a window.
+        places = list(itertools.product(windows, range(len(state))))
+        sharing = len(state) if len(inputs) == 1 else 1
+        size = self.batch * sharing
+        parts = [places[first : first + size] for first in range(0, len(places), size)]
 
-        def clean(places: Sequence[tuple[int, int]]) -> Tensor:
-            noisy = torch.stack([window(framed[m], self.tiles, w) for w, m in places])
-            noisy = _padded(noisy, self.batch)
-            read = [(m if len(inputs) > 1 else 0, w) for w, m in places]
-            once = list(dict.fromkeys(read))
-            own = features or self._encode(inputs, label, once)
-            index = torch.tensor(
-                [n * self.windows + w if features else once.index((n, w)) for n, w in read],
-                device=self.device,
-            )
-            own = own.take(_padded(index, self.batch))
-            output = self._pass(_channels_last(noisy), t, own, label)
-            return self.diffusion.clean(output.float(), noisy, t)[: len(places)]
+        def weighted(some: Sequence[tuple[int, int]]) -> Tensor:
+            index, members = to_device(np.array(some).T.copy(), self.device)
+            fields = torch.zeros_like(members) if sharing > 1 else members
+            if features is None:
+                read = self._encode(inputs, label, fields[::sharing], index[::sharing])
+                own = torch.arange(len(some), device=self.device) // sharing
+            else:
+                read, own = features, fields * self.windows + index
+            batches = zip(*(each.split(self.batch) for each in (members, index, own)), strict=True)
+            return torch.cat([self._weighted(framed, t, read, label, *one) for one in batches])
 
-        batches = [every[first : first + self.batch] for first in range(0, len(every), self.batch)]
-        found = self._run([partial(clean, some) for some in batches])
-        for number, (places, tiles) in enumerate(zip(batches, found, strict=True)):
-            for (index_window, member), tile in zip(places, tiles, strict=True):
-                place = window(canvas[member], self.tiles, index_window)
-                place += tile * weight(self._weights, self.tiles, index_window).float()
+        found = self._run([partial(weighted, some) for some in parts])
+        for number, (some, tiles) in enumerate(zip(parts, found, strict=True)):
+            first = 0
+            for index, run in itertools.groupby(some, key=itemgetter(0)):
+                members = [member for _, member in run]
+                place = window(canvas[members[0] : members[-1] + 1], self.tiles, index)
+                place += tiles[first : first + len(members)]
+                first += len(members)
             if self.active and number % RETURN_EVERY == 0:
                 return_memory()
         return unframe(canvas, self.tiles)
+
+    def _weighted(
+        self,
+        framed: Tensor,
+        t: Tensor,
+        features: TaskFeatures,
+        label: Tensor,
+        members: Tensor,
+        index: Tensor,
+        own: Tensor,
+    ) -> Tensor:
+        """Estimate the clean residual of up to B places and weigh its pixels, (P, T, h, w)."""
+        noisy = _padded(self._cut(framed, members, index), self.batch)
+        output = self._pass(noisy, t, features.take(_padded(own, self.batch)), label)
+        clean = self.diffusion.clean(output.float(), noisy, t)[: len(members)]
+        row, column = self._row_column(index)
+        rows, columns = self._weights[0][row], self._weights[1][column]
+        return clean * (rows[:, None, :, None] * columns[:, None, None, :]).float()
 
     def _run(self, passes: Sequence[Callable[[], T]]) -> Iterator[T]:
         """Run passes on their threads, and tell if memory did not suffice for them whole."""
@@ -209,8 +232,7 @@ class TiledSampler:
         """Run the network on a batch."""
 
         def run(part: slice) -> Tensor:
-            output: Tensor = self.network(noisy[part], t[part], features.part(part), label[part])
-            return output
+            return self._forward(noisy[part], t[part], features.part(part), label[part])
 
         return torch.cat(self._in_parts(run))
 
@@ -220,7 +242,7 @@ class TiledSampler:
             size = self.pass_size
             parts = [slice(first, first + size) for first in range(0, self.batch, size)]
             try:
-                with self._autocast():
+                with self._exact():
                     return [run(part) for part in parts]
             except Exception as error:
                 if size == 1 or not is_out_of_memory(error):
@@ -233,17 +255,31 @@ class TiledSampler:
             torch.cuda.empty_cache()
         self.pass_size = min(self.pass_size, -(-size // 2))  # another pass may have split it
 
-    def _encode(
-        self, framed: Tensor, label: Tensor, pairs: Sequence[tuple[int, int]]
-    ) -> TaskFeatures:
-        """Encode some pairs of a field and a window in a pass of the usual size."""
-        inputs = torch.stack([window(framed[n], self.tiles, index) for n, index in pairs])
-        inputs = _channels_last(_padded(inputs, self.batch))
-        parts = self._in_parts(
-            lambda part: self.network.encode(self.task, inputs[part], label[part])
+    def _encode(self, framed: Tensor, label: Tensor, fields: Tensor, index: Tensor) -> TaskFeatures:
+        """Encode up to B windows of fields, in a pass of the usual size."""
+        inputs = _padded(self._cut(framed, fields, index), self.batch)
+        parts = self._in_parts(lambda part: self._encoder(self.task, inputs[part], label[part]))
+        return joined(parts).part(slice(len(index)))
+
+    def _cut(self, framed: Tensor, fields: Tensor, index: Tensor) -> Tensor:
+        """Return windows of framed fields (N, channels, ...): (P, channels, h, w)."""
+        row, column = self._row_column(index)
+        rows, columns = self._pixels[0][row][:, :, None], self._pixels[1][column][:, None]
+        # Channels come last in memory, as the network wants them.
+        return framed[fields[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
+
+    def _row_column(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        across = len(self.tiles.columns.starts)
+        return index // across, index % across
+
+    def _exact(self) -> AbstractContextManager[None]:
+        """Have convolutions in float32 not round to 19 bits, as they do on GPUs by default."""
+        if self.device.type == "cpu" or self.network.dtype != torch.float32:
+            return nullcontext()
+        exact: AbstractContextManager[None] = torch.backends.cudnn.flags(
+            enabled=True, allow_tf32=False
         )
-        features = parts[0] if len(parts) == 1 else joined(parts)
-        return features.take(torch.arange(len(pairs), device=self.device))
+        return exact
 
     def _labels(self, label: np.ndarray) -> Tensor:
         """Return a label (L,) for each sample of a pass, (B, L); of none zeros."""
@@ -263,11 +299,16 @@ class TiledSampler:
             return False
         return torch.tensor(vectors, device=self.device)[:, None, None]
 
-    def _autocast(self) -> AbstractContextManager[None]:
-        context: AbstractContextManager[None] = torch.autocast(
-            self.device.type, TYPES[self.precision], enabled=self.precision != "float32"
-        )
-        return context
+
+def programs(network: Flex, compiled: bool) -> Programs:
+    """Return what runs a pass of a network and one of its task encoders, as it is or compiled."""
+    return _compiled(network) if compiled else (network, network.encode)
+
+
+@lru_cache(maxsize=8)
+def _compiled(network: Flex) -> Programs:
+    compile_whole = partial(torch.compile, dynamic=False, fullgraph=True)
+    return compile_whole(network), compile_whole(network.encode)
 
 
 def _padded(x: Tensor, size: int) -> Tensor:
@@ -276,12 +317,10 @@ def _padded(x: Tensor, size: int) -> Tensor:
     return x if missing == 0 else torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
 def joined(parts: Sequence[TaskFeatures]) -> TaskFeatures:
     """Put the features of several batches, or of several fields, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
     tokens = [part.tokens for part in parts if part.tokens is not None]
     return TaskFeatures(
         tuple(torch.cat(maps) for maps in zip(*(part.maps for part in parts), strict=True)),

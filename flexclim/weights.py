@@ -33,7 +33,7 @@ class Weights:
         state: dict[str, Tensor] | None = None,
     ) -> None:
         self.path, self._file_sha256, self._state = path, file_sha256, state
-        self._networks: dict[str, Flex] = {}
+        self._networks: dict[tuple[str, str], Flex] = {}
         self._lock = threading.RLock()
 
     @cached_property
@@ -67,14 +67,15 @@ class Weights:
                 "Get the model again."
             )
 
-    def network(self, settings: ModelSettings, device: str) -> Flex:
+    def network(self, settings: ModelSettings, device: str, precision: str) -> Flex:
         """Return the network on a device."""
+        own = device, precision
         with self._lock:
-            if device not in self._networks:
-                self._networks[device] = self._load(settings, device)
-            return self._networks[device]
+            if own not in self._networks:
+                self._networks[own] = self._load(settings, device, precision)
+            return self._networks[own]
 
-    def _load(self, settings: ModelSettings, device: str) -> Flex:
+    def _load(self, settings: ModelSettings, device: str, precision: str) -> Flex:
         if device == "cpu":
             keep_memory()  # before torch starts threads
 
@@ -89,6 +90,7 @@ class Weights:
         else:
             assert self._state is not None
             network = weights.build(config, self._state)
+        network = weights.compute_in(network, precision)
         try:
             # Here, under the lock: rearranging weights that another thread reads gives NaN.
             moved: Flex = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

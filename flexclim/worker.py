@@ -21,10 +21,10 @@ class LoadModels(WorkerPlugin):
 
     idempotent = True
 
-    def __init__(self, references: Sequence[ModelReference], device: str) -> None:
-        self.references, self.device = tuple(references), device
+    def __init__(self, references: Sequence[ModelReference], device: str, precision: str) -> None:
+        self.references, self.device, self.precision = tuple(references), device, precision
         hashes = " ".join(reference.sha256[:12] for reference in self.references)
-        self.name = f"flexclim {hashes} {device}"
+        self.name = f"flexclim {hashes} {device} {precision}"
 
     def setup(self, worker: Any) -> None:
         """Load the models of each process that starts."""
@@ -34,4 +34,4 @@ class LoadModels(WorkerPlugin):
         if asked or worker.nanny:  # else it shares this process with others
             torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))
         for reference in self.references:
-            reference.load().network_on(self.device)
+            reference.load().network_on(self.device, self.precision)

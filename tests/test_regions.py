@@ -175,7 +175,7 @@ def test_regions_are_worked_on_one_at_a_time(toy_model, monkeypatch):
     monkeypatch.setattr(members, "_few", threading.BoundedSemaphore(1))
     found = {}
     for region in (None, (48, 108)):
-        asked = Options(factor=4, members=4, region=region, batch=8)
+        asked = Options(factor=4, members=4, region=region, batch=8, device="cpu")
         plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
         lazy_members([REGION], plan)["u10"].compute(scheduler="threads", num_workers=4)
         found[len(plan.regions)] = max(most)

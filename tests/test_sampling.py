@@ -1,8 +1,9 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from flexclim import sampling
 from flexclim.domain import Domain
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling import TiledSampler
@@ -16,7 +17,8 @@ GLOBE = Domain(shape=(72, 96), wrap=True, north="pole_edge", south="pole_edge")
 def make(toy_model):
     def sampler(domain=GLOBE, **options):
         plan = plan_tiles(domain, (32, 32), 4, 8)
-        network = toy_model.network_on(options.pop("device", "cpu"))
+        where = options.pop("device", "cpu"), options.pop("precision", "float32")
+        network = toy_model.network_on(*where)
         settings = {"batch": 5} | options
         return TiledSampler(network, toy_model.diffusion, plan, **settings)
 
@@ -51,15 +53,32 @@ def test_one_tile_is_the_plain_sampler(make, toy_model):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_features_too_large_to_keep_are_made_again(make, monkeypatch):
-    inputs, noise = fields()
-    sampler = make()
-    features = sampler.encode(inputs, LABEL)
-    assert features is not None
-    kept = sampler.sample(inputs, LABEL, noise, 2, "euler", features)
-    monkeypatch.setattr(sampling, "FEATURE_BYTES", 0)
-    assert sampler.encode(inputs, LABEL) is None
-    np.testing.assert_allclose(sampler.sample(inputs, LABEL, noise, 2, "euler"), kept, atol=1e-5)
+@pytest.mark.parametrize("members", [1, 3])
+def test_features_that_are_not_kept_are_made_again_for_all_members(make, members, monkeypatch):
+    inputs, noise = fields(members=members)
+    sampler, encoded = make(), []
+    encode = sampler._encoder
+
+    def counted(*given):
+        encoded.append(given)
+        return encode(*given)
+
+    kept = sampler.sample(inputs, LABEL, noise, 2, "euler", sampler.encode(inputs, LABEL))
+    monkeypatch.setattr(sampler, "_encoder", counted)
+    again = sampler.sample(inputs, LABEL, noise, 2, "euler")
+    np.testing.assert_allclose(again, kept, atol=1e-5)
+    assert len(encoded) == 2 * -(-sampler.windows // sampler.batch)
+
+
+def test_a_network_is_compiled_as_a_whole(make, monkeypatch):
+    """Traced and run by torch itself, as making a program for a CPU takes half a minute."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    inputs, noise = fields(Domain(shape=(32, 48)))
+    expected = make(Domain(shape=(32, 48))).sample(inputs, LABEL, noise, 2, "euler")
+    sampler = make(Domain(shape=(32, 48)), compiled=True)
+    found = sampler.sample(inputs, LABEL, noise, 2, "euler", sampler.encode(inputs, LABEL))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert sampler._forward is not sampler.network
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -106,11 +125,15 @@ def test_bf16_is_close(make):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_gpu_gives_the_same(make):
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("precision", "near"), [("float32", 1e-4), ("bf16", 0.1)])
+def test_a_gpu_gives_the_same(make, compiled, precision, near):
     inputs, noise = fields()
     expected = make().sample(inputs, LABEL, noise, 2, "euler")
-    found = make(device="cuda").sample(inputs, LABEL, noise, 2, "euler")
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    sampler = make(device="cuda", precision=precision, compiled=compiled)
+    for features in (None, sampler.encode(inputs, LABEL)):
+        found = sampler.sample(inputs, LABEL, noise, 2, "euler", features)
+        np.testing.assert_allclose(found, expected, atol=near)
 
 
 def test_shared_weights_are_never_rearranged(make, toy_model):

@@ -41,6 +41,12 @@ Overlap = Annotated[int | None, typer.Option(help="Fine cells tiles share. [chos
 Batch = Annotated[int | None, typer.Option(help="Tiles in one pass. [chosen]")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. [chosen]")]
 Precision = Annotated[str | None, typer.Option(help="float32, bf16 or fp16. [chosen]")]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile/--no-compile", help="Compile the network first. [on a GPU, if it pays]"
+    ),
+]
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a dask scheduler, such as tcp://10.0.0.1:8786.")
 ]
@@ -114,6 +120,7 @@ def downscale(
     batch: Batch = None,
     device: Device = None,
     precision: Precision = None,
+    compile: Compile = None,
     scheduler: Scheduler = None,
     workers: Workers = None,
     keep_bits: KeepBits = None,
@@ -156,6 +163,7 @@ def forecast(
     batch: Batch = None,
     device: Device = None,
     precision: Precision = None,
+    compile: Compile = None,
     scheduler: Scheduler = None,
     workers: Workers = None,
     keep_bits: KeepBits = None,

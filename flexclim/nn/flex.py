@@ -286,6 +286,11 @@ class Flex(nn.Module):
         self.decoder = Decoder(config, config.channels * fold)
         self.apply(initialise_linear)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in: the type of its weights."""
+        return self.decoder.norm.weight.dtype
+
     def encode(self, task: str, condition: Tensor, label: Tensor | None = None) -> TaskFeatures:
         """Run the encoder of ``task`` on (B, K, H, W)."""
         encoder = self.tasks[task]
@@ -335,6 +340,7 @@ class Flex(nn.Module):
                 f"the network was made for tiles of {self.config.tile[0]} x "
                 f"{self.config.tile[1]}, not {x.shape[-2]} x {x.shape[-1]}."
             )
+        x = x.to(self.dtype)
         if self.config.unshuffle == 1:
             return x
         folded = F.pixel_unshuffle(x, self.config.unshuffle)
@@ -342,8 +348,8 @@ class Flex(nn.Module):
 
     def _label(self, label: Tensor | None, like: Tensor) -> Tensor:
         if label is None:
-            return like.new_zeros(like.shape[0], self.config.label_size)
-        return label
+            label = like.new_zeros(like.shape[0], self.config.label_size)
+        return label.to(self.dtype)
 
 
 def _memory_format(x: Tensor) -> torch.memory_format:

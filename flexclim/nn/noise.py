@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from flexclim.nn.copies import to_device
 from flexclim.noise import NoiseKey, philox
 
 
 def device_normal(
     shape: tuple[int, int],
     key: NoiseKey,
-    member: int,
+    members: Sequence[int],
     origin: tuple[int, int] = (0, 0),
     *,
-    device: torch.device | str,
+    device: torch.device,
 ) -> Tensor:
-    """Return what :func:`flexclim.noise.standard_normal` returns, on a device.
+    """Return :func:`flexclim.noise.standard_normal` of some members, (M, y, x) on a device.
 
     The random bits are the same; logarithm, sine and cosine, in float64, may differ in their last
     digit, so that few float32 values differ, and in their last digit only.
@@ -28,12 +31,13 @@ def device_normal(
     quads = -(-(skipped + width) // 4)
     rows = torch.arange(origin[0], origin[0] + height, device=device).repeat_interleave(quads)
     columns = torch.arange(first_quad, first_quad + quads, device=device).repeat(height)
-    counter = [rows, columns, torch.full_like(rows, member), torch.zeros_like(rows)]
+    numbers = to_device(np.array(members, np.int64), device)[:, None]
+    counter = [rows, columns, numbers, torch.zeros_like(rows)]
     uniform = [(word.double() + 0.5) * 2.0**-32 for word in philox(counter, key.words())]
-    normal = torch.empty((rows.numel(), 4), dtype=torch.float32, device=device)
+    normal = torch.empty((*uniform[0].shape, 4), dtype=torch.float32, device=device)
     for first in (0, 2):
         radius = (-2 * uniform[first].log()).sqrt()
         angle = 2 * math.pi * uniform[first + 1]
-        normal[:, first] = radius * angle.cos()
-        normal[:, first + 1] = radius * angle.sin()
-    return normal.reshape(height, 4 * quads)[:, skipped : skipped + width]
+        normal[..., first] = radius * angle.cos()
+        normal[..., first + 1] = radius * angle.sin()
+    return normal.reshape(-1, height, 4 * quads)[..., skipped : skipped + width]

@@ -40,6 +40,13 @@ def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
     return rounded
 
 
+def compute_in(network: Flex, precision: str) -> Flex:
+    """Have a network compute in a precision; Fourier frequencies and phases stay float32."""
+    for weights in network.parameters():
+        weights.data = weights.data.to(DTYPES[precision])
+    return network
+
+
 def encode(state: dict[str, Tensor]) -> bytes:
     """Return the content of a weights file; the same weights give the same bytes."""
     return save(state)

@@ -7,6 +7,8 @@ import torch
 
 from flexclim.errors import ModelError
 from flexclim.nn.flex import SIZES, Flex, FlexConfig, flex_config
+from flexclim.nn.layers import GroupNorm
+from flexclim.nn.weights import compute_in
 
 
 def make(seed=0, **changes):
@@ -177,9 +179,10 @@ def test_bfloat16_is_near():
     network = make(use_transf=True)
     values = inputs(network)
     found = predict(network, *values)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough = predict(network, *values)
+    frequencies = network.encoder.MPFourier.freqs.clone()
+    rough = predict(compute_in(network, "bf16"), *values)
     assert rough.dtype == torch.bfloat16
+    assert torch.equal(network.encoder.MPFourier.freqs, frequencies)
     assert 0 < (rough - found).abs().max() < 0.1 * found.std()
 
 
@@ -198,6 +201,15 @@ def test_a_network_of_no_memory_draws_no_random_number():
     with torch.device("meta"):
         Flex(make().config)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_both_ways_to_normalise_groups_agree():
+    norm, x = GroupNorm(32, 128), 5 + 3 * torch.randn(2, 128, 6, 10)
+    for weights in norm.parameters():
+        torch.nn.init.normal_(weights)
+    torch.testing.assert_close(norm.by_channel(x), norm(x), atol=1e-5, rtol=1e-5)
+    rough = norm.bfloat16()(x.bfloat16())
+    torch.testing.assert_close(norm.by_channel(x.bfloat16()), rough, atol=0.05, rtol=0.02)
 
 
 def test_dropout_acts_in_training_only():
