@@ -33,9 +33,9 @@ import flexclim
 from flexclim.card import ModelCard
 from flexclim.checkpoint import Model, new_model
 from flexclim.nn.flex import SIZES, Flex
+from flexclim.nn.programs import programs
 from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
-from flexclim.sampling import programs
 from flexclim.settings import ModelSettings, NetworkSettings
 
 FACTOR = 4

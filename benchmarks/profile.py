@@ -4,10 +4,10 @@
 
 Prints the share of each kind of operation in one pass (torch's profiler), and the FLOP/s of the
 pass over those of a large matrix product and of a large convolution in the same precision, all
-three taken in turns. ``--model`` is small, medium, big or flex-nano. On a GPU also tiles a second,
-the memory of a tile, and how long it takes to copy what a pass makes to the host, through pinned
-memory and without. ``--compile`` adds ``torch.compile`` to the comparison, on a GPU with CUDA
-graphs too.
+three taken in turns. ``--model`` is small, medium, big or flex-nano. On a GPU, where passes are
+recorded as CUDA graphs, also one that is not, tiles a second, the memory of a tile, and how long it
+takes to copy what a pass makes to the host, through pinned memory and without. ``--compile`` adds
+``torch.compile`` to the comparison.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,6 +28,7 @@ from flexclim.memory import PASS_PIXELS
 from flexclim.nn.allocation import keep_memory
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex, flex_config
+from flexclim.nn.programs import programs
 from flexclim.nn.weights import compute_in
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -58,38 +60,36 @@ def main() -> None:
     side = network.config.tile[0]
     batch = options.batch or max(1, PASS_PIXELS[device] // side**2 // (8 if device == "cpu" else 1))
     keep_memory()
-    run, flops = prepared(network, batch, device)
+    given, flops = prepared(network, batch, device)
+    run = partial(programs(network, compiled=False)[0], *given)
     print(f"{options.model}, {precision}, {batch} tiles of {side} x {side}, {describe(device)}")
-    profile(run, device, options.table)
-    works = {"pass": run, "matrix product": product(device, TYPES[precision])[0]}
-    works["convolution"] = convolution(device, TYPES[precision])[0]
-    counts = {
-        "pass": flops,
-        "matrix product": product(device, TYPES[precision])[1],
-        "convolution": convolution(device, TYPES[precision])[1],
-    }
+    profile(partial(network, *given), device, options.table)
+    passes = {"pass": run}
+    if device == "cuda":
+        passes["not recorded"] = partial(network, *given)
     if options.compile:
-        modes = {"compiled pass": "default"}
-        if device == "cuda":
-            modes["CUDA graphs"] = "reduce-overhead"
-        for name, mode in modes.items():
-            works[name] = prepared(network, batch, device, mode)[0]
-            counts[name] = flops
+        passes["compiled"] = partial(programs(network, compiled=True)[0], *given)
+    works: dict[str, tuple[Callable[[], object], int]] = {
+        name: (one, flops) for name, one in passes.items()
+    }
+    works["matrix product"] = product(device, TYPES[precision])
+    works["convolution"] = convolution(device, TYPES[precision])
     rates: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.rounds + 1):
-        for name, work in works.items():
-            rates[name].append(counts[name] / clock(work, device))
+        for name, (work, count) in works.items():
+            rates[name].append(count / clock(work, device))
     best = {name: statistics.median(found[1:]) for name, found in rates.items()}
     for name, rate in best.items():
         of = rate / best["matrix product"]
-        print(f"{name:15} {rate / 1e9:10.1f} GFLOP/s, {of:.2f} of the matrix product")
+        tiles = f", {rate / flops * batch:.1f} tiles/s" if name in passes else ""
+        print(f"{name:15} {rate / 1e9:10.1f} GFLOP/s, {of:.2f} of the matrix product{tiles}")
     print(f"pass over convolution {best['pass'] / best['convolution']:.2f}")
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         held = torch.cuda.memory_allocated()
-        run()
+        network(*given)
         peak = (torch.cuda.max_memory_allocated() - held) / batch
-        print(f"{best['pass'] / flops * batch:.1f} tiles/s, {peak / 1e6:.1f} MB a tile")
+        print(f"{peak / 1e6:.1f} MB a tile")
         copies(torch.randn(batch, 1, side, side, device=device), options.rounds)
 
 
@@ -100,27 +100,18 @@ def load(name: str) -> Flex:
     return flexclim.load_model(name).network
 
 
-def prepared(
-    network: Flex, batch: int, device: str, compiled: str | None = None
-) -> tuple[Callable[[], object], int]:
-    """Return one pass of a batch, as sampling does it, and its FLOP; ``compiled`` in this mode."""
+def prepared(network: Flex, batch: int, device: str) -> tuple[tuple[Any, ...], int]:
+    """Return what one pass of a batch is given, and its FLOP."""
     height, width = network.config.tile
     tile = torch.randn(batch, 1, height, width, device=device)
     tile = tile.contiguous(memory_format=torch.channels_last)
     t = torch.ones(batch, device=device)
     label = torch.zeros(batch, network.config.label_size, device=device)
     features = network.encode("superres", tile, label)
-    called: Callable[..., object] = network
-    if compiled:
-        called = torch.compile(network, mode=compiled, dynamic=False, fullgraph=True)
-
-    def run() -> object:
-        with torch.inference_mode():
-            return called(tile, t, features, label)
-
+    given = tile, t, features, label
     with FlopCounterMode(display=False) as counter:
-        network(tile, t, features, label)
-    return run, counter.get_total_flops()
+        network(*given)
+    return given, counter.get_total_flops()
 
 
 def copies(made: torch.Tensor, rounds: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache, partial
+from functools import partial
 from operator import itemgetter
 from typing import Literal, TypeVar
 
@@ -24,6 +24,7 @@ from flexclim.nn.allocation import return_memory
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
+from flexclim.nn.programs import programs
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES
@@ -31,7 +32,6 @@ from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
 
 T = TypeVar("T")
-Programs = tuple[Callable[..., Tensor], Callable[..., TaskFeatures]]
 # Passes of a large field's region after which memory goes back to the system.
 RETURN_EVERY = 16
 
@@ -300,17 +300,6 @@ class TiledSampler:
         return torch.tensor(vectors, device=self.device)[:, None, None]
 
 
-def programs(network: Flex, compiled: bool) -> Programs:
-    """Return what runs a pass of a network and one of its task encoders, as it is or compiled."""
-    return _compiled(network) if compiled else (network, network.encode)
-
-
-@lru_cache(maxsize=8)
-def _compiled(network: Flex) -> Programs:
-    compile_whole = partial(torch.compile, dynamic=False, fullgraph=True)
-    return compile_whole(network), compile_whole(network.encode)
-
-
 def _padded(x: Tensor, size: int) -> Tensor:
     """Repeat the last sample until there are ``size``."""
     missing = size - x.shape[0]
@@ -319,11 +308,7 @@ def _padded(x: Tensor, size: int) -> Tensor:
 
 def joined(parts: Sequence[TaskFeatures]) -> TaskFeatures:
     """Put the features of several batches, or of several fields, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    tokens = [part.tokens for part in parts if part.tokens is not None]
-    return TaskFeatures(
-        tuple(torch.cat(maps) for maps in zip(*(part.maps for part in parts), strict=True)),
-        tuple(torch.cat(s) for s in zip(*(part.token_skips for part in parts), strict=True)),
-        torch.cat(tokens) if tokens else None,
-    )
+    first, *others = parts
+    if not others:
+        return first
+    return first.of([torch.cat(same) for same in zip(*(p.tensors for p in parts), strict=True)])

@@ -7,7 +7,7 @@ Submodule names follow the published checkpoints, so that their state dicts load
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any, Literal
@@ -154,21 +154,24 @@ class TaskFeatures:
     token_skips: tuple[Tensor, ...] = ()
     tokens: Tensor | None = None
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them, one after the other."""
+        return (*self.maps, *self.token_skips, *(() if self.tokens is None else (self.tokens,)))
+
+    def of(self, tensors: Sequence[Tensor]) -> TaskFeatures:
+        """Return features that lie in such tensors as these do in ``tensors``."""
+        maps, skips = len(self.maps), len(self.maps) + len(self.token_skips)
+        tokens = None if self.tokens is None else tensors[skips]
+        return TaskFeatures(tuple(tensors[:maps]), tuple(tensors[maps:skips]), tokens)
+
     def take(self, index: Tensor) -> TaskFeatures:
         """Return the features of the samples named by ``index`` (B',) along the batch."""
-        return TaskFeatures(
-            tuple(f.index_select(0, index) for f in self.maps),
-            tuple(f.index_select(0, index) for f in self.token_skips),
-            None if self.tokens is None else self.tokens.index_select(0, index),
-        )
+        return self.of([one.index_select(0, index) for one in self.tensors])
 
     def part(self, samples: slice) -> TaskFeatures:
         """Return the features of neighbouring samples, without a copy."""
-        return TaskFeatures(
-            tuple(f[samples] for f in self.maps),
-            tuple(f[samples] for f in self.token_skips),
-            None if self.tokens is None else self.tokens[samples],
-        )
+        return self.of([one[samples] for one in self.tensors])
 
 
 class Encoder(nn.Module):
