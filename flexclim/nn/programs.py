@@ -1,0 +1,116 @@
+"""How passes of a network run on a device.
+
+On a CPU torch runs the network as it is written. On a GPU a pass is a thousand kernels, each asked
+for by Python, which other threads keep waiting: a small network would leave the GPU idle for most
+of the time. So they are recorded once, as a CUDA graph, and then run at one call, with the same
+numbers. ``torch.compile`` makes fewer kernels of them, which takes a minute or two at first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flexclim.nn.flex import Flex, TaskFeatures
+
+Work = Callable[..., Any]
+# Recordings kept of each program, one for each shape of its inputs; each holds a pass's memory.
+KEPT = 2
+_MAKING = threading.Lock()
+
+
+def programs(
+    network: Flex, compiled: bool
+) -> tuple[Callable[..., Tensor], Callable[..., TaskFeatures]]:
+    """Return what does as the network, and as its ``encode``; compiled ones once a process."""
+    if compiled or next(network.parameters()).is_cuda:
+        with _MAKING:
+            return _programs(network, compiled)
+    return network, network.encode
+
+
+@lru_cache(maxsize=8)
+def _programs(network: Flex, compiled: bool) -> tuple[Work, Work]:
+    own: tuple[Work, Work] = network, network.encode
+    if compiled:
+        whole = partial(torch.compile, dynamic=False, fullgraph=True)
+        own = whole(own[0]), whole(own[1])
+    if next(network.parameters()).is_cuda:
+        own = Recorded(own[0]), Recorded(own[1])
+    return own
+
+
+class Recorded:
+    """Work on tensors and features of a GPU, recorded for each shape of them that comes.
+
+    ``work`` must do the same for all inputs of the same shapes, and wait for nothing of the GPU.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._recordings: dict[object, _Recording] = {}
+
+    def __call__(self, *given: Any) -> Any:
+        """Return what the work makes of what is given."""
+        told = [one for one in given if isinstance(one, str)]
+        shapes = [(one.shape, one.dtype, one.stride()) for one in _tensors(given)]
+        key = (*told, *shapes)
+        if key not in self._recordings:
+            while len(self._recordings) >= KEPT:
+                del self._recordings[next(iter(self._recordings))]
+            self._recordings[key] = _Recording(self._work, given)
+        return self._recordings[key].replay(given)
+
+
+class _Recording:
+    """The kernels of one pass, what they read and what they write."""
+
+    def __init__(self, work: Work, given: Sequence[Any]) -> None:
+        self._read = [torch.empty_like(one) for one in _tensors(given)]
+        own = list(_with(given, self._read))
+        self._put(given)
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            work(*own)  # what libraries choose, and compile, at a first call
+        torch.cuda.current_stream().wait_stream(beside)
+        torch.cuda.empty_cache()  # a recording has memory of its own
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._made = work(*own)
+
+    def _put(self, given: Sequence[Any]) -> None:
+        for own, one in zip(self._read, _tensors(given), strict=True):
+            own.copy_(one)
+
+    def replay(self, given: Sequence[Any]) -> Any:
+        self._put(given)
+        self._graph.replay()
+        (made,) = _with([self._made], [one.clone() for one in _tensors([self._made])])
+        return made
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    """Return tensors, and those of features, one after the other."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, TaskFeatures):
+            found.extend(value.tensors)
+        elif isinstance(value, Tensor):
+            found.append(value)
+    return found
+
+
+def _with(values: Iterable[Any], tensors: Sequence[Tensor]) -> Iterator[Any]:
+    """Yield values with other tensors in the place of their own."""
+    left = iter(tensors)
+    for value in values:
+        if isinstance(value, TaskFeatures):
+            yield value.of([next(left) for _ in value.tensors])
+        else:
+            yield next(left) if isinstance(value, Tensor) else value
