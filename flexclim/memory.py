@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 # Pixels in one pass of the network: enough to keep a device, or a core, busy, no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
-# Features of all windows of a field are kept between steps and members up to this size.
-FEATURE_BYTES = {"cpu": 2**25, "cuda": 2**31}
 # Passes from which on it pays to compile the network, on a GPU.
-MANY_PASSES = 1000
+MANY_PASSES = 5000
 # The share of what is free that a pass may take.
 SHARE = 0.5
 # Fields of a level's width that a residual block holds at once, beside the skips.
@@ -126,13 +124,16 @@ def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     return numbers * _bytes(precision)
 
 
-def keeps_features(network: NetworkSettings, tiles: int, device: str, precision: str) -> bool:
-    """Say whether features of so many tiles are kept, else made anew at each step."""
-    return tiles * feature_bytes(network, precision) <= FEATURE_BYTES[device.split(":")[0]]
+def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
+    """Say whether features of so many tiles are kept between steps, else made anew at each.
+
+    They are as long as they take no more than a pass does.
+    """
+    return tiles * feature_bytes(network) <= batch * pass_bytes(network)
 
 
 def compiling_pays(passes: float, device: str) -> bool:
-    """Say whether so many passes gain more than the minute that compiling takes."""
+    """Say whether so many passes gain more than the minute or two that compiling takes."""
     return device.startswith("cuda") and passes >= MANY_PASSES and has_compiler()
 
 

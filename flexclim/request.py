@@ -28,7 +28,7 @@ from flexclim.times import is_time
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells
-# Members of a task that share features which are not kept, and cells that they have at most.
+# Members of a task that share what is made of a field, and cells that they have at most.
 TOGETHER, TOGETHER_CELLS = 4, 2**22
 
 
@@ -175,9 +175,14 @@ class Plan:
 
     @property
     def members_a_task(self) -> int:
-        """Members computed together: enough to fill a batch, or a few that share features."""
+        """Members computed together: enough to fill a batch, or a few that share what is made.
+
+        That is features that are not kept, and on a GPU all that is done beside its passes.
+        """
         height, width = self.tiles.domain.shape
-        few = 1 if self.keeps else min(TOGETHER, TOGETHER_CELLS // (height * width))
+        few = min(TOGETHER, TOGETHER_CELLS // (height * width))
+        if self.keeps and self.device == "cpu":
+            few = 1
         return min(len(self.numbers), max(1, few, self.batch // self.tiles.count))
 
     @property
@@ -279,7 +284,7 @@ def settle(
         "batch": batch,
         "device": device,
         "precision": precision,
-        "keeps": keeps_features(settings.network, tiles.count, device, precision),
+        "keeps": keeps_features(settings.network, tiles.count, batch),
         "compiled": pays if options.compile is None else options.compile,
         "labels": _labels(field, lead, settings, model.name),
         "breaks": options.breaks,

@@ -141,7 +141,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     options = ["--factor", "4", "-n", "3", "--steps", "2", "--seed", "7", "--variables", "u10,v10"]
     options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
-    options += ["--precision", "float32", "--keep-bits", 9]
+    options += ["--precision", "float32", "--no-compile", "--keep-bits", 9]
     assert run("downscale", coarse, target, *options) == 0
     (((given, store), named),) = calls
     assert given["u10"].sizes == {"time": 1, "lat": 16, "lon": 16}
@@ -152,7 +152,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
         "factor": 4, "model": None, "members": 3, "steps": 2, "seed": 7,
         "variables": ["u10", "v10"], "conserve": False, "non_negative": True, "grid": "point",
         "static": None, "noise": "ar1", "noise_timescale": "6h", "overlap": 8, "batch": 2,
-        "device": "cpu", "precision": "float32", "keep_bits": 9,
+        "device": "cpu", "precision": "float32", "compile": False, "keep_bits": 9,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{target}\n"
 

@@ -1,5 +1,8 @@
 """Batches that fit the memory, and what happens where they do not after all."""
 
+from dataclasses import replace
+from functools import partial
+
 import dask
 import numpy as np
 import psutil
@@ -7,11 +10,11 @@ import pytest
 import torch
 from coarse_fields import region
 
-from flexclim import engine, memory
+from flexclim import engine, memory, request
 from flexclim.domain import Domain
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.ensemble import Place
-from flexclim.errors import FlexclimError, FlexclimWarning
+from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.members import prepare_planes
 from flexclim.memory import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.nn.flex import Flex
@@ -88,6 +91,51 @@ def test_the_plan_takes_what_a_small_machine_has(toy_model, monkeypatch, tmp_pat
     assert stored.attrs["flexclim_batch"] == again.attrs["flexclim_batch"] == 3
 
 
+def test_large_fields_keep_no_features_and_their_members_share_them(toy_model, monkeypatch):
+    def made():
+        asked = Options(factor=4, members=6, batch=2, device="cpu")
+        plan = plan_field(field().to_dataset(), ["t"], ["t"], toy_model, asked)
+        return plan, downscale(field(), 4, model=toy_model, members=6, batch=2, device="cpu")
+
+    plan, kept = made()
+    assert (plan.keeps, plan.members_a_task) == (True, 1)
+    most = 2 * pass_bytes(plan.settings.network) // memory.feature_bytes(plan.settings.network)
+    assert memory.keeps_features(plan.settings.network, most, 2)
+    assert not memory.keeps_features(plan.settings.network, most + 1, 2)
+    assert replace(plan, device="cuda").members_a_task == 4
+    monkeypatch.setattr(request, "keeps_features", lambda *_: False)
+    plan, again = made()
+    assert (plan.keeps, plan.members_a_task) == (False, 4)
+    np.testing.assert_allclose(again, kept, atol=1e-5 * float(kept.std()))
+    monkeypatch.setattr(request, "TOGETHER_CELLS", 2 * 56 * 56)
+    assert plan.members_a_task == 2
+    monkeypatch.setattr(request, "TOGETHER_CELLS", 0)
+    assert plan.members_a_task == 1
+
+
+def test_the_network_is_compiled_where_that_pays(monkeypatch):
+    monkeypatch.setattr(memory, "has_compiler", lambda: True)
+    assert memory.compiling_pays(memory.MANY_PASSES, "cuda:1")
+    assert not memory.compiling_pays(memory.MANY_PASSES - 1, "cuda")
+    assert not memory.compiling_pays(memory.MANY_PASSES, "cpu")
+    monkeypatch.setattr(memory, "has_compiler", lambda: False)
+    assert not memory.compiling_pays(memory.MANY_PASSES, "cuda")
+
+
+def test_a_store_goes_on_as_it_was_compiled(toy_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    asked = {"factor": 4, "model": toy_model, "device": "cpu"}
+    downscale_to_zarr(field(), tmp_path / "a.zarr", members=1, compile=True, **asked)
+    stored = downscale_to_zarr(field(), tmp_path / "a.zarr", members=2, **asked)
+    assert stored.attrs["flexclim_compiled"] == "true"
+    plain = downscale(field(), members=2, **asked)
+    assert "flexclim_compiled" not in plain.attrs
+    scale = float(plain.std())
+    np.testing.assert_allclose(stored["t"], plain, atol=1e-5 * scale)
+    with pytest.raises(StoreError, match='compiled "true", not null'):
+        downscale_to_zarr(field(), tmp_path / "a.zarr", members=2, compile=False, **asked)
+
+
 def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     free = free_memory("cpu")
@@ -129,7 +177,7 @@ def short_of_memory(monkeypatch, most):
 
 
 def test_a_batch_that_does_not_fit_is_split_and_told(toy_model, tmp_path, monkeypatch):
-    options = {"model": toy_model, "members": 3, "batch": 8}
+    options = {"model": toy_model, "members": 3, "batch": 8, "precision": "float32"}
     whole = downscale(field(), 4, **options)
     short_of_memory(monkeypatch, most=3)
     with pytest.warns(FlexclimWarning, match="passes of 8 were split into passes of 2"):
@@ -177,7 +225,6 @@ def test_dask_knows_the_size_of_what_members_share(toy_model):
 
 def test_features_stay_on_their_gpu(toy_model):
     import pickle
-    from dataclasses import replace
     from types import SimpleNamespace
 
     from flexclim import members
