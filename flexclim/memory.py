@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Pixels in one pass of the network: enough to keep a device, or a core, busy, no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
 # Passes from which on it pays to compile the network, on a GPU.
-MANY_PASSES = 5000
+MANY_PASSES = 10_000
 # The share of what is free that a pass may take.
 SHARE = 0.5
 # Fields of a level's width that a residual block holds at once, beside the skips.
@@ -127,9 +127,9 @@ def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
 def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
     """Say whether features of so many tiles are kept between steps, else made anew at each.
 
-    They are as long as they take no more than a pass does.
+    They are as long as they take no more than half of what a pass does.
     """
-    return tiles * feature_bytes(network) <= batch * pass_bytes(network)
+    return 2 * tiles * feature_bytes(network) <= batch * pass_bytes(network)
 
 
 def compiling_pays(passes: float, device: str) -> bool:

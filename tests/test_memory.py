@@ -99,9 +99,10 @@ def test_large_fields_keep_no_features_and_their_members_share_them(toy_model, m
 
     plan, kept = made()
     assert (plan.keeps, plan.members_a_task) == (True, 1)
-    most = 2 * pass_bytes(plan.settings.network) // memory.feature_bytes(plan.settings.network)
-    assert memory.keeps_features(plan.settings.network, most, 2)
-    assert not memory.keeps_features(plan.settings.network, most + 1, 2)
+    network = plan.settings.network
+    most = pass_bytes(network) // memory.feature_bytes(network)
+    assert memory.keeps_features(network, most, 2)
+    assert not memory.keeps_features(network, most + 1, 2)
     assert replace(plan, device="cuda").members_a_task == 4
     monkeypatch.setattr(request, "keeps_features", lambda *_: False)
     plan, again = made()
