@@ -111,7 +111,8 @@ def pass_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     """
     cells = network.tile[0] * network.tile[1] // network.unshuffle**2
     widest = max(2 * cells // 4**level * n for level, n in enumerate(network.model_channels))
-    return 2 * feature_bytes(network, precision) + HELD * widest * _bytes(precision)
+    # What goes on within a block is float32, in part.
+    return 2 * feature_bytes(network, precision) + HELD * widest * 4
 
 
 def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
@@ -121,7 +122,7 @@ def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     for channels, blocks in zip(network.model_channels, network.res_blocks, strict=True):
         numbers += cells * channels * blocks + cells // 4 * channels
         cells //= 4
-    return numbers * _bytes(precision)
+    return numbers * (4 if precision == "float32" else 2)
 
 
 def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
@@ -141,10 +142,6 @@ def has_compiler() -> bool:
     """Say whether torch.compile finds what it needs for a GPU here."""
     compilers = os.environ.get("CC", ""), "gcc", "cc", "clang"
     return find_spec("triton") is not None and any(map(shutil.which, filter(None, compilers)))
-
-
-def _bytes(precision: str) -> int:
-    return 4 if precision == "float32" else 2
 
 
 def choose_batch(network: NetworkSettings, device: str, precision: str, free: int) -> int:

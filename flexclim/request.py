@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from dask.base import tokenize
+from dask.base import is_dask_collection, tokenize
 
 from flexclim.cf import REALIZATION
 from flexclim.checkpoint import Model, ModelReference
@@ -37,7 +37,8 @@ class Request:
     """What the user may ask of all sampling; None where flexclim chooses.
 
     ``breaks`` are members that are not made together with the one before: what a store holds
-    already is not made again for the sake of new members.
+    already is not made again for the sake of new members. ``whole`` says that all of it is wanted,
+    not some slices.
     """
 
     members: int | None = None
@@ -50,6 +51,7 @@ class Request:
     device: str | None = None
     precision: str | None = None
     breaks: tuple[int, ...] = ()
+    whole: bool = False
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "batch", "overlap"):
@@ -82,7 +84,8 @@ class Plan:
     ``grid`` is that of the inputs without 2-D coordinates, ``dims`` the dimensions of the output
     after ``realization``, ``numbers`` those of the members; ``paired``: each has an input of its
     own. ``timescale`` is in seconds; ``labels`` are coordinates that the network is told. Features
-    of windows are kept between steps and members if the plan ``keeps`` them.
+    of windows are kept between steps and members if the plan ``keeps`` them. So many members are
+    made ``together`` at least.
     """
 
     inputs: tuple[str, ...]
@@ -104,6 +107,7 @@ class Plan:
     device: str
     precision: str
     keeps: bool
+    together: int
     compiled: bool
     labels: tuple[str, ...] = ()
     breaks: tuple[int, ...] = ()
@@ -175,15 +179,8 @@ class Plan:
 
     @property
     def members_a_task(self) -> int:
-        """Members computed together: enough to fill a batch, or a few that share what is made.
-
-        That is features that are not kept, and on a GPU all that is done beside its passes.
-        """
-        height, width = self.tiles.domain.shape
-        few = min(TOGETHER, TOGETHER_CELLS // (height * width))
-        if self.keeps and self.device == "cpu":
-            few = 1
-        return min(len(self.numbers), max(1, few, self.batch // self.tiles.count))
+        """Members computed together: enough to fill a batch, or ``together``."""
+        return min(len(self.numbers), max(self.together, self.batch // self.tiles.count))
 
     @property
     def member_groups(self) -> list[tuple[int, ...]]:
@@ -267,7 +264,12 @@ def settle(
     numbers, draws = _numbers(field, options.members), options.steps or settings.steps
     planes = math.prod(field.sizes[dim] for dim in lead) * len(numbers) * steps
     passes = planes * draws * tiles.count / batch
-    pays = compiling_pays(passes, device)
+    keeps = keeps_features(settings.network, tiles.count, batch)
+    whole = options.whole or not any(is_dask_collection(source[name].data) for name in inputs)
+    pays = whole and compiling_pays(passes, device)
+    # They share features that are not kept, and on a GPU all that is done beside its passes.
+    share = whole and not (keeps and device == "cpu")
+    together = min(TOGETHER, TOGETHER_CELLS // math.prod(tiles.domain.shape)) if share else 1
     return {
         "inputs": tuple(inputs),
         "dims": (*lead, grid.y, grid.x),
@@ -284,7 +286,8 @@ def settle(
         "batch": batch,
         "device": device,
         "precision": precision,
-        "keeps": keeps_features(settings.network, tiles.count, batch),
+        "keeps": keeps,
+        "together": max(1, together),
         "compiled": pays if options.compile is None else options.compile,
         "labels": _labels(field, lead, settings, model.name),
         "breaks": options.breaks,

@@ -39,12 +39,6 @@ def window(framed: Any, plan: TilePlan, index: int) -> Any:
     return framed[..., row : row + height, column : column + width]
 
 
-def weight(weights: tuple[Any, Any], plan: TilePlan, index: int) -> Any:
-    """Return the weights of window ``index``, (h, w), of ``plan.weights()``."""
-    row, column = divmod(index, len(plan.columns.starts))
-    return weights[0][row][:, None] * weights[1][column]
-
-
 def unframe(canvas: Any, plan: TilePlan) -> Any:
     """Cut the frame off a canvas on which weighted windows were added.
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from flexclim.domain import Domain
 from flexclim.errors import GridError
-from flexclim.stitch import frame_field, unframe, weight, window
+from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import plan_tiles
 
 DOMAINS = st.one_of(
@@ -30,10 +30,11 @@ DOMAINS = st.one_of(
 
 def fused(field, plan, change=lambda tile: tile):
     framed = frame_field(field, plan, plan.frame())
-    canvas, weights = np.zeros_like(framed), plan.weights()
+    canvas, (rows, columns) = np.zeros_like(framed), plan.weights()
     for index in range(plan.count):
+        row, column = divmod(index, len(columns))
         place = window(canvas, plan, index)
-        place += change(window(framed, plan, index)) * weight(weights, plan, index)
+        place += change(window(framed, plan, index)) * rows[row][:, None] * columns[column]
     return unframe(canvas, plan)
 
 
