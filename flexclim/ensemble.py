@@ -81,7 +81,7 @@ class Prepared:
         if self.missing is not None:
             arrays.append(self.missing)
         if self.features is not None:
-            arrays += self.features.maps
+            arrays += self.features.tensors
         return sum(array.nbytes for array in arrays)
 
 

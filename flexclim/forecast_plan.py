@@ -116,12 +116,12 @@ def plan_forecast(
                 non_negative=next(one for one in said if one is not None),
             )
         )
-    tiles, kept = plan_tiles(grid.domain, (tile[0], tile[1]), 1, overlap), kept_steps(leads, lead)
+    tiles = plan_tiles(grid.domain, (tile[0], tile[1]), 1, overlap)
     return ForecastPlan(
-        **settle(source, inputs, model, settings, options, grid, tiles, kept[-1]),
+        **settle(source, inputs, model, settings, options, grid, tiles),
         targets=tuple(targets),
         time=time,
         past=settings.forecast.past,
         lead=lead,
-        kept=kept,
+        kept=kept_steps(leads, lead),
     )

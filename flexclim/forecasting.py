@@ -89,8 +89,8 @@ def forecast(
     precision
         ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
     compile
-        Whether ``torch.compile`` makes one program of the network first. None: on a GPU where
-        there are enough passes for that. It moves results by rounding.
+        Whether ``torch.compile`` makes one program of the network first, which pays for long runs
+        on a GPU. It moves results by rounding. None: as a store was begun, else not.
 
     Returns
     -------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
 
 # Pixels in one pass of the network: enough to keep a device, or a core, busy, no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
-# Passes from which on it pays to compile the network, on a GPU.
-MANY_PASSES = 10_000
+# Features of a field's windows are kept up to this size in float32.
+MOST_FEATURES = 2**32
 # The share of what is free that a pass may take.
 SHARE = 0.5
 # Fields of a level's width that a residual block holds at once, beside the skips.
@@ -130,18 +128,8 @@ def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
 
     They are as long as they take no more than half of what a pass does.
     """
-    return 2 * tiles * feature_bytes(network) <= batch * pass_bytes(network)
-
-
-def compiling_pays(passes: float, device: str) -> bool:
-    """Say whether so many passes gain more than the minute or two that compiling takes."""
-    return device.startswith("cuda") and passes >= MANY_PASSES and has_compiler()
-
-
-def has_compiler() -> bool:
-    """Say whether torch.compile finds what it needs for a GPU here."""
-    compilers = os.environ.get("CC", ""), "gcc", "cc", "clang"
-    return find_spec("triton") is not None and any(map(shutil.which, filter(None, compilers)))
+    most = min(batch * pass_bytes(network) // 2, MOST_FEATURES)
+    return tiles * feature_bytes(network) <= most
 
 
 def choose_batch(network: NetworkSettings, device: str, precision: str, free: int) -> int:

@@ -20,7 +20,7 @@ from flexclim.errors import FlexclimError, ModelError
 from flexclim.fields import Scaled
 from flexclim.grid import Grid
 from flexclim.labels import optional
-from flexclim.memory import choose_batch, choose_device, compiling_pays, keeps_features
+from flexclim.memory import choose_batch, choose_device, keeps_features
 from flexclim.regrid import ALL
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
@@ -37,7 +37,7 @@ class Request:
     """What the user may ask of all sampling; None where flexclim chooses.
 
     ``breaks`` are members that are not made together with the one before: what a store holds
-    already is not made again for the sake of new members. ``whole`` says that all of it is wanted,
+    already is not made again for the sake of new members. ``entire`` says that all of it is wanted,
     not some slices.
     """
 
@@ -51,7 +51,7 @@ class Request:
     device: str | None = None
     precision: str | None = None
     breaks: tuple[int, ...] = ()
-    whole: bool = False
+    entire: bool = False
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "batch", "overlap"):
@@ -242,11 +242,8 @@ def settle(
     options: Request,
     grid: Grid,
     tiles: TilePlan,
-    steps: int = 1,
 ) -> dict[str, Any]:
     """Return what every plan takes as it is asked for, else as the model or the device says.
-
-    ``steps`` are those in time that each member takes.
 
     Raises
     ------
@@ -261,14 +258,10 @@ def settle(
     device, free = choose_device(options.device)
     precision = options.precision or ("float32" if device == "cpu" else "bf16")
     batch = options.batch or choose_batch(settings.network, device, precision, free)
-    numbers, draws = _numbers(field, options.members), options.steps or settings.steps
-    planes = math.prod(field.sizes[dim] for dim in lead) * len(numbers) * steps
-    passes = planes * draws * tiles.count / batch
     keeps = keeps_features(settings.network, tiles.count, batch)
-    whole = options.whole or not any(is_dask_collection(source[name].data) for name in inputs)
-    pays = whole and compiling_pays(passes, device)
+    entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)
     # They share features that are not kept, and on a GPU all that is done beside its passes.
-    share = whole and not (keeps and device == "cpu")
+    share = entire and not (keeps and device == "cpu")
     together = min(TOGETHER, TOGETHER_CELLS // math.prod(tiles.domain.shape)) if share else 1
     return {
         "inputs": tuple(inputs),
@@ -277,9 +270,9 @@ def settle(
         "model": model.reference,
         "model_name": model.name,
         "tiles": tiles,
-        "numbers": numbers,
+        "numbers": _numbers(field, options.members),
         "paired": REALIZATION in field.dims,
-        "steps": draws,
+        "steps": options.steps or settings.steps,
         "method": settings.method,
         "seed": int(options.seed),
         "statics": tuple(static.name for static in settings.statics),
@@ -288,7 +281,7 @@ def settle(
         "precision": precision,
         "keeps": keeps,
         "together": max(1, together),
-        "compiled": pays if options.compile is None else options.compile,
+        "compiled": bool(options.compile),
         "labels": _labels(field, lead, settings, model.name),
         "breaks": options.breaks,
     }

@@ -88,7 +88,7 @@ def write(
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
     source = (obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)).chunk()
-    options = replace(options, whole=True)
+    options = replace(options, entire=True)
     made = make(source, options if begun is None else _as_begun(options, begun))
     plan = _store_plan(made, keep_bits)
     if static is not None:

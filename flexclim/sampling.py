@@ -24,7 +24,7 @@ from flexclim.nn.allocation import return_memory
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
-from flexclim.nn.programs import programs
+from flexclim.nn.programs import Recorded, programs
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES
@@ -169,13 +169,13 @@ class TiledSampler:
         t = torch.full((self.batch,), time, device=self.device)
         # Windows vary slowest: members that read the same field share what is made of a window.
         places = list(itertools.product(windows, range(len(state))))
-        sharing = len(state) if len(inputs) == 1 else 1
+        sharing = len(state) if len(inputs) == 1 and features is None else 1
         size = self.batch * sharing
         parts = [places[first : first + size] for first in range(0, len(places), size)]
 
         def weighted(some: Sequence[tuple[int, int]]) -> Tensor:
             index, members = to_device(np.array(some).T.copy(), self.device)
-            fields = torch.zeros_like(members) if sharing > 1 else members
+            fields = members if len(inputs) > 1 else torch.zeros_like(members)
             if features is None:
                 read = self._encode(inputs, label, fields[::sharing], index[::sharing])
                 own = torch.arange(len(some), device=self.device) // sharing
@@ -207,12 +207,14 @@ class TiledSampler:
         own: Tensor,
     ) -> Tensor:
         """Estimate the clean residual of up to B places and weigh its pixels, (P, T, h, w)."""
-        noisy = _padded(self._cut(framed, members, index), self.batch)
-        output = self._pass(noisy, t, features.take(_padded(own, self.batch)), label)
-        clean = self.diffusion.clean(output.float(), noisy, t)[: len(members)]
+        count = len(members)
+        members, index, own = (_padded(each, self.batch) for each in (members, index, own))
+        noisy = self._cut(framed, members, index)
+        output = self._pass(noisy, t, features.take(own), label)
+        clean = self.diffusion.clean(output.float(), noisy, t)
         row, column = self._row_column(index)
         rows, columns = self._weights[0][row], self._weights[1][column]
-        return clean * (rows[:, None, :, None] * columns[:, None, None, :]).float()
+        return (clean * (rows[:, None, :, None] * columns[:, None, None, :]).float())[:count]
 
     def _run(self, passes: Sequence[Callable[[], T]]) -> Iterator[T]:
         """Run passes on their threads, and tell if memory did not suffice for them whole."""
@@ -251,13 +253,16 @@ class TiledSampler:
             self._halve(size)
 
     def _halve(self, size: int) -> None:
+        for program in (self._forward, self._encoder):
+            if isinstance(program, Recorded):
+                program.forget()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self.pass_size = min(self.pass_size, -(-size // 2))  # another pass may have split it
 
     def _encode(self, framed: Tensor, label: Tensor, fields: Tensor, index: Tensor) -> TaskFeatures:
         """Encode up to B windows of fields, in a pass of the usual size."""
-        inputs = _padded(self._cut(framed, fields, index), self.batch)
+        inputs = self._cut(framed, _padded(fields, self.batch), _padded(index, self.batch))
         parts = self._in_parts(lambda part: self._encoder(self.task, inputs[part], label[part]))
         return joined(parts).part(slice(len(index)))
 
@@ -300,10 +305,9 @@ class TiledSampler:
         return torch.tensor(vectors, device=self.device)[:, None, None]
 
 
-def _padded(x: Tensor, size: int) -> Tensor:
-    """Repeat the last sample until there are ``size``."""
-    missing = size - x.shape[0]
-    return x if missing == 0 else torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
+def _padded(numbers: Tensor, size: int) -> Tensor:
+    """Repeat the last of some numbers until there are ``size``."""
+    return torch.cat([numbers, numbers[-1:].expand(size - len(numbers))])
 
 
 def joined(parts: Sequence[TaskFeatures]) -> TaskFeatures:

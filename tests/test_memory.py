@@ -115,15 +115,6 @@ def test_members_of_large_fields_share_features_that_are_not_kept(toy_model, mon
     assert members_a_task() == [1, 1]
 
 
-def test_the_network_is_compiled_where_that_pays(monkeypatch):
-    monkeypatch.setattr(memory, "has_compiler", lambda: True)
-    assert memory.compiling_pays(memory.MANY_PASSES, "cuda:1")
-    assert not memory.compiling_pays(memory.MANY_PASSES - 1, "cuda")
-    assert not memory.compiling_pays(memory.MANY_PASSES, "cpu")
-    monkeypatch.setattr(memory, "has_compiler", lambda: False)
-    assert not memory.compiling_pays(memory.MANY_PASSES, "cuda")
-
-
 def test_a_store_goes_on_as_it_was_compiled(toy_model, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     asked = {"factor": 4, "model": toy_model, "device": "cpu"}

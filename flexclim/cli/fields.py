@@ -44,7 +44,7 @@ Precision = Annotated[str | None, typer.Option(help="float32, bf16 or fp16. [cho
 Compile = Annotated[
     bool | None,
     typer.Option(
-        "--compile/--no-compile", help="Compile the network first. [on a GPU, if it pays]"
+        "--compile/--no-compile", help="Compile the network, for long runs on a GPU. [as the store]"
     ),
 ]
 Scheduler = Annotated[

@@ -167,7 +167,7 @@ class TaskFeatures:
 
     def take(self, index: Tensor) -> TaskFeatures:
         """Return the features of the samples named by ``index`` (B',) along the batch."""
-        return self.of([one.index_select(0, index) for one in self.tensors])
+        return self.of([one[index] for one in self.tensors])  # index_select changes the layout
 
     def part(self, samples: slice) -> TaskFeatures:
         """Return the features of neighbouring samples, without a copy."""

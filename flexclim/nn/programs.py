@@ -66,6 +66,10 @@ class Recorded:
             self._recordings[key] = _Recording(self._work, given)
         return self._recordings[key].replay(given)
 
+    def forget(self) -> None:
+        """Give back the memory of all recordings."""
+        self._recordings.clear()
+
 
 class _Recording:
     """The kernels of one pass, what they read and what they write."""
@@ -74,15 +78,15 @@ class _Recording:
         self._read = [torch.empty_like(one) for one in _tensors(given)]
         own = list(_with(given, self._read))
         self._put(given)
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            work(*own)  # what libraries choose, and compile, at a first call
-        torch.cuda.current_stream().wait_stream(beside)
-        torch.cuda.empty_cache()  # a recording has memory of its own
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._made = work(*own)
+        with torch.cuda.device(self._read[0].device):
+            beside = torch.cuda.Stream()
+            beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(beside):
+                work(*own)  # what libraries choose, and compile, at a first call
+            torch.cuda.current_stream().wait_stream(beside)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, stream=beside, capture_error_mode="thread_local"):
+                self._made = work(*own)
 
     def _put(self, given: Sequence[Any]) -> None:
         for own, one in zip(self._read, _tensors(given), strict=True):
