@@ -8,7 +8,7 @@ window of a member each), Y X the fine field, h w one window.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from operator import itemgetter
@@ -102,10 +102,12 @@ class TiledSampler:
         """
         framed, told = self._framed_inputs(inputs), self._labels(label)
         every = torch.arange(len(framed) * self.windows, device=self.device)
-        passes = [
-            partial(self._encode, framed, told, some // self.windows, some % self.windows)
-            for some in every.split(self.batch)
-        ]
+
+        def encoded(some: Tensor) -> TaskFeatures:
+            made = self._encode(framed, told, some // self.windows, some % self.windows)
+            return made.part(slice(len(some)))
+
+        passes = [partial(encoded, some) for some in every.split(self.batch)]
         return joined(list(self._run(passes)))
 
     @torch.inference_mode()
@@ -176,12 +178,17 @@ class TiledSampler:
         def weighted(some: Sequence[tuple[int, int]]) -> Tensor:
             index, members = to_device(np.array(some).T.copy(), self.device)
             fields = members if len(inputs) > 1 else torch.zeros_like(members)
-            if features is None:
-                read = self._encode(inputs, label, fields[::sharing], index[::sharing])
-                own = torch.arange(len(some), device=self.device) // sharing
+            taken: Iterable[Tensor | None] = itertools.repeat(None)
+            if features is not None:
+                read = features
+                taken = (fields * self.windows + index).split(self.batch)
             else:
-                read, own = features, fields * self.windows + index
-            batches = zip(*(each.split(self.batch) for each in (members, index, own)), strict=True)
+                read = self._encode(inputs, label, fields[::sharing], index[::sharing])
+                if sharing > 1:
+                    own = torch.arange(len(some), device=self.device) // sharing
+                    taken = own.split(self.batch)
+            split = members.split(self.batch), index.split(self.batch)
+            batches = zip(*split, taken, strict=False)
             return torch.cat([self._weighted(framed, t, read, label, *one) for one in batches])
 
         found = self._run([partial(weighted, some) for some in parts])
@@ -204,13 +211,18 @@ class TiledSampler:
         label: Tensor,
         members: Tensor,
         index: Tensor,
-        own: Tensor,
+        own: Tensor | None,
     ) -> Tensor:
-        """Estimate the clean residual of up to B places and weigh its pixels, (P, T, h, w)."""
+        """Estimate the clean residual of up to B places and weigh its pixels, (P, T, h, w).
+
+        ``own`` says which features are each place's; None: they are in the same order.
+        """
         count = len(members)
-        members, index, own = (_padded(each, self.batch) for each in (members, index, own))
+        members, index = _padded(members, self.batch), _padded(index, self.batch)
         noisy = self._cut(framed, members, index)
-        output = self._pass(noisy, t, features.take(own), label)
+        if own is not None:
+            features = features.take(_padded(own, self.batch))
+        output = self._pass(noisy, t, features, label)
         clean = self.diffusion.clean(output.float(), noisy, t)
         row, column = self._row_column(index)
         rows, columns = self._weights[0][row], self._weights[1][column]
@@ -261,10 +273,10 @@ class TiledSampler:
         self.pass_size = min(self.pass_size, -(-size // 2))  # another pass may have split it
 
     def _encode(self, framed: Tensor, label: Tensor, fields: Tensor, index: Tensor) -> TaskFeatures:
-        """Encode up to B windows of fields, in a pass of the usual size."""
+        """Encode up to B windows of fields; features of the last one fill a pass."""
         inputs = self._cut(framed, _padded(fields, self.batch), _padded(index, self.batch))
         parts = self._in_parts(lambda part: self._encoder(self.task, inputs[part], label[part]))
-        return joined(parts).part(slice(len(index)))
+        return joined(parts)
 
     def _cut(self, framed: Tensor, fields: Tensor, index: Tensor) -> Tensor:
         """Return windows of framed fields (N, channels, ...): (P, channels, h, w)."""
