@@ -26,7 +26,7 @@ HELD = 6
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def choose_device(device: str | None) -> tuple[str, int]:
+def choose_device(device: str | None, compiled: bool = False) -> tuple[str, int]:
     """Return the device to sample on, and the bytes that are free there for a pass.
 
     If a dask cluster is active they are those of one of its workers, with a GPU where some have
@@ -36,23 +36,25 @@ def choose_device(device: str | None) -> tuple[str, int]:
     ----------
     device
         As asked for; None: a GPU where there is one.
+    compiled
+        Whether the network shall be compiled there.
 
     Raises
     ------
     FlexclimError
-        If there is no such device, or no worker comes to the cluster.
+        If there is no such device, it can't compile, or no worker comes to the cluster.
     """
     client = active_client()
     if client is None:
-        return device_here(device)
+        return device_here(device, compiled)
     workers = workers_of(client)
     first = max(workers, key=lambda address: workers[address].get("resources", {}).get(GPU, 0))
     neighbours = sum(worker["host"] == workers[first]["host"] for worker in workers.values())
-    (found,) = client.run(device_here, device, workers=[first]).values()
+    (found,) = client.run(device_here, device, compiled, workers=[first]).values()
     return found[0], found[1] // (1 if found[0].startswith("cuda") else neighbours)
 
 
-def device_here(device: str | None = None) -> tuple[str, int]:
+def device_here(device: str | None = None, compiled: bool = False) -> tuple[str, int]:
     """Return the device that this process would sample on, and the bytes free there for a pass.
 
     On a CPU as many passes run at once as torch has threads, from memory that they share.
@@ -60,7 +62,7 @@ def device_here(device: str | None = None) -> tuple[str, int]:
     Raises
     ------
     FlexclimError
-        If there is no such device here.
+        If there is no such device here, or it can't compile a network that shall be ``compiled``.
     """
     if device in (None, "cpu"):
         keep_memory()  # before torch starts threads
@@ -70,6 +72,10 @@ def device_here(device: str | None = None) -> tuple[str, int]:
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device := str(device))
+    if compiled:
+        from flexclim.nn.programs import check_compiler
+
+        check_compiler(device)
     threads = int(os.environ.get(TORCH_THREADS, 0)) or torch.get_num_threads()
     return device, free_memory(device) // (threads if device == "cpu" else 1)
 

@@ -21,7 +21,7 @@ from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.regrid import ALL
-from flexclim.request import Plan, Request, TargetPlan, settle, time_name
+from flexclim.request import Plan, Request, TargetPlan, check_switch, settle, time_name
 from flexclim.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.tiles import plan_tiles
 
@@ -40,6 +40,7 @@ class Options(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_switch("conserve", self.conserve)
         if self.noise not in NOISES:
             raise FlexclimError(f"noise={self.noise!r} is not one of {', '.join(NOISES)}.")
         if self.noise != "ar1" and self.noise_timescale is not None:

@@ -60,10 +60,18 @@ class Request:
                 raise FlexclimError(f"{name}={value!r} is not a whole number of at least 1.")
         if not whole(self.seed):
             raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
+        for name in ("non_negative", "compile"):
+            check_switch(name, getattr(self, name))
         if self.precision not in (None, *PRECISIONS):
             raise FlexclimError(
                 f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}."
             )
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither true nor false, such as a text, which Python takes for true."""
+    if not isinstance(value, bool | np.bool_ | None):
+        raise FlexclimError(f"{name}={value!r} is neither True nor False.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +263,7 @@ def settle(
     field = source[inputs[0]]
     _check_alike([source[name] for name in inputs])
     lead = [str(dim) for dim in field.dims if dim not in (REALIZATION, grid.y, grid.x)]
-    device, free = choose_device(options.device)
+    device, free = choose_device(options.device, bool(options.compile))
     precision = options.precision or ("float32" if device == "cpu" else "bf16")
     batch = options.batch or choose_batch(settings.network, device, precision, free)
     keeps = keeps_features(settings.network, tiles.count, batch)

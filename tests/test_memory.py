@@ -1,5 +1,8 @@
 """Batches that fit the memory, and what happens where they do not after all."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -45,7 +48,7 @@ class Cluster:
     def submit(self, *task, pure):
         self.work += 1
 
-    def run(self, function, device, workers):
+    def run(self, function, device, compiled, workers):
         return {name: ("cuda" if self.resources[name] else "cpu", 600) for name in workers}
 
 
@@ -127,6 +130,22 @@ def test_a_store_goes_on_as_it_was_compiled(toy_model, tmp_path, monkeypatch):
     np.testing.assert_allclose(stored["t"], plain, atol=1e-5 * scale)
     with pytest.raises(StoreError, match='compiled "true", not null'):
         downscale_to_zarr(field(), tmp_path / "a.zarr", members=2, compile=False, **asked)
+
+
+def test_where_nothing_compiles_it_is_said_before_a_store_is_begun(toy_model, tmp_path):
+    toy_model.save(tmp_path / "model")
+    field().to_netcdf(tmp_path / "coarse.nc")
+    lacking = {"CXX": "no-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-m", "flexclim", "downscale", "coarse.nc", "fine.zarr", "--factor", "4"]
+        + ["--model", "model", "--device", "cpu", "--compile"],
+        cwd=tmp_path, env=os.environ | lacking, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "compile=True needs a C++ compiler" in done.stderr
+    assert "no-compiler" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "fine.zarr").exists()
 
 
 def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flexclim.errors import FlexclimError
 from flexclim.nn.flex import Flex, TaskFeatures
 
 Work = Callable[..., Any]
@@ -32,6 +33,23 @@ def programs(
         with _MAKING:
             return _programs(network, compiled)
     return network, network.encode
+
+
+def check_compiler(device: str) -> None:
+    """Compile something small: what a machine lacks for it shows only then.
+
+    Raises
+    ------
+    FlexclimError
+        If ``torch.compile`` does not work here.
+    """
+    try:
+        torch.compile(torch.neg, dynamic=False)(torch.ones(2, device=device))
+    except Exception as error:
+        raise FlexclimError(
+            f"compile=True needs a C++ compiler, on a GPU also Triton, and torch can't compile "
+            f"here ({str(error).splitlines()[0]}). Install what is missing, or leave compile out."
+        ) from error
 
 
 @lru_cache(maxsize=8)
