@@ -9,13 +9,14 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from flexclim.domain import Domain
 from flexclim.regrid import ALL, axis_blocks, bands, interpolate
 
 TOLERANCE = 1e-6
 ROUNDS = 10
+# Numbers below this share of the largest are rounding.
+SMALLEST = 1e-16
 
 
 class BlockMeans:
@@ -52,8 +53,13 @@ class BlockMeans:
         )
 
     @cached_property
-    def _solvers(self) -> tuple:
-        return tuple(splu((mean @ mean.T).tocsc()) for mean in self._means)
+    def _inverses(self) -> tuple[sparse.csr_array, ...]:
+        """What a block adds to its neighbours', undone: 1 to some 40 numbers a block.
+
+        A factorisation would be shorter, but solves with BLAS, whose threads then keep all cores
+        busy for a while.
+        """
+        return tuple(_inverse((mean @ mean.T).toarray()) for mean in self._means)
 
     def add(self, fine: np.ndarray, coarse: np.ndarray) -> None:
         """Correct a field by adding to it.
@@ -70,7 +76,7 @@ class BlockMeans:
         for rows in bands(fine.shape):
             fine[rows] += interpolate(error, self.domain, self.factor, "bilinear", rows=rows)
         error = coarse - self._mean(fine)
-        solved = self._solvers[1].solve(self._solvers[0].solve(error).T).T
+        solved = _both(self._inverses[0], error, self._inverses[1])
         in_rows, in_columns = self._adjoint
         for rows in bands(fine.shape):
             fine[rows] += _both(in_rows[rows], solved, in_columns)
@@ -128,6 +134,12 @@ class BlockMeans:
     def _spread(self, values: np.ndarray, rows: slice) -> np.ndarray:
         """Give each fine cell its block's value; a cell that two blocks share gets their mean."""
         return _both(self._shares[0][rows], values, self._shares[1])
+
+
+def _inverse(matrix: np.ndarray) -> sparse.csr_array:
+    """Invert a symmetric matrix whose inverse dies away from the diagonal within a few cells."""
+    inverse = np.linalg.inv(matrix)
+    return sparse.csr_array(np.where(abs(inverse) > SMALLEST * abs(inverse).max(), inverse, 0.0))
 
 
 def _both(in_rows: sparse.csr_array, field: np.ndarray, in_columns: sparse.csr_array) -> np.ndarray:
