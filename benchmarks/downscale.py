@@ -7,7 +7,8 @@ steps (``--degrees 1``: from 1 to a quarter), into a Zarr store. ``--compile`` c
 first. ``--model small`` takes FLEX-small with random weights (its usual size: 4
 times x 8 members). The bare passes are the task encoder once a tile and time and the network once
 a tile, member, time and step, in the same batches, on tensors that lie ready: some of them are
-timed before, between and after the runs. ``--profile`` runs once on one thread and prints where
+timed before, between and after the runs. ``--beside`` times all but the passes, which answer with
+their noise at once. ``--profile`` runs once on one thread and prints where
 the time goes beside the network.
 """
 
@@ -21,9 +22,12 @@ import pstats
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import dask
 import torch
@@ -32,10 +36,12 @@ import xarray as xr
 import flexclim
 from flexclim.card import ModelCard
 from flexclim.checkpoint import Model, new_model
+from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
 from flexclim.nn.programs import programs
 from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
+from flexclim.sampling import TiledSampler
 from flexclim.settings import ModelSettings, NetworkSettings
 
 FACTOR = 4
@@ -51,6 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--degrees", type=int, choices=(4, 1), default=4)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--beside", action="store_true")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     coarse = wind(options.times, options.degrees)
@@ -58,10 +65,16 @@ def main() -> None:
     asked = Options(factor=FACTOR, members=options.members, compile=options.compile)
     plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, asked)
     downscale = partial(run, model=model, members=options.members, compiled=options.compile)
-    downscale(coarse.isel(time=slice(0, 1)))
-    if options.profile:
-        show_profile(partial(downscale, coarse))
-        return
+    cells = plan.tiles.domain.shape[0] * plan.tiles.domain.shape[1]
+    amount = cells * options.times * options.members / 1e6
+    with no_passes() if options.beside else nullcontext():
+        downscale(coarse.isel(time=slice(0, 1)))
+        if options.profile:
+            show_profile(partial(downscale, coarse))
+            return
+        if options.beside:
+            show_beside(partial(downscale, coarse), amount, options.rounds)
+            return
     bare, whole = [bare_passes(model, plan, options.times)], []
     for _ in range(options.rounds):
         began = time.perf_counter()
@@ -71,8 +84,7 @@ def main() -> None:
         print(f"bare passes {bare[-1]:.1f} s, downscale_to_zarr {whole[-1]:.1f} s", flush=True)
     near = [(before + after) / 2 for before, after in itertools.pairwise(bare)]
     ratios = [w / b for w, b in zip(whole, near, strict=True)]
-    cells = plan.tiles.domain.shape[0] * plan.tiles.domain.shape[1]
-    rate = cells * options.times * options.members / statistics.median(whole) / 1e6
+    rate = amount / statistics.median(whole)
     print(f"{options.model}, {options.times} times x {options.members} members on {plan.device}:")
     print(f"{plan.tiles.count} tiles, {rate:.3f} megapixels x members a second")
     print(f"ratio {statistics.median(ratios):.3f} (median of {options.rounds})")
@@ -102,6 +114,31 @@ def run(coarse: xr.DataArray, model: Model, members: int, compiled: bool) -> Non
         store = Path(folder) / "fine.zarr"
         flexclim.downscale_to_zarr(
             coarse, store, FACTOR, model=model, members=members, compile=compiled
+        )
+
+
+@contextmanager
+def no_passes() -> Iterator[None]:
+    """Have the network answer with the noise that it is given."""
+
+    def encode(*_: object) -> None: ...
+
+    def sample(sampler: TiledSampler, inputs: object, label: object, noise: Any, *_: object) -> Any:
+        return to_host(torch.as_tensor(noise, device=sampler.device))
+
+    with patch.multiple(TiledSampler, encode=encode, sample=sample):
+        yield
+
+
+def show_beside(downscale: Callable[[], None], amount: float, rounds: int) -> None:
+    """Print how long it takes, of all cores and of one, for a megapixel of a member."""
+    for _ in range(rounds):
+        began, busy = time.perf_counter(), time.process_time()
+        downscale()
+        took, busy = time.perf_counter() - began, time.process_time() - busy
+        print(
+            f"beside the passes {took:.1f} s: a megapixel of a member {1e3 * took / amount:.0f} "
+            f"ms, {1e3 * busy / amount:.0f} ms of one core"
         )
 
 

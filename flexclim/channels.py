@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexclim.domain import Domain
-from flexclim.fields import Scaled, scale
-from flexclim.minflex_operator import minflex_interpolate
-from flexclim.regrid import ALL, interpolate
+from flexclim.fields import Rows, Scaled, scale
+from flexclim.minflex_operator import minflex_interpolated
+from flexclim.regrid import interpolated
 
 if TYPE_CHECKING:
     from flexclim.settings import ModelSettings, Target, Variable
@@ -27,9 +27,8 @@ def see(
     factor: int,
     settings: ModelSettings,
     statics: np.ndarray | None = None,
-    rows: slice = ALL,
-) -> Scaled:
-    """Bring the inputs of a model to the fine grid, as its network sees them.
+) -> Rows:
+    """Return what brings a model's inputs to some rows of the fine grid, as its network sees them.
 
     Parameters
     ----------
@@ -44,35 +43,39 @@ def see(
     statics
         (S, Y, X) float32 from :func:`flexclim.statics.static_channels`; None: the model takes
         none.
-    rows
-        Which fine rows to make.
 
     Returns
     -------
-    Scaled
+    Rows
         ``inputs`` (I + S, Y, X) float32; ``base`` and ``amplitude`` (T, Y, X) float64, in
         transformed units: what the network adds to, and one unit of its output (0 where nothing
-        varies).
+        varies). Of the fine rows of a slice.
     """
     assert settings.inputs is not None
     assert settings.targets is not None
     assert len(coarse) == len(settings.inputs), coarse.shape
-    parts = {
-        one.name: _see_one(transform(field, one), domain, factor, settings, one, rows)
-        for one, field in zip(settings.inputs, coarse, strict=True)
+    inputs, targets = settings.inputs, settings.targets
+    seen = {
+        one.name: _see_one(transform(field, one), domain, factor, settings, one)
+        for one, field in zip(inputs, coarse, strict=True)
     }
-    inputs = [part.inputs for part in parts.values()]
-    base, amplitude = [], []
-    for target, size in zip(settings.targets, settings.residual_scale[factor], strict=True):
-        if target.base is None:
-            base.append(np.full(inputs[0].shape, target.mean))
-            amplitude.append(np.full(inputs[0].shape, size))
-        else:
-            base.append(parts[target.base].base)
-            amplitude.append(parts[target.base].amplitude * size)
-    if statics is not None:
-        inputs += list(statics[:, rows])
-    return Scaled(stacked(base), stacked(inputs), stacked(amplitude))
+
+    def some(rows: slice) -> Scaled:
+        parts = {name: one(rows) for name, one in seen.items()}
+        read = [part.inputs for part in parts.values()]
+        base, amplitude = [], []
+        for target, size in zip(targets, settings.residual_scale[factor], strict=True):
+            if target.base is None:
+                base.append(np.full(read[0].shape, target.mean))
+                amplitude.append(np.full(read[0].shape, size))
+            else:
+                base.append(parts[target.base].base)
+                amplitude.append(parts[target.base].amplitude * size)
+        if statics is not None:
+            read += list(statics[:, rows])
+        return Scaled(stacked(base), stacked(read), stacked(amplitude))
+
+    return some
 
 
 def see_past(
@@ -80,9 +83,8 @@ def see_past(
     lead: float,
     settings: ModelSettings,
     statics: np.ndarray | None = None,
-    rows: slice = ALL,
-) -> Scaled:
-    """Bring past snapshots to the way in which a network sees them.
+) -> Rows:
+    """Return what brings some rows of past snapshots to the way in which a network sees them.
 
     Parameters
     ----------
@@ -95,33 +97,37 @@ def see_past(
         Of a model that forecasts.
     statics
         (S, Y, X) float32; None: the model takes none.
-    rows
-        Which rows to make.
 
     Returns
     -------
-    Scaled
+    Rows
         ``inputs`` (K T + S, Y, X) float32, the last snapshot's last; ``base`` (T, Y, X) float64 is
-        the last snapshot, transformed, and ``amplitude`` one unit of the network's output.
+        the last snapshot, transformed, and ``amplitude`` one unit of the network's output. Of the
+        rows of a slice.
     """
     assert settings.targets is not None
     assert settings.forecast is not None
-    targets, past = settings.targets, past[..., rows, :]
-    changed = np.stack(
-        [transform(past[:, index], target) for index, target in enumerate(targets)], 1
-    )
+    targets, forecast = settings.targets, settings.forecast
     mean, std = (
         np.array([getattr(target, name) for target in targets])[:, None, None]
         for name in ("mean", "std")
     )
-    seen = ((changed - mean) / std).astype(np.float32)
-    inputs = seen.reshape(-1, *seen.shape[-2:])
-    if statics is not None:
-        inputs = np.concatenate([inputs, statics[:, rows]])
-    scale = settings.forecast.residual_scale[settings.forecast.leads.index(lead)]
+    scale = forecast.residual_scale[forecast.leads.index(lead)]
     amplitude = std * np.array(scale)[:, None, None]
-    base = changed[-1].astype(float)
-    return Scaled(base, inputs, np.broadcast_to(amplitude, base.shape))
+
+    def some(rows: slice) -> Scaled:
+        fields = past[..., rows, :]
+        changed = np.stack(
+            [transform(fields[:, index], target) for index, target in enumerate(targets)], 1
+        )
+        seen = ((changed - mean) / std).astype(np.float32)
+        inputs = seen.reshape(-1, *seen.shape[-2:])
+        if statics is not None:
+            inputs = np.concatenate([inputs, statics[:, rows]])
+        base = changed[-1].astype(float)
+        return Scaled(base, inputs, np.broadcast_to(amplitude, base.shape))
+
+    return some
 
 
 def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
@@ -199,17 +205,21 @@ def _see_one(
     factor: int,
     settings: ModelSettings,
     variable: Variable,
-    rows: slice,
-) -> Scaled:
+) -> Rows:
     """Scale one transformed input; the amplitude is that of the residual."""
     if settings.scaling == "local":
-        return scale(field, domain, factor, vector=variable.vector, rows=rows)
+        return scale(field, domain, factor, vector=variable.vector)
     if settings.operator == "minflex":
-        base = minflex_interpolate(field, factor)[rows]
+        fine = minflex_interpolated(field, factor)
     else:
-        base = interpolate(field, domain, factor, "bicubic", vector=variable.vector, rows=rows)
-    inputs = (base - variable.mean) / variable.std
-    return Scaled(base, inputs.astype(np.float32), np.ones_like(base))
+        fine = interpolated(field, domain, factor, "bicubic", vector=variable.vector)
+
+    def some(rows: slice) -> Scaled:
+        base = fine(rows)
+        inputs = (base - variable.mean) / variable.std
+        return Scaled(base, inputs.astype(np.float32), np.ones_like(base))
+
+    return some
 
 
 def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from flexclim.domain import Domain
-from flexclim.regrid import ALL, axis_blocks, bands, interpolate
+from flexclim.regrid import ALL, axis_blocks, bands, interpolated
 
 TOLERANCE = 1e-6
 ROUNDS = 10
@@ -73,8 +73,9 @@ class BlockMeans:
             (y', x') float64 and (y, x), without NaN.
         """
         error = coarse - self._mean(fine)
+        smooth = interpolated(error, self.domain, self.factor, "bilinear")
         for rows in bands(fine.shape):
-            fine[rows] += interpolate(error, self.domain, self.factor, "bilinear", rows=rows)
+            fine[rows] += smooth(rows)
         error = coarse - self._mean(fine)
         solved = _both(self._inverses[0], error, self._inverses[1])
         in_rows, in_columns = self._adjoint

@@ -87,7 +87,8 @@ class Prepared:
 
 def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.ndarray:
     """Return what the network reads of planes and of static fields (S, Y, X): (C, Y, X)."""
-    parts = [plan.seen(given, rows, statics).inputs for rows in bands(plan.tiles.domain.shape)]
+    seen = plan.seen(given, statics)
+    parts = [seen(rows).inputs for rows in bands(plan.tiles.domain.shape)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
 
@@ -137,10 +138,10 @@ def _answered(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) ->
     targets, fine = plan.settings.targets, np.empty(residual.shape)
     assert targets is not None
     for number, one in enumerate(prepared):
-        own = number if len(prepared) > 1 else ALL
+        own, seen = number if len(prepared) > 1 else ALL, plan.seen(one.given)
         for rows in bands(plan.tiles.domain.shape):
             part = (own, ..., rows, ALL)
-            fine[part] = physical(plan.seen(one.given, rows), residual[part], targets)
+            fine[part] = physical(seen(rows), residual[part], targets)
     return fine
 
 

@@ -7,13 +7,14 @@ depend on no tile and no chunk, and the residual that the network predicts scale
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from flexclim.domain import Domain
-from flexclim.regrid import ALL, extend, interpolate
+from flexclim.regrid import extend, interpolated
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 MEAN_WIDTH, SCALE_WIDTH = 3.0, 2.0
@@ -34,6 +35,10 @@ class Scaled:
     base: np.ndarray
     inputs: np.ndarray
     amplitude: np.ndarray
+
+
+# Makes some rows of the fine grid.
+Rows = Callable[[slice], Scaled]
 
 
 def local_scaling(
@@ -64,10 +69,8 @@ def local_scaling(
     return mean, np.where(amplitude > SMALLEST * np.abs(mean), amplitude, 0.0)
 
 
-def scale(
-    coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False, rows: slice = ALL
-) -> Scaled:
-    """Bring a coarse field to the fine grid and scale it locally.
+def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False) -> Rows:
+    """Return what brings a coarse field to some rows of the fine grid, scaled locally.
 
     Parameters
     ----------
@@ -77,18 +80,21 @@ def scale(
         Fine cells along one side of a coarse cell.
     vector
         Whether the field is an eastward or northward component.
-    rows
-        Which fine rows to make.
     """
     coarse = np.asarray(coarse, float)
     mean, amplitude = local_scaling(coarse, domain, vector=vector)
-    base = interpolate(coarse, domain, factor, "bicubic", vector=vector, rows=rows)
-    fine_mean = interpolate(mean, domain, factor, "bilinear", vector=vector, rows=rows)
-    fine_amplitude = interpolate(amplitude, domain, factor, "bilinear", rows=rows)
-    inputs = np.zeros(base.shape, np.float32)
-    departure = np.subtract(base, fine_mean, out=fine_mean)
-    np.divide(departure, fine_amplitude, out=inputs, where=fine_amplitude > 0, casting="same_kind")
-    return Scaled(base, inputs, fine_amplitude)
+    fine_base = interpolated(coarse, domain, factor, "bicubic", vector=vector)
+    fine_mean = interpolated(mean, domain, factor, "bilinear", vector=vector)
+    fine_amplitude = interpolated(amplitude, domain, factor, "bilinear")
+
+    def some(rows: slice) -> Scaled:
+        base, departure, unit = fine_base(rows), fine_mean(rows), fine_amplitude(rows)
+        inputs = np.zeros(base.shape, np.float32)
+        np.subtract(base, departure, out=departure)
+        np.divide(departure, unit, out=inputs, where=unit > 0, casting="same_kind")
+        return Scaled(base, inputs, unit)
+
+    return some
 
 
 def fill_missing(field: np.ndarray) -> np.ndarray:

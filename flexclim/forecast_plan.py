@@ -12,11 +12,10 @@ import xarray as xr
 from flexclim.channels import see_past
 from flexclim.checkpoint import Model
 from flexclim.domain import Kind
-from flexclim.fields import Scaled
+from flexclim.fields import Rows
 from flexclim.grid import find_grid
 from flexclim.leads import Leads, kept_steps, step_hours
 from flexclim.quantities import non_negative
-from flexclim.regrid import ALL
 from flexclim.request import Plan, Request, TargetPlan, settle
 from flexclim.settings import FORECAST, Variable
 from flexclim.tiles import plan_tiles
@@ -50,11 +49,9 @@ class ForecastPlan(Plan):
         """The channels that the task encoder reads before static fields."""
         return (self.settings.targets or ()) * self.past
 
-    def seen(
-        self, given: np.ndarray, rows: slice = ALL, statics: np.ndarray | None = None
-    ) -> Scaled:
-        """Return some rows of what the network sees of planes, and how to read its answer."""
-        return see_past(given, self.lead, self.settings, statics, rows)
+    def seen(self, given: np.ndarray, statics: np.ndarray | None = None) -> Rows:
+        """Return what makes some rows of what the network sees, and of how to read its answer."""
+        return see_past(given, self.lead, self.settings, statics)
 
     @property
     def request(self) -> tuple[object, ...]:

@@ -6,11 +6,13 @@ shifts the field by (n - 1) / 2 cells. New models use :mod:`flexclim.regrid`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from flexclim.domain import Domain
 from flexclim.errors import GridError
-from flexclim.regrid import interpolate
+from flexclim.regrid import interpolated
 
 
 def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
@@ -39,8 +41,8 @@ def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
     return field[..., ::factor, ::factor]
 
 
-def minflex_interpolate(coarse: np.ndarray, factor: int) -> np.ndarray:
-    """Interpolate bilinearly as if the points were centres of blocks, edges clamped.
+def minflex_interpolated(coarse: np.ndarray, factor: int) -> Callable[[slice], np.ndarray]:
+    """Return what interpolates bilinearly as if points were centres of blocks, edges clamped.
 
     The same as ``torch.nn.functional.interpolate(..., mode="bilinear", align_corners=False)``.
 
@@ -51,13 +53,13 @@ def minflex_interpolate(coarse: np.ndarray, factor: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray
-        (..., y factor, x factor), in the field's float type.
+    callable
+        Of a slice, these fine rows of (..., y factor, x factor), in the field's float type.
 
-    >>> minflex_interpolate(np.array([[0.0, 4.0]]), 2)
+    >>> minflex_interpolated(np.array([[0.0, 4.0]]), 2)(slice(None))
     array([[0., 1., 3., 4.],
            [0., 1., 3., 4.]])
     """
     # A border that mirrors half cells repeats the last value: it clamps.
     domain = Domain(shape=(coarse.shape[-2], coarse.shape[-1]))
-    return interpolate(coarse, domain, factor, "bilinear")
+    return interpolated(coarse, domain, factor, "bilinear")

@@ -16,11 +16,10 @@ from flexclim.checkpoint import Model
 from flexclim.coverage import correlation_hours
 from flexclim.domain import Domain, Kind
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.fields import Scaled
+from flexclim.fields import Rows
 from flexclim.grid import Grid, find_grid
 from flexclim.quantities import non_negative, vector_component
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
-from flexclim.regrid import ALL
 from flexclim.request import Plan, Request, TargetPlan, check_switch, settle, time_name
 from flexclim.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.tiles import plan_tiles
@@ -85,11 +84,9 @@ class FieldPlan(Plan):
         """The channels that the task encoder reads before static fields."""
         return self.settings.inputs or ()
 
-    def seen(
-        self, given: np.ndarray, rows: slice = ALL, statics: np.ndarray | None = None
-    ) -> Scaled:
-        """Return some rows of what the network sees of planes, and how to read its answer."""
-        return see(given, self.coarse, self.factor, self.settings, statics, rows)
+    def seen(self, given: np.ndarray, statics: np.ndarray | None = None) -> Rows:
+        """Return what makes some rows of what the network sees, and of how to read its answer."""
+        return see(given, self.coarse, self.factor, self.settings, statics)
 
     @property
     def origin(self) -> tuple[int, int]:

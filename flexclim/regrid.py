@@ -5,7 +5,7 @@ Both operators are separable, so each is one sparse matrix an axis. Fields are (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -135,7 +135,6 @@ def interpolate(
     method: Method = "bicubic",
     *,
     vector: bool = False,
-    rows: slice = ALL,
 ) -> np.ndarray:
     """Bring a coarse field to the fine grid that nests in it, aligned at cell centres.
 
@@ -154,15 +153,25 @@ def interpolate(
     vector
         Whether the field is an eastward or northward component, which changes sign across a
         pole.
-    rows
-        Which fine rows to make.
 
     Returns
     -------
     ndarray
-        (..., y', x') on these rows of ``domain.refine(factor)``, in the field's float type. NaN
-        spreads to all fine cells whose stencil has one.
+        (..., y', x') on ``domain.refine(factor)``, in the field's float type. NaN spreads to all
+        fine cells whose stencil has one.
     """
+    return interpolated(field, domain, factor, method, vector=vector)(ALL)
+
+
+def interpolated(
+    field: np.ndarray,
+    domain: Domain,
+    factor: int,
+    method: Method,
+    *,
+    vector: bool = False,
+) -> Callable[[slice], np.ndarray]:
+    """Return what makes some rows of what :func:`interpolate` does."""
     reach = REACH[method]
     extended = extend(field, domain, reach, vector=vector)
     fine = domain.refine(factor)
@@ -170,14 +179,19 @@ def interpolate(
         _axis_stencil(size, fine_size, factor, domain.kind == "point", method)
         for size, fine_size in zip(domain.shape, fine.shape, strict=True)
     ]
-    matrices[0] = matrices[0][rows]
     dtype = np.result_type(field.dtype, np.float32)
     missing = np.isnan(extended)
-    if not missing.any():
-        return _along_axes(matrices[0], extended, matrices[1]).astype(dtype, copy=False)
-    result = _along_axes(matrices[0], np.where(missing, 0.0, extended), matrices[1])
-    touched = _along_axes(abs(matrices[0]), missing, abs(matrices[1])) > 1e-9
-    return np.where(touched, np.nan, result).astype(dtype, copy=False)
+    if holes := bool(missing.any()):
+        extended = np.where(missing, 0.0, extended)
+
+    def some(rows: slice) -> np.ndarray:
+        in_rows, in_columns = matrices[0][rows], matrices[1]
+        result = _along_axes(in_rows, extended, in_columns).astype(dtype, copy=False)
+        if holes:
+            result[_along_axes(abs(in_rows), missing, abs(in_columns)) > 1e-9] = np.nan
+        return result
+
+    return some
 
 
 def extend(field: np.ndarray, domain: Domain, reach: int, *, vector: bool = False) -> np.ndarray:

@@ -17,11 +17,10 @@ from dask.base import is_dask_collection, tokenize
 from flexclim.cf import REALIZATION
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.fields import Scaled
+from flexclim.fields import Rows
 from flexclim.grid import Grid
 from flexclim.labels import optional
 from flexclim.memory import choose_batch, choose_device, keeps_features
-from flexclim.regrid import ALL
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
 from flexclim.times import is_time
@@ -159,10 +158,8 @@ class Plan:
         """What one request of the user has in common in all its regions."""
         raise NotImplementedError
 
-    def seen(
-        self, given: np.ndarray, rows: slice = ALL, statics: np.ndarray | None = None
-    ) -> Scaled:
-        """Return some rows of what the network sees of planes, and how to read its answer."""
+    def seen(self, given: np.ndarray, statics: np.ndarray | None = None) -> Rows:
+        """Return what makes some rows of what the network sees, and of how to read its answer."""
         raise NotImplementedError
 
     @property

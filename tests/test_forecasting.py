@@ -17,6 +17,7 @@ from flexclim.forecasting import forecast
 from flexclim.labels import label_values
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.noise import NoiseKey, standard_normal
+from flexclim.regrid import ALL
 from flexclim.settings import Label, Static, Target
 from flexclim.statics import static_channels, static_fields
 
@@ -104,7 +105,7 @@ def test_each_member_goes_on_from_its_own_states(run, region, model):
                 for n in (step - 1, step)
             )
             statics = static_channels(known, STATICS, (16, 16), before)
-            scaled = see_past(np.stack(history[-2:]), 6.0, settings, statics)
+            scaled = see_past(np.stack(history[-2:]), 6.0, settings, statics)(ALL)
             label = torch.from_numpy(label_values(settings.labels, lead=6.0, when=before))[None]
             features = network.encode("forecast", torch.from_numpy(scaled.inputs)[None], label)
 

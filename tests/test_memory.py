@@ -136,9 +136,9 @@ def test_where_nothing_compiles_it_is_said_before_a_store_is_begun(toy_model, tm
     toy_model.save(tmp_path / "model")
     field().to_netcdf(tmp_path / "coarse.nc")
     lacking = {"CXX": "no-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    asked = "downscale coarse.nc fine.zarr --factor 4 --model model --device cpu --compile"
     done = subprocess.run(
-        [sys.executable, "-m", "flexclim", "downscale", "coarse.nc", "fine.zarr", "--factor", "4"]
-        + ["--model", "model", "--device", "cpu", "--compile"],
+        [sys.executable, "-m", "flexclim", *asked.split()],
         cwd=tmp_path, env=os.environ | lacking, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1

@@ -16,6 +16,7 @@ from flexclim.channels import residual, see
 from flexclim.domain import Kind
 from flexclim.fields import REACH, Scaled, fill_missing
 from flexclim.labels import label_values
+from flexclim.regrid import ALL
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
@@ -126,7 +127,7 @@ class Patches(Batches):
     def scaled(self, drawn: Drawn) -> tuple[Scaled, np.ndarray]:
         """Return a patch as the network sees it, and the residual (T, H, W) in its units."""
         window, factor = drawn.window, drawn.factor
-        whole = see(drawn.coarse, window.domain.coarsen(factor), factor, self.settings)
+        whole = see(drawn.coarse, window.domain.coarsen(factor), factor, self.settings)(ALL)
         inner = (slice(None), *window.inner)
         scaled = Scaled(whole.base[inner], whole.inputs[inner], whole.amplitude[inner])
         assert self.settings.targets is not None

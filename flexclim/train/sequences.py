@@ -15,6 +15,7 @@ from flexclim.channels import residual, see_past
 from flexclim.errors import RecipeError
 from flexclim.fields import Scaled, fill_missing
 from flexclim.labels import label_values
+from flexclim.regrid import ALL
 from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.times import seconds_of
@@ -128,7 +129,7 @@ class Sequences(Batches):
         if self.settings.statics:
             statics = static_channels(drawn.statics, self.settings.statics, self.tile, drawn.time)
         past = fill_missing(drawn.fields[: self.past])
-        return see_past(past, drawn.lead, self.settings, statics)
+        return see_past(past, drawn.lead, self.settings, statics)(ALL)
 
     def _changes(self, drawn: Drawn, scaled: Scaled, truth: np.ndarray) -> np.ndarray:
         """Return by how much a later snapshot (T, H, W) differs from the last one that is read."""

@@ -5,7 +5,7 @@ import xarray as xr
 from flexclim.channels import physical, see
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.fields import Scaled, scale
-from flexclim.regrid import block_mean
+from flexclim.regrid import ALL, block_mean
 from flexclim.train import load_recipe
 from flexclim.train.augment import direction, mirror
 from flexclim.train.data import Input
@@ -113,7 +113,7 @@ def test_base_and_residual_make_the_true_field(folder, points):
         patch = made.patch(step, 0)
         inputs, residual = patch["inputs"], patch["residual"]
         coarse = block_mean(window.inputs[0], window.domain, 2, window.area)
-        found = scale(coarse, window.domain.coarsen(2), 2)
+        found = scale(coarse, window.domain.coarsen(2), 2)(ALL)
         inner = window.inner
         assert inner[0].start % 2 == inner[1].start % 2 == 0
         base, amplitude = found.base[inner], found.amplitude[inner]
@@ -132,7 +132,8 @@ def test_named_variables_come_together(folder, scaling):
     if scaling == "fixed":
         assert 0.3 < batch.inputs.std() < 3
     drawn = made.draw(0, 0)
-    seen = see(drawn.coarse, drawn.window.domain.coarsen(drawn.factor), drawn.factor, made.settings)
+    coarse = drawn.window.domain.coarsen(drawn.factor)
+    seen = see(drawn.coarse, coarse, drawn.factor, made.settings)(ALL)
     inner = (slice(None), *drawn.window.inner)
     seen = Scaled(seen.base[inner], seen.inputs[inner], seen.amplitude[inner])
     again = physical(seen, batch.residual[0], made.settings.targets)

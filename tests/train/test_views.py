@@ -11,6 +11,7 @@ import flexclim
 from flexclim import ensemble, members
 from flexclim.channels import physical
 from flexclim.plan import Options, plan_field
+from flexclim.regrid import ALL
 from flexclim.statics import static_fields
 from flexclim.train import load_recipe
 from flexclim.train.patches import Patches, open_sources
@@ -99,7 +100,7 @@ def test_a_patch_is_what_sampling_sees_there(
             np.where(within, seen, 0), np.where(within, prepared.inputs[place], 0), atol=2e-3
         )
         # What training asks the network for makes the truth when sampling adds it.
-        scaled = plan.seen(prepared.given)
+        scaled = plan.seen(prepared.given)(ALL)
         answer = np.zeros(scaled.base.shape)
         answer[place] = residual
         made = physical(scaled, answer, settings.targets)[place]
