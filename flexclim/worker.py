@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import zarr
 from distributed import WorkerPlugin
 
 from flexclim.checkpoint import ModelReference
 from flexclim.engine import TORCH_THREADS
+from flexclim.stores.items import BATCHES
 
 
 class LoadModels(WorkerPlugin):
@@ -30,6 +32,7 @@ class LoadModels(WorkerPlugin):
         """Load the models of each process that starts."""
         import torch
 
+        zarr.config.set(BATCHES)
         asked = os.environ.get(TORCH_THREADS)
         if asked or worker.nanny:  # else it shares this process with others
             torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))

@@ -18,7 +18,8 @@ from flexclim.times import is_time
 MEMBERS = "realization"
 # Times of a chunk and of a shard, and the fine cells of a chunk along y and x.
 CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
-# What the blocks of the members that are sampled together may hold until they are written.
+# What the blocks of the members that are sampled together may hold until they are written; twice as
+# much where that makes whole chunks.
 HELD_BYTES = 2**26
 
 
@@ -43,16 +44,19 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     Examples
     --------
     >>> import dask.array as da
-    >>> blocks = da.zeros((8, 40, 724, 1440), chunks=(1, 1, -1, -1), dtype="float32")
-    >>> field = xr.DataArray(blocks, dims=("realization", "time", "lat", "lon"))
-    >>> choose_layout(field, "time")
+    >>> dims = "realization", "time", "lat", "lon"
+    >>> for members in (1, 4):
+    ...     blocks = da.zeros((8, 40, 724, 1440), chunks=(members, 1, -1, -1), dtype="float32")
+    ...     choose_layout(xr.DataArray(blocks, dims=dims), "time")
     Layout(shards=(1, 8, 768, 1536), chunks=(1, 4, 128, 128))
+    Layout(shards=(1, 4, 768, 1536), chunks=(1, 4, 128, 128))
     """
     *lead, y, x = map(str, field.dims)
     together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
     sides = [_sides(field.chunksizes[dim]) for dim in (y, x)]
     held = together * int(np.prod([shard for shard, _ in sides])) * field.dtype.itemsize
-    times = _power_of_two(min(SHARD_TIMES, HELD_BYTES // held))
+    room = HELD_BYTES // held
+    times = _power_of_two(min(SHARD_TIMES, max(room, min(CHUNK_TIMES, 2 * room))))
     pairs = [(times, min(times, CHUNK_TIMES)) if dim == time else (1, 1) for dim in lead]
     shards, chunks = zip(*pairs, *sides, strict=True)
     return Layout(shards=shards, chunks=chunks)

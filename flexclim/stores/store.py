@@ -22,7 +22,7 @@ from flexclim.files import PARTIAL, store_errors
 from flexclim.identity import STEPS
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import GROWING, along, growing_shards, held_region, ragged_shards
-from flexclim.stores.items import Item, Work, plan_work, region_of, shards_of
+from flexclim.stores.items import BATCHES, Item, Work, plan_work, region_of, shards_of
 from flexclim.stores.layout import MEMBERS, Layout, choose_layout, time_dimension
 from flexclim.stores.lock import locked
 from flexclim.stores.place import Place, StoreLike
@@ -92,7 +92,8 @@ def write_store(
             work = plan_work(ds, place, items, keep_bits)
             tell = partial(_note, place)
             name, turn = partial(_name, ds, work), partial(_turn, ds, work)
-            engine.run(work.graph, work.keys, name, "shards", tell, turn, _threads(ds))
+            with zarr.config.set(BATCHES):
+                engine.run(work.graph, work.keys, name, "shards", tell, turn, _threads(ds))
         with store_errors(place.name, ""):
             _finish(place)
     return place
