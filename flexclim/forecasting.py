@@ -90,7 +90,8 @@ def forecast(
         ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
     compile
         Whether ``torch.compile`` makes one program of the network first, which pays for long runs
-        on a GPU. It moves results by rounding. None: as a store was begun, else not.
+        on a GPU. It moves results by rounding; where it can't be done, that is told before any
+        work. None: as a store was begun, else not.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from flexclim.nn.allocation import return_memory
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
-from flexclim.nn.programs import Recorded, programs
+from flexclim.nn.programs import forget, programs
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES
@@ -265,9 +265,7 @@ class TiledSampler:
             self._halve(size)
 
     def _halve(self, size: int) -> None:
-        for program in (self._forward, self._encoder):
-            if isinstance(program, Recorded):
-                program.forget()
+        forget()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self.pass_size = min(self.pass_size, -(-size // 2))  # another pass may have split it

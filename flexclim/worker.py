@@ -18,7 +18,7 @@ class LoadModels(WorkerPlugin):
     """Models lie ready on their device, once a process, and processes do not fight for cores.
 
     torch uses as many threads in a worker as the variable ``FLEXCLIM_TORCH_THREADS`` says, else as
-    the worker has.
+    the worker has. One without a nanny shares its process with others, whose settings it leaves.
     """
 
     idempotent = True
@@ -32,9 +32,10 @@ class LoadModels(WorkerPlugin):
         """Load the models of each process that starts."""
         import torch
 
-        zarr.config.set(BATCHES)
+        if worker.nanny:
+            zarr.config.set(BATCHES)
         asked = os.environ.get(TORCH_THREADS)
-        if asked or worker.nanny:  # else it shares this process with others
+        if asked or worker.nanny:
             torch.set_num_threads(int(asked) if asked else max(1, worker.state.nthreads))
         for reference in self.references:
             reference.load().network_on(self.device, self.precision)

@@ -14,6 +14,8 @@ DOMAINS = [
     Domain(shape=(9, 12), kind="point", wrap=True, north="pole_row", south="pole_row"),
 ]
 
+GLOBE = Domain(shape=(91, 180), kind="point", wrap=True, north="pole_row", south="pole_row")
+
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("domain", DOMAINS, ids=str)
@@ -37,6 +39,17 @@ def test_block_means_are_those_of_the_coarse_field(domain, factor, multiply):
         if domain.kind == "cell":
             rows, columns = slice(2 * factor, 3 * factor), slice(3 * factor, 4 * factor)
             assert (result[rows, columns] == 0).all()
+
+
+@pytest.mark.parametrize("domain", [Domain(shape=(90, 150), kind="point"), GLOBE], ids=str)
+@pytest.mark.parametrize("factor", [2, 4, 5])
+def test_blocks_that_share_cells_get_exact_means(domain, factor):
+    fine_domain = domain.refine(factor)
+    area = np.cos(np.linspace(-np.pi / 2, np.pi / 2, fine_domain.shape[0])) + 1e-3
+    random = np.random.default_rng(0)
+    fine, coarse = random.normal(size=fine_domain.shape), random.normal(size=domain.shape)
+    BlockMeans(domain, factor, area).add(fine, coarse)
+    np.testing.assert_allclose(block_mean(fine, fine_domain, factor, area), coarse, atol=1e-13)
 
 
 def test_a_field_with_the_right_means_stays_as_it_is():

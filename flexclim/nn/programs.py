@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -22,7 +23,10 @@ from flexclim.nn.flex import Flex, TaskFeatures
 Work = Callable[..., Any]
 # Recordings kept of each program, one for each shape of its inputs; each holds a pass's memory.
 KEPT = 2
+# Letters of torch's own words that an error repeats.
+TOLD = 200
 _MAKING = threading.Lock()
+_ALL: WeakSet[Recorded] = WeakSet()
 
 
 def programs(
@@ -33,6 +37,12 @@ def programs(
         with _MAKING:
             return _programs(network, compiled)
     return network, network.encode
+
+
+def forget() -> None:
+    """Give back the memory of all recordings, also of other networks."""
+    for one in list(_ALL):
+        one.recordings.clear()
 
 
 def check_compiler(device: str) -> None:
@@ -46,9 +56,10 @@ def check_compiler(device: str) -> None:
     try:
         torch.compile(torch.neg, dynamic=False)(torch.ones(2, device=device))
     except Exception as error:
+        told = " ".join(str(error).split())[:TOLD] or type(error).__name__
         raise FlexclimError(
-            f"compile=True needs a C++ compiler, on a GPU also Triton, and torch can't compile "
-            f"here ({str(error).splitlines()[0]}). Install what is missing, or leave compile out."
+            "compile=True needs a C++ compiler, on a GPU a C compiler and Triton, and torch can't "
+            f"compile here: {told}. Install what is missing; a new store can do without compile."
         ) from error
 
 
@@ -71,22 +82,19 @@ class Recorded:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._recordings: dict[object, _Recording] = {}
+        self.recordings: dict[object, _Recording] = {}
+        _ALL.add(self)
 
     def __call__(self, *given: Any) -> Any:
         """Return what the work makes of what is given."""
         told = [one for one in given if isinstance(one, str)]
         shapes = [(one.shape, one.dtype, one.stride()) for one in _tensors(given)]
         key = (*told, *shapes)
-        if key not in self._recordings:
-            while len(self._recordings) >= KEPT:
-                del self._recordings[next(iter(self._recordings))]
-            self._recordings[key] = _Recording(self._work, given)
-        return self._recordings[key].replay(given)
-
-    def forget(self) -> None:
-        """Give back the memory of all recordings."""
-        self._recordings.clear()
+        if key not in self.recordings:
+            while len(self.recordings) >= KEPT:
+                del self.recordings[next(iter(self.recordings))]
+            self.recordings[key] = _Recording(self._work, given)
+        return self.recordings[key].replay(given)
 
 
 class _Recording:

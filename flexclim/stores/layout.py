@@ -45,18 +45,20 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     --------
     >>> import dask.array as da
     >>> dims = "realization", "time", "lat", "lon"
-    >>> for members in (1, 4):
+    >>> for members in (1, 4, 8):
     ...     blocks = da.zeros((8, 40, 724, 1440), chunks=(members, 1, -1, -1), dtype="float32")
     ...     choose_layout(xr.DataArray(blocks, dims=dims), "time")
     Layout(shards=(1, 8, 768, 1536), chunks=(1, 4, 128, 128))
     Layout(shards=(1, 4, 768, 1536), chunks=(1, 4, 128, 128))
+    Layout(shards=(1, 1, 768, 1536), chunks=(1, 1, 128, 128))
     """
     *lead, y, x = map(str, field.dims)
     together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
     sides = [_sides(field.chunksizes[dim]) for dim in (y, x)]
     held = together * int(np.prod([shard for shard, _ in sides])) * field.dtype.itemsize
     room = HELD_BYTES // held
-    times = _power_of_two(min(SHARD_TIMES, max(room, min(CHUNK_TIMES, 2 * room))))
+    whole = CHUNK_TIMES if room < CHUNK_TIMES <= 2 * room else room
+    times = _power_of_two(min(SHARD_TIMES, whole))
     pairs = [(times, min(times, CHUNK_TIMES)) if dim == time else (1, 1) for dim in lead]
     shards, chunks = zip(*pairs, *sides, strict=True)
     return Layout(shards=shards, chunks=chunks)

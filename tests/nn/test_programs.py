@@ -44,7 +44,7 @@ def test_a_recording_serves_all_inputs_of_its_shapes(monkeypatch):
     assert [(task, len(x)) for task, x in made] == [("a", 2), ("b", 2), ("a", 3)]
     recorded("a", torch.zeros(2))  # of three shapes two are kept
     assert len(made) == 4
-    recorded.forget()
+    programs.forget()
     recorded("a", torch.zeros(2))
     assert len(made) == 5
 
