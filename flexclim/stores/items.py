@@ -27,7 +27,7 @@ Index = tuple[int, ...]
 Region = tuple[slice, ...]
 # Chunks that zarr compresses as one piece of work: its default, one by one, takes twice as long of
 # the thread that all its work goes through.
-BATCHES = {"codec_pipeline.batch_size": 32}
+BATCHES = {"codec_pipeline.batch_size": 8}
 AGAIN = " Make room and call again to continue."
 
 
