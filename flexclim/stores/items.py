@@ -25,8 +25,8 @@ from flexclim.stores.place import Place
 
 Index = tuple[int, ...]
 Region = tuple[slice, ...]
-# Chunks that zarr compresses as one piece of work: its default, one by one, takes twice as long of
-# the thread that all its work goes through.
+# Chunks that zarr compresses as one piece of work: one by one, its default, keeps the thread that
+# all its work goes through busier.
 BATCHES = {"codec_pipeline.batch_size": 8}
 AGAIN = " Make room and call again to continue."
 
