@@ -56,10 +56,10 @@ def check_compiler(device: str) -> None:
     try:
         torch.compile(torch.neg, dynamic=False)(torch.ones(2, device=device))
     except Exception as error:
-        told = " ".join(str(error).split())[:TOLD] or type(error).__name__
+        told = " ".join(str(error).partition("Set TORCH")[0].split())[:TOLD]
         raise FlexclimError(
             "compile=True needs a C++ compiler, on a GPU a C compiler and Triton, and torch can't "
-            f"compile here: {told}. Install what is missing; a new store can do without compile."
+            f"compile here: {told or type(error).__name__}. Install what is missing; a new store can do without compile."
         ) from error
 
 
