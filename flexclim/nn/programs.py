@@ -56,10 +56,11 @@ def check_compiler(device: str) -> None:
     try:
         torch.compile(torch.neg, dynamic=False)(torch.ones(2, device=device))
     except Exception as error:
-        told = " ".join(str(error).partition("Set TORCH")[0].split())[:TOLD]
+        told = " ".join(str(error).partition("Set TORCH")[0].split()) or type(error).__name__
         raise FlexclimError(
             "compile=True needs a C++ compiler, on a GPU a C compiler and Triton, and torch can't "
-            f"compile here: {told or type(error).__name__}. Install what is missing; a new store can do without compile."
+            f"compile here: {told[:TOLD]}. Install what is missing; a new store can do without "
+            "compile."
         ) from error
 
 
