@@ -340,6 +340,10 @@ def new_model(
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the folder of a model."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise ModelError(
+            f"model={name_or_path!r} is neither a name nor a folder. Give one, or leave model out."
+        )
     text = os.fspath(name_or_path)
     names = sorted(path.parent.name for path in models_folder().glob(f"*/{MODEL_FILE}"))
     if text in names:

@@ -137,12 +137,14 @@ def chosen_fields(
     Raises
     ------
     FlexclimError
-        If there is none of that name.
+        If none is named, or there is none of that name.
     """
     if variables is None:
         return fields
     if isinstance(variables, str):
         variables = [variables]
+    if not variables:
+        raise FlexclimError("variables names none. Leave it out for all that there are.")
     for name in variables:
         if name not in fields:
             raise FlexclimError(

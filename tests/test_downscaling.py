@@ -276,6 +276,8 @@ def test_inputs_are_not_changed(toy_model, region):
         (lambda f: f, {"factor": 3}, "was not trained at x3; it knows 2, 4, 8"),
         (lambda f: f, {"factor": 0}, "factor 0 is not a whole number"),
         (lambda f: f, {"members": 0}, "members=0 is not a whole number"),
+        (lambda f: f, {"model": 3}, "model=3 is neither a name nor a folder"),
+        (lambda f: f.to_dataset(), {"variables": []}, "variables names none"),
         (lambda f: f, {"conserve": "no"}, "conserve='no' is neither True nor False"),
         (lambda f: f, {"compile": "no"}, "compile='no' is neither True nor False"),
         (lambda f: f, {"noise": "pink"}, "noise='pink' is not one of"),
@@ -298,5 +300,5 @@ def test_inputs_are_not_changed(toy_model, region):
 )
 def test_bad_input_gets_one_line(toy_model, region, change, options, message):
     with pytest.raises(flexclim.FlexclimError, match=message) as caught:
-        run(change(region), toy_model, **options)
+        run(change(region), **({"model": toy_model} | options))
     assert "\n" not in str(caught.value)

@@ -52,6 +52,8 @@ def locked(place: Place) -> Iterator[None]:
             # Whoever only looks holds it for a moment.
             lock.acquire(timeout=LOOKING)
         except Timeout:
+            if not os.path.exists(lock.lock_file):
+                raise StoreError(f"{place} can't be written there. Give another place.") from None
             raise StoreError(f"{place} is being written by {_writer(None)}. {ADVICE}") from None
     try:
         yield

@@ -99,6 +99,12 @@ def test_a_file_that_may_not_grow_is_told_in_one_line(tmp_path):
     xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
+def test_a_place_that_takes_no_files_is_not_called_busy():
+    with pytest.raises(StoreError, match="can't be written there"):
+        write_store(toy(times=1), Path("/proc/a.zarr"), PLAN)
+
+
 def test_a_folder_of_others_is_told_in_one_line(tmp_path):
     store = tmp_path / "own" / "a.zarr"
     (tmp_path / "own").mkdir()
