@@ -8,8 +8,9 @@ first. ``--model small`` takes FLEX-small with random weights (its usual size: 4
 times x 8 members). The bare passes are the task encoder once a tile and time and the network once
 a tile, member, time and step, in the same batches, on tensors that lie ready: some of them are
 timed before, between and after the runs. ``--beside`` times all but the passes, which answer with
-their noise at once. ``--profile`` runs once on one thread and prints where
-the time goes beside the network.
+their noise at once. ``--like-gpu 42`` has them and the noise take 42 ms a megapixel of a member and
+no core, one after the other as on a GPU, and prints how much longer the whole takes. ``--profile``
+runs once on one thread and prints where the time goes beside the network.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import os
 import pstats
 import statistics
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -30,10 +32,12 @@ from typing import Any
 from unittest.mock import patch
 
 import dask
+import numpy as np
 import torch
 import xarray as xr
 
 import flexclim
+from flexclim import engine, ensemble, stores
 from flexclim.card import ModelCard
 from flexclim.checkpoint import Model, new_model
 from flexclim.nn.copies import to_host
@@ -58,6 +62,7 @@ def main() -> None:
     parser.add_argument("--degrees", type=int, choices=(4, 1), default=4)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--beside", action="store_true")
+    parser.add_argument("--like-gpu", type=float, metavar="MS")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     coarse = wind(options.times, options.degrees)
@@ -67,6 +72,9 @@ def main() -> None:
     downscale = partial(run, model=model, members=options.members, compiled=options.compile)
     cells = plan.tiles.domain.shape[0] * plan.tiles.domain.shape[1]
     amount = cells * options.times * options.members / 1e6
+    if options.like_gpu:
+        show_like_gpu(partial(downscale, coarse), options.like_gpu, options.rounds)
+        return
     with no_passes() if options.beside else nullcontext():
         downscale(coarse.isel(time=slice(0, 1)))
         if options.profile:
@@ -140,6 +148,36 @@ def show_beside(downscale: Callable[[], None], amount: float, rounds: int) -> No
             f"beside the passes {took:.1f} s: a megapixel of a member {1e3 * took / amount:.0f} "
             f"ms, {1e3 * busy / amount:.0f} ms of one core"
         )
+
+
+def show_like_gpu(downscale: Callable[[], None], pace: float, rounds: int) -> None:
+    """Print how long it takes where passes, and noise, need no core but ``pace`` ms a megapixel."""
+    busy, took, ratios = threading.Lock(), [0.0], []
+
+    def encode(*_: object) -> None: ...
+
+    def draw(shape: tuple[int, int], key: object, numbers: Sequence[int], origin: object) -> Any:
+        return np.zeros((len(numbers), *shape), np.float32)
+
+    def sample(sampler: object, inputs: object, label: object, noise: Any, *_: object) -> Any:
+        with busy:
+            began = time.perf_counter()
+            time.sleep(1e-9 * pace * noise.size)
+            took[0] += time.perf_counter() - began
+        return noise
+
+    with (
+        patch.multiple(TiledSampler, encode=encode, sample=sample),
+        patch.object(ensemble, "_drawing", lambda device: (draw, np.stack)),
+        patch.object(stores.store, "_threads", lambda fields: engine.GPU_THREADS),
+    ):
+        for _ in range(rounds):
+            took[0], began = 0.0, time.perf_counter()
+            downscale()
+            whole = time.perf_counter() - began
+            ratios.append(whole / took[0])
+            print(f"passes {took[0]:.1f} s, downscale_to_zarr {whole:.1f} s", flush=True)
+    print(f"ratio {statistics.median(ratios):.3f} (median of {rounds})")
 
 
 def show_profile(downscale: Callable[[], None]) -> None:

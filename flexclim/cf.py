@@ -208,7 +208,7 @@ def _compression(variable: xr.Variable, target: str) -> dict[str, Any]:
     from zarr.codecs import BloscCodec
 
     blosc = BloscCodec(
-        cname="zstd", clevel=5, shuffle="bitshuffle", typesize=variable.dtype.itemsize
+        cname="zstd", clevel=3, shuffle="bitshuffle", typesize=variable.dtype.itemsize
     )
     return {"compressors": (blosc, _checksum())}
 

@@ -10,13 +10,20 @@ from typing import Any
 import dask
 
 from flexclim.checkpoint import ModelReference
-from flexclim.engine import GPU, NO_WORKERS, NO_WORKERS_SECONDS, TORCH_THREADS, active_client
+from flexclim.engine import (
+    GPU,
+    GPU_THREADS,
+    NO_WORKERS,
+    NO_WORKERS_SECONDS,
+    TORCH_THREADS,
+    active_client,
+)
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.memory import device_here
 
 # A task whose workers died so often is given up; one that runs for days meets some bad nodes.
 ALLOWED_FAILURES = 10
-# Threads of a worker process: one samples, others prepare the next field and write the last one.
+# Threads of a worker without a GPU: one samples, another prepares or writes meanwhile.
 THREADS = 2
 
 
@@ -103,7 +110,9 @@ def _cluster(workers: int) -> Any:
                 "one worker a GPU needs dask-cuda. Install it: pip install 'flexclim[cuda]', or "
                 "leave out the number of workers to use one GPU."
             ) from None
-        return LocalCUDACluster(n_workers=workers, threads_per_worker=THREADS, resources={GPU: 1})
+        return LocalCUDACluster(
+            n_workers=workers, threads_per_worker=GPU_THREADS, resources={GPU: 1}
+        )
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=THREADS,

@@ -32,9 +32,11 @@ LOOK = 1.0
 NO_WORKERS = "distributed.scheduler.no-workers-timeout"
 NO_WORKERS_SECONDS = 300.0
 # The resource that workers with a GPU may offer, and the share of it that a task takes by its name:
-# one that samples runs beside those that prepare, not beside another.
+# what one has sampled is finished on the host while another samples and others prepare.
 GPU = "GPU"
-SHARES = {"downscale-": 0.6, "forecast-": 0.6, "prepare-": 0.2}
+SHARES = {"downscale-": 0.4, "forecast-": 0.4, "prepare-": 0.2}
+# Threads of a process that has a GPU: most wait for it, or write.
+GPU_THREADS = 8
 
 
 # Tells a worker how many threads torch may use.
@@ -176,7 +178,7 @@ def _run_here(
 ) -> dict[Key, Failure]:
     """Run on one of dask's local schedulers, as many turns at once as it has threads."""
     failures: dict[Key, Failure] = {}
-    together = min(threads, dask.config.get("num_workers", None) or CPU_COUNT)
+    together = min(threads, dask.config.get("num_workers", None) or threads)
     for first in range(0, len(turns), together):
         keys = [key for turn in turns[first : first + together] for key in turn]
         failures |= _run_turn(graph, keys, one_more, together)

@@ -6,6 +6,7 @@ An item is done when its shard is there: shards appear under their names only wh
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,6 +29,8 @@ Region = tuple[slice, ...]
 # Chunks that zarr compresses as one piece of work: one by one, its default, keeps the thread that
 # all its work goes through busier.
 BATCHES = {"codec_pipeline.batch_size": 8}
+# Shards that a process writes at once; all others wait, and leave zarr's one thread to these.
+_few = threading.BoundedSemaphore(4)
 AGAIN = " Make room and call again to continue."
 
 
@@ -89,7 +92,7 @@ def write_item(writing: Writing, blocks: list[np.ndarray]) -> Index:
     """
     item = writing.item
     whole = _together(blocks, writing)
-    with store_errors(writing.name, AGAIN):
+    with _few, store_errors(writing.name, AGAIN):
         array = _target(writing.store, item.variable)
         if item.damaged:
             key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"

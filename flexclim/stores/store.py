@@ -13,6 +13,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
+from dask.system import CPU_COUNT
 from zarr.storage import MemoryStore
 
 from flexclim import engine
@@ -102,11 +103,14 @@ def write_store(
 def _threads(ds: xr.Dataset) -> int:
     """Return how many threads of this process work at once: fewer where blocks are large.
 
-    Passes run on threads of their own, and few large blocks keep these busy.
+    Passes run on threads of their own, and few large blocks keep these busy. A GPU is kept busy by
+    more, since its passes take less time than what is done beside them.
     """
     chunks = [array.chunks for array in ds.variables.values() if array.chunks]
     largest = max((math.prod(map(max, of_array)) for of_array in chunks), default=1)
-    return max(FEWEST, AT_ONCE // largest)
+    few = min(CPU_COUNT, max(FEWEST, AT_ONCE // largest))
+    on_gpu = str(ds.attrs.get("flexclim_device")).startswith("cuda")
+    return max(few, engine.GPU_THREADS) if on_gpu else few
 
 
 def _turn(ds: xr.Dataset, work: Work, key: Any) -> int:
