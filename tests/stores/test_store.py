@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -21,7 +22,7 @@ from toys import PLAN, contents, shards, toy
 from flexclim import engine
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.files import PARTIAL
-from flexclim.stores import Place, check_store, progress_of, write_store
+from flexclim.stores import Place, check_store, items, progress_of, write_store
 from flexclim.stores.store import _threads, missing_items
 
 
@@ -243,9 +244,33 @@ def test_rounding_is_stated_and_close(store):
     assert 2**-10 < float(error.max()) <= 2**-8
 
 
-@pytest.mark.parametrize(("chunks", "threads"), [((1, 8, 8), 2**18), ((2, 4096, 4096), 4)])
-def test_fewer_threads_make_large_blocks(chunks, threads):
-    """Each holds what it works on."""
-    lazy = da.zeros((4, 8192, 8192), chunks=chunks)
-    fields = xr.Dataset({"u10": (("time", "y", "x"), lazy), "plain": ("time", np.arange(4))})
-    assert _threads(fields) == threads
+@pytest.mark.parametrize(
+    ("device", "cores", "small", "large"),
+    [("cpu", 2, 2, 2), ("cpu", 64, 64, 4), ("cuda", 2, 8, 8), ("cuda:1", 64, 64, 8)],
+)
+def test_fewer_threads_make_large_blocks(monkeypatch, device, cores, small, large):
+    """Each holds what it works on; a GPU is kept busy by more than cores."""
+    monkeypatch.setattr("flexclim.stores.store.CPU_COUNT", cores)
+    for chunks, threads in (((1, 8, 8), small), ((2, 4096, 4096), large)):
+        lazy = da.zeros((4, 8192, 8192), chunks=chunks)
+        fields = xr.Dataset({"u10": (("time", "y", "x"), lazy), "plain": ("time", np.arange(4))})
+        assert _threads(fields.assign_attrs(flexclim_device=device)) == threads
+
+
+def test_few_shards_are_written_at_once(store, monkeypatch):
+    """Many write tasks on many threads: those that wait leave zarr's one thread to the others."""
+    now, most, lock, target = [0], [0], threading.Lock(), items._target
+
+    def count(*place):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        with lock:
+            now[0] -= 1
+        return target(*place)
+
+    monkeypatch.setattr(items, "_target", count)
+    monkeypatch.setattr("flexclim.stores.store._threads", lambda fields: 16)
+    write_store(toy(times=16), store, PLAN)
+    assert most[0] == 4
