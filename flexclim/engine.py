@@ -31,10 +31,10 @@ LOOK = 1.0
 # Without workers a run ends after so long, unless dask's configuration says otherwise.
 NO_WORKERS = "distributed.scheduler.no-workers-timeout"
 NO_WORKERS_SECONDS = 300.0
-# The resource that workers with a GPU may offer, and the share of it that a task takes by its name:
-# what one has sampled is finished on the host while another samples and others prepare.
+# The resource that workers with a GPU may offer, the tasks that need it by how their names begin,
+# and the share that each takes: one is on the GPU, others are before or after that on the host.
 GPU = "GPU"
-SHARES = {"downscale-": 0.4, "forecast-": 0.4, "prepare-": 0.2}
+ON_GPU, SHARE = ("downscale-", "forecast-", "prepare-"), 0.25
 # Threads of a process that has a GPU: most wait for it, or write.
 GPU_THREADS = 8
 
@@ -307,8 +307,7 @@ def _offers_gpu(client: Any) -> bool:
 def _needs_gpu(key: Key) -> dict[str, float]:
     """Return the resources of a worker that a task needs."""
     name = str(key[0] if isinstance(key, tuple) else key)
-    share = next((part for begins, part in SHARES.items() if name.startswith(begins)), None)
-    return {} if share is None else {GPU: share}
+    return {GPU: SHARE} if name.startswith(ON_GPU) else {}
 
 
 def _blame(future: Any, client: Any) -> tuple[Key, Exception]:

@@ -42,7 +42,7 @@ dask scheduler --scheduler-file "$file" --port 0 &
 if [ "$gpus" -gt 0 ]; then
     # dask-cuda starts one worker a GPU on each node.
     srun --kill-on-bad-exit=0 dask cuda worker --scheduler-file "$file" \
-        --nthreads 2 --resources "GPU=1" --death-timeout 300 &
+        --nthreads 8 --resources "GPU=1" --death-timeout 300 &
 else
     workers=${WORKERS:-1}
     cores=$((${SLURM_CPUS_PER_TASK:-1} / workers > 0 ? ${SLURM_CPUS_PER_TASK:-1} / workers : 1))
