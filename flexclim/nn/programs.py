@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
 import torch
+import torch.compiler.config
 from torch import Tensor
 
 from flexclim.errors import FlexclimError
@@ -23,6 +24,8 @@ from flexclim.nn.flex import Flex, TaskFeatures
 Work = Callable[..., Any]
 # Recordings kept of each program, one for each shape of its inputs; each holds a pass's memory.
 KEPT = 2
+# Shapes, of all networks together, that torch compiles a pass for; by itself it gives up at 8.
+COMPILED = 256
 # Letters of torch's own words that an error repeats.
 TOLD = 200
 _MAKING = threading.Lock()
@@ -68,11 +71,20 @@ def check_compiler(device: str) -> None:
 def _programs(network: Flex, compiled: bool) -> tuple[Work, Work]:
     own: tuple[Work, Work] = network, network.encode
     if compiled:
-        whole = partial(torch.compile, dynamic=False, fullgraph=True)
-        own = whole(own[0]), whole(own[1])
+        own = _compiled(own[0]), _compiled(own[1])
     if next(network.parameters()).is_cuda:
         own = Recorded(own[0]), Recorded(own[1])
     return own
+
+
+def _compiled(work: Work) -> Work:
+    made = torch.compile(work, dynamic=False, fullgraph=True)
+
+    def run(*given: Any) -> Any:
+        with torch.compiler.config.patch(recompile_limit=COMPILED):  # type: ignore[attr-defined]
+            return made(*given)
+
+    return run
 
 
 class Recorded:

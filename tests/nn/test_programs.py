@@ -1,5 +1,7 @@
 """What is recorded on a GPU, by a recording that is none: CUDA graphs are tested on GPUs."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -52,3 +54,16 @@ def test_a_recording_serves_all_inputs_of_its_shapes(monkeypatch):
 def test_a_cpu_runs_a_network_as_it_is(toy_model):
     network = toy_model.network
     assert programs.programs(network, compiled=False) == (network, network.encode)
+
+
+def test_a_network_is_compiled_for_any_number_of_shapes(toy_model, monkeypatch):
+    """By itself torch gives up at the ninth of a process. Traced and run by torch here."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    network = toy_model.network
+    _, encode = programs.programs(network, compiled=True)
+    channels = next(iter(network.config.conditions.values()))
+    for count in range(1, 11):
+        tile = torch.zeros(count, channels, *network.config.tile)
+        label = torch.zeros(count, network.config.label_size)
+        with torch.inference_mode():
+            assert len(encode("superres", tile, label).maps[0]) == count
