@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
@@ -108,7 +109,8 @@ def _threads(ds: xr.Dataset) -> int:
     """
     chunks = [array.chunks for array in ds.variables.values() if array.chunks]
     largest = max((math.prod(map(max, of_array)) for of_array in chunks), default=1)
-    few = min(CPU_COUNT, max(FEWEST, AT_ONCE // largest))
+    cores = dask.config.get("num_workers", None) or CPU_COUNT
+    few = min(cores, max(FEWEST, AT_ONCE // largest))
     on_gpu = str(ds.attrs.get("flexclim_device")).startswith("cuda")
     return max(few, engine.GPU_THREADS) if on_gpu else few
 

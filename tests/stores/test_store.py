@@ -255,6 +255,10 @@ def test_fewer_threads_make_large_blocks(monkeypatch, device, cores, small, larg
         lazy = da.zeros((4, 8192, 8192), chunks=chunks)
         fields = xr.Dataset({"u10": (("time", "y", "x"), lazy), "plain": ("time", np.arange(4))})
         assert _threads(fields.assign_attrs(flexclim_device=device)) == threads
+    with dask.config.set(num_workers=6):  # as the user says, also more than cores
+        assert _threads(fields.assign_attrs(flexclim_device="cpu")) == 4
+        small = fields["u10"].copy(data=da.zeros((4, 8192, 8192), chunks=(1, 8, 8)))
+        assert _threads(small.to_dataset()) == 6
 
 
 def test_few_shards_are_written_at_once(store, monkeypatch):
