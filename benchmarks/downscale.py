@@ -75,7 +75,7 @@ def main() -> None:
     if options.like_gpu:
         show_like_gpu(partial(downscale, coarse), options.like_gpu, options.rounds)
         return
-    with no_passes() if options.beside else nullcontext():
+    with passes_that(no_passes) if options.beside else nullcontext():
         downscale(coarse.isel(time=slice(0, 1)))
         if options.profile:
             show_profile(partial(downscale, coarse))
@@ -126,16 +126,18 @@ def run(coarse: xr.DataArray, model: Model, members: int, compiled: bool) -> Non
 
 
 @contextmanager
-def no_passes() -> Iterator[None]:
-    """Have the network answer with the noise that it is given."""
+def passes_that(sample: Callable[..., Any]) -> Iterator[None]:
+    """Have all passes be what ``sample`` does in place of :meth:`TiledSampler.sample`."""
 
     def encode(*_: object) -> None: ...
 
-    def sample(sampler: TiledSampler, inputs: object, label: object, noise: Any, *_: object) -> Any:
-        return to_host(torch.as_tensor(noise, device=sampler.device))
-
     with patch.multiple(TiledSampler, encode=encode, sample=sample):
         yield
+
+
+def no_passes(sampler: TiledSampler, inputs: object, label: object, noise: Any, *_: object) -> Any:
+    """Answer with the noise that is given."""
+    return to_host(torch.as_tensor(noise, device=sampler.device))
 
 
 def show_beside(downscale: Callable[[], None], amount: float, rounds: int) -> None:
@@ -154,8 +156,6 @@ def show_like_gpu(downscale: Callable[[], None], pace: float, rounds: int) -> No
     """Print how long it takes where passes, and noise, need no core but ``pace`` ms a megapixel."""
     busy, took, ratios = threading.Lock(), [0.0], []
 
-    def encode(*_: object) -> None: ...
-
     def draw(shape: tuple[int, int], key: object, numbers: Sequence[int], origin: object) -> Any:
         return np.zeros((len(numbers), *shape), np.float32)
 
@@ -167,7 +167,7 @@ def show_like_gpu(downscale: Callable[[], None], pace: float, rounds: int) -> No
         return noise
 
     with (
-        patch.multiple(TiledSampler, encode=encode, sample=sample),
+        passes_that(sample),
         patch.object(ensemble, "_drawing", lambda device: (draw, np.stack)),
         patch.object(stores.store, "_threads", lambda fields: engine.GPU_THREADS),
     ):

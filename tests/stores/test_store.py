@@ -255,21 +255,28 @@ def test_fewer_threads_make_large_blocks(monkeypatch, device, cores, small, larg
         lazy = da.zeros((4, 8192, 8192), chunks=chunks)
         fields = xr.Dataset({"u10": (("time", "y", "x"), lazy), "plain": ("time", np.arange(4))})
         assert _threads(fields.assign_attrs(flexclim_device=device)) == threads
-    with dask.config.set(num_workers=6):  # as the user says, also more than cores
-        assert _threads(fields.assign_attrs(flexclim_device="cpu")) == 4
-        small = fields["u10"].copy(data=da.zeros((4, 8192, 8192), chunks=(1, 8, 8)))
-        assert _threads(small.to_dataset()) == 6
+
+
+def test_the_user_may_ask_for_more_threads_than_cores(monkeypatch):
+    monkeypatch.setattr("flexclim.stores.store.CPU_COUNT", 2)
+    fields = xr.Dataset({"u10": (("y", "x"), da.zeros((64, 64), chunks=(8, 8)))})
+    with dask.config.set(num_workers=6):
+        assert _threads(fields) == 6
 
 
 def test_few_shards_are_written_at_once(store, monkeypatch):
     """Many write tasks on many threads: those that wait leave zarr's one thread to the others."""
     now, most, lock, target = [0], [0], threading.Lock(), items._target
+    four = threading.Event()
 
     def count(*place):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        time.sleep(0.02)
+            if now[0] == 4:
+                four.set()
+        four.wait(20)
+        time.sleep(0.02)  # for a fifth, if one may come
         with lock:
             now[0] -= 1
         return target(*place)
