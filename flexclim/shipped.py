@@ -28,12 +28,12 @@ def coastlines_file() -> Path:
 
 def models_folder() -> Path:
     """Return the folder that holds one folder a bundled model."""
-    return PACKAGE / "models"
+    return PACKAGE / "models" / "bundled"
 
 
 def registry_file() -> Path:
     """Return the list of models that are fetched when they are first used."""
-    return models_folder() / "registry.json"
+    return PACKAGE / "models" / "registry.json"
 
 
 def recipes_folder() -> Path:
