@@ -188,7 +188,9 @@ def static_fields() -> Iterator[tuple[str, str]]:
 
 def regions() -> Iterator[tuple[str, str]]:
     field = xr.DataArray(
-        smooth((264, 260), 9), dims=("y", "x"), coords={"y": np.arange(264.0), "x": np.arange(260.0)}
+        smooth((264, 260), 9),
+        dims=("y", "x"),
+        coords={"y": np.arange(264.0), "x": np.arange(260.0)},
     ).rename("height")
     yield "nine", digest(field.flex.downscale(factor=8, members=1, steps=1, **CPU))
 

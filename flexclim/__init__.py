@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flexclim.checkpoint import list_models, load_model
     from flexclim.downscaling import downscale, downscale_to_zarr
     from flexclim.forecasting import forecast, forecast_to_zarr
-    from flexclim.grid import find_grid
+    from flexclim.grids.grid import find_grid
     from flexclim.minflex import import_minflex
     from flexclim.resampling import coarsen, interpolate
     from flexclim.stores import check_store
@@ -58,7 +58,7 @@ _HOMES = {
     "coarsen": "resampling",
     "downscale": "downscaling",
     "downscale_to_zarr": "downscaling",
-    "find_grid": "grid",
+    "find_grid": "grids.grid",
     "forecast": "forecasting",
     "forecast_to_zarr": "forecasting",
     "import_minflex": "minflex",

@@ -10,9 +10,9 @@ import xarray as xr
 import flexclim
 
 if TYPE_CHECKING:
-    from flexclim.grid import Grid
+    from flexclim.grids.grid import Grid
+    from flexclim.grids.operators import Method
     from flexclim.leads import Leads
-    from flexclim.regrid import Method
 
 
 @xr.register_dataset_accessor("flex")
@@ -64,5 +64,5 @@ class FlexAccessor:
 
     @property
     def grid(self) -> Grid:
-        """What was understood of the field's grid; see :class:`flexclim.grid.Grid`."""
+        """What was understood of the field's grid; see :class:`flexclim.grids.grid.Grid`."""
         return flexclim.find_grid(self._obj)

@@ -15,7 +15,7 @@ import xarray as xr
 import flexclim
 from flexclim.coordinates import STALE, grid_coordinates
 from flexclim.errors import FlexclimError
-from flexclim.grid import Grid
+from flexclim.grids.grid import Grid
 from flexclim.quantities import non_negative as non_negative
 from flexclim.quantities import vector_component as vector_component
 from flexclim.times import calendar_of, is_time
@@ -105,7 +105,7 @@ def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
 
     Positions of cells and their corners are none.
 
-    >>> from flexclim.grid import find_grid
+    >>> from flexclim.grids.grid import find_grid
     >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
     >>> ds = ds.assign_coords(lat=[1.0, 0.0], lon=[5.0, 6.0])
     >>> fields_on(ds, find_grid(ds))

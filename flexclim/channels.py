@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexclim.domain import Domain
 from flexclim.fields import Rows, Scaled, scale
-from flexclim.minflex_operator import minflex_interpolated
-from flexclim.regrid import interpolated
+from flexclim.grids.domain import Domain
+from flexclim.grids.minflex_operator import minflex_interpolated
+from flexclim.grids.operators import interpolated
 
 if TYPE_CHECKING:
     from flexclim.settings import ModelSettings, Target, Variable

@@ -15,9 +15,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.checkpoint import Model, list_bundled, load_model, read_model
-from flexclim.domain import Kind
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.grid import find_grid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import find_grid
 from flexclim.groups import Group, chosen_fields, fields_of, group_variables
 from flexclim.leads import step_hours
 from flexclim.settings import FORECAST, SUPERRES

@@ -17,9 +17,9 @@ import numpy as np
 
 from flexclim.card import Coverage, ModelCard, span
 from flexclim.channels import transform
-from flexclim.domain import Domain
 from flexclim.errors import FlexclimWarning
 from flexclim.fields import local_scaling
+from flexclim.grids.domain import Domain
 from flexclim.settings import SUPERRES, Variable
 
 if TYPE_CHECKING:

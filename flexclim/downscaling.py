@@ -17,8 +17,8 @@ from flexclim import cf, stores
 from flexclim.checkpoint import Model
 from flexclim.chosen import Choice, choose
 from flexclim.coverage import arm
-from flexclim.domain import Kind
-from flexclim.grid import whole_factor
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import whole_factor
 from flexclim.groups import with_targets
 from flexclim.members import lazy_members
 from flexclim.plan import Options, plan_field

@@ -23,11 +23,11 @@ from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf import REALIZATION, check_values
 from flexclim.channels import physical, stacked
-from flexclim.grid import Grid
+from flexclim.grids.grid import Grid
+from flexclim.grids.operators import ALL, bands
 from flexclim.labels import label_values
 from flexclim.nn.allocation import return_memory
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
-from flexclim.regrid import ALL, bands
 from flexclim.request import Plan, TargetPlan, time_name
 from flexclim.statics import static_channels
 from flexclim.times import seconds_of

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from flexclim.domain import Domain
-from flexclim.regrid import extend, interpolated
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import extend, interpolated
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 MEAN_WIDTH, SCALE_WIDTH = 3.0, 2.0

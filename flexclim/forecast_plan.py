@@ -11,9 +11,9 @@ import xarray as xr
 
 from flexclim.channels import see_past
 from flexclim.checkpoint import Model
-from flexclim.domain import Kind
 from flexclim.fields import Rows
-from flexclim.grid import find_grid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import find_grid
 from flexclim.leads import Leads, kept_steps, step_hours
 from flexclim.quantities import non_negative
 from flexclim.request import Plan, Request, TargetPlan, settle

@@ -9,9 +9,9 @@ import xarray as xr
 
 from flexclim.cf import REALIZATION, check_field
 from flexclim.checkpoint import Model
-from flexclim.domain import Kind
 from flexclim.errors import FlexclimError, GridError, ModelError
-from flexclim.grid import find_grid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import find_grid
 from flexclim.settings import FORECAST, SUPERRES
 from flexclim.units import cf_units
 

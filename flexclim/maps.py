@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
-from flexclim.grid import Grid, find_grid
+from flexclim.grids.grid import Grid, find_grid
 from flexclim.shipped import coastlines_file
 
 if TYPE_CHECKING:

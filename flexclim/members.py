@@ -19,7 +19,6 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
-from flexclim.conserve import BlockMeans
 from flexclim.coverage import judge
 from flexclim.ensemble import (
     Place,
@@ -37,9 +36,10 @@ from flexclim.ensemble import (
     stored_planes,
 )
 from flexclim.fields import fill_missing
+from flexclim.grids.conservation import BlockMeans
+from flexclim.grids.operators import interpolate
 from flexclim.nn.allocation import return_memory
 from flexclim.plan import FieldPlan
-from flexclim.regrid import interpolate
 
 # Regions at once: what is done beside passes would leave more than eight cores idle for long.
 _few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))

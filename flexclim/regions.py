@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flexclim.domain import Domain
 from flexclim.fields import REACH
-from flexclim.grid import Grid
+from flexclim.grids.domain import Domain
+from flexclim.grids.grid import Grid
 from flexclim.tiles import AxisPlan, TilePlan
 
 Span = tuple[int, int]

@@ -18,7 +18,7 @@ from flexclim.cf import REALIZATION
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.fields import Rows
-from flexclim.grid import Grid
+from flexclim.grids.grid import Grid
 from flexclim.labels import optional
 from flexclim.memory import choose_batch, choose_device, keeps_features
 from flexclim.settings import ModelSettings, Variable

@@ -10,11 +10,12 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flexclim import cf, regrid
-from flexclim.domain import Kind
+from flexclim import cf
 from flexclim.errors import GridError
-from flexclim.grid import Grid, find_grid, whole_factor
-from flexclim.regrid import REACH, Method
+from flexclim.grids import operators as regrid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import Grid, find_grid, whole_factor
+from flexclim.grids.operators import REACH, Method
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 # Canonical planes (..., y, x), and whether they turn at a pole, to others.

@@ -17,7 +17,7 @@ from flexclim.chosen import GIVEN
 from flexclim.cluster import equip
 from flexclim.coverage import arm, far_spacing, warn_once
 from flexclim.errors import FlexclimError
-from flexclim.grid import find_grid
+from flexclim.grids.grid import find_grid
 from flexclim.groups import Group
 from flexclim.identity import identity_of
 from flexclim.progress import progress_bar

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flexclim.domain import Kind
+from flexclim.grids.domain import Kind
 
 if TYPE_CHECKING:
     from flexclim.nn.diffusion import Diffusion
@@ -222,7 +222,7 @@ class ModelSettings(Part):
     label
         What the network is told besides fields: ``"factor"`` alone, ``"none"`` (zeros), or parts.
     operator
-        ``"block_mean"``: aligned block means. ``"minflex"``: see :mod:`flexclim.minflex_operator`.
+        ``"block_mean"``: aligned block means. ``"minflex"``: every n-th point
     conserve
         Whether block means of every member are made equal to the input, for targets with a base.
     halo

@@ -11,8 +11,8 @@ import xarray as xr
 
 from flexclim.errors import GridError, ModelError
 from flexclim.fields import fill_missing
-from flexclim.grid import Grid, find_grid
-from flexclim.remap import check_positions, positions, remapper
+from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.remap import check_positions, positions, remapper
 
 if TYPE_CHECKING:
     from flexclim.settings import Static

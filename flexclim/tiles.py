@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flexclim.domain import Border, Domain
 from flexclim.errors import GridError
+from flexclim.grids.domain import Border, Domain
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import xarray as xr
 
 from flexclim import cf
 from flexclim.errors import FlexclimError
-from flexclim.grid import find_grid
+from flexclim.grids.grid import find_grid
 from flexclim.units import cf_units, looks_valid
 
 MEMBERS = 3

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexclim.channels import physical, residual, see, transform, untransform
-from flexclim.domain import Domain
 from flexclim.fields import REACH, scale
-from flexclim.regrid import ALL
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import ALL
 from flexclim.settings import Target, Variable
 
 GLOBE = Domain(shape=(12, 24), wrap=True, north="pole_edge", south="pole_edge")

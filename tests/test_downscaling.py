@@ -221,7 +221,7 @@ def test_conserve(region, toy_model, grid):
 @pytest.mark.parametrize("options", [{}, {"non_negative": True}, {"grid": "point"}])
 def test_bands_of_rows_change_no_bit(region, toy_model, options, monkeypatch):
     whole = run(region, toy_model, **options)
-    monkeypatch.setattr("flexclim.regrid.AT_ONCE", 500)
+    monkeypatch.setattr("flexclim.grids.operators.AT_ONCE", 500)
     xr.testing.assert_equal(run(region, toy_model, **options), whole)
 
 

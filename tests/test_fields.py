@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.domain import Domain
 from flexclim.fields import REACH, fill_missing, scale
-from flexclim.regrid import ALL
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import ALL
 
 DOMAIN = Domain(shape=(20, 36), wrap=True)
 

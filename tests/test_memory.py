@@ -14,10 +14,10 @@ import torch
 from coarse_fields import region
 
 from flexclim import engine, memory, request
-from flexclim.domain import Domain
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.ensemble import Place
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
+from flexclim.grids.domain import Domain
 from flexclim.members import prepare_planes
 from flexclim.memory import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.nn.flex import Flex

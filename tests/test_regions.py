@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 from flexclim import members
-from flexclim.domain import Domain
 from flexclim.ensemble import Place
 from flexclim.fields import fill_missing
-from flexclim.grid import find_grid
+from flexclim.grids.domain import Domain
+from flexclim.grids.grid import find_grid
 from flexclim.members import lazy_members
 from flexclim.plan import Options, plan_field
 from flexclim.regions import region_shape, regions

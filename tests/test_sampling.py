@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexclim.domain import Domain
+from flexclim.grids.domain import Domain
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling import TiledSampler
 from flexclim.tiles import plan_tiles

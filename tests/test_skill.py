@@ -15,8 +15,8 @@ from benchmarks.skill.regression import Regression, blocks, from_blocks
 from benchmarks.skill.rivals import BICUBIC, KNOWN, LINEAR, SAME, Study
 from benchmarks.skill.runs import Bench, Row
 from flexclim import verify
-from flexclim.domain import Domain
-from flexclim.regrid import block_mean
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import block_mean
 from flexclim.settings import Target, Variable
 from flexclim.tiles import plan_tiles
 
@@ -42,7 +42,7 @@ def smooth(seed, times=1, shape=(32, 48)):
 
 def planes(seed, times, factor=4, shape=(32, 48)):
     """Return pairs of coarse and fine planes."""
-    from flexclim.domain import Domain
+    from flexclim.grids.domain import Domain
 
     fine = smooth(seed, times, shape)["u10"].values.astype(float)
     return [(block_mean(one, Domain(shape=shape), factor), one) for one in fine]

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flexclim.domain import Domain
 from flexclim.errors import GridError
+from flexclim.grids.domain import Domain
 from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import plan_tiles
 

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from benchmarks.skill.regression import Regression, blocks, differences, from_blocks
-from flexclim.domain import Domain
 from flexclim.fields import local_scaling
+from flexclim.grids.domain import Domain
 
 # Directions of the surroundings that are compared.
 DIRECTIONS = 8

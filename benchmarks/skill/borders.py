@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from flexclim.domain import Domain
+from flexclim.grids.domain import Domain
 from flexclim.tiles import AxisPlan, TilePlan, plan_tiles
 
 

@@ -18,9 +18,9 @@ from benchmarks.skill.analogues import Library
 from benchmarks.skill.cases import Case
 from benchmarks.skill.fields import Split
 from benchmarks.skill.regression import Regression
-from flexclim.conserve import BlockMeans
-from flexclim.grid import find_grid
-from flexclim.regrid import Method
+from flexclim.grids.conservation import BlockMeans
+from flexclim.grids.grid import find_grid
+from flexclim.grids.operators import Method
 
 MEMBERS = 8
 BICUBIC = "bicubic"

@@ -13,7 +13,7 @@ from benchmarks.skill.borders import moved_borders
 from benchmarks.skill.cases import Case
 from flexclim import verify
 from flexclim.checkpoint import Model
-from flexclim.grid import find_grid
+from flexclim.grids.grid import find_grid
 from flexclim.memory import PASS_PIXELS
 from flexclim.tiles import plan_tiles
 

@@ -10,9 +10,9 @@ import xarray as xr
 
 from flexclim.card import Coverage
 from flexclim.coverage import Looks, cover, look
-from flexclim.domain import Domain
 from flexclim.fields import fill_missing
-from flexclim.grid import find_grid
+from flexclim.grids.domain import Domain
+from flexclim.grids.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
 from flexclim.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.train.data import Data

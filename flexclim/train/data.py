@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from flexclim.domain import Kind
+from flexclim.grids.domain import Kind
 
 Transform = Literal["none", "log1p", "sqrt"]
 COMPUTED = ("latitude", "day_of_year", "solar_time")  # static predictors that need no file

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from flexclim.domain import Domain, Kind
 from flexclim.errors import RecipeError
-from flexclim.grid import Grid, find_grid
+from flexclim.grids.domain import Domain, Kind
+from flexclim.grids.grid import Grid, find_grid
 from flexclim.train.series import Series
 from flexclim.train.sources import Fields
 from flexclim.train.windows import Described, Window, read_window, stored

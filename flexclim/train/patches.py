@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flexclim.channels import residual, see
-from flexclim.domain import Kind
 from flexclim.fields import REACH, Scaled, fill_missing
+from flexclim.grids.domain import Kind
+from flexclim.grids.operators import ALL
 from flexclim.labels import label_values
-from flexclim.regrid import ALL
 from flexclim.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror

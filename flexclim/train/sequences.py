@@ -14,8 +14,8 @@ import numpy as np
 from flexclim.channels import residual, see_past
 from flexclim.errors import RecipeError
 from flexclim.fields import Scaled, fill_missing
+from flexclim.grids.operators import ALL
 from flexclim.labels import label_values
-from flexclim.regrid import ALL
 from flexclim.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.times import seconds_of

@@ -13,11 +13,11 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
-from flexclim.axes import find_axes
-from flexclim.domain import Kind
 from flexclim.errors import RecipeError
-from flexclim.grid import Grid, find_grid
-from flexclim.regrid import axis_blocks
+from flexclim.grids.axes import find_axes
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.operators import axis_blocks
 from flexclim.times import seconds_of
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading

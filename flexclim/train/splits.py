@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf import check_values
-from flexclim.domain import Kind
 from flexclim.errors import RecipeError
+from flexclim.grids.domain import Kind
 from flexclim.settings import Static
 from flexclim.statics import static_fields
 from flexclim.train.data import COMPUTED, Data, Reading, Source

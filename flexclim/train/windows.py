@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from flexclim.domain import Domain, Kind
 from flexclim.errors import RecipeError
-from flexclim.grid import Grid
-from flexclim.regrid import block_mean
+from flexclim.grids.domain import Domain, Kind
+from flexclim.grids.grid import Grid
+from flexclim.grids.operators import block_mean
 from flexclim.train.data import Source
 from flexclim.train.series import Series
 from flexclim.train.sources import Fields

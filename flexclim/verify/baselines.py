@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from flexclim.domain import Kind
 from flexclim.errors import AlignmentError, FlexclimError
-from flexclim.grid import find_grid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
 from flexclim.verify.align import MEMBER_NAMES, check_coordinates, find_member
 from flexclim.verify.geometry import find_dimension, find_plane

@@ -5,7 +5,7 @@ import xarray as xr
 from flexclim.channels import physical, see
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.fields import Scaled, scale
-from flexclim.regrid import ALL, block_mean
+from flexclim.grids.operators import ALL, block_mean
 from flexclim.train import load_recipe
 from flexclim.train.augment import direction, mirror
 from flexclim.train.data import Input

@@ -8,7 +8,7 @@ import xarray as xr
 from flexclim import load_model
 from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError, RecipeError
-from flexclim.regrid import ALL
+from flexclim.grids.operators import ALL
 from flexclim.resampling import coarsen
 from flexclim.train import fit, learner, load_recipe
 from flexclim.train.feed import open_feed

@@ -10,8 +10,8 @@ import xarray as xr
 import flexclim
 from flexclim import ensemble, members
 from flexclim.channels import physical
+from flexclim.grids.operators import ALL
 from flexclim.plan import Options, plan_field
-from flexclim.regrid import ALL
 from flexclim.statics import static_fields
 from flexclim.train import load_recipe
 from flexclim.train.patches import Patches, open_sources

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flexclim.coordinates import grid_coordinates
 from flexclim.errors import GridError
-from flexclim.grid import find_grid, whole_factor
+from flexclim.grids.grid import find_grid, whole_factor
 
 POLES = np.linspace(90, -90, 7)
 CENTRES = np.linspace(75, -75, 6)

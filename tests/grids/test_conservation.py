@@ -3,9 +3,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from flexclim.conserve import BlockMeans
-from flexclim.domain import Domain
-from flexclim.regrid import block_mean
+from flexclim.grids.conservation import BlockMeans
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import block_mean
 
 DOMAINS = [
     Domain(shape=(7, 9)),
@@ -66,7 +66,7 @@ def test_a_field_with_the_right_means_stays_as_it_is():
 @pytest.mark.parametrize("multiply", [False, True])
 def test_a_field_is_corrected_in_place(multiply, monkeypatch):
     """All arrays by the way are smaller than the field, also together."""
-    monkeypatch.setattr("flexclim.regrid.AT_ONCE", 2**14)
+    monkeypatch.setattr("flexclim.grids.operators.AT_ONCE", 2**14)
     coarse = Domain(shape=(160, 160), kind="point")
     means = BlockMeans(coarse, 4)
     correct = means.multiply if multiply else means.add

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.domain import Domain
 from flexclim.errors import GridError
+from flexclim.grids.domain import Domain
 
 GLOBAL_CELLS = Domain(shape=(4, 6), wrap=True, north="pole_edge", south="pole_edge")
 GLOBAL_POINTS = Domain(shape=(5, 8), kind="point", wrap=True, north="pole_row", south="pole_row")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexclim.errors import GridError
-from flexclim.grid import find_grid
-from flexclim.remap import positions, remapper
+from flexclim.grids.grid import find_grid
+from flexclim.grids.remap import positions, remapper
 
 
 def field(latitudes, longitudes, values=None):

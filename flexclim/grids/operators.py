@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from flexclim.domain import Domain
+from flexclim.grids.domain import Domain
 
 Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from flexclim.domain import Domain
-from flexclim.regrid import ALL, axis_blocks, bands, interpolated
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import ALL, axis_blocks, bands, interpolated
 
 TOLERANCE = 1e-6
 ROUNDS = 10

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from flexclim.errors import GridError
-from flexclim.minflex_operator import minflex_coarsen, minflex_interpolated
-from flexclim.regrid import ALL
+from flexclim.grids.minflex_operator import minflex_coarsen, minflex_interpolated
+from flexclim.grids.operators import ALL
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])

@@ -13,9 +13,9 @@ import xarray as xr
 from scipy import sparse
 
 from flexclim.errors import GridError
-from flexclim.grid import DEGREE_KM, Grid, find_grid
-from flexclim.lines import wraps
-from flexclim.sphere import fine_positions
+from flexclim.grids.axis_values import wraps
+from flexclim.grids.grid import DEGREE_KM, Grid, find_grid
+from flexclim.grids.sphere import fine_positions
 
 # Centres of cells may lie this far, in cells of the field, beyond its outermost ones.
 BEYOND = 0.5 + 1e-3

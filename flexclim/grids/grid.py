@@ -11,11 +11,17 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 
-from flexclim.axes import Axes, find_axes
-from flexclim.domain import Border, Domain, Kind
 from flexclim.errors import GridError
-from flexclim.lines import REGULAR, bounds, join, regular_values, split, wraps
-from flexclim.sphere import apply, coarse_positions, fine_positions, row_distance, stored_order
+from flexclim.grids.axes import Axes, find_axes
+from flexclim.grids.axis_values import REGULAR, bounds, join, regular_values, split, wraps
+from flexclim.grids.domain import Border, Domain, Kind
+from flexclim.grids.sphere import (
+    apply,
+    coarse_positions,
+    fine_positions,
+    row_distance,
+    stored_order,
+)
 
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 

@@ -1,7 +1,7 @@
 """The coarse operator that minFLEX was trained with, for its imported models only.
 
 It takes every n-th point and brings them back as if they were centres of n x n blocks, which
-shifts the field by (n - 1) / 2 cells. New models use :mod:`flexclim.regrid`.
+shifts the field by (n - 1) / 2 cells. New models use :mod:`flexclim.grids.operators`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flexclim.domain import Domain
 from flexclim.errors import GridError
-from flexclim.regrid import interpolated
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import interpolated
 
 
 def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:

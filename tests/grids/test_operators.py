@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import interpolate as scipy_interpolate
 
-from flexclim.domain import Domain
 from flexclim.errors import GridError
-from flexclim.regrid import axis_blocks, block_mean, extend, interpolate
+from flexclim.grids.domain import Domain
+from flexclim.grids.operators import axis_blocks, block_mean, extend, interpolate
 
 METHODS = ["nearest", "bilinear", "bicubic"]
 SEEDS = st.integers(0, 2**32 - 1)

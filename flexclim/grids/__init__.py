@@ -1,0 +1,1 @@
+"""Grids: found, checked and refined; operators between nested grids; conservation."""
