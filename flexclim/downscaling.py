@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import xarray as xr
 from dask.delayed import Delayed
 
-from flexclim import cf, stores
+from flexclim import stores
+from flexclim.cf import description as cf
 from flexclim.checkpoint import Model
 from flexclim.chosen import Choice, choose
 from flexclim.coverage import arm

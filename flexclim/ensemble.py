@@ -21,7 +21,8 @@ import pandas as pd
 import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
 
-from flexclim.cf import REALIZATION, check_values
+from flexclim.cf.description import REALIZATION, check_values
+from flexclim.cf.times import seconds_of
 from flexclim.channels import physical, stacked
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, bands
@@ -30,7 +31,6 @@ from flexclim.nn.allocation import return_memory
 from flexclim.noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.request import Plan, TargetPlan, time_name
 from flexclim.statics import static_channels
-from flexclim.times import seconds_of
 
 if TYPE_CHECKING:
     from flexclim.nn.flex import TaskFeatures

@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 from dask.delayed import Delayed
 
-from flexclim import cf, stores
+from flexclim import stores
+from flexclim.cf import description as cf
 from flexclim.checkpoint import Model
 from flexclim.chosen import Choice, choose_forecast
 from flexclim.coverage import arm

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flexclim.cf.quantities import non_negative, vector_component
 from flexclim.channels import see
 from flexclim.checkpoint import Model
 from flexclim.coverage import correlation_hours
@@ -18,7 +19,6 @@ from flexclim.errors import FlexclimError, ModelError
 from flexclim.fields import Rows
 from flexclim.grids.domain import Domain, Kind
 from flexclim.grids.grid import Grid, find_grid
-from flexclim.quantities import non_negative, vector_component
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.request import Plan, Request, TargetPlan, check_switch, settle, time_name
 from flexclim.settings import SUPERRES, ModelSettings, Target, Variable

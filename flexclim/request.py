@@ -14,7 +14,8 @@ import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection, tokenize
 
-from flexclim.cf import REALIZATION
+from flexclim.cf.description import REALIZATION
+from flexclim.cf.times import is_time
 from flexclim.checkpoint import Model, ModelReference
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.fields import Rows
@@ -23,7 +24,6 @@ from flexclim.labels import optional
 from flexclim.memory import choose_batch, choose_device, keeps_features
 from flexclim.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan
-from flexclim.times import is_time
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells

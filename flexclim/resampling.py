@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flexclim import cf
+from flexclim.cf import description as cf
 from flexclim.errors import GridError
 from flexclim.grids import operators as regrid
 from flexclim.grids.domain import Kind

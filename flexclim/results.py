@@ -11,7 +11,9 @@ import xarray as xr
 from dask.delayed import Delayed
 
 import flexclim
-from flexclim import cf, io, stores
+from flexclim import io, stores
+from flexclim.cf import description as cf
+from flexclim.cf.provenance import provenance
 from flexclim.checkpoint import Model
 from flexclim.chosen import GIVEN
 from flexclim.cluster import equip
@@ -21,7 +23,6 @@ from flexclim.grids.grid import find_grid
 from flexclim.groups import Group
 from flexclim.identity import identity_of
 from flexclim.progress import progress_bar
-from flexclim.provenance import provenance
 from flexclim.request import Plan, Request, attributes_of, whole
 from flexclim.statics import check_static, static_fields, wanted_fields
 

@@ -222,7 +222,7 @@ class ModelSettings(Part):
     label
         What the network is told besides fields: ``"factor"`` alone, ``"none"`` (zeros), or parts.
     operator
-        ``"block_mean"``: aligned block means. ``"minflex"``: every n-th point
+        ``"block_mean"``: aligned block means. ``"minflex"``: every n-th point.
     conserve
         Whether block means of every member are made equal to the input, for targets with a base.
     halo

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from flexclim.times import is_time
+from flexclim.cf.times import is_time
 
 MEMBERS = "realization"
 # Times of a chunk and of a shard, and the fine cells of a chunk along y and x.

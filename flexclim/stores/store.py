@@ -18,7 +18,7 @@ from dask.system import CPU_COUNT
 from zarr.storage import MemoryStore
 
 from flexclim import engine
-from flexclim.cf import encodings
+from flexclim.cf.description import encodings
 from flexclim.errors import FlexclimWarning, StoreError
 from flexclim.files import PARTIAL, store_errors
 from flexclim.identity import STEPS
@@ -52,7 +52,7 @@ def write_store(
     Parameters
     ----------
     ds
-        Described by :func:`flexclim.cf.describe`. What is lazy is written shard by shard, the
+        Described by :func:`flexclim.cf.description.describe`. What is lazy is written shard by shard, the
         rest at once.
     store
         A path, URL or zarr store. It must not exist, or have been begun by the same plan. A lock

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.quantities import vector_component
 from flexclim.errors import RecipeError
-from flexclim.quantities import vector_component
 from flexclim.train.data import Data, Input
 from flexclim.train.pairs import Pair
 from flexclim.train.windows import Coarsened, Window

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
+from flexclim.cf.quantities import vector_component
 from flexclim.channels import transform
 from flexclim.errors import RecipeError
-from flexclim.quantities import vector_component
 from flexclim.settings import (
     FORECAST,
     SUPERRES,

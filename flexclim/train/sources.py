@@ -13,12 +13,12 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
+from flexclim.cf.times import seconds_of
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, find_grid
 from flexclim.grids.operators import axis_blocks
-from flexclim.times import seconds_of
 from flexclim.train import series as kinds
 from flexclim.train.data import Derived, Reading
 from flexclim.train.series import (

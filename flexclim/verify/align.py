@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.units import cf_units as spelled
 from flexclim.errors import AlignmentError, FlexclimError
-from flexclim.units import cf_units as spelled
 from flexclim.verify import kernel
 from flexclim.verify.geometry import is_angle
 

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import least_squares
 
+from flexclim.cf.times import is_time, seconds_of
 from flexclim.errors import FlexclimError
-from flexclim.times import is_time, seconds_of
 
 FEWEST_TIMES = 6
 LONGEST = 0.5  # share of the series that lags may take

@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flexclim.coordinates import grid_coordinates
+from flexclim.cf.coordinates import grid_coordinates
 from flexclim.errors import GridError
 from flexclim.grids.grid import find_grid, whole_factor
 

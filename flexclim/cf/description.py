@@ -13,13 +13,13 @@ import numpy as np
 import xarray as xr
 
 import flexclim
-from flexclim.coordinates import STALE, grid_coordinates
+from flexclim.cf.coordinates import STALE, grid_coordinates
+from flexclim.cf.quantities import non_negative as non_negative
+from flexclim.cf.quantities import vector_component as vector_component
+from flexclim.cf.times import calendar_of, is_time
+from flexclim.cf.units import described_units
 from flexclim.errors import FlexclimError
 from flexclim.grids.grid import Grid
-from flexclim.quantities import non_negative as non_negative
-from flexclim.quantities import vector_component as vector_component
-from flexclim.times import calendar_of, is_time
-from flexclim.units import described_units
 
 REALIZATION = "realization"
 LARGEST = 1e30  # beyond it lie fill values that nobody declared, such as 9.97e36

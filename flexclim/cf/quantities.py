@@ -6,7 +6,7 @@ import re
 
 import xarray as xr
 
-from flexclim.units import cf_units
+from flexclim.cf.units import cf_units
 
 # Standard names are searched, long names too, short names must match as a whole.
 POSITIVE_STANDARD = (

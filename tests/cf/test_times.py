@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.times import calendar_of, is_time, seconds_of
+from flexclim.cf.times import calendar_of, is_time, seconds_of
 
 MAY = cftime.Datetime360Day(1970, 5, 1, 0, 0, 1, 500000)  # months have 30 days
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import cf
+from flexclim.cf import description as cf
+from flexclim.cf.units import cf_units, looks_valid
 from flexclim.errors import FlexclimError
 from flexclim.grids.grid import find_grid
-from flexclim.units import cf_units, looks_valid
 
 MEMBERS = 3
 FLOATS = np.random.default_rng(0)

@@ -1,0 +1,1 @@
+"""What CF conventions say of a Dataset: names, units, times, bounds, encodings, provenance."""
