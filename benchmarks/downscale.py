@@ -40,9 +40,9 @@ import flexclim
 from flexclim import engine, ensemble, stores
 from flexclim.card import ModelCard
 from flexclim.checkpoint import Model, new_model
+from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
-from flexclim.nn.programs import programs
 from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
 from flexclim.sampling import TiledSampler

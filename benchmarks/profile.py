@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import flexclim
 from flexclim.memory import PASS_PIXELS
 from flexclim.nn.allocation import keep_memory
+from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex, flex_config
-from flexclim.nn.programs import programs
-from flexclim.nn.weights import compute_in
+from flexclim.nn.weights_file import compute_in
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 KINDS = {

@@ -30,7 +30,7 @@ from flexclim.weights import Weights
 if TYPE_CHECKING:
     from flexclim.nn.diffusion import Diffusion
     from flexclim.nn.flex import Flex
-    from flexclim.nn.weights import Precision
+    from flexclim.nn.weights_file import Precision
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -326,7 +326,7 @@ def new_model(
     ModelError
         If the settings are of a network of other sizes, or a weight is not finite.
     """
-    from flexclim.nn import weights
+    from flexclim.nn import weights_file as weights
 
     state = weights.round_weights(network, precision)
     model = Model(settings, card, Weights(state=state))

@@ -28,7 +28,7 @@ from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, bands
 from flexclim.labels import label_values
 from flexclim.nn.allocation import return_memory
-from flexclim.noise import NoiseKey, correlated_normal, standard_normal
+from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.request import Plan, TargetPlan, time_name
 from flexclim.statics import static_channels
 
@@ -251,7 +251,7 @@ def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return _drawn_here, np.stack
     import torch
 
-    from flexclim.nn.noise import device_normal
+    from flexclim.nn.device_noise import device_normal
 
     return partial(device_normal, device=torch.device(device)), torch.stack
 

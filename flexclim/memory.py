@@ -73,7 +73,7 @@ def device_here(device: str | None = None, compiled: bool = False) -> tuple[str,
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device := str(device))
     if compiled:
-        from flexclim.nn.programs import check_compiler
+        from flexclim.nn.compilation import check_compiler
 
         check_compiler(device)
     threads = int(os.environ.get(TORCH_THREADS, 0)) or torch.get_num_threads()

@@ -22,7 +22,7 @@ from flexclim.card import ModelCard, explain
 from flexclim.checkpoint import Model, new_model
 from flexclim.errors import ModelError
 from flexclim.nn.flex import SIZES
-from flexclim.nn.weights import build, check_shapes, shapes
+from flexclim.nn.weights_file import build, check_shapes, shapes
 from flexclim.settings import DiffusionSettings, ModelSettings, NetworkSettings, Target, Variable
 
 # Parts of a checkpoint in the order of its averaged weights, and where they go.

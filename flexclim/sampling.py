@@ -21,10 +21,10 @@ from torch import Tensor
 from flexclim.engine import record
 from flexclim.memory import is_out_of_memory
 from flexclim.nn.allocation import return_memory
+from flexclim.nn.compilation import forget, programs
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
-from flexclim.nn.programs import forget, programs
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
 from flexclim.settings import SUPERRES

@@ -43,7 +43,7 @@ class Weights:
 
     def content(self) -> bytes:
         """Return the weights file's content."""
-        from flexclim.nn import weights
+        from flexclim.nn import weights_file as weights
 
         if self._state is not None:
             return weights.encode(self._state)
@@ -81,7 +81,7 @@ class Weights:
 
         import torch
 
-        from flexclim.nn import weights
+        from flexclim.nn import weights_file as weights
 
         config = settings.network.config()
         if self.path is not None:

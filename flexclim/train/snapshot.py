@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from flexclim.errors import FlexclimError, RecipeError
-from flexclim.nn import weights
+from flexclim.nn import weights_file as weights
 from flexclim.nn.flex import Flex
 from flexclim.train.averages import Averages
 from flexclim.train.recipe import Recipe

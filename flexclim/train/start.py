@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flexclim.checkpoint import load_model
 from flexclim.errors import ModelError, RecipeError
-from flexclim.nn import weights
+from flexclim.nn import weights_file as weights
 from flexclim.nn.flex import Flex
 
 

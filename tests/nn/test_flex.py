@@ -8,7 +8,7 @@ import torch
 from flexclim.errors import ModelError
 from flexclim.nn.flex import SIZES, Flex, FlexConfig, flex_config
 from flexclim.nn.layers import GroupNorm
-from flexclim.nn.weights import compute_in
+from flexclim.nn.weights_file import compute_in
 
 
 def make(seed=0, **changes):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.noise import NoiseKey, correlated_normal, philox, standard_normal
+from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, philox, standard_normal
 
 KEY = NoiseKey(seed=1, variable="u10", place="2018-09-14T18:00:00.000000")
 
@@ -73,7 +73,7 @@ def test_correlation_in_time():
 def test_a_device_makes_the_same_numbers(device):
     import torch
 
-    from flexclim.nn.noise import device_normal
+    from flexclim.nn.device_noise import device_normal
 
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")

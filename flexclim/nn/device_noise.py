@@ -1,4 +1,4 @@
-"""The noise of :mod:`flexclim.noise`, made on the device that samples."""
+"""The noise of :mod:`flexclim.nn.keyed_noise`, made on the device that samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flexclim.nn.copies import to_device
-from flexclim.noise import NoiseKey, philox
+from flexclim.nn.keyed_noise import NoiseKey, philox
 
 
 def device_normal(
@@ -21,7 +21,7 @@ def device_normal(
     *,
     device: torch.device,
 ) -> Tensor:
-    """Return :func:`flexclim.noise.standard_normal` of some members, (M, y, x) on a device.
+    """Return :func:`flexclim.nn.keyed_noise.standard_normal` of some members, (M, y, x) on a device.
 
     The random bits are the same; logarithm, sine and cosine, in float64, may differ in their last
     digit, so that few float32 values differ, and in their last digit only.

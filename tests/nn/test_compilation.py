@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from flexclim.nn import programs
+from flexclim.nn import compilation as programs
 from flexclim.nn.flex import TaskFeatures
 
 
