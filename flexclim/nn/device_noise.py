@@ -21,7 +21,7 @@ def device_normal(
     *,
     device: torch.device,
 ) -> Tensor:
-    """Return :func:`flexclim.nn.keyed_noise.standard_normal` of some members, (M, y, x) on a device.
+    """Return :func:`~flexclim.nn.keyed_noise.standard_normal` of members, (M, y, x) on a device.
 
     The random bits are the same; logarithm, sine and cosine, in float64, may differ in their last
     digit, so that few float32 values differ, and in their last digit only.

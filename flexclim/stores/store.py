@@ -52,8 +52,8 @@ def write_store(
     Parameters
     ----------
     ds
-        Described by :func:`flexclim.cf.description.describe`. What is lazy is written shard by shard, the
-        rest at once.
+        Described by :func:`flexclim.cf.description.describe`. What is lazy is written shard by
+        shard, the rest at once.
     store
         A path, URL or zarr store. It must not exist, or have been begun by the same plan. A lock
         beside it keeps out a second writer.
