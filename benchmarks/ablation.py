@@ -29,7 +29,7 @@ from benchmarks.skill import sampling
 from benchmarks.skill.cases import CASES
 from benchmarks.skill.records import score, scores
 from benchmarks.skill.tables import Table
-from flexclim.checkpoint import Model
+from flexclim.models.model import Model
 from flexclim.train import fit, load_recipe
 from flexclim.train.logs import read_log
 

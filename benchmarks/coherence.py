@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def timescale(model: flexclim.checkpoint.Model, wind: xr.DataArray) -> tuple[float, str]:
+def timescale(model: flexclim.models.model.Model, wind: xr.DataArray) -> tuple[float, str]:
     """Return the correlation time of the residual in hours, and where it is from."""
     if told := correlation_hours(model.card, "u10", FACTOR, SPACING_KM):
         return told, "from the model's card"

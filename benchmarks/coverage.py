@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from flexclim.checkpoint import read_model
+from flexclim.models.model import read_model
 from flexclim.train.coverage import coverage
 from flexclim.train.reading import load_recipe
 from flexclim.train.recipe import Recipe

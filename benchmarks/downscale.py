@@ -38,15 +38,15 @@ import xarray as xr
 
 import flexclim
 from flexclim import engine, ensemble, stores
-from flexclim.card import ModelCard
-from flexclim.checkpoint import Model, new_model
+from flexclim.models.card import ModelCard
+from flexclim.models.model import Model, new_model
+from flexclim.models.settings import ModelSettings, NetworkSettings
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
 from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
 from flexclim.sampling import TiledSampler
-from flexclim.settings import ModelSettings, NetworkSettings
 
 FACTOR = 4
 # The share of the bare passes that is timed each time.

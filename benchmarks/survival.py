@@ -133,10 +133,10 @@ def save_model(folder: Path) -> None:
     """Save a small network of random weights."""
     import torch
 
-    from flexclim.card import ModelCard
-    from flexclim.checkpoint import new_model
+    from flexclim.models.card import ModelCard
+    from flexclim.models.model import new_model
+    from flexclim.models.settings import ModelSettings, NetworkSettings
     from flexclim.nn.flex import Flex
-    from flexclim.settings import ModelSettings, NetworkSettings
 
     torch.manual_seed(0)
     sizes = NetworkSettings(

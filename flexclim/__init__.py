@@ -20,11 +20,11 @@ from flexclim.errors import (
 
 if TYPE_CHECKING:
     from flexclim import train, verify
-    from flexclim.checkpoint import list_models, load_model
     from flexclim.downscaling import downscale, downscale_to_zarr
     from flexclim.forecasting import forecast, forecast_to_zarr
     from flexclim.grids.grid import find_grid
-    from flexclim.minflex import import_minflex
+    from flexclim.models.minflex import import_minflex
+    from flexclim.models.model import list_models, load_model
     from flexclim.resampling import coarsen, interpolate
     from flexclim.stores import check_store
 
@@ -61,10 +61,10 @@ _HOMES = {
     "find_grid": "grids.grid",
     "forecast": "forecasting",
     "forecast_to_zarr": "forecasting",
-    "import_minflex": "minflex",
+    "import_minflex": "models.minflex",
     "interpolate": "resampling",
-    "list_models": "checkpoint",
-    "load_model": "checkpoint",
+    "list_models": "models.model",
+    "load_model": "models.model",
 }
 
 

@@ -18,7 +18,7 @@ from flexclim.grids.minflex_operator import minflex_interpolated
 from flexclim.grids.operators import interpolated
 
 if TYPE_CHECKING:
-    from flexclim.settings import ModelSettings, Target, Variable
+    from flexclim.models.settings import ModelSettings, Target, Variable
 
 
 def see(
@@ -174,7 +174,7 @@ def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.
 def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
     """Apply the variable's transform; an odd function, so that small negative values are harmless.
 
-    >>> from flexclim.settings import Variable
+    >>> from flexclim.models.settings import Variable
     >>> transform(np.array([-4.0, 0.0, 4.0]), Variable(name="tp", transform="sqrt"))
     array([-2., 0., 2.])
     """
@@ -187,7 +187,7 @@ def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
 def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
     """Undo :func:`transform`.
 
-    >>> from flexclim.settings import Variable
+    >>> from flexclim.models.settings import Variable
     >>> rain = Variable(name="tp", transform="log1p", unit=0.1)
     >>> untransform(transform(np.array([0.0, 2.5]), rain), rain)
     array([0. , 2.5])

@@ -9,7 +9,6 @@ from typing import Any
 
 import dask
 
-from flexclim.checkpoint import ModelReference
 from flexclim.engine import (
     GPU,
     GPU_THREADS,
@@ -20,6 +19,7 @@ from flexclim.engine import (
 )
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.memory import device_here
+from flexclim.models.model import ModelReference
 
 # A task whose workers died so often is given up; one that runs for days meets some bad nodes.
 ALLOWED_FAILURES = 10

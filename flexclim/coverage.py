@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexclim.card import Coverage, ModelCard, span
 from flexclim.channels import transform
 from flexclim.errors import FlexclimWarning
 from flexclim.fields import local_scaling
 from flexclim.grids.domain import Domain
-from flexclim.settings import SUPERRES, Variable
+from flexclim.models.card import Coverage, ModelCard, span
+from flexclim.models.settings import SUPERRES, Variable
 
 if TYPE_CHECKING:
     from flexclim.request import Plan
@@ -37,7 +37,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Looks:
-    """What is compared of one plane: see :class:`flexclim.card.Coverage`."""
+    """What is compared of one plane: see :class:`flexclim.models.card.Coverage`."""
 
     lowest: float
     highest: float

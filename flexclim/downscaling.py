@@ -15,13 +15,13 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
-from flexclim.checkpoint import Model
 from flexclim.chosen import Choice, choose
 from flexclim.coverage import arm
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
 from flexclim.groups import with_targets
 from flexclim.members import lazy_members
+from flexclim.models.model import Model
 from flexclim.plan import Options, plan_field
 from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
 

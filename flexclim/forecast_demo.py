@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim import verify
-from flexclim.checkpoint import Model, load_model
 from flexclim.forecasting import forecast_to_zarr
 from flexclim.io import open_input
+from flexclim.models.model import Model, load_model
 from flexclim.train import Turbulence, simulate
 
 if TYPE_CHECKING:

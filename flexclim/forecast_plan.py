@@ -11,13 +11,13 @@ import xarray as xr
 
 from flexclim.cf.quantities import non_negative
 from flexclim.channels import see_past
-from flexclim.checkpoint import Model
 from flexclim.fields import Rows
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import find_grid
 from flexclim.leads import Leads, kept_steps, step_hours
+from flexclim.models.model import Model
+from flexclim.models.settings import FORECAST, Variable
 from flexclim.request import Plan, Request, TargetPlan, settle
-from flexclim.settings import FORECAST, Variable
 from flexclim.tiles import plan_tiles
 
 

@@ -9,11 +9,11 @@ import xarray as xr
 
 from flexclim.cf.description import REALIZATION, check_field
 from flexclim.cf.units import cf_units
-from flexclim.checkpoint import Model
 from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import find_grid
-from flexclim.settings import FORECAST, SUPERRES
+from flexclim.models.model import Model
+from flexclim.models.settings import FORECAST, SUPERRES
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
 

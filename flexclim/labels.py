@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from flexclim.errors import FlexclimError
-from flexclim.settings import Label
+from flexclim.models.settings import Label
 from flexclim.statics import phase_of_year
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.models.settings import Forecasting
 from flexclim.request import whole
-from flexclim.settings import Forecasting
 
 Leads = int | str | timedelta | Sequence[str | timedelta]
 SAME = 1e-3  # hours

@@ -13,7 +13,7 @@ from flexclim.errors import FlexclimError
 from flexclim.nn.allocation import keep_memory
 
 if TYPE_CHECKING:
-    from flexclim.settings import NetworkSettings
+    from flexclim.models.settings import NetworkSettings
 
 # Pixels in one pass of the network: enough to keep a device, or a core, busy, no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}

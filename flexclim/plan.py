@@ -13,15 +13,15 @@ import xarray as xr
 
 from flexclim.cf.quantities import non_negative, vector_component
 from flexclim.channels import see
-from flexclim.checkpoint import Model
 from flexclim.coverage import correlation_hours
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.fields import Rows
 from flexclim.grids.domain import Domain, Kind
 from flexclim.grids.grid import Grid, find_grid
+from flexclim.models.model import Model
+from flexclim.models.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.request import Plan, Request, TargetPlan, check_switch, settle, time_name
-from flexclim.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.tiles import plan_tiles
 
 NOISES = "independent", "frozen", "ar1"

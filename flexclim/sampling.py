@@ -20,6 +20,7 @@ from torch import Tensor
 
 from flexclim.engine import record
 from flexclim.memory import is_out_of_memory
+from flexclim.models.settings import SUPERRES
 from flexclim.nn.allocation import return_memory
 from flexclim.nn.compilation import forget, programs
 from flexclim.nn.copies import to_device, to_host
@@ -27,7 +28,6 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.passes import run_passes
-from flexclim.settings import SUPERRES
 from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
 

@@ -15,7 +15,7 @@ from flexclim.grids.grid import Grid, find_grid
 from flexclim.grids.remap import check_positions, positions, remapper
 
 if TYPE_CHECKING:
-    from flexclim.settings import Static
+    from flexclim.models.settings import Static
 
 
 def check_static(
@@ -126,7 +126,7 @@ def static_channels(
 
     Examples
     --------
-    >>> from flexclim.settings import Static
+    >>> from flexclim.models.settings import Static
     >>> noon = np.datetime64("2018-03-21T12:00")
     >>> greenwich = {"solar_time": np.zeros((1, 1), "float32")}
     >>> static_channels(greenwich, [Static(name="solar_time")], (1, 1), noon).ravel().round(3)

@@ -9,8 +9,8 @@ from typing import Any
 import zarr
 from distributed import WorkerPlugin
 
-from flexclim.checkpoint import ModelReference
 from flexclim.engine import TORCH_THREADS
+from flexclim.models.model import ModelReference
 from flexclim.stores.items import BATCHES
 
 

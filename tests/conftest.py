@@ -20,7 +20,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def toy_sizes():
     """Return what makes the sizes of a small network that makes and reads so many channels."""
-    from flexclim.settings import NetworkSettings
+    from flexclim.models.settings import NetworkSettings
 
     def sizes(channels=1, read=1, **changed):
         usual = {
@@ -43,10 +43,10 @@ def make_toy(toy_sizes):
     """Return what makes small networks with random weights: right in shape, not in skill."""
     import torch
 
-    from flexclim.card import ModelCard
-    from flexclim.checkpoint import new_model
+    from flexclim.models.card import ModelCard
+    from flexclim.models.model import new_model
+    from flexclim.models.settings import ModelSettings
     from flexclim.nn.flex import Flex
-    from flexclim.settings import ModelSettings
 
     def make(channels=1, read=1, card=None, network=None, **settings):
         sizes = toy_sizes(channels, read, **(network or {}))
@@ -78,7 +78,7 @@ def toy_model(make_toy):
 @pytest.fixture(scope="session")
 def make_forecaster(make_toy):
     """Return what makes toys that forecast some variables, and by ``read`` downscale them too."""
-    from flexclim.settings import Forecasting, Label, Target, Variable
+    from flexclim.models.settings import Forecasting, Label, Target, Variable
 
     def make(targets, past=2, leads=(6.0, 12.0), read=0, card=None, **settings):
         statics = sum(static.channels for static in settings.get("statics", ()))

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flexclim import checkpoint
-from flexclim.card import Coverage
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.io import open_input
-from flexclim.settings import Static, Target, Variable
+from flexclim.models import model as checkpoint
+from flexclim.models.card import Coverage
+from flexclim.models.settings import Static, Target, Variable
 
 SPACING = 111.195 / 4  # km, of 1 degree at x4
 

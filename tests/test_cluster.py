@@ -20,7 +20,7 @@ distributed = pytest.importorskip("distributed")
 def loaded():
     import torch
 
-    from flexclim.checkpoint import _LOADED
+    from flexclim.models.model import _LOADED
 
     return len(_LOADED), torch.get_num_threads()
 

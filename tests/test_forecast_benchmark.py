@@ -11,7 +11,7 @@ from benchmarks.forecast import cases
 from benchmarks.forecast.__main__ import goals, measured, off, table
 from benchmarks.forecast.cases import CASES, _wettest, gfs, turbulence
 from benchmarks.forecast.rivals import PERSISTENCE, RIVALS
-from flexclim.settings import Target
+from flexclim.models.settings import Target
 
 FLOW = next(case for case in CASES if case.name == "turbulence-unseen")
 RAIN = next(case for case in CASES if case.name == "mrms")

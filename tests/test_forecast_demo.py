@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flexclim import cli, forecast_demo
 from flexclim.forecast_demo import FLOW
-from flexclim.settings import Target
+from flexclim.models.settings import Target
 from flexclim.train import load_recipe
 
 

@@ -10,11 +10,12 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim import checkpoint, stores
+from flexclim import stores
 from flexclim.cli import main
 from flexclim.errors import ModelError, StoreError
 from flexclim.forecasting import forecast, forecast_to_zarr
-from flexclim.settings import Target
+from flexclim.models import model as checkpoint
+from flexclim.models.settings import Target
 
 SPACING = 111.195  # km, of 1 degree
 

@@ -16,9 +16,9 @@ from flexclim.fields import fill_missing
 from flexclim.forecasting import forecast
 from flexclim.grids.operators import ALL
 from flexclim.labels import label_values
+from flexclim.models.settings import Label, Static, Target
 from flexclim.nn.keyed_noise import NoiseKey, standard_normal
 from flexclim.nn.sampler import sample, time_grid
-from flexclim.settings import Label, Static, Target
 from flexclim.statics import static_channels, static_fields
 
 NAMES = "u10", "v10", "tp"

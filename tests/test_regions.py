@@ -92,7 +92,7 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
 def test_static_fields_reach_each_region(make_toy, monkeypatch):
     from flexclim import plan as planning
     from flexclim.downscaling import downscale
-    from flexclim.settings import Static
+    from flexclim.models.settings import Static
 
     model = make_toy(read=2, statics=(Static(name="latitude"),))
     whole = downscale(REGION, 4, model=model, members=1, batch=8)

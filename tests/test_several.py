@@ -11,9 +11,9 @@ from flexclim import groups
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
+from flexclim.models.settings import Static, Target, Variable
 from flexclim.plan import Options, plan_field
 from flexclim.resampling import coarsen
-from flexclim.settings import Static, Target, Variable
 
 RAIN = {"transform": "log1p", "unit": 0.1, "std": 0.5}
 STATICS = tuple(Static(name=n) for n in ("orography", "latitude", "day_of_year", "solar_time"))

@@ -17,7 +17,7 @@ from benchmarks.skill.runs import Bench, Row
 from flexclim import verify
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import block_mean
-from flexclim.settings import Target, Variable
+from flexclim.models.settings import Target, Variable
 from flexclim.tiles import plan_tiles
 
 

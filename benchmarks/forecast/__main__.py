@@ -37,8 +37,8 @@ from benchmarks.forecast.rivals import PERSISTENCE, RIVALS, statics
 from benchmarks.skill.fields import spread_out
 from benchmarks.skill.tables import Table, below
 from flexclim import verify
-from flexclim.checkpoint import Model
 from flexclim.errors import ModelError
+from flexclim.models.model import Model
 from flexclim.verify.spectra import decibels, distance_of, powers
 
 

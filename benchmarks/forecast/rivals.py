@@ -11,7 +11,7 @@ import xarray as xr
 import flexclim
 from benchmarks.forecast.cases import GFS, Case
 from benchmarks.skill.fields import spread_out
-from flexclim.checkpoint import Model
+from flexclim.models.model import Model
 
 PERSISTENCE = "persistence"
 TRAINING = "2018-10-01", "2018-10-13"

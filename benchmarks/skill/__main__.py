@@ -32,7 +32,7 @@ from benchmarks.skill.goals import goal_table
 from benchmarks.skill.runs import Bench, Say
 from benchmarks.skill.sampling import made
 from benchmarks.skill.store import Store, default_folder
-from flexclim.checkpoint import Model
+from flexclim.models.model import Model
 
 
 def main() -> None:

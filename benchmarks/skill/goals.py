@@ -13,7 +13,7 @@ from benchmarks.skill.rivals import BICUBIC, LINEAR, SAME
 from benchmarks.skill.runs import Result, Row
 from benchmarks.skill.sampling import taught
 from benchmarks.skill.tables import Table, bounds
-from flexclim.checkpoint import Model
+from flexclim.models.model import Model
 
 Results = dict[str, Result]
 GFS, GFS8 = "gfs-wind-x4", "gfs-wind-x8"

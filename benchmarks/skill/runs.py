@@ -16,7 +16,7 @@ from benchmarks.skill.cases import Case
 from benchmarks.skill.fields import spread_out
 from benchmarks.skill.records import Record, ranks, score, scores
 from benchmarks.skill.rivals import RIVALS, Study
-from flexclim.checkpoint import Model
+from flexclim.models.model import Model
 
 Say = Callable[[str], None]
 

@@ -24,8 +24,8 @@ def info(
       flexclim info flex-nano
     """  # noqa: D301
     from flexclim import io
-    from flexclim.card import INDENT, WIDTH
-    from flexclim.checkpoint import read_model
+    from flexclim.models.card import INDENT, WIDTH
+    from flexclim.models.model import read_model
 
     path = Path(thing)
     field = "://" in thing or path.exists() or path.suffix in (".nc", ".zarr")

@@ -91,7 +91,7 @@ def calibrate(
       flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
     """  # noqa: D301
     from flexclim import io
-    from flexclim.checkpoint import load_model
+    from flexclim.models.model import load_model
     from flexclim.shipped import models_folder
     from flexclim.train.calibrate import calibrate as find_scale
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from flexclim.errors import FlexclimError, RecipeError
-from flexclim.settings import SUPERRES, ModelSettings
+from flexclim.models.settings import SUPERRES, ModelSettings
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader

@@ -13,13 +13,13 @@ import numpy as np
 import xarray as xr
 
 from flexclim import verify
-from flexclim.checkpoint import Model, load_model
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.forecasting import LEAD, REFERENCE, forecast
 from flexclim.groups import check_task
+from flexclim.models.model import Model, load_model
+from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.resampling import coarsen
-from flexclim.settings import FORECAST, SUPERRES
 from flexclim.stores import time_dimension
 from flexclim.train.data import span_hours
 from flexclim.train.sequences import runs

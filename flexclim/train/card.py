@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 import flexclim
-from flexclim.card import Coverage, DataCard, ModelCard
-from flexclim.checkpoint import Model, new_model
+from flexclim.models.card import Coverage, DataCard, ModelCard
+from flexclim.models.model import Model, new_model
+from flexclim.models.settings import ModelSettings
 from flexclim.nn.flex import Flex
-from flexclim.settings import ModelSettings
 from flexclim.train.coverage import coverage
 from flexclim.train.dist import Ranks
 from flexclim.train.feed import Feed

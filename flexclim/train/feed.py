@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.nn.diffusion import Diffusion
-from flexclim.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.train.batches import Batches, Mixed
 from flexclim.train.data import Data
 from flexclim.train.dist import Ranks

@@ -23,7 +23,7 @@ from flexclim.train.start import starting_weights
 from flexclim.train.units import OwnUnits
 
 if TYPE_CHECKING:
-    from flexclim.settings import Target
+    from flexclim.models.settings import Target
     from flexclim.train.batches import Batch
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from flexclim.models.settings import SUPERRES
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.nn.sampler import Method, sample, time_grid
-from flexclim.settings import SUPERRES
 from flexclim.train.units import OwnUnits
 
 

@@ -17,7 +17,7 @@ from flexclim.fields import REACH, Scaled, fill_missing
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import ALL
 from flexclim.labels import label_values
-from flexclim.settings import ModelSettings
+from flexclim.models.settings import ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components, mirror
 from flexclim.train.batches import Batches, Patch, base_scale, draw_known, patch_of

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from flexclim.checkpoint import load_model
 from flexclim.errors import ModelError, RecipeError
+from flexclim.models.model import load_model
 from flexclim.nn.allocation import keep_memory
 from flexclim.train import snapshot, state
 from flexclim.train.card import NO_BEST, finished_model

@@ -17,7 +17,7 @@ from flexclim.errors import RecipeError
 from flexclim.fields import Scaled, fill_missing
 from flexclim.grids.operators import ALL
 from flexclim.labels import label_values
-from flexclim.settings import FORECAST, ModelSettings
+from flexclim.models.settings import FORECAST, ModelSettings
 from flexclim.statics import static_channels
 from flexclim.train.augment import components
 from flexclim.train.batches import Batch, Batches, Patch, base_scale, draw_known, patch_of

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from flexclim.cf.quantities import vector_component
 from flexclim.channels import transform
 from flexclim.errors import RecipeError
-from flexclim.settings import (
+from flexclim.models.settings import (
     FORECAST,
     SUPERRES,
     DiffusionSettings,

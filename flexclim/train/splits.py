@@ -13,7 +13,7 @@ import xarray as xr
 from flexclim.cf.description import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
-from flexclim.settings import Static
+from flexclim.models.settings import Static
 from flexclim.statics import static_fields
 from flexclim.train.data import COMPUTED, Data, Reading, Source
 from flexclim.train.pairs import Pair, align, match_times

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from flexclim.checkpoint import load_model
 from flexclim.errors import ModelError, RecipeError
+from flexclim.models.model import load_model
 from flexclim.nn import weights_file as weights
 from flexclim.nn.flex import Flex
 

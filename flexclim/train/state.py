@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
-from flexclim import archives, files
+from flexclim import files
 from flexclim.errors import ModelError, RecipeError
+from flexclim.models import archives
 
 
 def save(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
-from flexclim.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.train.dist import Ranks
 from flexclim.train.draws import draw
 from flexclim.train.losses import DenoisingLoss, filled, ring_power, sample_members

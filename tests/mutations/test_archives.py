@@ -11,7 +11,7 @@ import torch
 
 from flexclim import files
 from flexclim.errors import RecipeError
-from flexclim.minflex import PARTS, import_minflex
+from flexclim.models.minflex import PARTS, import_minflex
 from flexclim.nn.flex import Flex, FlexConfig
 from flexclim.train import load_recipe, snapshot, state
 from flexclim.train.averages import Averages

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexclim.minflex import import_minflex
+from flexclim.models.minflex import import_minflex
 
 
 @pytest.fixture(scope="session")

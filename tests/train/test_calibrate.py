@@ -6,7 +6,7 @@ import xarray as xr
 import flexclim
 from flexclim.cli import main
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.settings import FORECAST, SUPERRES, Target
+from flexclim.models.settings import FORECAST, SUPERRES, Target
 from flexclim.train.calibrate import MARKS, Trial, calibrate
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import xarray as xr
 
-from flexclim.settings import ModelSettings, NetworkSettings
+from flexclim.models.settings import ModelSettings, NetworkSettings
 from flexclim.train import load_recipe
 from flexclim.train.card import correlation_reach, hardware, model_card, with_halo
 from flexclim.train.dist import Ranks

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
+from flexclim.models.settings import Target
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, FlexConfig
-from flexclim.settings import Target
 from flexclim.train import learner, losses
 from flexclim.train.averages import Averages
 from flexclim.train.batches import Batch

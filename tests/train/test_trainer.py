@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import flexclim
-from flexclim.checkpoint import new_model
 from flexclim.errors import RecipeError
+from flexclim.models.model import new_model
 from flexclim.train import fit, load_recipe, snapshot
 from flexclim.train import state as states
 from flexclim.train.dist import Ranks

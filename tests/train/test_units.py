@@ -6,8 +6,8 @@ import torch
 
 from flexclim.channels import physical
 from flexclim.fields import Scaled
+from flexclim.models.settings import Target
 from flexclim.nn.diffusion import Diffusion
-from flexclim.settings import Target
 from flexclim.train import losses
 from flexclim.train.batches import Batch
 from flexclim.train.losses import EnsembleLoss, fair_crps

@@ -5,8 +5,8 @@ import pytest
 import torch
 import xarray as xr
 
+from flexclim.models.settings import ModelSettings, NetworkSettings, Target, Variable
 from flexclim.nn.diffusion import Diffusion
-from flexclim.settings import ModelSettings, NetworkSettings, Target, Variable
 from flexclim.train import validation
 from flexclim.train.batches import Batch
 from flexclim.train.dist import Ranks

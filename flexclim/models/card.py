@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from flexclim.errors import ModelError
-from flexclim.settings import FORECAST, SUPERRES, Factor, ModelSettings, Part
+from flexclim.models.settings import FORECAST, SUPERRES, Factor, ModelSettings, Part
 
 LARGEST_FILE = 4 * 2**20  # bytes of model.json
 WIDTH, INDENT = 100, 13  # of a card as text

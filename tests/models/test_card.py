@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from flexclim.card import ModelCard
-from flexclim.settings import ModelSettings, Static, Target, Variable
+from flexclim.models.card import ModelCard
+from flexclim.models.settings import ModelSettings, Static, Target, Variable
 
 U, V = (Variable(name=name, vector=True) for name in "uv")
 

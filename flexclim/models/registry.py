@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, ValidationError
 
 from flexclim import files
-from flexclim.card import explain
 from flexclim.errors import ModelError
-from flexclim.settings import Part
+from flexclim.models.card import explain
+from flexclim.models.settings import Part
 from flexclim.shipped import registry_file
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def entry(folder: Path, description: str) -> Entry:
     Parameters
     ----------
     folder
-        As :meth:`flexclim.checkpoint.Model.save` wrote it.
+        As :meth:`flexclim.models.model.Model.save` wrote it.
     description
         One line: what it is for.
     """

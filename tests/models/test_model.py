@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flexclim
-from flexclim import checkpoint
-from flexclim.card import ModelCard, digest
-from flexclim.checkpoint import list_models, load_model, new_model, read_model
 from flexclim.errors import ModelError
-from flexclim.settings import Static, Target, Variable
+from flexclim.models import model as checkpoint
+from flexclim.models.card import ModelCard, digest
+from flexclim.models.model import list_models, load_model, new_model, read_model
+from flexclim.models.settings import Static, Target, Variable
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_a_reference_notices_another_model(model, folder, monkeypatch):
 
 def test_cards_need_no_torch(folder):
     code = (
-        "import sys; from flexclim.checkpoint import list_models, read_model; list_models();"
+        "import sys; from flexclim.models.model import list_models, read_model; list_models();"
         f"print(read_model({str(folder)!r}).card.name, 'torch' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from flexclim.checkpoint import load_model
 from flexclim.errors import ModelError
-from flexclim.minflex import HEADS, PARTS, import_minflex
+from flexclim.models.minflex import HEADS, PARTS, import_minflex
+from flexclim.models.model import load_model
 from flexclim.nn.flex import Flex, FlexConfig
 
 SMALL = {"tile": (16, 16), "model_channels": (32, 32), "res_blocks": (1, 2), "depth": 3}

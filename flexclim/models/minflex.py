@@ -17,13 +17,19 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from flexclim import archives
-from flexclim.card import ModelCard, explain
-from flexclim.checkpoint import Model, new_model
 from flexclim.errors import ModelError
+from flexclim.models import archives
+from flexclim.models.card import ModelCard, explain
+from flexclim.models.model import Model, new_model
+from flexclim.models.settings import (
+    DiffusionSettings,
+    ModelSettings,
+    NetworkSettings,
+    Target,
+    Variable,
+)
 from flexclim.nn.flex import SIZES
 from flexclim.nn.weights_file import build, check_shapes, shapes
-from flexclim.settings import DiffusionSettings, ModelSettings, NetworkSettings, Target, Variable
 
 # Parts of a checkpoint in the order of its averaged weights, and where they go.
 PARTS = {"encoder": "encoder", "decoder": "decoder", "superres_encoder": "tasks.superres"}

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import pytest
 
-from flexclim import checkpoint, registry
-from flexclim.checkpoint import list_models, load_model, read_model
 from flexclim.errors import ModelError
-from flexclim.registry import entry, read_registry
+from flexclim.models import model as checkpoint
+from flexclim.models import registry
+from flexclim.models.model import list_models, load_model, read_model
+from flexclim.models.registry import entry, read_registry
 
 NAME = "flex-large"
 

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from flexclim import files
-from flexclim.card import Digests, ModelCard, ModelFile, digest, explain, read_model_file
 from flexclim.errors import ModelError
-from flexclim.registry import fetch, is_fetched, read_registry
-from flexclim.settings import ModelSettings
+from flexclim.models.card import Digests, ModelCard, ModelFile, digest, explain, read_model_file
+from flexclim.models.registry import fetch, is_fetched, read_registry
+from flexclim.models.settings import ModelSettings
+from flexclim.models.weights import Weights
 from flexclim.shipped import models_folder
-from flexclim.weights import Weights
 
 if TYPE_CHECKING:
     from flexclim.nn.diffusion import Diffusion

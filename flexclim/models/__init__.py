@@ -1,0 +1,1 @@
+"""A model folder: settings, card, weights, registry, import of minFLEX checkpoints."""
