@@ -37,14 +37,15 @@ import torch
 import xarray as xr
 
 import flexclim
-from flexclim import engine, ensemble, stores
+from flexclim import ensemble, stores
+from flexclim.execution import engine
+from flexclim.execution.forward_passes import run_passes
 from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, new_model
 from flexclim.models.settings import ModelSettings, NetworkSettings
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
-from flexclim.passes import run_passes
 from flexclim.plan import FieldPlan, Options, plan_field
 from flexclim.sampling import TiledSampler
 

@@ -24,8 +24,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import flexclim
-from flexclim.memory import PASS_PIXELS
-from flexclim.nn.allocation import keep_memory
+from flexclim.execution.allocation import keep_memory
+from flexclim.execution.devices import PASS_PIXELS
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex, flex_config

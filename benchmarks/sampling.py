@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.profile import TYPES, clock, product
-from flexclim.nn.allocation import keep_memory
+from flexclim.execution.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures, flex_config
 from flexclim.nn.sampler import sample, time_grid

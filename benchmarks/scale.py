@@ -92,7 +92,7 @@ def run(case: dict[str, int]) -> dict[str, float]:
 def measure(area: int, members: int, steps: int, times: int, workers: int) -> dict[str, float]:
     """Downscale and return seconds and peak memory in MB."""
     import flexclim
-    from flexclim.cluster import connected
+    from flexclim.execution.cluster import connected
 
     coarse = field(round(math.sqrt(area) / FACTOR), round(math.sqrt(area) / FACTOR), times)
     options: dict[str, Any] = {"model": flexclim.load_model("flex-nano"), "steps": steps}

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch_ema import ExponentialMovingAverage
 
 from benchmarks.profile import TYPES, clock, product
-from flexclim.nn.allocation import keep_memory
+from flexclim.execution.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, flex_config
 from flexclim.train.averages import Averages

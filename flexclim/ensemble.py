@@ -24,10 +24,10 @@ from dask.highlevelgraph import HighLevelGraph
 from flexclim.cf.description import REALIZATION, check_values
 from flexclim.cf.times import seconds_of
 from flexclim.channels import physical, stacked
+from flexclim.execution.allocation import return_memory
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, bands
 from flexclim.labels import label_values
-from flexclim.nn.allocation import return_memory
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.request import Plan, TargetPlan, time_name
 from flexclim.statics import static_channels

@@ -13,8 +13,8 @@ from zarr.abc.store import Store
 
 from flexclim.cf.description import encodings
 from flexclim.errors import FlexclimError, StoreError
+from flexclim.execution.progress import progress_bar
 from flexclim.files import PARTIAL, store_errors
-from flexclim.progress import progress_bar
 
 
 def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:

@@ -35,10 +35,10 @@ from flexclim.ensemble import (
     signed,
     stored_planes,
 )
+from flexclim.execution.allocation import return_memory
 from flexclim.fields import fill_missing
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.operators import interpolate
-from flexclim.nn.allocation import return_memory
 from flexclim.plan import FieldPlan
 
 # Regions at once: what is done beside passes would leave more than eight cores idle for long.

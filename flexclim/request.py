@@ -17,10 +17,10 @@ from dask.base import is_dask_collection, tokenize
 from flexclim.cf.description import REALIZATION
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.execution.devices import choose_batch, choose_device, keeps_features
 from flexclim.fields import Rows
 from flexclim.grids.grid import Grid
 from flexclim.labels import optional
-from flexclim.memory import choose_batch, choose_device, keeps_features
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import ModelSettings, Variable
 from flexclim.tiles import TilePlan

@@ -15,14 +15,14 @@ from flexclim import io, stores
 from flexclim.cf import description as cf
 from flexclim.cf.provenance import provenance
 from flexclim.chosen import GIVEN
-from flexclim.cluster import equip
 from flexclim.coverage import arm, far_spacing, warn_once
 from flexclim.errors import FlexclimError
+from flexclim.execution.cluster import equip
+from flexclim.execution.progress import progress_bar
 from flexclim.grids.grid import find_grid
 from flexclim.groups import Group
 from flexclim.identity import identity_of
 from flexclim.models.model import Model
-from flexclim.progress import progress_bar
 from flexclim.request import Plan, Request, attributes_of, whole
 from flexclim.statics import check_static, static_fields, wanted_fields
 

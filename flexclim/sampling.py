@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flexclim.engine import record
-from flexclim.memory import is_out_of_memory
+from flexclim.execution.allocation import return_memory
+from flexclim.execution.devices import is_out_of_memory
+from flexclim.execution.engine import record
+from flexclim.execution.forward_passes import run_passes
 from flexclim.models.settings import SUPERRES
-from flexclim.nn.allocation import return_memory
 from flexclim.nn.compilation import forget, programs
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
-from flexclim.passes import run_passes
 from flexclim.stitch import frame_field, unframe, window
 from flexclim.tiles import TilePlan
 

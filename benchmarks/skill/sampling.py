@@ -12,8 +12,8 @@ import flexclim
 from benchmarks.skill.borders import moved_borders
 from benchmarks.skill.cases import Case
 from flexclim import verify
+from flexclim.execution.devices import PASS_PIXELS
 from flexclim.grids.grid import find_grid
-from flexclim.memory import PASS_PIXELS
 from flexclim.models.model import Model
 from flexclim.tiles import plan_tiles
 

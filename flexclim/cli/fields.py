@@ -204,7 +204,7 @@ def _write(
         raise typer.BadParameter("a store is not split; name a .nc file.", param_hint="--split")
 
     from flexclim import io
-    from flexclim.cluster import connected
+    from flexclim.execution.cluster import connected
 
     if options["variables"]:
         options["variables"] = options["variables"].split(",")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from flexclim import files
 from flexclim.errors import ModelError
+from flexclim.execution.allocation import keep_memory
 from flexclim.models.settings import ModelSettings
-from flexclim.nn.allocation import keep_memory
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,9 +17,9 @@ import zarr
 from dask.system import CPU_COUNT
 from zarr.storage import MemoryStore
 
-from flexclim import engine
 from flexclim.cf.description import encodings
 from flexclim.errors import FlexclimWarning, StoreError
+from flexclim.execution import engine
 from flexclim.files import PARTIAL, store_errors
 from flexclim.identity import STEPS
 from flexclim.stores.faults import fault_of, list_damage, listed_damage

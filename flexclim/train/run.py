@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from flexclim.errors import ModelError, RecipeError
+from flexclim.execution.allocation import keep_memory
 from flexclim.models.model import load_model
-from flexclim.nn.allocation import keep_memory
 from flexclim.train import snapshot, state
 from flexclim.train.card import NO_BEST, finished_model
 from flexclim.train.dist import Ranks

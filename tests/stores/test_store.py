@@ -19,8 +19,8 @@ import xarray as xr
 import zarr
 from toys import PLAN, contents, shards, toy
 
-from flexclim import engine
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
+from flexclim.execution import engine
 from flexclim.files import PARTIAL
 from flexclim.stores import Place, check_store, items, progress_of, write_store
 from flexclim.stores.store import _threads, missing_items

@@ -9,10 +9,10 @@ import psutil
 import pytest
 from coarse_fields import region
 
-from flexclim import cluster
-from flexclim.cluster import connected
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.execution import cluster
+from flexclim.execution.cluster import connected
 
 distributed = pytest.importorskip("distributed")
 

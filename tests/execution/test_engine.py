@@ -11,9 +11,9 @@ import pytest
 from coarse_fields import region
 from dask.highlevelgraph import HighLevelGraph
 
-from flexclim import engine
-from flexclim.engine import run
 from flexclim.errors import FlexclimError
+from flexclim.execution import engine
+from flexclim.execution.engine import run
 
 distributed = pytest.importorskip("distributed")
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import dask
 
-from flexclim.engine import (
+from flexclim.errors import FlexclimError, ModelError
+from flexclim.execution.devices import device_here
+from flexclim.execution.engine import (
     GPU,
     GPU_THREADS,
     NO_WORKERS,
@@ -17,8 +19,6 @@ from flexclim.engine import (
     TORCH_THREADS,
     active_client,
 )
-from flexclim.errors import FlexclimError, ModelError
-from flexclim.memory import device_here
 from flexclim.models.model import ModelReference
 
 # A task whose workers died so often is given up; one that runs for days meets some bad nodes.
@@ -44,7 +44,7 @@ def equip(references: Sequence[ModelReference], device: str, precision: str) -> 
                 f"model {reference.name!r} was not saved, so workers can't load it; save it "
                 "first: model.save(folder)."
             )
-    from flexclim.worker import LoadModels
+    from flexclim.execution.worker import LoadModels
 
     client.register_plugin(LoadModels(references, device, precision))
 

@@ -5,7 +5,7 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from flexclim.nn.allocation import keep_memory
+from flexclim.execution.allocation import keep_memory
 def faults():
     for turn in range(10):
         if turn == 5:
@@ -27,7 +27,7 @@ def test_memory_is_not_mapped_again():
 
 KEPT = """
 import gc, psutil, torch
-from flexclim.nn.allocation import keep_memory, return_memory
+from flexclim.execution.allocation import keep_memory, return_memory
 def resident():
     return psutil.Process().memory_info().rss / 2**20
 assert keep_memory()
@@ -52,7 +52,7 @@ def test_kept_memory_can_be_returned():
 SHARED = """
 import threading
 import numpy as np, psutil
-from flexclim.nn.allocation import keep_memory
+from flexclim.execution.allocation import keep_memory
 assert keep_memory()
 resident = lambda: psutil.Process().memory_info().rss / 2**20
 over = threading.Event()

@@ -9,7 +9,7 @@ from typing import Any
 import zarr
 from distributed import WorkerPlugin
 
-from flexclim.engine import TORCH_THREADS
+from flexclim.execution.engine import TORCH_THREADS
 from flexclim.models.model import ModelReference
 from flexclim.stores.items import BATCHES
 

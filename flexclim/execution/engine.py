@@ -22,7 +22,7 @@ from dask.system import CPU_COUNT
 from dask.task_spec import GraphNode, Task, TaskRef
 
 from flexclim.errors import FlexclimError
-from flexclim.progress import count_up
+from flexclim.execution.progress import count_up
 
 Key = Any  # of a dask graph: a text or a tuple
 TRIES = 3

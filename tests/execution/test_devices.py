@@ -13,13 +13,15 @@ import pytest
 import torch
 from coarse_fields import region
 
-from flexclim import engine, memory, request
+from flexclim import request
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.ensemble import Place
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
+from flexclim.execution import devices as memory
+from flexclim.execution import engine
+from flexclim.execution.devices import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.grids.domain import Domain
 from flexclim.members import prepare_planes
-from flexclim.memory import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.nn.flex import Flex
 from flexclim.plan import Options, plan_field
 from flexclim.sampling import TiledSampler

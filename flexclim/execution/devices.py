@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from flexclim.engine import GPU, TORCH_THREADS, active_client, workers_of
 from flexclim.errors import FlexclimError
-from flexclim.nn.allocation import keep_memory
+from flexclim.execution.allocation import keep_memory
+from flexclim.execution.engine import GPU, TORCH_THREADS, active_client, workers_of
 
 if TYPE_CHECKING:
     from flexclim.models.settings import NetworkSettings

@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from flexclim.passes import run_passes
+from flexclim.execution.forward_passes import run_passes
 
 
 def test_passes_run_at_once_on_one_thread_each_and_come_back_in_order():
@@ -28,7 +28,7 @@ def test_torch_keeps_its_threads_elsewhere():
     script = """
 import threading, torch
 torch.set_num_threads(3)
-from flexclim.passes import run_passes
+from flexclim.execution.forward_passes import run_passes
 assert list(run_passes([torch.get_num_threads] * 6, "cpu")) == [1] * 6
 seen = [torch.get_num_threads()]
 other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
@@ -55,7 +55,7 @@ def test_the_first_failure_is_raised_and_the_rest_never_runs():
 def test_a_forked_process_has_threads_of_its_own():
     script = """
 import os
-from flexclim.passes import run_passes
+from flexclim.execution.forward_passes import run_passes
 assert list(run_passes([int], "cpu")) == [0]
 if child := os.fork():
     raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -1,0 +1,1 @@
+"""Where and how work runs: threads, clusters, devices, memory, progress."""
