@@ -46,7 +46,7 @@ from flexclim.models.settings import ModelSettings, NetworkSettings
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
-from flexclim.plan import FieldPlan, Options, plan_field
+from flexclim.planning.downscaling_plan import FieldPlan, Options, plan_field
 from flexclim.sampling import TiledSampler
 
 FACTOR = 4

@@ -12,7 +12,7 @@ import flexclim
 if TYPE_CHECKING:
     from flexclim.grids.grid import Grid
     from flexclim.grids.operators import Method
-    from flexclim.leads import Leads
+    from flexclim.planning.leads import Leads
 
 
 @xr.register_dataset_accessor("flex")

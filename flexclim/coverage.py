@@ -23,7 +23,7 @@ from flexclim.models.card import Coverage, ModelCard, span
 from flexclim.models.settings import SUPERRES, Variable
 
 if TYPE_CHECKING:
-    from flexclim.request import Plan
+    from flexclim.planning.plan import Plan
 
 # A card's ranges are of samples, so what lies a little beyond them is not far.
 FAR_SPACING, FAR_SCALE, FAR_CONTRAST = 2.0, 2.0, 1.5

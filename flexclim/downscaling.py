@@ -15,14 +15,14 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
-from flexclim.chosen import Choice, choose
 from flexclim.coverage import arm
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
-from flexclim.groups import with_targets
 from flexclim.members import lazy_members
 from flexclim.models.model import Model
-from flexclim.plan import Options, plan_field
+from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.model_choice import Choice, choose
+from flexclim.planning.variable_groups import with_targets
 from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)

@@ -29,7 +29,7 @@ from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, bands
 from flexclim.labels import label_values
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
-from flexclim.request import Plan, TargetPlan, time_name
+from flexclim.planning.plan import Plan, TargetPlan, time_name
 from flexclim.statics import static_channels
 
 if TYPE_CHECKING:

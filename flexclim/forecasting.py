@@ -17,14 +17,14 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
-from flexclim.chosen import Choice, choose_forecast
 from flexclim.coverage import arm
 from flexclim.errors import FlexclimError
-from flexclim.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.grids.domain import Kind
-from flexclim.leads import Leads, later
 from flexclim.models.model import Model
-from flexclim.request import Request, time_name
+from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
+from flexclim.planning.leads import Leads, later
+from flexclim.planning.model_choice import Choice, choose_forecast
+from flexclim.planning.plan import Request, time_name
 from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
 from flexclim.rollout import lazy_rollout
 

@@ -39,7 +39,7 @@ from flexclim.execution.allocation import return_memory
 from flexclim.fields import fill_missing
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.operators import interpolate
-from flexclim.plan import FieldPlan
+from flexclim.planning.downscaling_plan import FieldPlan
 
 # Regions at once: what is done beside passes would leave more than eight cores idle for long.
 _few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))

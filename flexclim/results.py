@@ -14,16 +14,16 @@ import flexclim
 from flexclim import io, stores
 from flexclim.cf import description as cf
 from flexclim.cf.provenance import provenance
-from flexclim.chosen import GIVEN
 from flexclim.coverage import arm, far_spacing, warn_once
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
 from flexclim.grids.grid import find_grid
-from flexclim.groups import Group
 from flexclim.identity import identity_of
 from flexclim.models.model import Model
-from flexclim.request import Plan, Request, attributes_of, whole
+from flexclim.planning.model_choice import GIVEN
+from flexclim.planning.plan import Plan, Request, attributes_of, whole
+from flexclim.planning.variable_groups import Group
 from flexclim.statics import check_static, static_fields, wanted_fields
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)

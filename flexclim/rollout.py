@@ -37,8 +37,8 @@ from flexclim.ensemble import (
     time_text,
 )
 from flexclim.fields import fill_missing
-from flexclim.forecast_plan import ForecastPlan
-from flexclim.leads import later
+from flexclim.planning.forecast_plan import ForecastPlan
+from flexclim.planning.leads import later
 
 # Planes (K, T, Y, X), filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]

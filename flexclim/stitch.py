@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flexclim.tiles import TilePlan
+from flexclim.planning.tiles import TilePlan
 
 
 def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: Any = False) -> Any:

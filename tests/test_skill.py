@@ -18,7 +18,7 @@ from flexclim import verify
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import block_mean
 from flexclim.models.settings import Target, Variable
-from flexclim.tiles import plan_tiles
+from flexclim.planning.tiles import plan_tiles
 
 
 def smooth(seed, times=1, shape=(32, 48)):

@@ -10,13 +10,13 @@ from unittest import mock
 import numpy as np
 
 from flexclim.grids.domain import Domain
-from flexclim.tiles import AxisPlan, TilePlan, plan_tiles
+from flexclim.planning.tiles import AxisPlan, TilePlan, plan_tiles
 
 
 @contextmanager
 def moved_borders() -> Iterator[None]:
     """Have downscalings that are planned inside lay their windows elsewhere."""
-    with mock.patch("flexclim.plan.plan_tiles", moved_tiles):
+    with mock.patch("flexclim.planning.downscaling_plan.plan_tiles", moved_tiles):
         yield
 
 

@@ -15,7 +15,7 @@ from flexclim import verify
 from flexclim.execution.devices import PASS_PIXELS
 from flexclim.grids.grid import find_grid
 from flexclim.models.model import Model
-from flexclim.tiles import plan_tiles
+from flexclim.planning.tiles import plan_tiles
 
 MEMBERS, SEED = 8, 0
 STATICS = "static_era5_0p25.nc"

@@ -16,9 +16,9 @@ from flexclim import verify
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.forecasting import LEAD, REFERENCE, forecast
-from flexclim.groups import check_task
 from flexclim.models.model import Model, load_model
 from flexclim.models.settings import FORECAST, SUPERRES
+from flexclim.planning.variable_groups import check_task
 from flexclim.resampling import coarsen
 from flexclim.stores import time_dimension
 from flexclim.train.data import span_hours

@@ -13,7 +13,6 @@ import pytest
 import torch
 from coarse_fields import region
 
-from flexclim import request
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.ensemble import Place
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
@@ -23,9 +22,10 @@ from flexclim.execution.devices import choose_batch, device_here, free_memory, p
 from flexclim.grids.domain import Domain
 from flexclim.members import prepare_planes
 from flexclim.nn.flex import Flex
-from flexclim.plan import Options, plan_field
+from flexclim.planning import plan as request
+from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.tiles import plan_tiles
 from flexclim.sampling import TiledSampler
-from flexclim.tiles import plan_tiles
 
 
 @pytest.mark.parametrize("device", ["nope", "mps", "cuda:x", "cuda:999"])

@@ -11,7 +11,7 @@ import flexclim
 from flexclim import ensemble, members
 from flexclim.channels import physical
 from flexclim.grids.operators import ALL
-from flexclim.plan import Options, plan_field
+from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.statics import static_fields
 from flexclim.train import load_recipe
 from flexclim.train.patches import Patches, open_sources

@@ -13,7 +13,7 @@ import pandas as pd
 
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.settings import Forecasting
-from flexclim.request import whole
+from flexclim.planning.plan import whole
 
 Leads = int | str | timedelta | Sequence[str | timedelta]
 SAME = 1e-3  # hours

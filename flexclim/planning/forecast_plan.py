@@ -14,11 +14,11 @@ from flexclim.channels import see_past
 from flexclim.fields import Rows
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import find_grid
-from flexclim.leads import Leads, kept_steps, step_hours
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, Variable
-from flexclim.request import Plan, Request, TargetPlan, settle
-from flexclim.tiles import plan_tiles
+from flexclim.planning.leads import Leads, kept_steps, step_hours
+from flexclim.planning.plan import Plan, Request, TargetPlan, settle
+from flexclim.planning.tiles import plan_tiles
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ def plan_forecast(
     inputs
         Names in the order of the model's targets.
     leads
-        See :func:`flexclim.leads.kept_steps`.
+        See :func:`flexclim.planning.leads.kept_steps`.
 
     Raises
     ------

@@ -18,10 +18,10 @@ from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import find_grid
-from flexclim.groups import Group, chosen_fields, fields_of, group_variables
-from flexclim.leads import step_hours
 from flexclim.models.model import Model, list_bundled, load_model, read_model
 from flexclim.models.settings import FORECAST, SUPERRES
+from flexclim.planning.leads import step_hours
+from flexclim.planning.variable_groups import Group, chosen_fields, fields_of, group_variables
 
 DEFAULT_MODEL = "flex-nano"
 GIVEN = "as given"

@@ -7,12 +7,12 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim import groups
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
 from flexclim.models.settings import Static, Target, Variable
-from flexclim.plan import Options, plan_field
+from flexclim.planning import variable_groups as groups
+from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.resampling import coarsen
 
 RAIN = {"transform": "log1p", "unit": 0.1, "std": 0.5}

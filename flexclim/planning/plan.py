@@ -23,7 +23,7 @@ from flexclim.grids.grid import Grid
 from flexclim.labels import optional
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import ModelSettings, Variable
-from flexclim.tiles import TilePlan
+from flexclim.planning.tiles import TilePlan
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells

@@ -15,8 +15,8 @@ from flexclim.fields import fill_missing
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import find_grid
 from flexclim.members import lazy_members
-from flexclim.plan import Options, plan_field
-from flexclim.regions import region_shape, regions
+from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.regions import region_shape, regions
 
 
 def field(lat, lon, seed=0, times=1):
@@ -90,9 +90,9 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
 
 
 def test_static_fields_reach_each_region(make_toy, monkeypatch):
-    from flexclim import plan as planning
     from flexclim.downscaling import downscale
     from flexclim.models.settings import Static
+    from flexclim.planning import downscaling_plan as planning
 
     model = make_toy(read=2, statics=(Static(name="latitude"),))
     whole = downscale(REGION, 4, model=model, members=1, batch=8)

@@ -20,9 +20,9 @@ from flexclim.grids.domain import Domain, Kind
 from flexclim.grids.grid import Grid, find_grid
 from flexclim.models.model import Model
 from flexclim.models.settings import SUPERRES, ModelSettings, Target, Variable
-from flexclim.regions import Part, Region, part_grid, part_of, region_shape, regions
-from flexclim.request import Plan, Request, TargetPlan, check_switch, settle, time_name
-from flexclim.tiles import plan_tiles
+from flexclim.planning.plan import Plan, Request, TargetPlan, check_switch, settle, time_name
+from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
+from flexclim.planning.tiles import plan_tiles
 
 NOISES = "independent", "frozen", "ar1"
 

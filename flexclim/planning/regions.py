@@ -19,7 +19,7 @@ import numpy as np
 from flexclim.fields import REACH
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
-from flexclim.tiles import AxisPlan, TilePlan
+from flexclim.planning.tiles import AxisPlan, TilePlan
 
 Span = tuple[int, int]
 # Fine cells of a region, and what its sides are multiples of: larger ones compute less twice.

@@ -1,0 +1,1 @@
+"""What will be computed, settled before any work: plain data."""
