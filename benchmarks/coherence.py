@@ -22,7 +22,7 @@ from rich.table import Table
 
 import flexclim
 from flexclim import verify
-from flexclim.coverage import correlation_hours
+from flexclim.sampling.training_range import correlation_hours
 from flexclim.verify.persistence import correlation_time
 
 FACTOR, SPACING_KM = 4, 111.2

@@ -37,7 +37,7 @@ import torch
 import xarray as xr
 
 import flexclim
-from flexclim import ensemble, stores
+from flexclim import stores
 from flexclim.execution import engine
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.card import ModelCard
@@ -47,7 +47,8 @@ from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
 from flexclim.planning.downscaling_plan import FieldPlan, Options, plan_field
-from flexclim.sampling import TiledSampler
+from flexclim.sampling import planes as ensemble
+from flexclim.sampling.tiled_sampler import TiledSampler
 
 FACTOR = 4
 # The share of the bare passes that is timed each time.

@@ -32,7 +32,7 @@ def main() -> int:
     # The parent only imports, so that what it forks begins with sound threads.
     import flexclim.downscaling
     import flexclim.nn.flex
-    import flexclim.sampling  # noqa: F401
+    import flexclim.sampling.tiled_sampler  # noqa: F401
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

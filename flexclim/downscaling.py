@@ -15,15 +15,15 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
-from flexclim.coverage import arm
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
-from flexclim.members import lazy_members
 from flexclim.models.model import Model
 from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.planning.model_choice import Choice, choose
 from flexclim.planning.variable_groups import with_targets
-from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.downscaling_graph import lazy_members
+from flexclim.sampling.output import Made, as_given, describe, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.training_range import arm
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 

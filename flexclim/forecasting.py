@@ -17,7 +17,6 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
-from flexclim.coverage import arm
 from flexclim.errors import FlexclimError
 from flexclim.grids.domain import Kind
 from flexclim.models.model import Model
@@ -25,8 +24,9 @@ from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.planning.leads import Leads, later
 from flexclim.planning.model_choice import Choice, choose_forecast
 from flexclim.planning.plan import Request, time_name
-from flexclim.results import Made, as_given, describe, lazy_statics, warn_of_spacing, write
-from flexclim.rollout import lazy_rollout
+from flexclim.sampling.forecast_graph import lazy_rollout
+from flexclim.sampling.output import Made, as_given, describe, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.training_range import arm
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 REFERENCE, LEAD = "forecast_reference_time", "lead_time"

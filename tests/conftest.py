@@ -119,7 +119,7 @@ def make_forecaster(make_toy):
 @pytest.fixture
 def sampled(monkeypatch):
     """Return the (time, members) of each task that samples, as they come."""
-    from flexclim import ensemble
+    from flexclim.sampling import planes as ensemble
 
     calls, sample = [], ensemble.sample
 

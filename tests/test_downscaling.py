@@ -94,9 +94,10 @@ def test_an_ensemble_gets_a_fine_member_for_each(ensemble, toy_model):
 
 def test_an_ensemble_is_sliced_lazily(ensemble, toy_model, monkeypatch):
     prepared = []
-    prepare = flexclim.members.prepare_planes
+    prepare = flexclim.sampling.downscaling_graph.prepare_planes
     monkeypatch.setattr(
-        "flexclim.members.prepare_planes", lambda *a: (prepared.append(a), prepare(*a))[1]
+        "flexclim.sampling.downscaling_graph.prepare_planes",
+        lambda *a: (prepared.append(a), prepare(*a))[1],
     )
     fine = run(ensemble.chunk(realization=1, time=1), toy_model, members=None, batch=4)
     fine.isel(realization=1, time=0).compute(scheduler="synchronous")
@@ -138,13 +139,13 @@ def test_planning_computes_nothing(region, toy_model):
 
 def test_slicing_computes_only_what_is_needed(globe, toy_model, monkeypatch):
     calls = []
-    sample = flexclim.members.sample_members
+    sample = flexclim.sampling.downscaling_graph.sample_members
 
     def counted(prepared, plan, place, members):
         calls.append((place.time, members))
         return sample(prepared, plan, place, members)
 
-    monkeypatch.setattr("flexclim.members.sample_members", counted)
+    monkeypatch.setattr("flexclim.sampling.downscaling_graph.sample_members", counted)
     fine = run(globe.chunk(time=1), toy_model, members=4, batch=4)
     one = fine.isel(realization=2, time=1).compute(scheduler="synchronous")
     assert calls == [("2018-09-14T06:00:00.000000", (2,))]

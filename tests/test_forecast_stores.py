@@ -68,7 +68,7 @@ def test_a_store_holds_what_forecast_returns(past, options, tmp_path, lazy):
 def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, sampled):
     """Members that are whole are kept; a group is written before the next one begins."""
     past, options = past.assign(v10=-past["u10"]), {"model": wind, "members": 3, "batch": 1}
-    sample = flexclim.rollout.sample
+    sample = flexclim.sampling.forecast_graph.sample
 
     def dies(prepared, plan, place, members):
         if len(sampled) == 19:
@@ -76,7 +76,7 @@ def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, sampled):
         return sample(prepared, plan, place, members)
 
     with monkeypatch.context() as patch, dask.config.set(scheduler="threads", num_workers=1):
-        patch.setattr("flexclim.rollout.sample", dies)
+        patch.setattr("flexclim.sampling.forecast_graph.sample", dies)
         with pytest.raises(KeyboardInterrupt):
             forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
     assert {members for _, members in sampled} == {(0,)}

@@ -10,16 +10,16 @@ import torch
 import xarray as xr
 
 import flexclim
-from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError
-from flexclim.fields import fill_missing
 from flexclim.forecasting import forecast
 from flexclim.grids.operators import ALL
-from flexclim.labels import label_values
 from flexclim.models.settings import Label, Static, Target
 from flexclim.nn.keyed_noise import NoiseKey, standard_normal
 from flexclim.nn.sampler import sample, time_grid
-from flexclim.statics import static_channels, static_fields
+from flexclim.sampling.labels import label_values
+from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.network_inputs import physical, see_past
+from flexclim.sampling.statics import static_channels, static_fields
 
 NAMES = "u10", "v10", "tp"
 TARGETS = (

@@ -38,7 +38,7 @@ def test_a_store_holds_what_downscale_returns(region, toy_model, tmp_path, lazy)
 def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
     """Shards hold 16 times; those of the first are kept."""
     options = {"model": toy_model, "members": 2, "batch": 4, "steps": 1}
-    noted = flexclim.members.sample
+    noted = flexclim.sampling.downscaling_graph.sample
 
     def dies(*arguments):
         if len(sampled) == 17:
@@ -46,7 +46,7 @@ def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
         return noted(*arguments)
 
     with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
-        patch.setattr("flexclim.members.sample", dies)
+        patch.setattr("flexclim.sampling.downscaling_graph.sample", dies)
         with pytest.raises(KeyboardInterrupt):
             downscale_to_zarr(field(18), tmp_path / "a.zarr", 4, **options)
     # Both members are made by one task a time.

@@ -2,7 +2,7 @@
 
 The library holds, for every coarse cell of the training split, what its surroundings looked like
 and what linear regression missed of the fine cells inside, both in units of the local amplitude
-of :func:`flexclim.fields.local_scaling`. For a cell at hand those that looked most alike give an
+of :func:`flexclim.sampling.local_scaling.local_scaling`. For a cell at hand those that looked most alike give an
 ensemble: a score that needs no network. Half the mean distance between its members is what the
 best forecast would score if the coarse cells around were all that it saw and these analogues
 were as good as exact; better analogues (a larger library) and a wider view make it smaller.
@@ -17,8 +17,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from benchmarks.skill.regression import Regression, blocks, differences, from_blocks
-from flexclim.fields import local_scaling
 from flexclim.grids.domain import Domain
+from flexclim.sampling.local_scaling import local_scaling
 
 # Directions of the surroundings that are compared.
 DIRECTIONS = 8

@@ -12,10 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from flexclim.cf.quantities import non_negative, vector_component
-from flexclim.channels import see
-from flexclim.coverage import correlation_hours
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.fields import Rows
 from flexclim.grids.domain import Domain, Kind
 from flexclim.grids.grid import Grid, find_grid
 from flexclim.models.model import Model
@@ -23,6 +20,9 @@ from flexclim.models.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.planning.plan import Plan, Request, TargetPlan, check_switch, settle, time_name
 from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.planning.tiles import plan_tiles
+from flexclim.sampling.local_scaling import Rows
+from flexclim.sampling.network_inputs import see
+from flexclim.sampling.training_range import correlation_hours
 
 NOISES = "independent", "frozen", "ar1"
 

@@ -10,8 +10,6 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.quantities import non_negative
-from flexclim.channels import see_past
-from flexclim.fields import Rows
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import find_grid
 from flexclim.models.model import Model
@@ -19,6 +17,8 @@ from flexclim.models.settings import FORECAST, Variable
 from flexclim.planning.leads import Leads, kept_steps, step_hours
 from flexclim.planning.plan import Plan, Request, TargetPlan, settle
 from flexclim.planning.tiles import plan_tiles
+from flexclim.sampling.local_scaling import Rows
+from flexclim.sampling.network_inputs import see_past
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

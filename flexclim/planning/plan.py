@@ -18,12 +18,12 @@ from flexclim.cf.description import REALIZATION
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.devices import choose_batch, choose_device, keeps_features
-from flexclim.fields import Rows
 from flexclim.grids.grid import Grid
-from flexclim.labels import optional
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import ModelSettings, Variable
 from flexclim.planning.tiles import TilePlan
+from flexclim.sampling.labels import optional
+from flexclim.sampling.local_scaling import Rows
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells
@@ -145,7 +145,7 @@ class Plan:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What the label tells of the task, as :func:`flexclim.labels.label_values` takes it."""
+        """What the label tells of the task, as :func:`flexclim.sampling.labels.label_values` takes it."""
         raise NotImplementedError
 
     @property

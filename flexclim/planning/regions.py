@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flexclim.fields import REACH
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
 from flexclim.planning.tiles import AxisPlan, TilePlan
+from flexclim.sampling.local_scaling import REACH
 
 Span = tuple[int, int]
 # Fine cells of a region, and what its sides are multiples of: larger ones compute less twice.

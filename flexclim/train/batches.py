@@ -21,7 +21,7 @@ from flexclim.models.settings import SUPERRES, ModelSettings
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
-    from flexclim.fields import Scaled
+    from flexclim.sampling.local_scaling import Scaled
     from flexclim.train.splits import TrainingSource
 
 AHEAD = 3  # batches that are made ahead

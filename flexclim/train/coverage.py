@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from flexclim.coverage import Looks, cover, look
-from flexclim.fields import fill_missing
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import find_grid
 from flexclim.models.card import Coverage
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.resampling import coarsen, interpolate
+from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.training_range import Looks, cover, look
 from flexclim.train.data import Data
 from flexclim.train.pairs import Pair
 from flexclim.train.patches import Patches

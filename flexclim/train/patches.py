@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flexclim.channels import residual, see
-from flexclim.fields import REACH, Scaled, fill_missing
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import ALL
-from flexclim.labels import label_values
 from flexclim.models.settings import ModelSettings
-from flexclim.statics import static_channels
+from flexclim.sampling.labels import label_values
+from flexclim.sampling.local_scaling import REACH, Scaled, fill_missing
+from flexclim.sampling.network_inputs import residual, see
+from flexclim.sampling.statics import static_channels
 from flexclim.train.augment import components, mirror
 from flexclim.train.batches import Batches, Patch, base_scale, draw_known, patch_of
 from flexclim.train.data import Data

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from flexclim.cf.times import seconds_of
-from flexclim.channels import residual, see_past
 from flexclim.errors import RecipeError
-from flexclim.fields import Scaled, fill_missing
 from flexclim.grids.operators import ALL
-from flexclim.labels import label_values
 from flexclim.models.settings import FORECAST, ModelSettings
-from flexclim.statics import static_channels
+from flexclim.sampling.labels import label_values
+from flexclim.sampling.local_scaling import Scaled, fill_missing
+from flexclim.sampling.network_inputs import residual, see_past
+from flexclim.sampling.statics import static_channels
 from flexclim.train.augment import components
 from flexclim.train.batches import Batch, Batches, Patch, base_scale, draw_known, patch_of
 from flexclim.train.data import Data

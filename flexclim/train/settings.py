@@ -14,7 +14,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from flexclim.cf.quantities import vector_component
-from flexclim.channels import transform
 from flexclim.errors import RecipeError
 from flexclim.models.settings import (
     FORECAST,
@@ -28,6 +27,7 @@ from flexclim.models.settings import (
     Target,
     Variable,
 )
+from flexclim.sampling.network_inputs import transform
 from flexclim.train.data import Input
 from flexclim.train.pairs import Pair
 from flexclim.train.patches import Patches

@@ -14,7 +14,7 @@ from flexclim.cf.description import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
 from flexclim.models.settings import Static
-from flexclim.statics import static_fields
+from flexclim.sampling.statics import static_fields
 from flexclim.train.data import COMPUTED, Data, Reading, Source
 from flexclim.train.pairs import Pair, align, match_times
 from flexclim.train.sources import apart, in_memory, open_fields, select_times

@@ -14,18 +14,18 @@ import torch
 from coarse_fields import region
 
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.ensemble import Place
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.execution import devices as memory
 from flexclim.execution import engine
 from flexclim.execution.devices import choose_batch, device_here, free_memory, pass_bytes
 from flexclim.grids.domain import Domain
-from flexclim.members import prepare_planes
 from flexclim.nn.flex import Flex
 from flexclim.planning import plan as request
 from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.planning.tiles import plan_tiles
-from flexclim.sampling import TiledSampler
+from flexclim.sampling.downscaling_graph import prepare_planes
+from flexclim.sampling.planes import Place
+from flexclim.sampling.tiled_sampler import TiledSampler
 
 
 @pytest.mark.parametrize("device", ["nope", "mps", "cuda:x", "cuda:999"])
@@ -241,7 +241,7 @@ def test_features_stay_on_their_gpu(toy_model):
     import pickle
     from types import SimpleNamespace
 
-    from flexclim import members
+    from flexclim.sampling import downscaling_graph as members
 
     prepared, _ = prepared_field(toy_model)
     plan = planned(toy_model)

@@ -234,8 +234,8 @@ def test_a_time_that_can_not_be_sampled_is_named_and_the_rest_written(
     import numpy as np
     import xarray as xr
 
-    from flexclim import members
     from flexclim.downscaling import downscale, downscale_to_zarr
+    from flexclim.sampling import downscaling_graph as members
 
     field = region(18, 6, 6)
     sample, tries = members._sampled, []

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flexclim import members
-from flexclim.ensemble import Place
-from flexclim.fields import fill_missing
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import find_grid
-from flexclim.members import lazy_members
 from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.planning.regions import region_shape, regions
+from flexclim.sampling import downscaling_graph as members
+from flexclim.sampling.downscaling_graph import lazy_members
+from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.planes import Place
 
 
 def field(lat, lon, seed=0, times=1):

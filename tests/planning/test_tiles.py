@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from flexclim.errors import GridError
 from flexclim.grids.domain import Domain
 from flexclim.planning.tiles import plan_tiles
-from flexclim.stitch import frame_field, unframe, window
+from flexclim.sampling.fusion import frame_field, unframe, window
 
 DOMAINS = st.one_of(
     st.builds(lambda h, w: Domain(shape=(h, w)), st.integers(2, 40), st.integers(2, 40)),

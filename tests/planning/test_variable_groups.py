@@ -156,9 +156,10 @@ def test_planning_computes_nothing_and_targets_share_their_tasks(
     region, static, model, monkeypatch
 ):
     calls = []
-    sample = flexclim.members.sample_members
+    sample = flexclim.sampling.downscaling_graph.sample_members
     monkeypatch.setattr(
-        "flexclim.members.sample_members", lambda *a: (calls.append(a[3]), sample(*a))[1]
+        "flexclim.sampling.downscaling_graph.sample_members",
+        lambda *a: (calls.append(a[3]), sample(*a))[1],
     )
     looked = []
 
@@ -246,17 +247,17 @@ def test_targets_may_be_other_variables(energy, region):
 def test_noise_belongs_to_the_target(energy, region, make_toy):
     """Members of a target stay what they are when other targets go."""
     keys = []
-    normal = flexclim.ensemble.standard_normal
+    normal = flexclim.sampling.planes.standard_normal
 
     def remembered(shape, key, member, origin):
         keys.append((key.variable, member))
         return normal(shape, key, member, origin)
 
-    flexclim.ensemble.standard_normal = remembered
+    flexclim.sampling.planes.standard_normal = remembered
     try:
         downscale(region.isel(time=[0]), 4, model=energy, members=2, batch=4)
     finally:
-        flexclim.ensemble.standard_normal = normal
+        flexclim.sampling.planes.standard_normal = normal
     assert sorted(keys) == [("ke", 0), ("ke", 1), ("u100", 0), ("u100", 1)]
 
 
@@ -333,7 +334,7 @@ def test_what_turns_at_a_pole_is_told_to_the_sampler(model, energy, region):
     def turning(model, inputs, targets):
         source = groups.with_targets(region, model)
         plan = plan_field(source, inputs, targets, model, Options(factor=4))
-        sampler = flexclim.ensemble.sampler_of(plan)
+        sampler = flexclim.sampling.planes.sampler_of(plan)
         return [part.ravel().tolist() for part in (sampler._turning, sampler._turning_in)]
 
     names = ["u10", "v10", "tp"]

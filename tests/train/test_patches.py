@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.channels import physical, see
 from flexclim.errors import FlexclimError, RecipeError
-from flexclim.fields import Scaled, scale
 from flexclim.grids.operators import ALL, block_mean
+from flexclim.sampling.local_scaling import Scaled, scale
+from flexclim.sampling.network_inputs import physical, see
 from flexclim.train import load_recipe
 from flexclim.train.augment import direction, mirror
 from flexclim.train.data import Input

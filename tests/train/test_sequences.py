@@ -6,10 +6,10 @@ import torch
 import xarray as xr
 
 from flexclim import load_model
-from flexclim.channels import physical, see_past
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.grids.operators import ALL
 from flexclim.resampling import coarsen
+from flexclim.sampling.network_inputs import physical, see_past
 from flexclim.train import fit, learner, load_recipe
 from flexclim.train.feed import open_feed
 from flexclim.train.losses import EnsembleLoss, rolled

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from flexclim.channels import physical
-from flexclim.fields import Scaled
 from flexclim.models.settings import Target
 from flexclim.nn.diffusion import Diffusion
+from flexclim.sampling.local_scaling import Scaled
+from flexclim.sampling.network_inputs import physical
 from flexclim.train import losses
 from flexclim.train.batches import Batch
 from flexclim.train.losses import EnsembleLoss, fair_crps

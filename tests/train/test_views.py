@@ -8,11 +8,12 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim import ensemble, members
-from flexclim.channels import physical
 from flexclim.grids.operators import ALL
 from flexclim.planning.downscaling_plan import Options, plan_field
-from flexclim.statics import static_fields
+from flexclim.sampling import downscaling_graph as members
+from flexclim.sampling import planes as ensemble
+from flexclim.sampling.network_inputs import physical
+from flexclim.sampling.statics import static_fields
 from flexclim.train import load_recipe
 from flexclim.train.patches import Patches, open_sources
 from flexclim.train.settings import fit_normalisation, model_settings

@@ -29,7 +29,7 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import Method, sample, time_grid
 from flexclim.planning.tiles import TilePlan
-from flexclim.stitch import frame_field, unframe, window
+from flexclim.sampling.fusion import frame_field, unframe, window
 
 T = TypeVar("T")
 # Passes of a large field's region after which memory goes back to the system.

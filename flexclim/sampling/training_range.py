@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexclim.channels import transform
 from flexclim.errors import FlexclimWarning
-from flexclim.fields import local_scaling
 from flexclim.grids.domain import Domain
 from flexclim.models.card import Coverage, ModelCard, span
 from flexclim.models.settings import SUPERRES, Variable
+from flexclim.sampling.local_scaling import local_scaling
+from flexclim.sampling.network_inputs import transform
 
 if TYPE_CHECKING:
     from flexclim.planning.plan import Plan

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError, ModelError
-from flexclim.fields import fill_missing
 from flexclim.grids.grid import Grid, find_grid
 from flexclim.grids.remap import check_positions, positions, remapper
+from flexclim.sampling.local_scaling import fill_missing
 
 if TYPE_CHECKING:
     from flexclim.models.settings import Static

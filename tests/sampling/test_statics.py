@@ -8,7 +8,7 @@ import xarray as xr
 from flexclim.errors import GridError, ModelError
 from flexclim.grids.grid import find_grid
 from flexclim.models.settings import Static
-from flexclim.statics import check_static, static_channels, static_fields, year_share
+from flexclim.sampling.statics import check_static, static_channels, static_fields, year_share
 
 COMPUTED = tuple(Static(name=name) for name in ("latitude", "day_of_year", "solar_time"))
 OROGRAPHY = Static(name="orography", mean=100.0, std=50.0)

@@ -14,7 +14,6 @@ import flexclim
 from flexclim import io, stores
 from flexclim.cf import description as cf
 from flexclim.cf.provenance import provenance
-from flexclim.coverage import arm, far_spacing, warn_once
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
@@ -24,7 +23,8 @@ from flexclim.models.model import Model
 from flexclim.planning.model_choice import GIVEN
 from flexclim.planning.plan import Plan, Request, attributes_of, whole
 from flexclim.planning.variable_groups import Group
-from flexclim.statics import check_static, static_fields, wanted_fields
+from flexclim.sampling.statics import check_static, static_fields, wanted_fields
+from flexclim.sampling.training_range import arm, far_spacing, warn_once
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 R = TypeVar("R", bound=Request)

@@ -19,8 +19,10 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
 
-from flexclim.coverage import judge
-from flexclim.ensemble import (
+from flexclim.planning.forecast_plan import ForecastPlan
+from flexclim.planning.leads import later
+from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.planes import (
     Place,
     Prepared,
     block_of,
@@ -36,9 +38,7 @@ from flexclim.ensemble import (
     stored_planes,
     time_text,
 )
-from flexclim.fields import fill_missing
-from flexclim.planning.forecast_plan import ForecastPlan
-from flexclim.planning.leads import later
+from flexclim.sampling.training_range import judge
 
 # Planes (K, T, Y, X), filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]
@@ -54,7 +54,7 @@ def lazy_rollout(
     fields
         The plan's inputs, at the last ``plan.past`` times.
     statics
-        What :func:`flexclim.statics.static_fields` returns; None: the model takes none.
+        What :func:`flexclim.sampling.statics.static_fields` returns; None: the model takes none.
     """
     lead, first = plan.dims[:-2], fields[0]
     planes = [planes_of(field, plan) for field in fields]

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.fields import REACH, fill_missing, scale
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
+from flexclim.sampling.local_scaling import REACH, fill_missing, scale
 
 DOMAIN = Domain(shape=(20, 36), wrap=True)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from flexclim.errors import FlexclimError
 from flexclim.models.settings import Label
-from flexclim.statics import phase_of_year
+from flexclim.sampling.statics import phase_of_year
 
 
 def label_values(

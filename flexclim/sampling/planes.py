@@ -23,18 +23,18 @@ from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf.description import REALIZATION, check_values
 from flexclim.cf.times import seconds_of
-from flexclim.channels import physical, stacked
 from flexclim.execution.allocation import return_memory
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, bands
-from flexclim.labels import label_values
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.planning.plan import Plan, TargetPlan, time_name
-from flexclim.statics import static_channels
+from flexclim.sampling.labels import label_values
+from flexclim.sampling.network_inputs import physical, stacked
+from flexclim.sampling.statics import static_channels
 
 if TYPE_CHECKING:
     from flexclim.nn.flex import TaskFeatures
-    from flexclim.sampling import TiledSampler
+    from flexclim.sampling.tiled_sampler import TiledSampler
 
 VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
 
@@ -152,7 +152,7 @@ def signed(fields: np.ndarray, targets: Sequence[TargetPlan]) -> np.ndarray:
 
 
 def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
-    from flexclim.sampling import joined
+    from flexclim.sampling.tiled_sampler import joined
 
     kept = [one for one in features if one is not None]
     return joined(kept) if len(kept) == len(features) else None
@@ -265,7 +265,7 @@ def _drawn_here(
 @lru_cache(maxsize=8)
 def sampler_of(plan: Plan) -> TiledSampler:
     """Return what samples a plan's planes; kept for the next ones."""
-    from flexclim.sampling import TiledSampler
+    from flexclim.sampling.tiled_sampler import TiledSampler
 
     model, settings = plan.model.load(), plan.settings
     assert settings.targets is not None

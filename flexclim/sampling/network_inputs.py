@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexclim.fields import Rows, Scaled, scale
 from flexclim.grids.domain import Domain
 from flexclim.grids.minflex_operator import minflex_interpolated
 from flexclim.grids.operators import interpolated
+from flexclim.sampling.local_scaling import Rows, Scaled, scale
 
 if TYPE_CHECKING:
     from flexclim.models.settings import ModelSettings, Target, Variable
@@ -41,7 +41,7 @@ def see(
     settings
         From :meth:`ModelSettings.named`: with inputs and targets.
     statics
-        (S, Y, X) float32 from :func:`flexclim.statics.static_channels`; None: the model takes
+        (S, Y, X) float32 from :func:`flexclim.sampling.statics.static_channels`; None: the model takes
         none.
 
     Returns

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.channels import physical, residual, see, transform, untransform
-from flexclim.fields import REACH, scale
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import Target, Variable
+from flexclim.sampling.local_scaling import REACH, scale
+from flexclim.sampling.network_inputs import physical, residual, see, transform, untransform
 
 GLOBE = Domain(shape=(12, 24), wrap=True, north="pole_edge", south="pole_edge")
 RAIN = {"transform": "log1p", "unit": 0.1}

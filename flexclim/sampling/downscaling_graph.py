@@ -19,8 +19,12 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
-from flexclim.coverage import judge
-from flexclim.ensemble import (
+from flexclim.execution.allocation import return_memory
+from flexclim.grids.conservation import BlockMeans
+from flexclim.grids.operators import interpolate
+from flexclim.planning.downscaling_plan import FieldPlan
+from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.planes import (
     Place,
     Prepared,
     block_of,
@@ -35,11 +39,7 @@ from flexclim.ensemble import (
     signed,
     stored_planes,
 )
-from flexclim.execution.allocation import return_memory
-from flexclim.fields import fill_missing
-from flexclim.grids.conservation import BlockMeans
-from flexclim.grids.operators import interpolate
-from flexclim.planning.downscaling_plan import FieldPlan
+from flexclim.sampling.training_range import judge
 
 # Regions at once: what is done beside passes would leave more than eight cores idle for long.
 _few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
@@ -58,7 +58,7 @@ def lazy_members(
     fields
         The plan's inputs; of an ensemble, if members are paired.
     statics
-        What :func:`flexclim.statics.static_fields` returns, one a region; empty: the model takes
+        What :func:`flexclim.sampling.statics.static_fields` returns, one a region; empty: the model takes
         none.
     """
     lead, first = plan.dims[:-2], fields[0]

@@ -7,7 +7,7 @@ import torch
 from flexclim.grids.domain import Domain
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.planning.tiles import plan_tiles
-from flexclim.sampling import TiledSampler
+from flexclim.sampling.tiled_sampler import TiledSampler
 
 LABEL = np.zeros(1, "float32")
 GLOBE = Domain(shape=(72, 96), wrap=True, north="pole_edge", south="pole_edge")

@@ -10,13 +10,13 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim.coverage import correlation_hours, cover, far_spacing, far_values, look
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.domain import Domain
 from flexclim.models.card import Coverage, ModelCard
 from flexclim.models.settings import Target, Variable
+from flexclim.sampling.training_range import correlation_hours, cover, far_spacing, far_values, look
 
 WIND = Variable(name="u10", vector=True)
 DOMAIN = Domain(shape=(16, 16), kind="cell")

@@ -1,0 +1,1 @@
+"""Computing it: network inputs, the tiled sampler, fusion, lazy graphs."""
