@@ -14,10 +14,10 @@ import xarray as xr
 
 from flexclim import verify
 from flexclim.downscaling import downscale_to_zarr
-from flexclim.io import open_input
 from flexclim.maps import draw_map, map_axes
 from flexclim.resampling import coarsen, interpolate
 from flexclim.shipped import sample_file
+from flexclim.stores.datasets import open_input
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ import xarray as xr
 
 from flexclim import verify
 from flexclim.forecasting import forecast_to_zarr
-from flexclim.io import open_input
 from flexclim.models.model import Model, load_model
+from flexclim.stores.datasets import open_input
 from flexclim.train import Turbulence, simulate
 
 if TYPE_CHECKING:

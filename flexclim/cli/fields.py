@@ -203,8 +203,8 @@ def _write(
     if kind == ".zarr" and split:
         raise typer.BadParameter("a store is not split; name a .nc file.", param_hint="--split")
 
-    from flexclim import io
     from flexclim.execution.cluster import connected
+    from flexclim.stores import datasets as io
 
     if options["variables"]:
         options["variables"] = options["variables"].split(",")
@@ -241,8 +241,8 @@ def verify(
       flexclim verify fine.zarr truth.nc
       flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
     """  # noqa: D301
-    from flexclim import io
     from flexclim import verify as scoring
+    from flexclim.stores import datasets as io
 
     if report and report.exists() and not overwrite:
         raise StoreError(f"{report} exists. Give --overwrite, or another name.")

@@ -23,9 +23,9 @@ def info(
       flexclim info fine.zarr
       flexclim info flex-nano
     """  # noqa: D301
-    from flexclim import io
     from flexclim.models.card import INDENT, WIDTH
     from flexclim.models.model import read_model
+    from flexclim.stores import datasets as io
 
     path = Path(thing)
     field = "://" in thing or path.exists() or path.suffix in (".nc", ".zarr")

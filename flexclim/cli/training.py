@@ -90,9 +90,9 @@ def calibrate(
       flexclim calibrate runs/gfs/model gfs.nc --in-place
       flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
     """  # noqa: D301
-    from flexclim import io
     from flexclim.models.model import load_model
     from flexclim.shipped import models_folder
+    from flexclim.stores import datasets as io
     from flexclim.train.calibrate import calibrate as find_scale
 
     if (folder is None) == (not in_place):
@@ -125,7 +125,7 @@ def calibrate(
 
 def _chosen(path: Path | None, period: str | None, variables: str | None) -> Any:
     """Open a field and take its period and variables, in memory."""
-    from flexclim import io
+    from flexclim.stores import datasets as io
 
     if path is None:
         return None

@@ -11,7 +11,7 @@ from distributed import WorkerPlugin
 
 from flexclim.execution.engine import TORCH_THREADS
 from flexclim.models.model import ModelReference
-from flexclim.stores.items import BATCHES
+from flexclim.stores.shards import BATCHES
 
 
 class LoadModels(WorkerPlugin):

@@ -11,20 +11,21 @@ import xarray as xr
 from dask.delayed import Delayed
 
 import flexclim
-from flexclim import io, stores
+from flexclim import stores
 from flexclim.cf import description as cf
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
 from flexclim.grids.grid import find_grid
-from flexclim.identity import identity_of
 from flexclim.models.model import Model
 from flexclim.planning.model_choice import GIVEN
 from flexclim.planning.plan import Plan, Request, attributes_of, whole
 from flexclim.planning.variable_groups import Group
 from flexclim.sampling.statics import check_static, static_fields, wanted_fields
 from flexclim.sampling.training_range import arm, far_spacing, warn_once
+from flexclim.stores import datasets as io
+from flexclim.stores.identity import identity_of
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 R = TypeVar("R", bound=Request)

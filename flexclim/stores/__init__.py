@@ -1,10 +1,10 @@
 """Zarr stores that are written shard by shard, so that a stopped run can go on."""
 
+from flexclim.stores.begun import Begun, begun_run
 from flexclim.stores.inspection import Progress, check_store, progress_of
 from flexclim.stores.layout import time_dimension
 from flexclim.stores.lock import check_unlocked
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.plans import Begun, begun_run
 from flexclim.stores.store import write_store
 
 __all__ = [

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from flexclim.stores.items import Index, Region, region_of
 from flexclim.stores.place import Place
+from flexclim.stores.shards import Index, Region, region_of
 
 DAMAGE = "damage"
 

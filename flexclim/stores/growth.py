@@ -10,9 +10,9 @@ from typing import Any
 import xarray as xr
 import zarr
 
-from flexclim.stores.items import Index, Region, region_of, shards_of
 from flexclim.stores.layout import time_dimension
 from flexclim.stores.place import Place
+from flexclim.stores.shards import Index, Region, region_of, shards_of
 
 # Attribute of the root group while the store is extended.
 GROWING = "flexclim_growing"

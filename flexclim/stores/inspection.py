@@ -10,12 +10,12 @@ from typing import Any
 import zarr
 
 from flexclim.errors import StoreError
+from flexclim.stores.begun import begun_run
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import growing_shards, held_region
-from flexclim.stores.items import shards_of
 from flexclim.stores.lock import is_locked
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.plans import begun_run
+from flexclim.stores.shards import shards_of
 from flexclim.stores.store import ROOT
 
 

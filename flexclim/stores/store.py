@@ -21,14 +21,14 @@ from flexclim.cf.description import encodings
 from flexclim.errors import FlexclimWarning, StoreError
 from flexclim.execution import engine
 from flexclim.files import PARTIAL, store_errors
-from flexclim.identity import STEPS
+from flexclim.stores.begun import BREAKS, check_plan, plan_attributes
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import GROWING, along, growing_shards, held_region, ragged_shards
-from flexclim.stores.items import BATCHES, Item, Work, plan_work, region_of, shards_of
+from flexclim.stores.identity import STEPS
 from flexclim.stores.layout import MEMBERS, Layout, choose_layout, time_dimension
 from flexclim.stores.lock import locked
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.plans import BREAKS, check_plan, plan_attributes
+from flexclim.stores.shards import BATCHES, Item, Work, plan_work, region_of, shards_of
 
 # Attribute of the root group while the store is being created.
 CREATING = "flexclim_creating"

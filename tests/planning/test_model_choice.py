@@ -7,10 +7,10 @@ import xarray as xr
 
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.io import open_input
 from flexclim.models import model as checkpoint
 from flexclim.models.card import Coverage
 from flexclim.models.settings import Static, Target, Variable
+from flexclim.stores.datasets import open_input
 
 SPACING = 111.195 / 4  # km, of 1 degree at x4
 

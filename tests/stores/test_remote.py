@@ -10,8 +10,8 @@ import zarr
 from toys import PLAN, toy
 
 from flexclim.errors import StoreError
-from flexclim.io import open_input
 from flexclim.stores import Place, check_store, lock, progress_of, write_store
+from flexclim.stores.datasets import open_input
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 

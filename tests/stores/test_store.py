@@ -22,7 +22,8 @@ from toys import PLAN, contents, shards, toy
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.execution import engine
 from flexclim.files import PARTIAL
-from flexclim.stores import Place, check_store, items, progress_of, write_store
+from flexclim.stores import Place, check_store, progress_of, write_store
+from flexclim.stores import shards as items
 from flexclim.stores.store import _threads, missing_items
 
 

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from flexclim.errors import FlexclimError, StoreError
-from flexclim.io import open_input, write_netcdf
 from flexclim.stores import write_store
+from flexclim.stores.datasets import open_input, write_netcdf
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_file_that_can_not_be_opened_is_let_go(field, tmp_path, monkeypatch):
     def fails(opened):
         raise KeyError("t")
 
-    monkeypatch.setattr("flexclim.io._blocks", fails)
+    monkeypatch.setattr("flexclim.stores.datasets._blocks", fails)
     with pytest.raises(FlexclimError, match="can't be opened") as caught:
         open_input(path)
     assert str(path) not in [file.path for file in psutil.Process().open_files()], caught
