@@ -153,7 +153,7 @@ def animate(fields: dict[str, xr.DataArray], path: Path) -> None:
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.figure import Figure
 
-    from flexclim.maps import draw_map, map_axes
+    from flexclim.plotting.maps import draw_map, map_axes
 
     names = {
         "truth": "GFS, 1 degree",

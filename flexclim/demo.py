@@ -14,7 +14,7 @@ import xarray as xr
 
 from flexclim import verify
 from flexclim.downscaling import downscale_to_zarr
-from flexclim.maps import draw_map, map_axes
+from flexclim.plotting.maps import draw_map, map_axes
 from flexclim.resampling import coarsen, interpolate
 from flexclim.shipped import sample_file
 from flexclim.stores.datasets import open_input

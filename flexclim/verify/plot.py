@@ -174,7 +174,7 @@ def field_map(
     """Draw one field with a colour bar, with coastlines where its place on Earth is known."""
     from matplotlib.figure import Figure
 
-    from flexclim.maps import draw_map
+    from flexclim.plotting.maps import draw_map
 
     own = ax is None
     if ax is None:
@@ -195,7 +195,7 @@ def _map_or_plain_axes(
     figure: Any, rows: int, columns: int, index: int, field: xr.DataArray
 ) -> Axes:
     """Return a map; plain axes for a projected grid without latitude and longitude, or none."""
-    from flexclim.maps import map_axes
+    from flexclim.plotting.maps import map_axes
 
     try:
         ax = map_axes(figure, rows, columns, index, field)

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from flexclim.errors import GridError
-from flexclim.maps import coastlines, draw_coastlines, draw_map, map_axes
+from flexclim.plotting.maps import coastlines, draw_coastlines, draw_map, map_axes
 from flexclim.shipped import sample_file
 
 
