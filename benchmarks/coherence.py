@@ -23,7 +23,7 @@ from rich.table import Table
 import flexclim
 from flexclim import verify
 from flexclim.sampling.training_range import correlation_hours
-from flexclim.verify.persistence import correlation_time
+from flexclim.verify.metrics.persistence import correlation_time
 
 FACTOR, SPACING_KM = 4, 111.2
 DAYS, TRAINING = slice("2018-10-15", "2018-10-16"), slice("2018-10-01", "2018-10-13")

@@ -39,7 +39,7 @@ from benchmarks.skill.tables import Table, below
 from flexclim import verify
 from flexclim.errors import ModelError
 from flexclim.models.model import Model
-from flexclim.verify.spectra import decibels, distance_of, powers
+from flexclim.verify.metrics.spectra import decibels, distance_of, powers
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.skill.fields import WET, Split, arome, era5, gfs, mrms
-from flexclim.verify.transforms import Kind
+from flexclim.verify.core.transforms import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

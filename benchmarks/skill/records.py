@@ -13,8 +13,8 @@ import xarray as xr
 
 import flexclim
 from flexclim import verify
-from flexclim.verify.geometry import area_weights
-from flexclim.verify.spectra import powers, resolved
+from flexclim.verify.core.geometry import area_weights
+from flexclim.verify.metrics.spectra import powers, resolved
 
 Record = dict[str, Any]
 # The band of the log-spectral distance, in grid lengths; 2 is the shortest wave of a grid.

@@ -22,7 +22,7 @@ from flexclim.train.sequences import Sequences, runs
 from flexclim.train.settings import known_units
 from flexclim.train.splits import TrainingSource
 from flexclim.train.windows import Coarsened
-from flexclim.verify.persistence import correlation_time
+from flexclim.verify.metrics.persistence import correlation_time
 
 PATCHES, PLANES = 96, 12  # a source
 TIMES, SIDE = 64, 384  # of what correlation times are measured on

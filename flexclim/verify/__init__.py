@@ -2,29 +2,34 @@
 
 from flexclim.verify import plot
 from flexclim.verify.baselines import residual_ensemble, residuals
-from flexclim.verify.calibration import (
+from flexclim.verify.evaluate import evaluate
+from flexclim.verify.metrics.calibration import (
     crps_decomposition,
     flatness,
     pit_histogram,
     pull,
     rank_histogram,
 )
-from flexclim.verify.distribution import (
+from flexclim.verify.metrics.distribution import (
     anomaly_correlation,
     exceedance,
     frequency,
     quantiles,
     threshold_weighted_crps,
 )
-from flexclim.verify.evaluate import evaluate
-from flexclim.verify.persistence import correlation_time
-from flexclim.verify.probability import brier, brier_decomposition, contingency, reliability, roc
-from flexclim.verify.report import report
-from flexclim.verify.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
-from flexclim.verify.seam import seam
-from flexclim.verify.significance import bootstrap, diebold_mariano
-from flexclim.verify.spatial import energy_score, fss, rfne, ssim, variogram_score
-from flexclim.verify.spectra import (
+from flexclim.verify.metrics.persistence import correlation_time
+from flexclim.verify.metrics.probability import (
+    brier,
+    brier_decomposition,
+    contingency,
+    reliability,
+    roc,
+)
+from flexclim.verify.metrics.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
+from flexclim.verify.metrics.seam import seam
+from flexclim.verify.metrics.significance import bootstrap, diebold_mariano
+from flexclim.verify.metrics.spatial import energy_score, fss, rfne, ssim, variogram_score
+from flexclim.verify.metrics.spectra import (
     amplitude_ratio,
     coherence,
     effective_resolution,
@@ -33,8 +38,9 @@ from flexclim.verify.spectra import (
     spectral_bias,
     spectrum,
 )
-from flexclim.verify.spread_bins import spread_error
-from flexclim.verify.summary import summary, table
+from flexclim.verify.metrics.spread_bins import spread_error
+from flexclim.verify.report.report import report
+from flexclim.verify.report.summary import summary, table
 
 __all__ = [
     "amplitude_ratio",

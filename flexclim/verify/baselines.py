@@ -11,8 +11,8 @@ from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.align import MEMBER_NAMES, check_coordinates, find_member
-from flexclim.verify.geometry import find_dimension, find_plane
+from flexclim.verify.core.align import MEMBER_NAMES, check_coordinates, find_member
+from flexclim.verify.core.geometry import find_dimension, find_plane
 
 LARGEST_FACTOR = 64
 

@@ -10,8 +10,11 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify import (
-    baselines,
+from flexclim.verify import baselines
+from flexclim.verify.core.align import align, common_variables, find_member
+from flexclim.verify.core.geometry import Plane, find_plane
+from flexclim.verify.core.sums import weighted_sums
+from flexclim.verify.metrics import (
     calibration,
     distribution,
     probability,
@@ -20,9 +23,6 @@ from flexclim.verify import (
     spectra,
     spread_bins,
 )
-from flexclim.verify.align import align, common_variables, find_member
-from flexclim.verify.geometry import Plane, find_plane
-from flexclim.verify.sums import weighted_sums
 
 OWN = "forecast"
 RESIDUALS = "bicubic + residuals"

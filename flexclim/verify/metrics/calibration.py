@@ -10,10 +10,10 @@ import xarray as xr
 from scipy import stats
 
 from flexclim.errors import FlexclimError
-from flexclim.verify import kernel
-from flexclim.verify.align import align, each_variable, need_member
-from flexclim.verify.scores import describe, ratio
-from flexclim.verify.sums import Dims, Weights, kept_index, sum_blocks, weighted_sums
+from flexclim.verify.core import kernel
+from flexclim.verify.core.align import align, each_variable, need_member
+from flexclim.verify.core.sums import Dims, Weights, kept_index, sum_blocks, weighted_sums
+from flexclim.verify.metrics.scores import describe, ratio
 
 
 @each_variable

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.align import NO_POINT, align, each_variable, find_member, need_member
-from flexclim.verify.sums import Dims, Weights, weighted_sums
+from flexclim.verify.core.align import NO_POINT, align, each_variable, find_member, need_member
+from flexclim.verify.core.sums import Dims, Weights, weighted_sums
 
 Estimator = Literal["fair", "ecdf"]
 

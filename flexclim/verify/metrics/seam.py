@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, GridError
-from flexclim.verify.align import check_coordinates, find_member
-from flexclim.verify.geometry import Plane, find_plane
-from flexclim.verify.windows import local_mean
+from flexclim.verify.core.align import check_coordinates, find_member
+from flexclim.verify.core.box_sums import local_mean
+from flexclim.verify.core.geometry import Plane, find_plane
 
 TILES = "flexclim_tiles"
 DETAIL = 9
@@ -84,8 +84,8 @@ def seam(
     1.0
     """
     if isinstance(da, xr.Dataset):
-        from flexclim.verify.align import join_variables
-        from flexclim.verify.spectra import gridded
+        from flexclim.verify.core.align import join_variables
+        from flexclim.verify.metrics.spectra import gridded
 
         options: dict[str, Any] = {"rows": rows, "columns": columns, "overlap": overlap}
         found = {}

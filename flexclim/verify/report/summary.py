@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.significance import bootstrap
+from flexclim.verify.metrics.significance import bootstrap
 
 ROOTS = ("rmse", "spread")
 TABLE = {

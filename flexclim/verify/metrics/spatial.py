@@ -11,13 +11,13 @@ import xarray as xr
 from scipy import ndimage
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.align import align, each_variable, find_member, need_member
-from flexclim.verify.distribution import ensemble_mean
-from flexclim.verify.geometry import Plane, find_plane
-from flexclim.verify.scores import describe
-from flexclim.verify.spectra import whole_planes
-from flexclim.verify.sums import Dims, Weights, point_weights, reduced_dims
-from flexclim.verify.windows import box_sum
+from flexclim.verify.core.align import align, each_variable, find_member, need_member
+from flexclim.verify.core.box_sums import box_sum
+from flexclim.verify.core.geometry import Plane, find_plane
+from flexclim.verify.core.sums import Dims, Weights, point_weights, reduced_dims
+from flexclim.verify.metrics.distribution import ensemble_mean
+from flexclim.verify.metrics.scores import describe
+from flexclim.verify.metrics.spectra import whole_planes
 
 
 @each_variable

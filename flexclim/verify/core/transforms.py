@@ -9,7 +9,7 @@ import numpy as np
 from scipy import fft
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.geometry import Plane
+from flexclim.verify.core.geometry import Plane
 
 Kind = Literal["radial", "zonal", "spherical"]
 Edges = Literal["dct", "taper", "periodic"]

@@ -13,11 +13,11 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify import harmonics
-from flexclim.verify.align import align, each_variable, find_member, own_attributes
-from flexclim.verify.geometry import Plane, area_weights, find_plane
-from flexclim.verify.sums import Dims, reduced_dims
-from flexclim.verify.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
+from flexclim.verify.core import harmonics
+from flexclim.verify.core.align import align, each_variable, find_member, own_attributes
+from flexclim.verify.core.geometry import Plane, area_weights, find_plane
+from flexclim.verify.core.sums import Dims, reduced_dims
+from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
 
 def spectrum(

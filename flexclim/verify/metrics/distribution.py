@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.align import (
+from flexclim.verify.core.align import (
     align,
     check_coordinates,
     each_variable,
@@ -18,8 +18,7 @@ from flexclim.verify.align import (
     need_member,
     own_attributes,
 )
-from flexclim.verify.scores import Estimator, crps, describe
-from flexclim.verify.sums import (
+from flexclim.verify.core.sums import (
     Dims,
     Weights,
     point_weights,
@@ -27,6 +26,7 @@ from flexclim.verify.sums import (
     sum_bins,
     sum_blocks,
 )
+from flexclim.verify.metrics.scores import Estimator, crps, describe
 
 BINS = 2**16
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)

@@ -15,8 +15,8 @@ import xarray as xr
 
 from flexclim.cf.units import cf_units as spelled
 from flexclim.errors import AlignmentError, FlexclimError
-from flexclim.verify import kernel
-from flexclim.verify.geometry import is_angle
+from flexclim.verify.core import kernel
+from flexclim.verify.core.geometry import is_angle
 
 MEMBER_NAMES = ("realization", "member", "number", "ensemble")
 SNAP = 1e-4

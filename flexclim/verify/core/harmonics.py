@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, GridError
-from flexclim.verify.geometry import EARTH_RADIUS, Plane, find_plane
-from flexclim.verify.legendre import LARGEST_DEGREE, Rows, Sphere
-from flexclim.verify.transforms import Fill, fill_gaps
+from flexclim.verify.core.geometry import EARTH_RADIUS, Plane, find_plane
+from flexclim.verify.core.legendre import LARGEST_DEGREE, Rows, Sphere
+from flexclim.verify.core.transforms import Fill, fill_gaps
 
 
 def power(first: xr.DataArray, second: xr.DataArray, fill: Fill = None) -> xr.DataArray:

@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 from flexclim.verify import plot
-from flexclim.verify.calibration import flatness
-from flexclim.verify.captions import CAPTIONS, NOTES
-from flexclim.verify.html import document, facts, folded, pair, picture
-from flexclim.verify.summary import BEST, TABLE, intervals, number, summary, variables_of
+from flexclim.verify.metrics.calibration import flatness
+from flexclim.verify.report.captions import CAPTIONS, NOTES
+from flexclim.verify.report.html import document, facts, folded, pair, picture
+from flexclim.verify.report.summary import BEST, TABLE, intervals, number, summary, variables_of
 
 OWN = "forecast"
 IN_UNITS = ("crps", "mae", "rmse", "bias", "energy_score")

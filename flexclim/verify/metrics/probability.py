@@ -17,8 +17,8 @@ import xarray as xr
 from scipy import stats
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.align import align, each_variable, find_member, need_member
-from flexclim.verify.sums import (
+from flexclim.verify.core.align import align, each_variable, find_member, need_member
+from flexclim.verify.core.sums import (
     Dims,
     Weights,
     point_weights,

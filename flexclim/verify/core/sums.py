@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError
-from flexclim.verify import kernel
-from flexclim.verify.align import check_coordinates, find_member
-from flexclim.verify.geometry import area_weights
+from flexclim.verify.core import kernel
+from flexclim.verify.core.align import check_coordinates, find_member
+from flexclim.verify.core.geometry import area_weights
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None
@@ -72,10 +72,10 @@ def weighted_sums(
     Parameters
     ----------
     forecast, truth
-        As :func:`flexclim.verify.align.align` returns them; without members a field is an
+        As :func:`flexclim.verify.core.align.align` returns them; without members a field is an
         ensemble of one.
     statistics
-        Names of :func:`flexclim.verify.kernel.point_statistics`.
+        Names of :func:`flexclim.verify.core.kernel.point_statistics`.
 
     Returns
     -------

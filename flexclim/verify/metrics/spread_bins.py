@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from flexclim.verify import kernel
-from flexclim.verify.align import align, each_variable, need_member
-from flexclim.verify.scores import describe, ratio
-from flexclim.verify.sums import Dims, Weights, sum_bins, weighted_sums
+from flexclim.verify.core import kernel
+from flexclim.verify.core.align import align, each_variable, need_member
+from flexclim.verify.core.sums import Dims, Weights, sum_bins, weighted_sums
+from flexclim.verify.metrics.scores import describe, ratio
 
 # Bins of the spread over its root mean square; the last one is open.
 EDGES = np.array([0, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3])

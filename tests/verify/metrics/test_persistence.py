@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from flexclim.errors import FlexclimError
-from flexclim.verify.persistence import correlation_time, decay, structure
+from flexclim.verify.metrics.persistence import correlation_time, decay, structure
 
 
 def process(hours, timescale, points=4000, seed=0):

@@ -1,0 +1,1 @@
+"""What all scores share: alignment, weighted sums, geometry, transforms."""

@@ -1,0 +1,1 @@
+"""Scores, spectra and tests of significance."""

@@ -1,0 +1,1 @@
+"""Tables and the report in one HTML file."""
