@@ -31,7 +31,7 @@ from benchmarks.skill.records import score, scores
 from benchmarks.skill.tables import Table
 from flexclim.models.model import Model
 from flexclim.train import fit, load_recipe
-from flexclim.train.logs import read_log
+from flexclim.train.loop.logs import read_log
 
 RECIPE, BATCH = "flex_nano_more", 8
 COMMON = (

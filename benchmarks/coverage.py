@@ -12,10 +12,10 @@ import argparse
 import os
 
 from flexclim.models.model import read_model
-from flexclim.train.coverage import coverage
-from flexclim.train.reading import load_recipe
-from flexclim.train.recipe import Recipe
-from flexclim.train.splits import open_sources
+from flexclim.train.data.coverage import coverage
+from flexclim.train.data.splits import open_sources
+from flexclim.train.recipes.reading import load_recipe
+from flexclim.train.recipes.recipe import Recipe
 
 
 def main() -> None:

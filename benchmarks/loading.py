@@ -23,10 +23,10 @@ import torch
 import xarray as xr
 
 from flexclim.train import load_recipe
-from flexclim.train import settings as training_settings
-from flexclim.train import sources as training_sources
-from flexclim.train.dist import join_ranks
-from flexclim.train.run import Run
+from flexclim.train.data import normalisation as training_settings
+from flexclim.train.data import sources as training_sources
+from flexclim.train.loop.dist import join_ranks
+from flexclim.train.loop.run import Run
 
 STEPS, WARM = 12, 2
 RECIPE = """

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.skill.tables import Table
 from flexclim.train import fit, load_recipe
-from flexclim.train.logs import read_log
+from flexclim.train.loop.logs import read_log
 
 RECIPE, BATCH = "flex_both", 8
 COMMON = (

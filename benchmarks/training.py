@@ -29,14 +29,14 @@ from benchmarks.profile import TYPES, clock, product
 from flexclim.execution.allocation import keep_memory
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, flex_config
-from flexclim.train.averages import Averages
-from flexclim.train.batches import Batch
-from flexclim.train.dist import Ranks
-from flexclim.train.learner import prefers_channels_last
-from flexclim.train.losses import DenoisingLoss
-from flexclim.train.optimizers import make_optimizer
-from flexclim.train.recipe import Trainer
-from flexclim.train.stage import Stage
+from flexclim.train.data.batches import Batch
+from flexclim.train.loop.averages import Averages
+from flexclim.train.loop.dist import Ranks
+from flexclim.train.loop.learner import prefers_channels_last
+from flexclim.train.loop.losses import DenoisingLoss
+from flexclim.train.loop.optimizers import make_optimizer
+from flexclim.train.loop.stage import Stage
+from flexclim.train.recipes.recipe import Trainer
 
 TILE = 128
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 import flexclim
 from flexclim.train import load_recipe, simulate
-from flexclim.train.turbulence import DAY
+from flexclim.train.data.turbulence import DAY
 
 GFS, MRMS = "gfs_wind_1deg_2018.nc", "mrms_precip_1km_201609.nc"
 COARSEN, BOX, LARGEST = 4, 256, 200.0  # of MRMS; cells; mm

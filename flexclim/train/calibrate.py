@@ -21,8 +21,8 @@ from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.variable_groups import check_task
 from flexclim.resampling import coarsen
 from flexclim.stores import time_dimension
-from flexclim.train.data import span_hours
-from flexclim.train.sequences import runs
+from flexclim.train.data.sequences import runs
+from flexclim.train.recipes.data_settings import span_hours
 
 MARKS = {SUPERRES: "Calibrated: ", FORECAST: "Forecasts calibrated: "}
 ROUNDS = 5

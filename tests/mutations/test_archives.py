@@ -13,9 +13,10 @@ from flexclim import files
 from flexclim.errors import RecipeError
 from flexclim.models.minflex import PARTS, import_minflex
 from flexclim.nn.flex import Flex, FlexConfig
-from flexclim.train import load_recipe, snapshot, state
-from flexclim.train.averages import Averages
-from flexclim.train.optimizers import make_optimizer
+from flexclim.train import load_recipe
+from flexclim.train.loop import snapshot, state
+from flexclim.train.loop.averages import Averages
+from flexclim.train.loop.optimizers import make_optimizer
 
 KINDS = "ema", "raw"
 RECIPE = """

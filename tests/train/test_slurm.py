@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flexclim.train import state as states
+from flexclim.train.loop import state as states
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "slurm" / "train.sh"

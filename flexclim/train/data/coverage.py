@@ -1,0 +1,173 @@
+"""What the training data cover, for the card: values, local scales, how long residuals live."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from flexclim.grids.domain import Domain
+from flexclim.grids.grid import find_grid
+from flexclim.models.card import Coverage
+from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
+from flexclim.resampling import coarsen, interpolate
+from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.training_range import Looks, cover, look
+from flexclim.train.data.normalisation import known_units
+from flexclim.train.data.pairs import Pair
+from flexclim.train.data.patches import Patches
+from flexclim.train.data.sequences import Sequences, runs
+from flexclim.train.data.splits import TrainingSource
+from flexclim.train.data.windows import Coarsened
+from flexclim.train.recipes.data_settings import Data
+from flexclim.verify.metrics.persistence import correlation_time
+
+PATCHES, PLANES = 96, 12  # a source
+TIMES, SIDE = 64, 384  # of what correlation times are measured on
+
+
+def coverage(
+    sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+) -> tuple[Coverage, ...]:
+    """Measure what a model's training data cover, of each source, task and variable it reads.
+
+    Parameters
+    ----------
+    sources
+        Of the training split.
+    settings
+        Of the model.
+    """
+    looked = {SUPERRES: _coarse_looks, FORECAST: _past_looks}
+    found = []
+    for source in sources:
+        units, spacing = known_units([source]), source.grid.spacing_km
+        for task in settings.tasks:
+            factors = sorted(data.factors) if task == SUPERRES else []
+            for name, looks in looked[task](source, data, settings.named(), seed).items():
+                seen = cover(looks, name, units.get(name, ""), spacing, task)
+                update = {
+                    "values": extremes(source, name, min(factors, default=1), seen.values),
+                    "hours": correlation_hours(source, name, factors),
+                }
+                found.append(seen.model_copy(update=update))
+    return tuple(found)
+
+
+def _coarse_looks(
+    source: TrainingSource, data: Data, settings: ModelSettings, seed: int
+) -> dict[str, list[Looks]]:
+    """Look at the coarse fields of patches, by name."""
+    assert settings.inputs is not None
+    patches = Patches([source], data, settings, seed)
+    drawn = [patches.draw(0, position) for position in range(PATCHES)]
+    return {
+        name: [
+            look(one.coarse[n], one.window.domain.coarsen(one.factor), variable) for one in drawn
+        ]
+        for n, (name, variable) in enumerate(zip(source.inputs, settings.inputs, strict=True))
+    }
+
+
+def _past_looks(
+    source: TrainingSource, data: Data, settings: ModelSettings, seed: int
+) -> dict[str, list[Looks]]:
+    """Look at the last snapshots that patches of forecasts read; none where no times follow."""
+    assert settings.targets is not None
+    past, last = data.forecast.past, data.forecast.past + data.forecast.rollout - 1
+    hours = data.forecast.hours
+    if isinstance(source, Pair) or not any(len(runs(source.stamps, h, last)) for h in hours):
+        return {}
+    patches = Sequences([source], data, settings, seed)
+    planes = [
+        fill_missing(patches.draw(0, position).fields[past - 1]) for position in range(PATCHES)
+    ]
+    domain = Domain(shape=patches.tile, kind=source.grid.domain.kind)
+    return {
+        name: [look(plane[n], domain, variable) for plane in planes]
+        for n, (name, variable) in enumerate(zip(source.targets, settings.targets, strict=True))
+    }
+
+
+def extremes(
+    source: TrainingSource, name: str, factor: int, values: tuple[float, float]
+) -> tuple[float, float]:
+    """Widen the range of values of patches by those of whole planes, of a few times."""
+    if not isinstance(source, Coarsened):
+        return values
+    lowest, highest = values
+    for index in np.unique(np.linspace(0, source.times.size - 1, PLANES).round().astype(int)):
+        plane = source.series[name].read(int(source.times[index]))
+        rows, columns = (size // factor for size in plane.shape)
+        blocks = plane[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+        means = blocks.mean((1, 3))
+        known = means[np.isfinite(means)]
+        if known.size:
+            lowest, highest = min(lowest, float(known.min())), max(highest, float(known.max()))
+    return float(f"{lowest:.4g}"), float(f"{highest:.4g}")
+
+
+def correlation_hours(
+    source: TrainingSource, name: str, factors: Sequence[int]
+) -> dict[int, float]:
+    """Return by factor how long what interpolation misses of a variable stays correlated.
+
+    Measured in the liveliest of nine windows; empty for pairs, and where times are too few, no
+    dates, or those of a simulation, whose unit is its own.
+    """
+    if not factors or not isinstance(source, Coarsened) or name not in source.series:
+        return {}
+    if source.stamps.dtype.kind == "i" or source.stamps.size < 2 or source.settings.turbulence:
+        return {}
+    field = _window(source, name, math.lcm(*factors))
+    if field is None:
+        return {}
+    weights = np.sqrt(cell_weights(field))
+    hours = {}
+    for factor in factors:
+        coarse = coarsen(field, factor, grid="cell")
+        missed = field - interpolate(coarse, factor, grid="cell").values
+        found = correlation_time(missed * weights)
+        if math.isfinite(found):
+            hours[factor] = float(f"{found:.3g}")
+    return hours
+
+
+def cell_weights(field: xr.DataArray) -> xr.DataArray:
+    """Return what the cells of a field's rows weigh: their area, or 1 where it is not known."""
+    grid = find_grid(field, "cell")
+    area = np.ones(field.sizes[grid.y]) if grid.row_area is None else grid.row_area
+    return xr.DataArray(area[::-1] if grid.flip_y else area, dims=grid.y)
+
+
+def _window(source: Coarsened, name: str, multiple: int) -> xr.DataArray | None:
+    """Read the window of most variance at up to 64 times; sides are multiples of ``multiple``."""
+    template = source.fields.template
+    order = np.argsort(source.stamps, kind="stable")[:TIMES]
+    sides = [min(SIDE, size) // multiple * multiple for size in template.shape]
+    if min(sides) < 4 * multiple:
+        return None
+    starts = [
+        sorted({round(share * (size - side)) for share in (0, 0.5, 1)})
+        for size, side in zip(template.shape, sides, strict=True)
+    ]
+    series = source.series[name]
+    middle = series.read(int(source.times[order[order.size // 2]]))
+    windows = [
+        (slice(row, row + sides[0]), slice(column, column + sides[1]))
+        for row in starts[0]
+        for column in starts[1]
+    ]
+    known = [np.isfinite(middle[window]).any() for window in windows]
+    variances = [
+        np.nanvar(middle[window]) if some else 0.0
+        for window, some in zip(windows, known, strict=True)
+    ]
+    best = windows[int(np.argmax(variances))]
+    values = np.stack([series.read(int(source.times[index]), *best) for index in order])
+    dims = map(str, template.dims)
+    place = template.isel(dict(zip(dims, best, strict=True)))
+    stamps = xr.DataArray(source.stamps[order], dims="time")
+    return place.expand_dims(time=stamps).copy(data=values).rename(name)

@@ -1,0 +1,148 @@
+"""Files, stores and addresses, opened lazily as datasets."""
+
+from __future__ import annotations
+
+import glob
+import re
+import warnings
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from flexclim.errors import RecipeError
+from flexclim.train.data.turbulence import simulate
+from flexclim.train.recipes.data_settings import Bare, Reading
+
+
+def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:
+    """Open all files of a source, without dask: windows of them are read one by one.
+
+    Turbulence is simulated here.
+
+    Parameters
+    ----------
+    reading
+        Its ``path`` may be one file, store or URL, a glob, or a list of them.
+    folder
+        What relative paths start from.
+
+    Raises
+    ------
+    RecipeError
+        If one is not there or can't be read.
+    """
+    if reading.turbulence:
+        return [simulate(reading.turbulence)]
+    given = (reading.path,) if isinstance(reading.path, str) else reading.path
+    paths = [path for part in given for path in _expanded(part, folder, reading.storage)]
+    return [open_dataset(path, reading) for path in paths]
+
+
+def open_dataset(path: str, reading: Reading) -> xr.Dataset:
+    """Open one NetCDF or HDF5 file or Zarr store, by path or URL."""
+    remote = _is_url(path)
+    if not remote and not Path(path).exists():
+        raise RecipeError(
+            f"{path} is not there; set data.folder (or FLEXCLIM_DATA) to the folder that holds it."
+        )
+    try:
+        if _is_zarr(path):
+            options = reading.storage if remote else None
+            with warnings.catch_warnings():
+                # Stores without consolidated metadata just take longer to open.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                dataset = xr.open_zarr(path, chunks=None, storage_options=options)
+        else:
+            dataset = xr.open_dataset(_local(path, reading.storage), chunks=None)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300].partition(". Consider")[0]
+        raise RecipeError(f"{path} can't be opened: {reason}") from None
+    if reading.bare:
+        dataset = _dressed(dataset, reading.bare, path)
+    return dataset
+
+
+def _expanded(path: str, folder: str, storage: dict[str, Any]) -> list[str]:
+    """Return the sorted paths or URLs that a path or glob means."""
+    wild = any(sign in path for sign in "*?[")
+    if not _is_url(path):
+        path = str(Path(folder) / path)
+        found = sorted(glob.glob(path)) if wild else [path]
+    elif wild:
+        import fsspec
+
+        system, inner = fsspec.core.url_to_fs(path, **storage)
+        found = sorted(system.unstrip_protocol(part) for part in system.glob(inner))
+    else:
+        found = [path]
+    if not found:
+        raise RecipeError(
+            f"no file matches {path}; set data.folder (or FLEXCLIM_DATA) to the folder that "
+            "holds them."
+        )
+    return found
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path or "::" in path
+
+
+def _is_zarr(path: str) -> bool:
+    places = [PurePosixPath(link) for link in path.split("::")]
+    parts = [part for place in places for part in (place, *place.parents)]
+    if any(re.search(r"\.zarr(-\w+|\.zip)?$", part.name) for part in parts):
+        return True
+    return any((Path(path) / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
+def _local(path: str, storage: dict[str, Any]) -> str:
+    """Return a local path of a file; one behind a URL is copied once."""
+    if not _is_url(path):
+        return path
+    import fsspec
+
+    protocol = path.partition("://")[0]
+    return str(fsspec.open_local(f"simplecache::{path}", **{protocol: storage}))
+
+
+def _dressed(dataset: xr.Dataset, bare: Bare, path: str) -> xr.Dataset:
+    """Give a bare array (time, [channel,] y, x) names and coordinates."""
+    if bare.dataset not in dataset:
+        known = ", ".join(map(str, dataset.data_vars)) or "none"
+        raise RecipeError(f"{path} has no array {bare.dataset!r}; it has {known}.")
+    array = dataset[bare.dataset].variable
+    if array.ndim not in (3, 4):
+        raise RecipeError(
+            f"{bare.dataset!r} in {path} has shape {array.shape}; it should be (time, y, x) or "
+            "(time, channel, y, x)."
+        )
+    count = array.shape[1] if array.ndim == 4 else 1
+    if count != len(bare.channels):
+        raise RecipeError(
+            f"{bare.dataset!r} in {path} has {count} channels; bare.channels names "
+            f"{len(bare.channels)}."
+        )
+    names = ("latitude", "longitude") if bare.latitude else ("y", "x")
+    fields = {}
+    for index, name in enumerate(bare.channels):
+        field = array[:, index] if array.ndim == 4 else array
+        # Sides of equal length share one nameless dimension, which rename refuses; `.data` would
+        # read everything.
+        fields[name] = xr.Variable(("time", *names), field._data)
+    times, height, width = fields[bare.channels[0]].shape
+    coordinates: dict[str, Any] = dict(
+        zip(names, _plane(bare, height, width), strict=True),
+    )
+    if bare.start:
+        coordinates["time"] = pd.date_range(bare.start, periods=times, freq=bare.every)
+    return xr.Dataset(fields, coordinates)
+
+
+def _plane(bare: Bare, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    if bare.latitude and bare.longitude:
+        return np.linspace(*bare.latitude, height), np.linspace(*bare.longitude, width)
+    # Rows are stored from the top.
+    return -np.arange(float(height)), np.arange(float(width))

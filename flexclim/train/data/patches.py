@@ -1,0 +1,153 @@
+"""Patches at random offsets: what the network learns from.
+
+A patch is a function of (seed, step, position in the global batch) alone, so a run that is
+resumed, or split over other ranks, sees the batches it would have seen. Each is cut with enough
+of its surroundings that its scaling is that of the whole field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from flexclim.grids.domain import Kind
+from flexclim.grids.operators import ALL
+from flexclim.models.settings import ModelSettings
+from flexclim.sampling.labels import label_values
+from flexclim.sampling.local_scaling import REACH, Scaled, fill_missing
+from flexclim.sampling.network_inputs import residual, see
+from flexclim.sampling.statics import static_channels
+from flexclim.train.data.augment import components, mirror
+from flexclim.train.data.batches import Batches, Patch, base_scale, draw_known, patch_of
+from flexclim.train.data.splits import TrainingSource
+from flexclim.train.data.splits import open_sources as open_sources
+from flexclim.train.data.windows import Window
+from flexclim.train.recipes.data_settings import Data
+
+LARGEST_INPUT = 10.0
+STENCIL = 3  # coarse cells around a patch that bicubic interpolation reads
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A window, its coarse inputs (I, y, x) without NaN, its factor and where it was cut."""
+
+    window: Window
+    coarse: np.ndarray
+    factor: int
+    source: TrainingSource
+
+    def seen(self, name: str) -> np.ndarray:
+        """Return a variable's coarse field where there is one, else its truth."""
+        if name in self.source.inputs:
+            return self.coarse[self.source.inputs.index(name)]
+        return self.window.truth[self.source.targets.index(name)]
+
+
+class Patches(Batches):
+    """Makes batches for downscaling by step.
+
+    Parameters
+    ----------
+    sources
+        From :func:`open_sources`.
+    data
+        Factors, the share of grids of points, augmentation.
+    settings
+        Of the model that is trained: tile, variables, scaling, normalisation.
+    seed
+        Of all choices.
+    """
+
+    def __init__(
+        self, sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+    ) -> None:
+        self.sources, self.data, self.seed, self.workers = sources, data, seed, data.workers
+        self.settings = settings.named()
+        self.tile = settings.network.tile
+        weights = np.array([source.weight for source in sources])
+        self._source_share = weights / weights.sum()
+        shares = np.array(list(data.factors.values()))
+        self._factor_share = shares / shares.sum()
+        self._components = [components(source, data) for source in sources]
+        self._reach = REACH if settings.scaling == "local" else STENCIL
+
+    def patch(self, step: int, position: int) -> Patch:
+        """Return what a network learns from one patch."""
+        drawn = self.draw(step, position)
+        scaled, truth = self.scaled(drawn)
+        settings, factor = self.settings, drawn.factor
+        label = label_values(
+            settings.labels,
+            factor=factor,
+            when=drawn.window.time,
+            variable=drawn.source.targets[0],
+            known=drawn.source.settings.label,
+        )
+        return patch_of(scaled, truth, label, base_scale(settings, settings.residual_scale[factor]))
+
+    def draw(self, step: int, position: int) -> Drawn:
+        """Return the raw fields of one patch.
+
+        Raises
+        ------
+        RecipeError
+            If too many windows in a row hold too few values.
+        """
+        random = np.random.default_rng([self.seed, step, position])
+        return draw_known(random, self.sources, lambda: self._cut(random))
+
+    def _cut(self, random: np.random.Generator) -> Drawn | None:
+        number = random.choice(len(self.sources), p=self._source_share)
+        source = self.sources[number]
+        factor = int(random.choice(list(self.data.factors), p=self._factor_share))
+        kind: Kind = "point" if random.random() < self.data.points else "cell"
+        window = source.cut(random, factor, kind, self.tile, self._reach)
+        window = self._augmented(window, int(number), random)
+        if _too_empty(window):
+            return None
+        return Drawn(window, fill_missing(window.coarse(factor)), factor, source)
+
+    def _augmented(self, window: Window, number: int, random: np.random.Generator) -> Window:
+        for axis, name in enumerate(("flip_y", "flip_x")):
+            if name in self.data.flips and random.random() < 0.5:
+                window = mirror(window, axis, self._components[number])
+        if "turn" in self.data.flips and self._may_turn(window) and random.random() < 0.5:
+            window = window.transposed()
+        if self.sources[number].settings.signed and random.random() < 0.5:
+            window = replace(window, inputs=-window.inputs, targets=-window.targets)
+        return window
+
+    def _may_turn(self, window: Window) -> bool:
+        """Say whether rows and columns are alike: on the sphere they are not."""
+        return window.area is None and self.tile[0] == self.tile[1]
+
+    def scaled(self, drawn: Drawn) -> tuple[Scaled, np.ndarray]:
+        """Return a patch as the network sees it, and the residual (T, H, W) in its units."""
+        window, factor = drawn.window, drawn.factor
+        whole = see(drawn.coarse, window.domain.coarsen(factor), factor, self.settings)(ALL)
+        inner = (slice(None), *window.inner)
+        scaled = Scaled(whole.base[inner], whole.inputs[inner], whole.amplitude[inner])
+        assert self.settings.targets is not None
+        truth = residual(scaled, window.truth, self.settings.targets).astype(np.float32)
+        inputs = scaled.inputs
+        if self.settings.scaling == "local":
+            # An amplitude near 0 makes rounding look like weather.
+            inputs = np.clip(inputs, -LARGEST_INPUT, LARGEST_INPUT)
+            truth = np.clip(truth, -LARGEST_INPUT, LARGEST_INPUT)
+        if self.settings.statics:
+            fixed = static_channels(
+                window.predictors, self.settings.statics, self.tile, window.time
+            )
+            inputs = np.concatenate([inputs, fixed])
+        return replace(scaled, inputs=inputs), truth
+
+
+def _too_empty(window: Window) -> bool:
+    """Say whether less than half of a target, or of a pair's input, is known."""
+    known = np.isfinite(window.truth).mean(axis=(1, 2)) < 0.5
+    if known.any():
+        return True
+    return window.paired and bool((np.isfinite(window.inputs).mean(axis=(1, 2)) < 0.5).any())

@@ -1,0 +1,239 @@
+"""Windows cut from fine fields that training coarsens on the fly, with what surrounds a patch.
+
+Patches begin where a block does, as tiles do in sampling, also after mirroring. A mirrored block of
+points ends where it began, so windows of points reach one row and column beyond the patch.
+
+Legend: I inputs, T targets, Y X the window, H W the patch within it, E 1 for points, else 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from flexclim.errors import RecipeError
+from flexclim.grids.domain import Domain, Kind
+from flexclim.grids.grid import Grid
+from flexclim.grids.operators import block_mean
+from flexclim.train.data.series import Series
+from flexclim.train.data.sources import Fields
+from flexclim.train.recipes.data_settings import Source
+
+
+@dataclass(frozen=True)
+class Window:
+    """One patch and its surroundings at one time, in canonical order.
+
+    Parameters
+    ----------
+    inputs
+        (I, Y, X) fine values, or (I, y, x) coarse ones of a pair; NaN where missing.
+    targets
+        (T, H + E, W + E) truth from the patch's first cell on; NaN where missing.
+    domain
+        The fine domain of the window.
+    area
+        (Y,) area of a cell of each row, or None.
+    inner
+        Rows and columns of the patch within the window.
+    statics
+        (H + E, W + E) static fields, by name.
+    time
+        datetime64 or cftime, or a count.
+    paired
+        Whether inputs are coarse already.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    domain: Domain
+    area: np.ndarray | None
+    inner: tuple[slice, slice]
+    statics: Mapping[str, np.ndarray]
+    time: Any
+    paired: bool = False
+
+    def coarse(self, factor: int) -> np.ndarray:
+        """Return the inputs (I, y, x) on the coarse grid."""
+        if self.paired:
+            return self.inputs
+        return block_mean(self.inputs, self.domain, factor, self.area)
+
+    @property
+    def truth(self) -> np.ndarray:
+        """(T, H, W) targets of the patch."""
+        return self.targets[(..., *self._patch)]
+
+    @property
+    def predictors(self) -> dict[str, np.ndarray]:
+        """(H, W) static fields of the patch, by name."""
+        return {name: values[self._patch] for name, values in self.statics.items()}
+
+    @property
+    def _patch(self) -> tuple[slice, slice]:
+        rows, columns = (slice(part.stop - part.start) for part in self.inner)
+        return rows, columns
+
+    def mirrored(self, axis: int) -> Window:
+        """Return the window with its rows (0) or columns (1) in reverse; no sign changes."""
+        part = self.inner[axis]
+        size = self.domain.shape[axis] - int(self.domain.kind == "point")
+        turned = slice(size - part.stop, size - part.start)
+        inner = (turned, self.inner[1]) if axis == 0 else (self.inner[0], turned)
+        area = self.area[::-1] if self.area is not None and axis == 0 else self.area
+        return replace(
+            self,
+            inputs=np.flip(self.inputs, axis + 1),
+            targets=np.flip(self.targets, axis + 1),
+            area=area,
+            inner=inner,
+            statics={name: np.flip(values, axis) for name, values in self.statics.items()},
+        )
+
+    def transposed(self) -> Window:
+        """Return the window with rows for columns; with mirroring, that makes quarter turns."""
+        assert self.area is None, self.domain
+        return replace(
+            self,
+            inputs=self.inputs.swapaxes(-2, -1),
+            targets=self.targets.swapaxes(-2, -1),
+            domain=replace(self.domain, shape=self.domain.shape[::-1]),
+            inner=self.inner[::-1],
+            statics={name: values.T for name, values in self.statics.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What is said of any source that windows are cut from.
+
+    Parameters
+    ----------
+    settings
+        As the recipe gives them.
+    inputs, targets
+        Names.
+    weight
+        Share of patches, relative to other sources.
+    stamps
+        (time,) values of the times of one split.
+    grid
+        The grid that targets are on.
+    statics
+        (y, x) static fields of the whole grid in canonical order, by name.
+    """
+
+    settings: Source
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    weight: float
+    stamps: np.ndarray
+    grid: Grid
+    statics: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coarsened(Described):
+    """Fine variables of one grid; their block means are the inputs.
+
+    Parameters
+    ----------
+    fields
+        What was opened; ``series`` and ``times`` say what to read of it.
+    series
+        To read from, by name.
+    times
+        Indices into ``series`` of one split.
+    """
+
+    fields: Fields
+    series: Mapping[str, Series]
+    times: np.ndarray
+
+    @property
+    def title(self) -> str:
+        """Path of the source, for messages."""
+        return self.fields.title
+
+    def largest_tile(self, kind: Kind) -> tuple[int, int]:
+        """Return the largest patch (rows, columns) that fits, for a grid of this kind."""
+        height, width = self.grid.domain.shape
+        extra = int(kind == "point")
+        return height - extra, width - (0 if self.grid.domain.wrap else extra)
+
+    def cut(
+        self,
+        random: np.random.Generator,
+        factor: int,
+        kind: Kind,
+        tile: tuple[int, int],
+        reach: int,
+    ) -> Window:
+        """Cut a window at a random place and time.
+
+        Parameters
+        ----------
+        reach
+            Coarse cells around the patch, as far as the field goes.
+        """
+        height, width = self.grid.domain.shape
+        extra = int(kind == "point")
+        rows, row_start = _span(height, tile[0], factor, extra, reach, random)
+        around = tile[1] + 2 * reach * factor + extra
+        if self.grid.domain.wrap and width >= around:
+            columns = (int(random.integers(width)) + np.arange(around)) % width
+            column_start = reach * factor
+        else:
+            columns, column_start = _span(width, tile[1], factor, extra, reach, random)
+        index = int(random.integers(self.times.size))
+        inner = (
+            slice(row_start, row_start + tile[0]),
+            slice(column_start, column_start + tile[1]),
+        )
+        seen = tuple(slice(part.start, part.stop + extra) for part in inner)
+        own_rows, own_columns = stored(self.grid, rows, columns)
+        values = {
+            name: read_window(series, int(self.times[index]), own_rows, own_columns)
+            for name, series in self.series.items()
+        }
+        row_area = self.grid.row_area
+        at = np.ix_(rows[seen[0]], columns[seen[1]])
+        return Window(
+            inputs=np.stack([values[name] for name in self.inputs]),
+            targets=np.stack([values[name][seen] for name in self.targets]),
+            domain=Domain(shape=(rows.size, columns.size), kind=kind),
+            area=None if row_area is None else row_area[rows],
+            inner=inner,
+            statics={name: static[at] for name, static in self.statics.items()},
+            time=self.stamps[index],
+        )
+
+
+def stored(grid: Grid, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where canonical rows and columns lie in the file."""
+    height, width = grid.domain.shape
+    order = grid.canonical(np.arange(width)[None])[0]
+    return height - 1 - rows if grid.flip_y else rows, order[columns]
+
+
+def read_window(series: Series, time: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Read stored rows and columns of one time, in the order given."""
+    low, left = int(rows.min()), int(columns.min())
+    right = int(columns.max()) + 1
+    window = series.read(time, slice(low, int(rows.max()) + 1), slice(left, right))
+    return window[np.ix_(rows - low, columns - left)]
+
+
+def _span(
+    size: int, side: int, factor: int, extra: int, reach: int, random: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """Choose a patch on one bounded axis; return the indices to read and where it starts there."""
+    if size < side + extra:
+        raise RecipeError(f"a patch of {side} cells is larger than the field of {size}.")
+    start = int(random.integers(size - side - extra + 1))
+    before = min(start // factor, reach) * factor
+    after = min((size - extra - start - side) // factor, reach) * factor
+    return np.arange(start - before, start + side + after + extra), before

@@ -1,0 +1,226 @@
+"""Scores on times that training never sees, of the network with averaged weights.
+
+Legend: B patches, M members, T channels of the residual, R rings of wavenumbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
+from flexclim.nn.diffusion import Diffusion
+from flexclim.nn.flex import Flex
+from flexclim.train.loop.dist import Ranks
+from flexclim.train.loop.draws import draw
+from flexclim.train.loop.losses import DenoisingLoss, filled, ring_power, sample_members
+from flexclim.train.loop.stage import tensors
+
+if TYPE_CHECKING:
+    from flexclim.train.data.batches import Batch
+
+SEED = 20_000
+# What a network that answers 0 comes to.
+RIVALS = {SUPERRES: "interpolation", FORECAST: "persistence"}
+# Wavelengths, in cells, that a card tells the power of.
+BANDS = ((2, 4), (4, 8), (8, 16))
+
+
+class Validation:
+    """Scores a network on fixed patches, with fixed times and noise.
+
+    Parameters
+    ----------
+    settings
+        How the patches were scaled, and the sampler.
+    batch
+        This rank's patches.
+    positions
+        Their numbers among all.
+    size
+        Samples in one pass of the network.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, batch: Batch, positions: range, size: int, ranks: Ranks
+    ) -> None:
+        self.settings, self.ranks = settings.named(), ranks
+        self.batch, self.positions, self.size = batch, positions, size
+
+    @torch.no_grad()
+    def losses(self, network: Flex, diffusion: Diffusion) -> dict[str, float]:
+        """Return ``validation``, the denoising loss at t of 1/4, 1/2, 3/4 and 1, and ``rmse``.
+
+        The second is the root mean square error of the estimate from pure noise (about the mean
+        of the ensemble) over that of interpolation, or of persistence for forecasts.
+        """
+        network.eval()
+        loss = DenoisingLoss(network, diffusion)
+        sums = torch.zeros(4, dtype=torch.float64)
+        for positions, inputs, residual, label in self._parts(1):
+            noise = self._noise(positions, tuple(residual.shape[1:]))
+            t = (torch.tensor(list(positions), device=residual.device) % 4 + 1) / 4
+            task = self.batch.task
+            mean = loss(inputs, residual, label, noise, t, task)
+            _, first = sample_members(
+                network, diffusion, inputs, label, noise[:, None], 1, self.settings.method, task
+            )
+            truth, known = filled(residual)
+            error = (first[:, 0] * known - truth).double().square().sum()
+            total = truth.double().square().sum()
+            count = len(positions)
+            part = mean.double() * count, error, total, total.new_tensor(count)
+            sums += torch.stack(part).cpu()
+        loss_sum, error, total, count = self.ranks.sum(sums).tolist()
+        return {"validation": loss_sum / count, "rmse": _root(error, total)}
+
+    @torch.no_grad()
+    def scores(self, network: Flex, diffusion: Diffusion, members: int) -> dict[str, float]:
+        """Return the scores of an ensemble that is really sampled.
+
+        Returns
+        -------
+        dict
+            ``crps``: fair CRPS over the mean absolute error of interpolation (of persistence for
+            forecasts), ``crps_NAME`` for each of several targets; ``spread_skill``: spread over
+            the error of the ensemble's mean, corrected for its size (Fortin et al. 2014);
+            ``log_spectral_distance`` in dB and ``power_2_4`` ... of waves of 2 to 4 ... cells over
+            the truth's, with ``interpolation_...`` or ``persistence_...`` beside them, of fields
+            as the network sees them.
+        """
+        network.eval()
+        settings, points, powers = self.settings, [], []
+        for positions, inputs, residual, label in self._parts(members):
+            noise = self._noise(positions, (members, *residual.shape[1:]))
+            found, _ = sample_members(
+                network, diffusion, inputs, label, noise, settings.steps, settings.method,
+                self.batch.task,
+            )  # fmt: skip
+            truth, known = filled(residual)
+            found = found * known[:, None]
+            points.append(_point_sums(found.double(), truth.double()))
+            powers.append(self._powers(positions, inputs, truth, found))
+        points_sum = self.ranks.sum(torch.stack(points).sum(0).cpu())
+        powers_sum = self.ranks.sum(torch.stack(powers).sum(0).cpu())
+        return self._point_scores(points_sum, members) | self._spectral_scores(powers_sum)
+
+    def _parts(self, members: int) -> Iterator[tuple[range, Tensor, Tensor, Tensor]]:
+        size = max(1, self.size // members)
+        for first in range(0, len(self.positions), size):
+            chosen = slice(first, first + size)
+            yield self.positions[chosen], *tensors(self.batch, self.ranks.device, chosen)
+
+    def _noise(self, positions: range, shape: tuple[int, ...]) -> Tensor:
+        noise, _ = draw(SEED, 0, positions, 1, shape)
+        return noise.to(self.ranks.device)
+
+    def _powers(self, positions: range, inputs: Tensor, residual: Tensor, found: Tensor) -> Tensor:
+        """Return (3, T, R) summed power of truth, members and interpolation."""
+        assert self.settings.targets is not None
+        first = self.positions.start
+        own = slice(positions.start - first, positions.stop - first)
+        scales = torch.from_numpy(self.batch.scale[own]).to(inputs.device)
+        powers = []
+        for index in range(len(self.settings.targets)):
+            base, scale = self._base(index, inputs), scales[:, index, None, None, None]
+            truth, members = residual[:, None, index], found[:, :, index]
+            fields = base + scale * truth, base + scale * members, base
+            powers.append(torch.stack([ring_power(f).double().mean(1).sum(0) for f in fields]))
+        return torch.stack(powers, 1)
+
+    def _base(self, index: int, inputs: Tensor) -> Tensor:
+        """Return what a target adds to as the network sees it, (B, 1, H, W); zeros of nothing."""
+        settings = self.settings
+        assert settings.inputs is not None
+        assert settings.targets is not None
+        if self.batch.task == FORECAST:
+            assert settings.forecast is not None
+            place = (settings.forecast.past - 1) * len(settings.targets) + index
+            return inputs[:, None, place]
+        base = settings.targets[index].base
+        if base is None:
+            return torch.zeros_like(inputs[:, :1])
+        return inputs[:, None, [variable.name for variable in settings.inputs].index(base)]
+
+    def _point_scores(self, sums: Tensor, members: int) -> dict[str, float]:
+        """Turn (5, T) sums over points into scores."""
+        assert self.settings.targets is not None
+        error, pairs, squared, variance, zero = sums
+        crps = ((error - pairs) / zero).tolist()
+        spread = _root(float((variance).sum()), float(squared.sum()))
+        scores = {
+            "crps": sum(crps) / len(crps),
+            "spread_skill": spread * math.sqrt((members + 1) / members),
+        }
+        if len(crps) > 1:
+            names = (target.name for target in self.settings.targets)
+            scores |= {f"crps_{name}": value for name, value in zip(names, crps, strict=True)}
+        return scores
+
+    def _spectral_scores(self, powers: Tensor) -> dict[str, float]:
+        """Turn (3, T, R) powers into distances in dB and ratios by band of wavelength."""
+        assert self.settings.targets is not None
+        forecast = self.batch.task == FORECAST
+        based = [forecast or target.base is not None for target in self.settings.targets]
+        truth, found, base = powers.clamp_min(1e-30)
+        rings = truth.shape[-1]
+        wavelength = 2 * rings / torch.arange(1, rings + 1)
+        scores = {}
+        for prefix, power, chosen in (
+            ("", found, [True] * len(based)),
+            (f"{RIVALS[self.batch.task]}_", base, based),
+        ):
+            if not any(chosen):
+                continue
+            level = 10 * (power / truth).log10()[chosen]
+            distance = float(level.square().mean(-1).sqrt().mean())
+            scores[f"{prefix}log_spectral_distance"] = distance
+            for low, high in BANDS:
+                band = (wavelength >= low) & (wavelength < high)
+                ratio = (power[:, band].sum(-1) / truth[:, band].sum(-1))[chosen].mean()
+                scores[f"{prefix}power_{low}_{high}"] = float(ratio)
+        return scores
+
+
+def together(scores: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """Return the scores of several tasks as one: each by its task, and the mean of all.
+
+    >>> together({"superres": {"crps": 0.5}, "forecast": {"crps": 0.7}})
+    {'superres_crps': 0.5, 'forecast_crps': 0.7, 'crps': 0.6}
+    """
+    if len(scores) == 1:
+        return next(iter(scores.values()))
+    own = {f"{task}_{name}": value for task, one in scores.items() for name, value in one.items()}
+    first, *others = scores.values()
+    shared = [name for name in first if all(name in other for other in others)]
+    mean = {name: sum(one[name] for one in scores.values()) / len(scores) for name in shared}
+    return own | mean
+
+
+def _point_sums(members: Tensor, truth: Tensor) -> Tensor:
+    """Return (5, T) sums over patches and cells of (B, M, T, H, W) members, (B, T, H, W) truth.
+
+    Mean distance of members from the truth, half the mean distance of pairs (the fair CRPS is
+    their difference), squared error of the mean, variance, and distance of 0 from the truth.
+    """
+    count = members.shape[1]
+    rank = 2 * torch.arange(count, device=members.device) - count + 1
+    ordered = members.sort(dim=1).values
+    pairs = (ordered * rank[:, None, None, None]).sum(1) / (count * (count - 1))
+    parts = (
+        (members - truth[:, None]).abs().mean(1),
+        pairs,
+        (members.mean(1) - truth).square(),
+        members.var(1),
+        truth.abs(),
+    )
+    return torch.stack([part.sum((0, 2, 3)) for part in parts])
+
+
+def _root(part: float, whole: float) -> float:
+    """Return the root of a ratio; NaN of nothing."""
+    return math.sqrt(part / whole) if whole > 0 else math.nan

@@ -1,0 +1,1 @@
+"""Recipes: what a training run is, read strictly from YAML."""

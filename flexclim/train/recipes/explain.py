@@ -1,0 +1,88 @@
+"""A resolved recipe as text: every setting, what it is set to, and what it means."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flexclim.train.recipes.data_settings import Settings
+from flexclim.train.recipes.recipe import Recipe
+
+WIDTH = 100
+COLUMN = 44  # where meanings begin
+
+
+def explain_recipe(recipe: Recipe) -> str:
+    """Return the settings of a recipe with their meaning.
+
+    Settings that the recipe gives, rather than leaves to their default, are marked with a star.
+
+    >>> from flexclim.train import load_recipe
+    >>> text = explain_recipe(load_recipe("flex_nano"))
+    >>> print(text.splitlines()[0])
+    * name = flex-nano                          name of the model
+    """
+    return "\n".join(_lines(recipe, 0, set()))
+
+
+def _lines(section: Settings, depth: int, told: set[object]) -> Iterator[str]:
+    """Yield the lines of a section; what was ``told`` before is not explained again."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        meaning = "" if id(field) in told else field.description or ""
+        told.add(id(field))
+        star = "*" if name in section.model_fields_set else " "
+        shown = field.alias or name
+        inner = list(_sections(shown, value))
+        if not inner:
+            yield from _line(f"{star} {shown} = {_text(value)}", meaning, depth)
+            continue
+        if inner[0][0] != shown:
+            yield from _line(f"{star} {shown}", meaning, depth)
+        for title, part in inner:
+            given = part.model_fields_set
+            if len(inner) == 1 and title == shown:
+                yield from _line(f"{star} {title}", meaning, depth)
+            else:
+                yield from _line(f"{star} {title}" if given else f"  {title}", "", depth)
+            yield from _lines(part, depth + 1, told)
+
+
+def _sections(name: str, value: Any) -> Iterator[tuple[str, Settings]]:
+    """Yield the sections that a setting holds, each with its title."""
+    if isinstance(value, Settings):
+        yield name, value
+    elif isinstance(value, tuple):
+        yield from ((f"{name}.{i}", part) for i, part in enumerate(value) if _is_section(part))
+    elif isinstance(value, Mapping):
+        yield from ((f"{name}.{key}", part) for key, part in value.items() if _is_section(part))
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, Settings)
+
+
+def _line(setting: str, meaning: str, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    head = f"{indent}{setting}"
+    room = max(40, WIDTH - COLUMN)
+    meanings = textwrap.wrap(meaning, room) or [""]
+    if len(head) >= COLUMN:
+        yield head
+        head = ""
+    for text in meanings:
+        yield f"{head:<{COLUMN}}{text}".rstrip()
+        head = ""
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_text(part)}" for key, part in value.items()) + "}"
+    return "''" if value == "" else str(value)

@@ -1,0 +1,155 @@
+"""Recipes read from YAML, strictly: an unknown setting names the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from flexclim.errors import RecipeError
+from flexclim.shipped import recipes_folder
+from flexclim.train.recipes.data_settings import Settings
+from flexclim.train.recipes.recipe import Recipe
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by file or by name.
+
+    Parameters
+    ----------
+    path
+        A YAML file, or the name of a recipe that ships (``flexclim recipes`` lists them).
+    overrides
+        Settings of the form ``trainer.steps=200``; values are YAML. ``data.sources.0.path=...``
+        reaches into a list.
+
+    Raises
+    ------
+    RecipeError
+        If the file can't be read, or a setting is unknown or wrong.
+    """
+    values = _read(find_recipe(path))
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(_complaint(error)) from None
+
+
+def find_recipe(path: str | Path) -> Path:
+    """Return the file of a recipe given by path or by name."""
+    given = Path(path)
+    if given.is_file():
+        return given
+    shipped = {file.stem: file for file in sorted(recipes_folder().glob("*.yaml"))}
+    if str(path) in shipped:
+        return shipped[str(path)]
+    near = difflib.get_close_matches(str(path), shipped, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"or one of {', '.join(shipped)}."
+    raise RecipeError(f"there is no recipe {str(path)!r}: give a YAML file, {hint}")
+
+
+def list_recipes() -> dict[str, str]:
+    """Return the recipes that ship, each with the first line of its head comment.
+
+    >>> "flex_nano" in list_recipes()
+    True
+    """
+    found = {}
+    for file in sorted(recipes_folder().glob("*.yaml")):
+        first = file.read_text(encoding="utf-8").partition("\n")[0]
+        found[file.stem] = first.lstrip("# ") if first.startswith("#") else ""
+    return found
+
+
+def section_of(annotation: Any) -> type[Settings] | None:
+    """Return the section that a setting's type holds, alone or in a list, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    return next(filter(None, map(section_of, get_args(annotation))), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path} can't be read as YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} holds no settings; a recipe starts with 'name: ...'.")
+    return values
+
+
+def _override(values: Any, override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise RecipeError(f"{override!r} is not of the form section.setting=value.")
+    *sections, last = key.split(".")
+    for section in sections:
+        values = _enter(values, section, key)
+    if not isinstance(values, dict):
+        raise RecipeError(f"{key} can't be set: {sections[-1]} is not a section.")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(f"the value of {override!r} is not YAML; quote it?") from None
+
+
+def _enter(values: Any, section: str, key: str) -> Any:
+    if isinstance(values, list) and section.isdigit() and int(section) < len(values):
+        return values[int(section)]
+    if isinstance(values, dict):
+        if values.get(section) is None:
+            values[section] = {}
+        return values[section]
+    raise RecipeError(f"{key} can't be set: there is no {section}.")
+
+
+def _complaint(error: ValidationError) -> str:
+    """Turn the first complaint into one line that names the setting."""
+    first = error.errors()[0]
+    steps = list(_steps(first["loc"]))
+    place = ".".join(str(part) for part, _ in steps)
+    section = next((found for _, found in reversed(steps[:-1]) if found), Recipe)
+    if first["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in section.model_fields.items()]
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        parent = place.removesuffix(str(first["loc"][-1]))
+        hint = f"did you mean {parent}{near[0]}?" if near else f"known are {', '.join(known)}."
+        return f"{place} is not a setting; {hint}"
+    if first["type"] == "missing":
+        return f"{place} is missing from the recipe."
+    if first["type"] == "value_error":
+        return f"{place or 'recipe'}: {first['ctx']['error']}."
+    return f"{place} = {first['input']!r} does not do: {first['msg']}."
+
+
+def _steps(location: tuple[int | str, ...]) -> Iterator[tuple[int | str, type[Settings] | None]]:
+    """Yield the parts of a location that a recipe shows, each with the section it leads into.
+
+    Pydantic also names the alternative of a union that it tried.
+    """
+    section: type[Settings] | None = Recipe
+    entered: type[Settings] | None = None
+    for number, part in enumerate(location):
+        last = number == len(location) - 1
+        if section is not None and isinstance(part, str):
+            fields = {field.alias or name: field for name, field in section.model_fields.items()}
+            if part in fields:
+                annotation = fields[part].annotation
+                entered = section_of(annotation)
+                # The names in a dict of sections are the user's.
+                section = None if str(annotation).startswith("dict") else entered
+                yield part, entered
+            elif last:
+                yield part, None
+        elif isinstance(part, int) or section is None:
+            if isinstance(part, str) and part.startswith(("str", "tuple", "dict", "float", "lit")):
+                continue
+            section = section or entered
+            yield part, section

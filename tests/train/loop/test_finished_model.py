@@ -1,0 +1,88 @@
+"""What a trained model tells of itself."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from flexclim.models.settings import ModelSettings, NetworkSettings
+from flexclim.train import load_recipe
+from flexclim.train.data.normalisation import model_settings
+from flexclim.train.data.splits import open_sources
+from flexclim.train.loop.dist import Ranks
+from flexclim.train.loop.finished_model import correlation_reach, hardware, model_card, with_halo
+from flexclim.train.loop.snapshot import Standing
+
+
+@pytest.fixture
+def settings():
+    sizes = NetworkSettings(
+        tile=(64, 64), model_channels=(32, 32), res_blocks=(1, 1), depth=3, num_heads=2
+    )
+    scale = {2: (0.7,), 4: (0.9,), 8: (1.0,)}
+    return ModelSettings(network=sizes, halo=16, factors=(2, 4, 8), residual_scale=scale)
+
+
+def test_a_card_tells_the_data_and_the_recipe(settings):
+    recipe = load_recipe("flex_nano", ["data.folder=/secret/place", "output=/secret/run"])
+    sources = [SimpleNamespace(grid=SimpleNamespace(spacing_km=km)) for km in (2.5, 111.19)]
+    feed = SimpleNamespace(sources=sources, settings=settings)
+    standing = Standing(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
+    card = model_card(recipe, feed, standing, "2 threads of a processor", 5)
+    assert card.name == "flex-nano"
+    assert card.factors == (2, 4, 8)
+    assert card.spacing_km == (2.5, 111.2)
+    assert card.data[0].source == "gfs_wind_1deg_2018.nc"
+    assert card.data[0].period.startswith("2018-10-01 to 2018-10-13; validated on 2018-10-15")
+    assert card.licence == recipe.licence
+    assert card.scores == {"crps": 0.6}
+    assert "falls to 0.1 over 5 cells" in card.notes
+    assert "61" in f"{card.seconds}"
+    assert "secret" not in json.dumps(card.model_dump(mode="json"))
+    for part in ("flex-nano", "2 threads", "crps 0.6", "torch"):
+        assert part in str(card)
+
+
+def test_a_card_tells_the_units_of_named_variables(settings, folder):
+    """Inference refuses an input in other units, so the card must tell them."""
+    ds = xr.open_dataset(folder / "wind.nc").load()
+    ds.close()
+    ds["u10"].attrs["units"] = "m s-1"
+    ds.to_netcdf(folder / "wind.nc")
+    standing = Standing(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
+    single = load_recipe(folder / "tiny.yaml")
+    # A model of any variable has no units.
+    feed = SimpleNamespace(sources=open_sources(single.data, "train"), settings=settings)
+    assert model_card(single, feed, standing, "a processor", 5).units == {}
+    named = load_recipe(
+        folder / "tiny.yaml",
+        ["data.inputs=[u10]", "data.sources.0.variables=[]", "data.sources.0.signed=false"],
+    )
+    unit = {"u10": {"mean": 0.0, "std": 1.0, "vector": True}}
+    fitted = {"inputs": unit, "targets": unit, "residual_scale": {"2": [1.0], "4": [1.0]}}
+    feed = SimpleNamespace(
+        sources=open_sources(named.data, "train"), settings=model_settings(named, fitted)
+    )
+    assert model_card(named, feed, standing, "a processor", 5).units == {"u10": "m s-1"}
+
+
+def test_the_reach_of_a_correlation():
+    noise = np.random.default_rng(0).normal(size=(16, 2, 64, 64))
+    smooth = noise.copy()
+    kernel = np.ones(8) / 8
+    smooth[:, 1] = np.apply_along_axis(lambda a: np.convolve(a, kernel, "same"), -1, noise[:, 1])
+    assert correlation_reach(noise) == 1
+    # A running mean of 8 cells has an autocorrelation of 1 - lag / 8.
+    assert correlation_reach(smooth) == 8
+
+
+@pytest.mark.parametrize(("reach", "halo"), [(1, 16), (16, 16), (17, 24), (31, 32), (60, 32)])
+def test_a_halo_holds_the_correlation_and_a_quarter_of_a_tile(settings, reach, halo):
+    assert with_halo(settings, reach).halo == halo
+
+
+def test_hardware_is_named():
+    assert "threads of" in hardware(Ranks(world=2, device=torch.device("cpu")))
