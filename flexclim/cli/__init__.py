@@ -14,7 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flexclim.cli import fields, models, stores, training
+from flexclim.cli import field_commands as fields
+from flexclim.cli import model_commands as models
+from flexclim.cli import store_commands as stores
+from flexclim.cli import training_commands as training
 from flexclim.errors import FlexclimError, FlexclimWarning
 
 app = typer.Typer(
@@ -95,7 +98,7 @@ def _options(
 
 def doctor() -> None:
     """Show versions, devices, threads and files; exit with 1 if something is missing."""
-    from flexclim.doctor import examine, missing
+    from flexclim.cli.doctor import examine, missing
 
     findings = examine()
     for section, found in findings.items():

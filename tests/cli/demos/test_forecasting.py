@@ -8,8 +8,9 @@ import xarray as xr
 from PIL import Image
 from rich.console import Console
 
-from flexclim import cli, forecast_demo
-from flexclim.forecast_demo import FLOW
+from flexclim import cli
+from flexclim.cli.demos import forecasting as forecast_demo
+from flexclim.cli.demos.forecasting import FLOW
 from flexclim.models.settings import Target
 from flexclim.train import load_recipe
 

@@ -82,11 +82,11 @@ def demo(
       flexclim demo --forecast
     """  # noqa: D301
     if forecast:
-        from flexclim.forecast_demo import run as run_forecast
+        from flexclim.cli.demos.forecasting import run as run_forecast
 
         run_forecast(out, members=members)
         return
-    from flexclim.demo import run
+    from flexclim.cli.demos.downscaling import run
 
     run(out, members=members)
 

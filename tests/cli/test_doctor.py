@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from flexclim import doctor
+from flexclim.cli import doctor
 
 
 def test_every_requirement_is_looked_at(monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from flexclim import demo, verify
+from flexclim import verify
+from flexclim.cli.demos import downscaling as demo
 from flexclim.shipped import sample_file
 
 

@@ -1,0 +1,1 @@
+"""Demos on what ships with the package."""
