@@ -1,11 +1,11 @@
 """How Sphinx builds these pages: offline, notebooks executed, warnings are errors (`make docs`)."""
 
-import flexclim
+from flexclim._version import __version__
 
 project = "flexclim"
 author = "The flexclim developers"
 copyright = "2026, The flexclim developers"
-version = release = flexclim.__version__
+version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build", "jupyter_execute"]

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flexclim import accessor as accessor
+from flexclim._version import __version__ as __version__
 from flexclim.errors import (
     AlignmentError,
     FlexclimError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from flexclim.resampling import coarsen, interpolate
     from flexclim.stores import check_store
 
-__version__ = "0.1.0"
 
 __all__ = [
     "AlignmentError",

@@ -127,6 +127,6 @@ def sampled(monkeypatch):
         calls.append((place.time[5:13], members))
         return sample(prepared, plan, place, members)
 
-    for module in ("members", "rollout"):
-        monkeypatch.setattr(f"flexclim.{module}.sample", noted)
+    for module in ("downscaling_graph", "forecast_graph"):
+        monkeypatch.setattr(f"flexclim.sampling.{module}.sample", noted)
     return calls

@@ -154,7 +154,7 @@ def shipped(model, toy_model, make_forecaster, tmp_path, monkeypatch):
     folder = tmp_path / "models"
     model.replace(card={"name": "flex-ahead"}).save(folder / "flex-ahead")
     toy_model.replace(card={"name": "flex-nano"}).save(folder / "flex-nano")
-    monkeypatch.setattr(checkpoint, "models_folder", lambda: folder)
+    monkeypatch.setattr(checkpoint, "BUNDLED", folder)
 
 
 def test_a_model_is_chosen_by_fields_and_time_step(shipped, past):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-import flexclim
+from flexclim._version import __version__
 from flexclim.cf.coordinates import STALE, grid_coordinates
 from flexclim.cf.quantities import non_negative as non_negative
 from flexclim.cf.quantities import vector_component as vector_component
@@ -330,7 +330,7 @@ def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dic
         if key not in LEFT_BEHIND_GLOBAL and not str(key).startswith("geospatial_")
     }
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    line = f"{stamp} flexclim {flexclim.__version__}: {action}"
+    line = f"{stamp} flexclim {__version__}: {action}"
     history = "\n".join(filter(None, (str(kept.get("history", "")).rstrip(), line)))
     title = f"{', '.join(names)} made by flexclim"
     return {"title": title} | kept | {"Conventions": "CF-1.11", "history": history}

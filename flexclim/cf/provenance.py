@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import flexclim
+from flexclim._version import __version__
 
 PACKAGES = "torch", "numpy", "xarray", "dask", "zarr"
 
@@ -24,7 +24,7 @@ def provenance() -> dict[str, str]:
     software = [f"Python {platform.python_version()}"]
     software += [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
     return {
-        "flexclim_version": flexclim.__version__,
+        "flexclim_version": __version__,
         "flexclim_software": ", ".join(software),
         "flexclim_command": _command(sys.argv),
     }

@@ -67,9 +67,9 @@ def _show_warning(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import flexclim
+        from flexclim._version import __version__
 
-        typer.echo(f"flexclim {flexclim.__version__}")
+        typer.echo(f"flexclim {__version__}")
         raise typer.Exit
 
 

@@ -7,7 +7,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from flexclim.shipped import coastlines_file, models_folder, recipes_folder, sample_file
+from flexclim.cli.demos.sample import sample_file
+from flexclim.models.model import BUNDLED
+from flexclim.plotting.maps import coastlines_file
+from flexclim.train.recipes.reading import recipes_folder
 
 Findings = dict[str, dict[str, str]]
 
@@ -85,7 +88,7 @@ def _device() -> dict[str, str]:
 
 def _files() -> dict[str, str]:
     repair = "missing: install flexclim again"
-    models = sorted(file.parent.name for file in models_folder().glob("*/model.json"))
+    models = sorted(file.parent.name for file in BUNDLED.glob("*/model.json"))
     recipes = sorted(file.stem for file in recipes_folder().glob("*.yaml"))
     return {
         "sample": str(sample_file()) if sample_file().is_file() else repair,

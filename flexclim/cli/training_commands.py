@@ -90,8 +90,7 @@ def calibrate(
       flexclim calibrate runs/gfs/model gfs.nc --in-place
       flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
     """  # noqa: D301
-    from flexclim.models.model import load_model
-    from flexclim.shipped import models_folder
+    from flexclim.models.model import BUNDLED, load_model
     from flexclim.stores import datasets as io
     from flexclim.train.calibrate import calibrate as find_scale
 
@@ -100,7 +99,7 @@ def calibrate(
     loaded = load_model(model)
     own = loaded.folder
     assert own is not None
-    if in_place and own.parent == models_folder():
+    if in_place and own.parent == BUNDLED:
         raise ModelError(f"{model} ships with flexclim and stays as it is; give a FOLDER to write.")
     fine, source = (_chosen(path, period, variables) for path in (truth, coarse))
     found = find_scale(

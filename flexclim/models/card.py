@@ -42,8 +42,8 @@ class Coverage(Part):
     values
         Lowest and highest value, in ``units``.
     scale
-        Local scale of the field (:func:`flexclim.sampling.local_scaling.local_scaling`), exceeded in 99 %
-        and in 0.1 % of the cells; in ``units``, after the model's transform.
+        Local scale of the field (:mod:`flexclim.sampling.local_scaling`), exceeded in 99 % and in
+        0.1 % of the cells; in ``units``, after the model's transform.
     contrast
         Median, over a patch, of distances from the local mean in local scales: lowest and
         highest. Smooth fields have much, rough ones little.

@@ -25,7 +25,6 @@ from flexclim.models.card import Digests, ModelCard, ModelFile, digest, explain,
 from flexclim.models.registry import fetch, is_fetched, read_registry
 from flexclim.models.settings import ModelSettings
 from flexclim.models.weights import Weights
-from flexclim.shipped import models_folder
 
 if TYPE_CHECKING:
     from flexclim.nn.diffusion import Diffusion
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
+BUNDLED = Path(__file__).resolve().parent / "bundled"  # one folder a model
 
 
 class Model:
@@ -105,9 +105,7 @@ class Model:
         with _LOCK:
             _LOADED.setdefault(self.sha256, self)
         where = None if self.folder is None else str(self.folder)
-        if self.folder is not None and (
-            self.folder.parent == models_folder() or is_fetched(self.folder)
-        ):
+        if self.folder is not None and (self.folder.parent == BUNDLED or is_fetched(self.folder)):
             where = self.folder.name  # another machine may have it elsewhere
         return ModelReference(path=where, sha256=self.sha256, name=self.name)
 
@@ -303,7 +301,7 @@ def list_bundled() -> dict[str, ModelCard]:
     """Return the cards of the models that lie inside the package."""
     return {
         path.parent.name: read_model_file(path).card
-        for path in sorted(models_folder().glob(f"*/{MODEL_FILE}"))
+        for path in sorted(BUNDLED.glob(f"*/{MODEL_FILE}"))
     }
 
 
@@ -345,9 +343,9 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
             f"model={name_or_path!r} is neither a name nor a folder. Give one, or leave model out."
         )
     text = os.fspath(name_or_path)
-    names = sorted(path.parent.name for path in models_folder().glob(f"*/{MODEL_FILE}"))
+    names = sorted(path.parent.name for path in BUNDLED.glob(f"*/{MODEL_FILE}"))
     if text in names:
-        return models_folder() / text
+        return BUNDLED / text
     path = Path(text)
     if _exists(path):
         return _folder_of(path)

@@ -17,7 +17,6 @@ from flexclim import files
 from flexclim.errors import ModelError
 from flexclim.models.card import explain
 from flexclim.models.settings import Part
-from flexclim.shipped import registry_file
 
 if TYPE_CHECKING:
     from pooch import Pooch
@@ -61,7 +60,7 @@ def read_registry() -> Registry:
     ModelError
         If it can't be read or holds something else.
     """
-    path = Path(os.environ.get(REGISTRY) or registry_file())
+    path = Path(os.environ.get(REGISTRY) or Path(__file__).parent / "registry.json")
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST)

@@ -217,7 +217,7 @@ class ModelSettings(Part):
     noise_scale
         Factor on the members' spread about their one-step mean; ``forecast`` may have its own.
     scaling
-        ``"local"``: inputs go through :func:`flexclim.sampling.local_scaling.scale`. ``"fixed"``: by the mean and
+        ``"local"``: see :mod:`flexclim.sampling.local_scaling`. ``"fixed"``: by the mean and
         standard deviation of each.
     label
         What the network is told besides fields: ``"factor"`` alone, ``"none"`` (zeros), or parts.

@@ -145,7 +145,7 @@ class Plan:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What the label tells of the task, as :func:`flexclim.sampling.labels.label_values` takes it."""
+        """What the label tells of the task, for :func:`~flexclim.sampling.labels.label_values`."""
         raise NotImplementedError
 
     @property

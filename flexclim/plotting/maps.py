@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +11,17 @@ import xarray as xr
 
 from flexclim.errors import GridError
 from flexclim.grids.grid import Grid, find_grid
-from flexclim.shipped import coastlines_file
 
 if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
+
+
+def coastlines_file() -> Path:
+    """Return the outlines of land, Natural Earth 1:110m."""
+    return Path(__file__).parent / "coastlines" / "coast110.npz"
 
 
 @cache

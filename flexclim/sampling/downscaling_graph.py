@@ -58,7 +58,7 @@ def lazy_members(
     fields
         The plan's inputs; of an ensemble, if members are paired.
     statics
-        What :func:`flexclim.sampling.statics.static_fields` returns, one a region; empty: the model takes
+        From :func:`flexclim.sampling.statics.static_fields`, one a region; empty: the model takes
         none.
     """
     lead, first = plan.dims[:-2], fields[0]

@@ -41,8 +41,7 @@ def see(
     settings
         From :meth:`ModelSettings.named`: with inputs and targets.
     statics
-        (S, Y, X) float32 from :func:`flexclim.sampling.statics.static_channels`; None: the model takes
-        none.
+        (S, Y, X) float32 from :mod:`flexclim.sampling.statics`; None: the model takes none.
 
     Returns
     -------

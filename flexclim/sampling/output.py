@@ -10,8 +10,8 @@ import dask
 import xarray as xr
 from dask.delayed import Delayed
 
-import flexclim
 from flexclim import stores
+from flexclim._version import __version__
 from flexclim.cf import description as cf
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
@@ -175,7 +175,7 @@ def _store_plan(made: Made, keep_bits: int | None) -> dict[str, Any]:
         key.removeprefix("flexclim_"): value for key, value in attributes_of(made.plans).items()
     }
     return plan | {
-        "version": flexclim.__version__,
+        "version": __version__,
         "input": identity_of(made.source[made.inputs]),
         "members": made.fields.sizes[cf.REALIZATION],
         "times": made.fields.sizes[time] if time else 1,

@@ -1,11 +1,15 @@
-"""Train a model by recipe."""
+"""Train a model by recipe. Names load on first use: reading a recipe needs no torch."""
 
-from flexclim.train.data.turbulence import simulate
-from flexclim.train.loop.trainer import fit
-from flexclim.train.recipes.data_settings import Turbulence
-from flexclim.train.recipes.explain import explain_recipe
-from flexclim.train.recipes.reading import list_recipes, load_recipe
-from flexclim.train.recipes.recipe import Recipe
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flexclim.train.data.turbulence import simulate
+    from flexclim.train.loop.trainer import fit
+    from flexclim.train.recipes.data_settings import Turbulence
+    from flexclim.train.recipes.explain import explain_recipe
+    from flexclim.train.recipes.reading import list_recipes, load_recipe
+    from flexclim.train.recipes.recipe import Recipe
 
 __all__ = [
     "Recipe",
@@ -16,3 +20,23 @@ __all__ = [
     "load_recipe",
     "simulate",
 ]
+
+_HOMES = {
+    "Recipe": "recipes.recipe",
+    "Turbulence": "recipes.data_settings",
+    "explain_recipe": "recipes.explain",
+    "fit": "loop.trainer",
+    "list_recipes": "recipes.reading",
+    "load_recipe": "recipes.reading",
+    "simulate": "data.turbulence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"flexclim.train.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'flexclim.train' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

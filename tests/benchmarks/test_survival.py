@@ -12,7 +12,7 @@ import pytest
 def test_five_kills_change_no_byte():
     command = [sys.executable, "-m", "benchmarks.survival", "--kills", "5", "--faults", "6"]
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=280
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 kills, " in done.stdout

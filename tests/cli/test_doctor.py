@@ -30,7 +30,7 @@ def test_files_that_ship_are_there():
 
 @pytest.mark.parametrize(
     ("function", "shown"),
-    [("sample_file", "sample"), ("coastlines_file", "coastlines"), ("models_folder", "models")],
+    [("sample_file", "sample"), ("coastlines_file", "coastlines"), ("recipes_folder", "recipes")],
 )
 def test_a_missing_file_is_named(monkeypatch, tmp_path, function, shown):
     monkeypatch.setattr(doctor, function, lambda: tmp_path / "gone")

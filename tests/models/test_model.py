@@ -42,7 +42,7 @@ def other_process(monkeypatch):
 
 @pytest.fixture
 def bundle(monkeypatch, tmp_path, model):
-    monkeypatch.setattr(checkpoint, "models_folder", lambda: tmp_path / "models")
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path / "models")
     return model.save(tmp_path / "models" / "flex-toy")
 
 

@@ -148,7 +148,7 @@ def test_what_was_fetched_is_checked_at_each_start(registered, toy_model):
 
 def test_models_in_the_package_need_no_network(served, registered, monkeypatch, toy_model):
     _, handler, _ = served
-    monkeypatch.setattr(checkpoint, "models_folder", lambda: served[0].parent)
+    monkeypatch.setattr(checkpoint, "BUNDLED", served[0].parent)
     assert load_model(NAME).folder == served[0]
     assert handler.asked == []
 

@@ -54,7 +54,7 @@ def models(make_toy, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def shipped(models, monkeypatch):
-    monkeypatch.setattr(checkpoint, "models_folder", lambda: models)
+    monkeypatch.setattr(checkpoint, "BUNDLED", models)
 
 
 def fields(spacing=1.0, **changed):

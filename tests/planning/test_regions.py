@@ -142,8 +142,8 @@ def test_regions_are_even_and_of_a_size(shape):
 def test_memory_is_returned_after_each_part_of_the_work_on_a_region(toy_model, monkeypatch):
     """What malloc keeps of large arrays would pile up from region to region."""
     returned = []
-    for module in ("members", "ensemble", "sampling"):
-        monkeypatch.setattr(f"flexclim.{module}.return_memory", lambda: returned.append(1))
+    for module in ("downscaling_graph", "planes", "tiled_sampler"):
+        monkeypatch.setattr(f"flexclim.sampling.{module}.return_memory", lambda: returned.append(1))
     for region, count, times in ((None, 1, 0), ((48, 108), 2, 10)):
         asked = Options(factor=4, members=1, region=region, batch=8)
         plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)

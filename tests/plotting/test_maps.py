@@ -8,9 +8,9 @@ import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from flexclim.cli.demos.sample import sample_file
 from flexclim.errors import GridError
 from flexclim.plotting.maps import coastlines, draw_coastlines, draw_map, map_axes
-from flexclim.shipped import sample_file
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from flexclim.downscaling import downscale
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "slurm" / "downscale.sh"
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 
 from flexclim import verify
+from flexclim.cli.demos.sample import sample_file
 from flexclim.downscaling import downscale_to_zarr
 from flexclim.plotting.maps import draw_map, map_axes
 from flexclim.resampling import coarsen, interpolate
-from flexclim.shipped import sample_file
 from flexclim.stores.datasets import open_input
 
 if TYPE_CHECKING:

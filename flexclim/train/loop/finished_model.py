@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import flexclim
+from flexclim._version import __version__
 from flexclim.models.card import Coverage, DataCard, ModelCard
 from flexclim.models.model import Model, new_model
 from flexclim.models.settings import ModelSettings
@@ -91,7 +91,7 @@ def model_card(
         ),
         hardware=hardware,
         seconds=round(standing.seconds, 1),
-        version=f"flexclim {flexclim.__version__}, torch {torch.__version__}",
+        version=f"flexclim {__version__}, torch {torch.__version__}",
         notes=notes(recipe, standing, reach),
     )
 

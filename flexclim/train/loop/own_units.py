@@ -19,7 +19,7 @@ LARGEST = 10.0  # standard deviations; beyond, a logarithm undone early in train
 
 @dataclass(frozen=True)
 class OwnUnits:
-    """Undoes transforms and scaling: :func:`flexclim.sampling.network_inputs.physical` for training.
+    """Undoes transforms and scaling: ``network_inputs.physical`` of sampling, for training.
 
     ``sizes`` are, of each target, what counts as one: the mean absolute error of what residuals
     add to.

@@ -11,9 +11,19 @@ import yaml
 from pydantic import ValidationError
 
 from flexclim.errors import RecipeError
-from flexclim.shipped import recipes_folder
 from flexclim.train.recipes.data_settings import Settings
 from flexclim.train.recipes.recipe import Recipe
+
+
+def recipes_folder() -> Path:
+    """Return the folder of the recipes that ship: in a wheel beside this module, else a checkout's.
+
+    >>> (recipes_folder() / "flex_nano.yaml").is_file()
+    True
+    """
+    here = Path(__file__).resolve()
+    packed = here.parent / "yaml"
+    return packed if packed.is_dir() else here.parents[3] / "recipes"
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flexclim import verify
 from flexclim.cli.demos import downscaling as demo
-from flexclim.shipped import sample_file
+from flexclim.cli.demos.sample import sample_file
 
 
 @pytest.fixture

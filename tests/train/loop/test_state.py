@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+from flexclim import files
 from flexclim.errors import RecipeError
 from flexclim.train.loop import state
 
@@ -57,7 +58,7 @@ def test_a_pickle_is_not_executed(tmp_path):
 
     (path,) = save(tmp_path, 1)
     torch.save({"step": 1, "x": Evil()}, path)
-    path.with_suffix(".sha256").write_text(__import__("flexclim.files").files.sha256(path))
+    path.with_suffix(".sha256").write_text(files.sha256(path))
     with pytest.raises(RecipeError, match="so it is not loaded"):
         state.load(path)
     path.write_bytes(pickle.dumps(Evil()))

@@ -9,9 +9,10 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim.shipped import models_folder, recipes_folder
+from flexclim.models.model import BUNDLED
 from flexclim.train import fit, load_recipe
 from flexclim.train.recipes.explain import explain_recipe
+from flexclim.train.recipes.reading import recipes_folder
 
 CLOUD = "era5_0p25_x4"
 RECIPES = sorted(file.stem for file in recipes_folder().glob("*.yaml"))
@@ -53,7 +54,7 @@ def test_a_recipe_says_what_it_needs(name):
     # A time was measured where weights that ship, or docs/scores.md tells of, were made.
     takes = next(line for line in head if line.startswith("# Takes:"))
     recipe = load_recipe(name)
-    made = name == "flex_zero" or (models_folder() / recipe.name).is_dir()
+    made = name == "flex_zero" or (BUNDLED / recipe.name).is_dir()
     assert made or "not measured" in takes or "not run" in takes
     assert name.startswith(recipe.name.replace("-", "_"))
     assert recipe.description in explain_recipe(recipe)
