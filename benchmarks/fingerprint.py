@@ -19,6 +19,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
@@ -29,7 +30,7 @@ import xarray as xr
 import flexclim
 from flexclim import train, verify
 
-CPU = {"device": "cpu", "precision": "float32"}
+CPU: dict[str, Any] = {"device": "cpu", "precision": "float32"}
 RECIPE = """
 name: tiny
 data:
@@ -159,13 +160,14 @@ def statics() -> xr.Dataset:
 
 def downscaling() -> Iterator[tuple[str, str]]:
     ds = regional()
-    for part, options in {
+    asked: dict[str, dict[str, Any]] = {
         "cells": {},
         "x2": {"factor": 2, "model": "flex-nano"},
         "frozen": {"noise": "frozen", "conserve": False},
         "ar1": {"noise": "ar1", "noise_timescale": "6h"},
         "steps": {"steps": 3, "seed": 7, "overlap": 24, "batch": 3},
-    }.items():
+    }
+    for part, options in asked.items():
         fine = flexclim.downscale(ds, **({"factor": 4, "members": 2} | CPU | options))
         yield part, digest(fine)
     lazy = ds.chunk({"time": 1}).flex.downscale(factor=4, members=3, **CPU)

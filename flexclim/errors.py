@@ -4,6 +4,17 @@ Each error carries one message: what was found, in values, then what to do. All 
 :class:`ValueError`, so that code that knows nothing of flexclim can still catch them.
 """
 
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class FlexclimError(ValueError):
     """Something in the input, a file or a setting can't be used."""
@@ -31,3 +42,31 @@ class AlignmentError(FlexclimError):
 
 class FlexclimWarning(UserWarning):
     """A field is far from what a model was trained on; its members may be wrong."""
+
+
+def suggest_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a misspelt keyword argument an error that names the nearest one.
+
+    Raises
+    ------
+    FlexclimError
+        When the decorated function gets a keyword argument that it does not take.
+
+    >>> @suggest_options
+    ... def coarsen(field, factor, *, grid=None): ...
+    >>> coarsen(None, factr=2)
+    Traceback (most recent call last):
+    flexclim.errors.FlexclimError: coarsen() has no option 'factr'; did you mean 'factor'?
+    """
+    known = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+                raise FlexclimError(f"{function.__name__}() has no option {name!r}; {hint}")
+        return function(*args, **kwargs)
+
+    return checked

@@ -4,8 +4,9 @@ The library holds, for every coarse cell of the training split, what its surroun
 and what linear regression missed of the fine cells inside, both in units of the local amplitude
 of :func:`flexclim.sampling.local_scaling.local_scaling`. For a cell at hand those that looked most
 alike give an ensemble: a score that needs no network. Half the mean distance between its members
-is what the best forecast would score if the coarse cells around were all that it saw and these analogues
-were as good as exact; better analogues (a larger library) and a wider view make it smaller.
+is what the best forecast would score if the coarse cells around were all that it saw and these
+analogues were as good as exact; better analogues (a larger library) and a wider view make it
+smaller.
 """
 
 from __future__ import annotations

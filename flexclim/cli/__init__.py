@@ -98,7 +98,7 @@ def _options(
 
 def doctor() -> None:
     """Show versions, devices, threads and files; exit with 1 if something is missing."""
-    from flexclim.cli.doctor import examine, missing
+    from flexclim.cli.installation import examine, missing
 
     findings = examine()
     for section, found in findings.items():

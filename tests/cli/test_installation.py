@@ -4,18 +4,18 @@ import importlib.metadata
 
 import pytest
 
-from flexclim.cli import doctor
+from flexclim.cli import installation
 
 
 def test_every_requirement_is_looked_at(monkeypatch):
     lines = ["numpy>=1.0", "torch>=999", "no-such-package", "ruff>=0; extra == 'dev'"]
-    monkeypatch.setattr(doctor, "requires", lambda _: lines)
+    monkeypatch.setattr(installation, "requires", lambda _: lines)
     monkeypatch.setattr(
         doctor,
         "version",
         lambda name: "0.1.0" if name == "flexclim" else importlib.metadata.version(name),
     )
-    found = doctor.examine()["Versions"]
+    found = installation.examine()["Versions"]
     assert found["numpy"] == importlib.metadata.version("numpy")
     assert found["torch"].startswith("missing: ")
     assert found["torch"].endswith("does not do; pip install 'torch>=999'")
@@ -24,8 +24,8 @@ def test_every_requirement_is_looked_at(monkeypatch):
 
 
 def test_files_that_ship_are_there():
-    files = doctor.examine()["Files"]
-    assert doctor.missing({"Files": files}) == []
+    files = installation.examine()["Files"]
+    assert installation.missing({"Files": files}) == []
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,5 @@ def test_files_that_ship_are_there():
     [("sample_file", "sample"), ("coastlines_file", "coastlines"), ("recipes_folder", "recipes")],
 )
 def test_a_missing_file_is_named(monkeypatch, tmp_path, function, shown):
-    monkeypatch.setattr(doctor, function, lambda: tmp_path / "gone")
-    assert doctor.missing({"Files": doctor.examine()["Files"]}) == [shown]
+    monkeypatch.setattr(installation, function, lambda: tmp_path / "gone")
+    assert installation.missing({"Files": installation.examine()["Files"]}) == [shown]
