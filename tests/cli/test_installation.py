@@ -11,7 +11,7 @@ def test_every_requirement_is_looked_at(monkeypatch):
     lines = ["numpy>=1.0", "torch>=999", "no-such-package", "ruff>=0; extra == 'dev'"]
     monkeypatch.setattr(installation, "requires", lambda _: lines)
     monkeypatch.setattr(
-        doctor,
+        installation,
         "version",
         lambda name: "0.1.0" if name == "flexclim" else importlib.metadata.version(name),
     )
