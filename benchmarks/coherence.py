@@ -22,7 +22,6 @@ from rich.table import Table
 
 import flexclim
 from flexclim import verify
-from flexclim.sampling.training_range import correlation_hours
 from flexclim.verify.metrics.persistence import correlation_time
 
 FACTOR, SPACING_KM = 4, 111.2
@@ -75,8 +74,8 @@ def parse() -> argparse.Namespace:
 
 def timescale(model: flexclim.models.model.Model, wind: xr.DataArray) -> tuple[float, str]:
     """Return the correlation time of the residual in hours, and where it is from."""
-    if told := correlation_hours(model.card, "u10", FACTOR, SPACING_KM):
-        return told, "from the model's card"
+    if hours := model.card.correlation_hours("u10", FACTOR, SPACING_KM):
+        return hours, "from the model's card"
     days = wind.sel(time=TRAINING).load()
     coarse = flexclim.coarsen(days, FACTOR, grid="cell")
     base = flexclim.interpolate(coarse, FACTOR, grid="cell")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import textwrap
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,8 @@ from flexclim.models.settings import FORECAST, SUPERRES, Factor, ModelSettings, 
 
 LARGEST_FILE = 4 * 2**20  # bytes of model.json
 WIDTH, INDENT = 100, 13  # of a card as text
+# A card's spacings are those of samples: a grid this many times finer or coarser is still close.
+FAR_SPACING = 2.0
 
 Range = tuple[float, float]
 
@@ -119,6 +122,49 @@ class ModelCard(Part):
     def tasks(self) -> tuple[str, ...]:
         """What it does."""
         return ("downscaling",) * bool(self.factors) + ("forecasting",) * bool(self.leads)
+
+    def far_spacing(self, spacing_km: float) -> str:
+        """Describe how a fine grid's spacing differs from those of training.
+
+        Returns
+        -------
+        str
+            Empty if the spacing is within a factor of two of the card's range, or if either is
+            unknown (``spacing_km`` not finite).
+
+        >>> ModelCard(name="toy", spacing_km=(20.0, 30.0)).far_spacing(139.0)
+        'the fine grid has a spacing of 139 km; training had 20 to 30 km'
+        """
+        if self.spacing_km is None or not math.isfinite(spacing_km):
+            return ""
+        low, high = self.spacing_km
+        if low / FAR_SPACING <= spacing_km <= high * FAR_SPACING:
+            return ""
+        trained = f"{low:.3g}" if low == high else span(self.spacing_km)
+        return f"the fine grid has a spacing of {spacing_km:.3g} km; training had {trained} km"
+
+    def correlation_hours(self, variable: str, factor: int, spacing_km: float) -> float | None:
+        """Return the correlation time of the residual of a variable, in hours.
+
+        Entries for other variables are used only if there is none for this one. Among them, the
+        entry with the nearest fine spacing is taken, and there the nearest factor, both by their
+        ratio: small scales decorrelate faster.
+
+        Returns
+        -------
+        float or None
+            None if the card gives no correlation time at all.
+        """
+        known = [(part, part.spacing_km) for part in self.coverage if part.hours]
+        known = [entry for entry in known if entry[0].variable == variable] or known
+        if not known:
+            return None
+        if math.isfinite(spacing_km):
+            known.sort(
+                key=lambda entry: abs(math.log(entry[1] / spacing_km)) if entry[1] else math.inf
+            )
+        hours = known[0][0].hours
+        return hours[min(hours, key=lambda other: abs(math.log(other / factor)))]
 
     def text(self, width: int = WIDTH) -> str:
         """Return the card for a terminal of so many columns."""

@@ -6,6 +6,7 @@ anything is built from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +24,8 @@ COMPUTED = "latitude", "day_of_year", "solar_time"
 ANY = "any"
 SUPERRES, FORECAST = "superres", "forecast"  # names of task encoders
 LABELS = "factor", "lead", "day_of_year", "variable", "given"
+# Coarse cells around a cell that local scaling (flexclim.sampling.local_scaling) looks at.
+SCALING_REACH = 12
 
 
 class Part(BaseModel):
@@ -183,6 +186,11 @@ class Label(Part):
         return self.name not in LABELS
 
 
+def is_optional(parts: Sequence[Label]) -> bool:
+    """Return whether a label has the part ``"given"``, which marks training without labels."""
+    return any(part.name == "given" for part in parts)
+
+
 class Forecasting(Part):
     """How a network forecasts: it adds to the last of ``past`` snapshots.
 
@@ -295,6 +303,11 @@ class ModelSettings(Part):
         if isinstance(self.label, str):
             return (Label(name="factor"),) if self.label == "factor" else ()
         return self.label
+
+    @property
+    def label_optional(self) -> bool:
+        """Whether the model was also trained without its label, so that it can be left out."""
+        return is_optional(self.labels)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -22,7 +22,6 @@ from flexclim.planning.regions import Part, Region, part_grid, part_of, region_s
 from flexclim.planning.tiles import plan_tiles
 from flexclim.sampling.local_scaling import Rows
 from flexclim.sampling.network_inputs import see
-from flexclim.sampling.training_range import correlation_hours
 
 NOISES = "independent", "frozen", "ar1"
 
@@ -256,7 +255,7 @@ def _timescale(options: Options, model: Model, inputs: Sequence[str], spacing_km
         return _seconds(options.noise_timescale)
     if options.noise != "ar1":
         return 0.0
-    hours = correlation_hours(model.card, inputs[0], options.factor, spacing_km)
+    hours = model.card.correlation_hours(inputs[0], options.factor, spacing_km)
     if hours is None:
         raise ModelError(
             f"the card of {model.name!r} tells no correlation time: give noise_timescale, such as "

@@ -22,7 +22,6 @@ from flexclim.grids.grid import Grid
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import ModelSettings, Variable
 from flexclim.planning.tiles import TilePlan
-from flexclim.sampling.labels import optional
 from flexclim.sampling.local_scaling import Rows
 
 PRECISIONS = "float32", "bf16", "fp16"
@@ -343,7 +342,7 @@ def _labels(
         )
     for name in names:
         if name not in field.coords or not set(field[name].dims) <= set(lead):
-            if optional(settings.labels):
+            if settings.label_optional:
                 return ()
             raise ModelError(
                 f"model {model!r} is told {name}, and {field.name!r} has no such coordinate. Give "

@@ -18,8 +18,8 @@ import numpy as np
 
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
+from flexclim.models.settings import SCALING_REACH
 from flexclim.planning.tiles import AxisPlan, TilePlan
-from flexclim.sampling.local_scaling import REACH
 
 Span = tuple[int, int]
 # Fine cells of a region, and what its sides are multiples of: larger ones compute less twice.
@@ -30,7 +30,7 @@ BAND = 768
 # cells, and what one does to the next falls about tenfold a cell.
 CELL_MARGIN, POINT_MARGIN = 2, 12
 # Coarse cells beyond a window that interpolating and scaling look at.
-INPUT_MARGIN = REACH + 2
+INPUT_MARGIN = SCALING_REACH + 2
 
 
 @dataclass(frozen=True)

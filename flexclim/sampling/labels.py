@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from flexclim.errors import FlexclimError
-from flexclim.models.settings import Label
+from flexclim.models.settings import Label, is_optional
 from flexclim.sampling.statics import phase_of_year
 
 
@@ -63,12 +63,7 @@ def label_values(
     numbers = np.array(values, np.float32)
     # A model that learnt without its label for a share of patches takes no half of it.
     lacking = any(part.coordinate and part.name not in known for part in parts)
-    return 0 * numbers if lacking and optional(parts) else numbers
-
-
-def optional(parts: Sequence[Label]) -> bool:
-    """Whether a model learnt to do without its label."""
-    return any(part.name == "given" for part in parts)
+    return 0 * numbers if lacking and is_optional(parts) else numbers
 
 
 def _scaled(part: Label, value: float) -> float:

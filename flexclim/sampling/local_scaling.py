@@ -15,10 +15,10 @@ from scipy import ndimage
 
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import extend, interpolated
+from flexclim.models.settings import SCALING_REACH
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 MEAN_WIDTH, SCALE_WIDTH = 3.0, 2.0
-REACH = 12
 # Below this share of the local mean an amplitude is rounding, not weather.
 SMALLEST = 1e-6
 
@@ -58,13 +58,13 @@ def local_scaling(
         square, over a Gaussian window of ``SCALE_WIDTH`` cells, of the field minus its 5 x 5
         binomial mean.
     """
-    field = extend(np.asarray(coarse, float), domain, REACH, vector=vector)
+    field = extend(np.asarray(coarse, float), domain, SCALING_REACH, vector=vector)
     detail = field
     for axis in (-2, -1):
         detail = ndimage.correlate1d(detail, BINOMIAL, axis=axis, mode="nearest")
     variance = _smooth((field - detail) ** 2, SCALE_WIDTH)
     mean = _smooth(field, MEAN_WIDTH)
-    inner = (..., slice(REACH, -REACH), slice(REACH, -REACH))
+    inner = (..., slice(SCALING_REACH, -SCALING_REACH), slice(SCALING_REACH, -SCALING_REACH))
     mean, amplitude = mean[inner], np.sqrt(variance[inner])
     return mean, np.where(amplitude > SMALLEST * np.abs(mean), amplitude, 0.0)
 

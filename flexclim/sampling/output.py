@@ -23,7 +23,7 @@ from flexclim.planning.model_choice import GIVEN
 from flexclim.planning.plan import Plan, Request, attributes_of, whole
 from flexclim.planning.variable_groups import Group
 from flexclim.sampling.statics import check_static, static_fields, wanted_fields
-from flexclim.sampling.training_range import arm, far_spacing, warn_once
+from flexclim.sampling.training_range import arm, warn_once
 from flexclim.stores import datasets as io
 from flexclim.stores.identity import identity_of
 
@@ -159,7 +159,7 @@ def warn_of_spacing(plan: Plan, model: Model) -> None:
     """Warn once if the grid that is made is far from those of training."""
     key = ("spacing", plan.request)
     arm(key)
-    said = far_spacing(model.card, plan.spacing_km)
+    said = model.card.far_spacing(plan.spacing_km)
     warn_once(key, model.name, [said] if said else [])
 
 

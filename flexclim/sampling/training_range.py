@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flexclim.planning.plan import Plan
 
 # A card's ranges are of samples, so what lies a little beyond them is not far.
-FAR_SPACING, FAR_SCALE, FAR_CONTRAST = 2.0, 2.0, 1.5
+FAR_SCALE, FAR_CONTRAST = 2.0, 1.5
 FAR_VALUES = 0.25  # of the range of values
 HIGH = 0.999, 0.99  # quantiles of the local scale: of training, and of a field that is judged
 LOW = 0.01
@@ -75,17 +75,6 @@ def cover(
         scale=(_short(np.quantile(scales, LOW)), _short(np.quantile(scales, HIGH[0]))),
         contrast=(_short(contrasts.min()), _short(contrasts.max())),
     )
-
-
-def far_spacing(card: ModelCard, spacing_km: float) -> str:
-    """Say in what a fine spacing is far from the card's; empty where it is not, or not known."""
-    if card.spacing_km is None or not math.isfinite(spacing_km):
-        return ""
-    low, high = card.spacing_km
-    if low / FAR_SPACING <= spacing_km <= high * FAR_SPACING:
-        return ""
-    trained = f"{low:.3g}" if low == high else span(card.spacing_km)
-    return f"the fine grid has a spacing of {spacing_km:.3g} km; training had {trained} km"
 
 
 def far_values(
@@ -187,24 +176,6 @@ def told(key: object) -> bool:
     """Say whether a request was warned of."""
     with _lock:
         return key in _told
-
-
-def correlation_hours(
-    card: ModelCard, variable: str, factor: int, spacing_km: float
-) -> float | None:
-    """Return the correlation time of what a model adds to a variable; None: the card has none.
-
-    Of the entries of that variable, else of all, the one whose fine spacing is nearest, at the
-    factor that is nearest: what is small lives short.
-    """
-    known = [(part, part.spacing_km) for part in card.coverage if part.hours]
-    known = [both for both in known if both[0].variable == variable] or known
-    if not known:
-        return None
-    if math.isfinite(spacing_km):
-        known.sort(key=lambda both: abs(math.log(both[1] / spacing_km)) if both[1] else math.inf)
-    hours = known[0][0].hours
-    return hours[min(hours, key=lambda other: abs(math.log(other / factor)))]
 
 
 def _short(value: float) -> float:

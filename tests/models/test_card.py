@@ -1,9 +1,11 @@
 """Settings that do not fit together are refused when they are made."""
 
+import math
+
 import pytest
 from pydantic import ValidationError
 
-from flexclim.models.card import ModelCard
+from flexclim.models.card import Coverage, ModelCard
 from flexclim.models.settings import ModelSettings, Static, Target, Variable
 
 U, V = (Variable(name=name, vector=True) for name in "uv")
@@ -67,3 +69,35 @@ def test_any_variable_is_one_input_and_one_target(settings):
 def test_a_card_tells_what_a_model_reads_and_makes():
     card = ModelCard(name="ke", variables=("ke",), inputs=("u", "v"), statics=("orography",))
     assert "variables    ke\ninputs       u, v\nstatic       orography" in str(card)
+
+
+@pytest.mark.parametrize(("spacing", "far"), [(9, True), (11, False), (59, False), (61, True)])
+def test_far_spacing(spacing, far):
+    card = ModelCard(name="toy", spacing_km=(20.0, 30.0))
+    assert bool(card.far_spacing(spacing)) == far
+    assert card.far_spacing(math.nan) == ""
+    assert ModelCard(name="toy").far_spacing(spacing) == ""
+
+
+def test_the_correlation_time_is_that_of_the_nearest_entry():
+    ranges = {"values": (0.0, 1.0), "scale": (0.0, 1.0), "contrast": (1.0, 2.0)}
+
+    def entry(variable, spacing, hours):
+        return Coverage(variable=variable, spacing_km=spacing, hours=hours, **ranges)
+
+    parts = (
+        entry("u10", 111.0, {2: 4.5, 4: 6.0}),
+        entry("u10", 2.5, {4: 1.0}),
+        entry("tp", 1.1, {4: 0.5}),
+        entry("msl", 111.0, {}),
+        entry("vorticity", None, {4: 99.0}),
+    )
+    card = ModelCard(name="toy", coverage=parts)
+    assert card.correlation_hours("u10", 4, 100.0) == 6.0
+    assert card.correlation_hours("u10", 2, 100.0) == 4.5
+    assert card.correlation_hours("u10", 8, 100.0) == 6.0
+    assert card.correlation_hours("u10", 4, 3.0) == 1.0
+    assert card.correlation_hours("tp", 4, 100.0) == 0.5
+    assert card.correlation_hours("msl", 4, 100.0) == 6.0
+    assert card.correlation_hours("u10", 4, math.nan) == 6.0
+    assert ModelCard(name="toy").correlation_hours("u10", 4, 100.0) is None

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
-from flexclim.sampling.local_scaling import REACH, fill_missing, scale
+from flexclim.models.settings import SCALING_REACH as REACH
+from flexclim.sampling.local_scaling import fill_missing, scale
 
 DOMAIN = Domain(shape=(20, 36), wrap=True)
 
@@ -29,7 +30,11 @@ def test_scaling_is_local():
     domain = Domain(shape=(20, 80))
     field = np.random.default_rng(0).normal(size=domain.shape)
     whole = scale(field, domain, 2)(ALL)
-    part = scale(field[:, 20 - REACH : 60 + REACH], Domain(shape=(20, 40 + 2 * REACH)), 2)(ALL)
+    part = scale(
+        field[:, 20 - REACH : 60 + REACH],
+        Domain(shape=(20, 40 + 2 * REACH)),
+        2,
+    )(ALL)
     cut = slice(2 * REACH, 2 * (REACH + 40))
     np.testing.assert_allclose(part.inputs[:, cut], whole.inputs[:, 40:120], atol=1e-5)
     np.testing.assert_allclose(part.amplitude[:, cut], whole.amplitude[:, 40:120])

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
+from flexclim.models.settings import SCALING_REACH as REACH
 from flexclim.models.settings import Target, Variable
-from flexclim.sampling.local_scaling import REACH, scale
+from flexclim.sampling.local_scaling import scale
 from flexclim.sampling.network_inputs import physical, residual, see, transform, untransform
 
 GLOBE = Domain(shape=(12, 24), wrap=True, north="pole_edge", south="pole_edge")
@@ -134,7 +135,11 @@ def test_a_window_is_seen_as_within_the_whole(scaling):
     fine = [slice(2 * part.start, 2 * part.stop) for part in around]
     window = Domain(shape=tuple(part.stop - part.start for part in around))
     part = see(values[:, *around], window, 2, model, statics[:, *fine])(ALL)
-    inner = (slice(None), slice(2 * REACH, -2 * REACH), slice(2 * REACH, -2 * REACH))
+    inner = (
+        slice(None),
+        slice(2 * REACH, -2 * REACH),
+        slice(2 * REACH, -2 * REACH),
+    )
     place = (slice(None), slice(40, 72), slice(48, 80))
     for name in ("base", "inputs", "amplitude"):
         np.testing.assert_allclose(

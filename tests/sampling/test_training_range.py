@@ -14,9 +14,8 @@ from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.domain import Domain
-from flexclim.models.card import Coverage, ModelCard
 from flexclim.models.settings import Target, Variable
-from flexclim.sampling.training_range import correlation_hours, cover, far_spacing, far_values, look
+from flexclim.sampling.training_range import cover, far_values, look
 
 WIND = Variable(name="u10", vector=True)
 DOMAIN = Domain(shape=(16, 16), kind="cell")
@@ -170,42 +169,10 @@ def test_spacing_is_judged_while_planning(any_field):
     assert said == []
 
 
-@pytest.mark.parametrize(("spacing", "far"), [(9, True), (11, False), (59, False), (61, True)])
-def test_far_spacing(spacing, far):
-    card = ModelCard(name="toy", spacing_km=(20.0, 30.0))
-    assert bool(far_spacing(card, spacing)) == far
-    assert far_spacing(card, np.nan) == ""
-    assert far_spacing(ModelCard(name="toy"), spacing) == ""
-
-
 def test_simulated_flows_have_no_spacing():
     seen = cover([look(rough(), DOMAIN, WIND)], "u", "", np.nan)
     assert seen.spacing_km is None
     assert str(seen).startswith("u: ")
-
-
-def test_the_time_scale_of_noise_is_that_of_the_nearest_entry():
-    ranges = {"values": (0.0, 1.0), "scale": (0.0, 1.0), "contrast": (1.0, 2.0)}
-
-    def entry(variable, spacing, hours):
-        return Coverage(variable=variable, spacing_km=spacing, hours=hours, **ranges)
-
-    parts = (
-        entry("u10", 111.0, {2: 4.5, 4: 6.0}),
-        entry("u10", 2.5, {4: 1.0}),
-        entry("tp", 1.1, {4: 0.5}),
-        entry("msl", 111.0, {}),
-        entry("vorticity", None, {4: 99.0}),
-    )
-    card = ModelCard(name="toy", coverage=parts)
-    assert correlation_hours(card, "u10", 4, 100.0) == 6.0
-    assert correlation_hours(card, "u10", 2, 100.0) == 4.5
-    assert correlation_hours(card, "u10", 8, 100.0) == 6.0
-    assert correlation_hours(card, "u10", 4, 3.0) == 1.0
-    assert correlation_hours(card, "tp", 4, 100.0) == 0.5
-    assert correlation_hours(card, "msl", 4, 100.0) == 6.0
-    assert correlation_hours(card, "u10", 4, np.nan) == 6.0
-    assert correlation_hours(ModelCard(name="toy"), "u10", 4, 100.0) is None
 
 
 def test_ar1_takes_its_time_scale_from_the_card(make_toy, covered):

@@ -14,9 +14,9 @@ import numpy as np
 
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import ALL
-from flexclim.models.settings import ModelSettings
+from flexclim.models.settings import SCALING_REACH, ModelSettings
 from flexclim.sampling.labels import label_values
-from flexclim.sampling.local_scaling import REACH, Scaled, fill_missing
+from flexclim.sampling.local_scaling import Scaled, fill_missing
 from flexclim.sampling.network_inputs import residual, see
 from flexclim.sampling.statics import static_channels
 from flexclim.train.data.augment import components, mirror
@@ -72,7 +72,7 @@ class Patches(Batches):
         shares = np.array(list(data.factors.values()))
         self._factor_share = shares / shares.sum()
         self._components = [components(source, data) for source in sources]
-        self._reach = REACH if settings.scaling == "local" else STENCIL
+        self._reach = SCALING_REACH if settings.scaling == "local" else STENCIL
 
     def patch(self, step: int, position: int) -> Patch:
         """Return what a network learns from one patch."""
