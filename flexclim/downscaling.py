@@ -15,6 +15,7 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
+from flexclim.errors import suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
 from flexclim.models.model import Model
@@ -28,6 +29,7 @@ from flexclim.sampling.training_range import arm
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 
 
+@suggest_options
 def downscale(
     obj: T,
     factor: int,
@@ -143,17 +145,29 @@ def downscale(
     return as_given(obj, _downscaled(source, options, choice))
 
 
+@suggest_options
 def downscale_to_zarr(
     obj: xr.Dataset | xr.DataArray,
     store: stores.StoreLike,
     factor: int,
     *,
     model: str | Model | None = None,
+    members: int | None = None,
+    steps: int | None = None,
+    seed: int = 0,
     variables: list[str] | None = None,
+    conserve: bool | None = None,
+    non_negative: bool | None = None,
     grid: Kind | None = None,
     static: xr.Dataset | None = None,
+    noise: str = "independent",
+    noise_timescale: str | None = None,
+    overlap: int | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    compile: bool | None = None,
     keep_bits: int | None = None,
-    **options: Any,
 ) -> xr.Dataset:
     """Downscale into a Zarr store, shard by shard; call again to continue.
 
@@ -162,11 +176,15 @@ def downscale_to_zarr(
 
     Parameters
     ----------
-    obj, factor, model, variables, grid, static, options
+    obj, factor
         As for :func:`downscale`.
     store
         A folder, a URL such as ``s3://bucket/fine.zarr``, or a store of zarr's. One that holds
         the same request is continued; nothing else is ever overwritten.
+    model, members, steps, seed, variables, conserve, non_negative, grid, static
+        As for :func:`downscale`.
+    noise, noise_timescale, overlap, batch, device, precision, compile
+        As for :func:`downscale`.
     keep_bits
         Bits of the mantissa to keep, 1 to 23: values are rounded to a relative precision of
         ``2 ** -(keep_bits + 1)``, and compress well. None: all, exactly.
@@ -181,13 +199,27 @@ def downscale_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
+    options = Options(
+        factor=whole_factor(factor),
+        members=members,
+        steps=steps,
+        seed=seed,
+        conserve=conserve,
+        non_negative=non_negative,
+        noise=noise,
+        noise_timescale=noise_timescale,
+        overlap=overlap,
+        batch=batch,
+        device=device,
+        precision=precision,
+        compile=compile,
+    )
     choice = Choice(model=model, variables=variables, grid=grid, static=static)
 
     def make(source: xr.Dataset, asked: Options) -> Made:
         return _downscaled(source, asked, choice)
 
-    asked = Options(factor=whole_factor(factor), **options)
-    return write(obj, store, make, asked, static, keep_bits)
+    return write(obj, store, make, options, static, keep_bits)
 
 
 def _downscaled(source: xr.Dataset, options: Options, choice: Choice) -> Made:

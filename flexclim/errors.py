@@ -65,7 +65,8 @@ def suggest_options(function: Callable[P, R]) -> Callable[P, R]:
         for name in kwargs:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+                options = f"its options are {', '.join(known)}."
+                hint = f"did you mean {near[0]!r}?" if near else options
                 raise FlexclimError(f"{function.__name__}() has no option {name!r}; {hint}")
         return function(*args, **kwargs)
 

@@ -17,7 +17,7 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf import description as cf
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.models.model import Model
 from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
@@ -34,6 +34,7 @@ REFERENCE, LEAD = "forecast_reference_time", "lead_time"
 TIMELY = "time", "forecast_reference_time", "forecast_period"
 
 
+@suggest_options
 def forecast(
     past: T,
     leads: Leads,
@@ -133,17 +134,26 @@ def forecast(
     return as_given(past, _forecast(source, leads, options, choice))
 
 
+@suggest_options
 def forecast_to_zarr(
     past: xr.Dataset | xr.DataArray,
     store: stores.StoreLike,
     leads: Leads,
     *,
     model: str | Model | None = None,
+    members: int | None = None,
+    steps: int | None = None,
+    seed: int = 0,
     variables: list[str] | None = None,
+    non_negative: bool | None = None,
     grid: Kind | None = None,
     static: xr.Dataset | None = None,
+    overlap: int | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    compile: bool | None = None,
     keep_bits: int | None = None,
-    **options: Any,
 ) -> xr.Dataset:
     """Forecast into a Zarr store, shard by shard; call again to continue.
 
@@ -152,7 +162,11 @@ def forecast_to_zarr(
 
     Parameters
     ----------
-    past, leads, model, variables, grid, static, options
+    past, leads
+        As for :func:`forecast`.
+    model, members, steps, seed, variables, non_negative, grid, static
+        As for :func:`forecast`.
+    overlap, batch, device, precision, compile
         As for :func:`forecast`.
     store, keep_bits
         As for :func:`flexclim.downscale_to_zarr`.
@@ -167,12 +181,23 @@ def forecast_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
+    options = Request(
+        members=members,
+        steps=steps,
+        seed=seed,
+        non_negative=non_negative,
+        overlap=overlap,
+        batch=batch,
+        device=device,
+        precision=precision,
+        compile=compile,
+    )
     choice = Choice(model=model, variables=variables, grid=grid, static=static)
 
     def make(source: xr.Dataset, asked: Request) -> Made:
         return _forecast(source, leads, asked, choice)
 
-    return write(past, store, make, Request(**options), static, keep_bits)
+    return write(past, store, make, options, static, keep_bits)
 
 
 def _forecast(source: xr.Dataset, leads: Leads, options: Request, choice: Choice) -> Made:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf import description as cf
-from flexclim.errors import GridError
+from flexclim.errors import GridError, suggest_options
 from flexclim.grids import operators as regrid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, find_grid, whole_factor
@@ -22,6 +22,7 @@ T = TypeVar("T", xr.Dataset, xr.DataArray)
 Change = Callable[[np.ndarray, bool], np.ndarray]
 
 
+@suggest_options
 def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     """Average blocks of ``factor`` x ``factor`` cells, weighted by their area.
 
@@ -68,6 +69,7 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     return _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})", "area: mean")
 
 
+@suggest_options
 def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind | None = None) -> T:
     """Bring coarse fields to the fine grid that nests in theirs, aligned at cell centres.
 

@@ -12,7 +12,7 @@ import xarray as xr
 import flexclim
 from flexclim import stores
 from flexclim.cli import main
-from flexclim.errors import ModelError, StoreError
+from flexclim.errors import FlexclimError, ModelError, StoreError
 from flexclim.forecasting import forecast, forecast_to_zarr
 from flexclim.models import model as checkpoint
 from flexclim.models.settings import Target
@@ -119,7 +119,7 @@ def test_another_request_is_refused_and_damage_mended(past, options, tmp_path):
         forecast_to_zarr(past + 1, place, 2, **options)
     with pytest.raises(StoreError, match="begun with times 2, not 1"):
         forecast_to_zarr(past, place, 1, **options)
-    with pytest.raises(TypeError, match="noise"):
+    with pytest.raises(FlexclimError, match="has no option 'noise'"):
         forecast_to_zarr(past, place, 2, noise="ar1", **options)
     # What came before the last times does not count.
     forecast_to_zarr(past.isel(time=slice(1, None)), place, 2, **options)

@@ -126,6 +126,32 @@ class Grid:
             return DEGREE_KM * row_distance(self.latitude, self.longitude)
         return float("nan")
 
+    def as_kind(self, kind: Kind | None) -> Grid:
+        """Return this grid with its values taken as means over cells or as points.
+
+        Equal to ``find_grid(obj, kind)`` for a grid found in ``obj``.
+
+        Parameters
+        ----------
+        kind
+            ``"cell"`` or ``"point"``; None: points if rows lie on both poles, else cells.
+
+        Raises
+        ------
+        GridError
+            If ``kind`` is something else.
+        """
+        _check_kind(kind)
+        domain = _domain(
+            self.domain.shape,
+            self.y_values,
+            self.y_step,
+            self.x_step,
+            kind,
+            geographic=self.geographic,
+        )
+        return replace(self, domain=domain)
+
     def canonical(self, array: Any) -> Any:
         """Return an array (..., y, x), numpy or dask, in canonical order."""
         turned = self._flip(array)
@@ -269,8 +295,7 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     ... ))
     <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
     """
-    if kind not in (None, "cell", "point"):
-        raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
+    _check_kind(kind)
     axes = find_axes(obj)
     coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     latitude, longitude = _positions(axes, coordinates)
@@ -321,6 +346,11 @@ def whole_factor(factor: int) -> int:
     if whole < 2:
         raise GridError(f"factor {factor!r} is not a whole number of at least 2. Pass 2, 4 or 8.")
     return whole
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in (None, "cell", "point"):
+        raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
 
 
 def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:

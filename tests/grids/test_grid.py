@@ -1,3 +1,5 @@
+import dataclasses
+
 import cftime
 import dask
 import dask.array as da
@@ -586,3 +588,34 @@ def test_real_positions_survive_coarsening(data_dir):
             (fine.longitude - ds.longitude.values) * np.cos(np.deg2rad(ds.latitude.values)),
         )
     assert off.max() * 111195 < 20  # m, of 2500
+
+
+# Cells or points
+
+
+@pytest.mark.parametrize("kind", [None, "cell", "point"])
+@pytest.mark.parametrize("found_as", [None, "cell", "point"])
+@pytest.mark.parametrize(
+    "obj",
+    [
+        field(POLES, np.arange(0, 360, 30)),
+        field(POLES[::-1], np.arange(-180, 180, 30)),
+        field(POLES, np.arange(9) * 40),
+        field(CENTRES, np.arange(0, 360, 30)),
+        field(POLES[:3], np.arange(0, 360, 30)),
+        field(CENTRES[:4], np.arange(5.0, 50, 5)),
+        projected(),
+        projected(coords=False),
+        projected(coords=False).chunk(),
+    ],
+)
+def test_taken_as_cells_or_points_like_found_as_such(obj, found_as, kind):
+    expected, grid = find_grid(obj, kind), find_grid(obj, found_as).as_kind(kind)
+    for one in dataclasses.fields(grid):
+        np.testing.assert_array_equal(getattr(grid, one.name), getattr(expected, one.name))
+
+
+def test_a_grid_is_of_cells_or_of_points():
+    grid = find_grid(field(POLES, np.arange(0, 360, 30)))
+    with pytest.raises(GridError, match="'points' is not known"):
+        grid.as_kind("points")
