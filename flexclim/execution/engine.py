@@ -22,6 +22,7 @@ from dask.system import CPU_COUNT
 from dask.task_spec import GraphNode, Task, TaskRef
 
 from flexclim.errors import FlexclimError
+from flexclim.execution.network_tasks import with_resources
 from flexclim.execution.progress import count_up
 
 Key = Any  # of a dask graph: a text or a tuple
@@ -31,10 +32,9 @@ LOOK = 1.0
 # Without workers a run ends after so long, unless dask's configuration says otherwise.
 NO_WORKERS = "distributed.scheduler.no-workers-timeout"
 NO_WORKERS_SECONDS = 300.0
-# The resource that workers with a GPU may offer, the tasks that need it by how their names begin,
-# and the share that each takes: one is on the GPU, others are before or after that on the host.
-GPU = "GPU"
-ON_GPU, SHARE = ("downscale-", "forecast-", "prepare-"), 0.25
+# The resource that workers with a GPU may offer, and the share of it that a task that runs the
+# network takes: one is on the GPU while others work on the host before or after that.
+GPU, SHARE = "GPU", 0.25
 # Threads of a process that has a GPU: most wait for it, or write.
 GPU_THREADS = 8
 
@@ -224,8 +224,9 @@ def _run_on(
 ) -> dict[Key, Failure]:
     """Run on a cluster, which tries failed tasks again itself, also those of dead workers."""
     finished: queue.Queue[Any] = queue.Queue()
-    resources = _needs_gpu if _offers_gpu(client) else None
-    options = {"sync": False, "retries": TRIES - 1, "resources": resources}
+    if _offers_gpu(client):
+        graph = with_resources(graph, {GPU: SHARE})
+    options = {"sync": False, "retries": TRIES - 1}
     futures = [
         future
         for number, keys in enumerate(turns)
@@ -302,12 +303,6 @@ class Watch:
 def _offers_gpu(client: Any) -> bool:
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return any(GPU in worker.get("resources", {}) for worker in workers)
-
-
-def _needs_gpu(key: Key) -> dict[str, float]:
-    """Return the resources of a worker that a task needs."""
-    name = str(key[0] if isinstance(key, tuple) else key)
-    return {GPU: SHARE} if name.startswith(ON_GPU) else {}
 
 
 def _blame(future: Any, client: Any) -> tuple[Key, Exception]:

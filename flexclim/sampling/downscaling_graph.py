@@ -20,6 +20,7 @@ from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
 from flexclim.execution.allocation import return_memory
+from flexclim.execution.network_tasks import network_layer
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.operators import interpolate
 from flexclim.planning.downscaling_plan import FieldPlan
@@ -89,7 +90,7 @@ def lazy_members(
             for size, side in zip(plan.tiles.domain.shape, plan.region, strict=True)
         ),
     ]
-    return lazy_targets(members, tasks, [*planes, *statics], chunks, plan)
+    return lazy_targets({members: network_layer(tasks)}, [*planes, *statics], chunks, plan)
 
 
 def prepare_planes(

@@ -19,6 +19,7 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
 
+from flexclim.execution.network_tasks import network_layer
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.leads import later
 from flexclim.sampling.local_scaling import fill_missing
@@ -42,6 +43,7 @@ from flexclim.sampling.training_range import judge
 
 # Planes (K, T, Y, X), filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]
+Tasks = dict[Any, object]  # by key
 
 
 def lazy_rollout(
@@ -63,15 +65,18 @@ def lazy_rollout(
     names = [f"{name}-{token}" for name in ("past", "prepare", "forecast", "ahead")]
     sizes = [len(plan.kept) if dim == plan.time else first.sizes[dim] for dim in lead]
     others = [range(1) if dim == plan.time else range(first.sizes[dim]) for dim in lead]
-    tasks: dict[Any, Any] = {}
+    reading, network, blocks = Tasks(), Tasks(), Tasks()
     for index in itertools.product(*others):
         at = dict(zip(lead, index, strict=True)) | {plan.time: plan.past - 1}
         last = place_of(first, at, plan.labels)
-        tasks |= _tasks([plane.name for plane in planes], static, plan, last, index, names)
-    made = names[-1]
+        parts = _tasks([plane.name for plane in planes], static, plan, last, index, names)
+        for layer, part in zip((reading, network, blocks), parts, strict=True):
+            layer.update(part)
+    past, _, state, made = names
+    layers = {past: reading, state: network_layer(network), made: blocks}
     dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
     chunks = [*((1,) * size for size in sizes), *((side,) for side in plan.grid.domain.shape)]
-    return lazy_targets(made, tasks, dependencies, chunks, plan)
+    return lazy_targets(layers, dependencies, chunks, plan)
 
 
 def _tasks(
@@ -81,9 +86,10 @@ def _tasks(
     last: Place,
     index: tuple[int, ...],
     names: Sequence[str],
-) -> dict[Any, Any]:
+) -> tuple[Tasks, Tasks, Tasks]:
     """Return the tasks of one roll-out at one ``index`` of other dimensions.
 
+    They are those that read the past, that run the network, and that make blocks of the output.
     ``names`` are those of tasks that read the past, prepare the first step, take a step, and make
     a block of the output.
     """
@@ -92,25 +98,27 @@ def _tasks(
     times = range(max(plan.past, len(plan.kept)))
     at = [(*index[:along], time, *index[along + 1 :]) for time in times]
     places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
-    tasks: dict[Any, Any] = {}
+    reading, network, blocks = Tasks(), Tasks(), Tasks()
     for n in range(len(plan.numbers) if plan.paired else 1):
         where = [(n,) * plan.paired + at[k] for k in range(plan.past)]
         own = [(plane, *one, 0, 0) for one in where for plane in planes]
-        tasks[(past, n, *index)] = (read_past, own, plan, last)
-        tasks[(start, n, *index)] = (prepare_past, (past, n, *index), static, plan, places[1])
+        reading[(past, n, *index)] = (read_past, own, plan, last)
+        first = (prepare_past, (past, n, *index), static, plan, places[1])
+        network[(start, n, *index)] = first
     for number, group in enumerate(plan.member_groups):
         states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
         pasts = group if plan.paired else (0,)
         read = [(past, n, *index) for n in pasts]
         shared = [(start, n, *index) for n in pasts]
-        tasks[states[1]] = (first_states, shared, read, plan, places[1], group)
+        network[states[1]] = (first_states, shared, read, plan, places[1], group)
         for step in range(2, plan.kept[-1] + 1):
             before = states[max(1, step - plan.past) : step]
-            tasks[states[step]] = (next_states, read, before, static, plan, places[step], group)
+            task = (next_states, read, before, static, plan, places[step], group)
+            network[states[step]] = task
         for position, step in enumerate(plan.kept):
             block = (made, 0, number, *at[position], 0, 0)
-            tasks[block] = (kept_states, states[step], read, plan)
-    return tasks
+            blocks[block] = (kept_states, states[step], read, plan)
+    return reading, network, blocks
 
 
 def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
+from dask.typing import Key
 
 from flexclim.cf.description import REALIZATION, check_values
 from flexclim.cf.times import seconds_of
@@ -176,17 +177,30 @@ def planes_of(field: xr.DataArray, plan: Plan) -> da.Array:
 
 
 def lazy_targets(
-    name: str,
-    tasks: Mapping[Any, Any],
+    layers: Mapping[str, Mapping[Key, object]],
     dependencies: Sequence[Any],
     chunks: Sequence[tuple[int, ...]],
     plan: Plan,
 ) -> dict[str, da.Array]:
-    """Return the dask array (M, ..., Y, X) of each target; ``chunks`` are those of (..., Y, X).
+    """Return the dask array (M, ..., Y, X) of each target.
 
-    Tasks make blocks (T, M, 1, ..., Y, X) by the key ``(name, 0, number of the group, ...)``.
+    Parameters
+    ----------
+    layers
+        Tasks by the name of their graph layer, each of which may read the ones before it. Those of
+        the last make blocks (T, M, 1, ..., Y, X) by ``(name, 0, number of the group, ...)``.
+    dependencies
+        The dask collections that the tasks read.
+    chunks
+        Sizes of the blocks along (..., Y, X).
     """
-    graph = HighLevelGraph.from_collections(name, tasks, dependencies=dependencies)
+    (first, tasks), *others = layers.items()
+    graph = HighLevelGraph.from_collections(first, tasks, dependencies=dependencies)
+    read = graph.dependencies[first] | {first}
+    for name, tasks in others:
+        graph = HighLevelGraph({**graph.layers, name: tasks}, {**graph.dependencies, name: read})
+        read = read | {name}
+    name = [*layers][-1]
     groups = tuple(len(group) for group in plan.member_groups)
     both = (len(plan.targets),), groups, *chunks
     together = da.Array(graph, name, both, dtype=_dtype_of(plan))

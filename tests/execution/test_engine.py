@@ -14,6 +14,7 @@ from dask.highlevelgraph import HighLevelGraph
 from flexclim.errors import FlexclimError
 from flexclim.execution import engine
 from flexclim.execution.engine import run
+from flexclim.execution.network_tasks import network_layer
 
 distributed = pytest.importorskip("distributed")
 
@@ -146,16 +147,8 @@ def test_as_many_turns_run_at_once_as_there_are_threads(tmp_path, said):
     assert [set(begun[:2]), set(begun[2:])] == [{3, 2}, {1, 0}]
 
 
-def test_only_tasks_that_sample_ask_for_a_gpu():
-    for name in ("downscale", "forecast", "prepare"):
-        assert engine._needs_gpu((f"{name}-ab12", 0, 1)) == {"GPU": 0.25}
-    assert engine._needs_gpu(("write-u10", 0)) == {}
-
-
 def test_workers_with_a_gpu_get_the_sampling(tmp_path):
-    tasks = {("downscale-x", i): (worker_name, i) for i in range(4)}
-    tasks |= {("write", i): (write, str(tmp_path), ("downscale-x", i)) for i in range(4)}
-    graph = HighLevelGraph.from_collections("gpu", tasks, dependencies=[])
+    graph = network_graph(str(tmp_path))
     with (
         distributed.LocalCluster(
             n_workers=0, processes=False, dashboard_address=":0", threads_per_worker=1
@@ -171,6 +164,15 @@ def test_workers_with_a_gpu_get_the_sampling(tmp_path):
         distributed.get_client().wait_for_workers(2)
         run(graph, [("write", i) for i in range(4)])
     assert [path.name for path in tmp_path.iterdir()] == ["item-gpu"]
+
+
+def network_graph(folder):
+    """Return a graph of tasks that run the network, and of others that read what they make."""
+    sampling = network_layer({("sample", i): (worker_name, i) for i in range(4)})
+    writing = {("write", i): (write, folder, ("sample", i)) for i in range(4)}
+    return HighLevelGraph(
+        {"sample": sampling, "write": writing}, {"sample": set(), "write": {"sample"}}
+    )
 
 
 def worker_name(index):
