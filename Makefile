@@ -1,7 +1,7 @@
 # Tools come from .venv where there is one, else from the active environment.
 BIN := $(if $(wildcard .venv/bin/python),.venv/bin/,)
 
-.PHONY: check fix test slow bench docs
+.PHONY: check fix test slow long coverage bench docs
 
 check:
 	$(BIN)ruff check .
@@ -18,7 +18,13 @@ test:
 	$(BIN)pytest
 
 slow:
-	$(BIN)pytest -m slow
+	$(BIN)pytest -m "slow and not long"
+
+long:
+	$(BIN)pytest -m long -n 0
+
+coverage:
+	$(BIN)pytest --cov --cov-report=term:skip-covered
 
 bench:
 	$(BIN)python -m benchmarks
