@@ -24,7 +24,7 @@ long:
 	$(BIN)pytest -m long -n 0
 
 coverage:
-	$(BIN)pytest --cov --cov-report=term:skip-covered
+	$(BIN)pytest --cov
 
 bench:
 	$(BIN)python -m benchmarks
