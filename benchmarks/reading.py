@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("times", nargs="?", type=int, default=64)
     times = parser.parse_args().times
-    from flexclim.cf.description import encodings
+    from flexclim.cf.encodings import encodings
     from flexclim.stores import write_store
 
     field = made_field(times)

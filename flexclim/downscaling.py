@@ -14,7 +14,7 @@ import xarray as xr
 from dask.delayed import Delayed
 
 from flexclim import stores
-from flexclim.cf import description as cf
+from flexclim.cf.fields import as_dataset
 from flexclim.errors import suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
@@ -141,7 +141,7 @@ def downscale(
         compile=compile,
     )
     choice = Choice(model=model, variables=variables, grid=grid, static=static)
-    source = obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)
+    source = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
     return as_given(obj, _downscaled(source, options, choice))
 
 

@@ -16,7 +16,7 @@ import xarray as xr
 from dask.delayed import Delayed
 
 from flexclim import stores
-from flexclim.cf import description as cf
+from flexclim.cf.fields import as_dataset
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.models.model import Model
@@ -130,7 +130,7 @@ def forecast(
         compile=compile,
     )
     choice = Choice(model=model, variables=variables, grid=grid, static=static)
-    source = past if isinstance(past, xr.Dataset) else cf.as_dataset(past)
+    source = past if isinstance(past, xr.Dataset) else as_dataset(past)
     return as_given(past, _forecast(source, leads, options, choice))
 
 

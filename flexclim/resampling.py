@@ -10,9 +10,11 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flexclim.cf import description as cf
+from flexclim.cf.description import describe_fields
+from flexclim.cf.fields import as_dataset, check_values, fields_on, pick
+from flexclim.cf.quantities import vector_component
 from flexclim.errors import GridError, suggest_options
-from flexclim.grids import operators as regrid
+from flexclim.grids import operators
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, find_grid, whole_factor
 from flexclim.grids.operators import REACH, Method
@@ -64,7 +66,7 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     domain, area = fine.domain, fine.row_area
 
     def mean(values: np.ndarray, vector: bool) -> np.ndarray:
-        return regrid.block_mean(values, domain, factor, area)
+        return operators.block_mean(values, domain, factor, area)
 
     return _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})", "area: mean")
 
@@ -111,7 +113,7 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     domain = coarse.domain
 
     def finer(values: np.ndarray, vector: bool) -> np.ndarray:
-        return regrid.interpolate(values, domain, factor, method, vector=vector)
+        return operators.interpolate(values, domain, factor, method, vector=vector)
 
     return _resample(obj, coarse, fine, finer, f"interpolate(factor={factor}, method={method!r})")
 
@@ -121,17 +123,17 @@ def _resample(
 ) -> T:
     """Apply ``change`` to the canonical planes of every field and describe the result."""
     if isinstance(obj, xr.DataArray):
-        ds = cf.as_dataset(obj)
+        ds = as_dataset(obj)
         described = _resample(ds, old, new, change, action, cell_method)
-        return cf.pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
-    fields = [obj[name] for name in cf.fields_on(obj, old)]
+        return pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
+    fields = [obj[name] for name in fields_on(obj, old)]
     if not fields:
         raise GridError(
             f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "
             "Add one, or check its dimensions."
         )
     results = {str(field.name): _changed(field, old, new, change) for field in fields}
-    described = cf.describe(results, obj, new, action=action)
+    described = describe_fields(results, obj, new, action=action)
     for name in results:
         known = str(described[name].attrs.get("cell_methods", ""))
         if cell_method not in known:
@@ -145,12 +147,12 @@ def _resample(
 
 
 def _changed(field: xr.DataArray, old: Grid, new: Grid, change: Change) -> xr.Variable:
-    name, vector = str(field.name), cf.vector_component(field)
+    name, vector = str(field.name), vector_component(field)
     # What dask keeps of a block's function should be small: positions stay out of it.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
 
     def planes(values: np.ndarray) -> np.ndarray:
-        cf.check_values(values, name, "")
+        check_values(values, name, "")
         return new.restore(change(old.canonical(values), vector))
 
     variable = field.variable.transpose(..., old.y, old.x)

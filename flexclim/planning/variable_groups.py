@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from flexclim.cf.description import REALIZATION, check_field
+from flexclim.cf.description import REALIZATION
+from flexclim.cf.fields import check_field
 from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.grids.domain import Kind

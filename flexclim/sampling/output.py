@@ -12,7 +12,8 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim._version import __version__
-from flexclim.cf import description as cf
+from flexclim.cf.description import REALIZATION, describe_fields
+from flexclim.cf.fields import as_dataset, pick
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
@@ -73,7 +74,7 @@ def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
             f"the model makes {first!r} and {', '.join(map(repr, others))}: give it a Dataset, "
             f"da.to_dataset(), or variables=[{first!r}]."
         )
-    return cf.pick(result, first)
+    return pick(result, first)
 
 
 def write(
@@ -89,7 +90,7 @@ def write(
     place = stores.Place(where)
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
-    source = (obj if isinstance(obj, xr.Dataset) else cf.as_dataset(obj)).chunk()
+    source = (obj if isinstance(obj, xr.Dataset) else as_dataset(obj)).chunk()
     options = replace(options, entire=True)
     made = make(source, options if begun is None else _as_begun(options, begun))
     plan = _store_plan(made, keep_bits)
@@ -137,11 +138,9 @@ def describe(
 ) -> xr.Dataset:
     """Put arrays into a CF dataset that tells how they were made."""
     dims = {target.name: plan.dims for plan in plans for target in plan.targets}
-    fields = {
-        name: xr.Variable((cf.REALIZATION, *dims[name]), array) for name, array in lazy.items()
-    }
+    fields = {name: xr.Variable((REALIZATION, *dims[name]), array) for name, array in lazy.items()}
     models = dict.fromkeys(group.model.name for group in groups)
-    result = cf.describe(
+    result = describe_fields(
         fields,
         source,
         plans[0].fine_grid(find_grid(source, plans[0].grid.domain.kind)),
@@ -177,7 +176,7 @@ def _store_plan(made: Made, keep_bits: int | None) -> dict[str, Any]:
     return plan | {
         "version": __version__,
         "input": identity_of(made.source[made.inputs]),
-        "members": made.fields.sizes[cf.REALIZATION],
+        "members": made.fields.sizes[REALIZATION],
         "times": made.fields.sizes[time] if time else 1,
         "keep_bits": keep_bits,
     }
@@ -197,7 +196,7 @@ def _as_begun(options: R, begun: stores.Begun) -> R:
 def _plan_so_far(plan: dict[str, Any], begun: stores.Begun, made: Made) -> dict[str, Any]:
     """Return what the plan was for the members and times that a store has already."""
     first = {}
-    sizes = {"members": cf.REALIZATION, "times": stores.time_dimension(made.fields)}
+    sizes = {"members": REALIZATION, "times": stores.time_dimension(made.fields)}
     for name, dim in sizes.items():
         count = begun.plan.get(name)
         if isinstance(count, int) and 0 < count < plan[name]:

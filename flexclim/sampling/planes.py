@@ -22,7 +22,8 @@ import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
 from dask.typing import Key
 
-from flexclim.cf.description import REALIZATION, check_values
+from flexclim.cf.description import REALIZATION
+from flexclim.cf.fields import check_values
 from flexclim.cf.times import seconds_of
 from flexclim.execution.allocation import return_memory
 from flexclim.grids.grid import Grid

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import xarray as xr
 from zarr.abc.store import Store
 
-from flexclim.cf.description import encodings
+from flexclim.cf.encodings import encodings
 from flexclim.errors import FlexclimError, StoreError
 from flexclim.execution.progress import progress_bar
 from flexclim.files import PARTIAL, store_errors

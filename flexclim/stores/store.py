@@ -17,7 +17,7 @@ import zarr
 from dask.system import CPU_COUNT
 from zarr.storage import MemoryStore
 
-from flexclim.cf.description import encodings
+from flexclim.cf.encodings import encodings
 from flexclim.errors import FlexclimWarning, StoreError
 from flexclim.execution import engine
 from flexclim.files import PARTIAL, store_errors
@@ -52,8 +52,8 @@ def write_store(
     Parameters
     ----------
     ds
-        Described by :func:`flexclim.cf.description.describe`. What is lazy is written shard by
-        shard, the rest at once.
+        Described by :func:`flexclim.cf.description.describe_fields`. What is lazy is written shard
+        by shard, the rest at once.
     store
         A path, URL or zarr store. It must not exist, or have been begun by the same plan. A lock
         beside it keeps out a second writer.

@@ -1,0 +1,61 @@
+"""How variables are stored in Zarr and NetCDF: types, fill values, compression, checksums."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from flexclim.cf.times import calendar_of, is_time
+
+TIME_UNITS = "seconds since 1970-01-01 00:00:00"
+
+
+def encodings(
+    ds: xr.Dataset, target: Literal["zarr", "netcdf", "plain"] = "zarr"
+) -> dict[str, dict[str, Any]]:
+    """Return the encoding of every variable, for ``to_zarr`` or ``to_netcdf``.
+
+    It leaves nothing to what a file was opened with: coordinates and bounds have no fill value,
+    NaN marks missing values of fields, times count seconds. ``"plain"`` compresses nothing.
+
+    >>> encodings(xr.Dataset({"t2m": 273.15}, {"lat": 50.0}), "plain")["lat"]
+    {'_FillValue': None}
+    """
+    result = {}
+    bounds = {
+        variable.attrs["bounds"] for variable in ds.variables.values() if "bounds" in variable.attrs
+    }
+    for name, variable in ds.variables.items():
+        encoding: dict[str, Any] = {}
+        if is_time(variable):
+            encoding = {"units": TIME_UNITS, "calendar": calendar_of(variable), "dtype": "int64"}
+        elif name in ds.data_vars and name not in bounds and variable.dtype.kind == "f":
+            encoding = {"_FillValue": variable.dtype.type(np.nan)} | _compression(variable, target)
+        elif variable.dtype.kind in "fiu":
+            encoding = {"_FillValue": None}
+        if target == "zarr" and "compressors" not in encoding:
+            encoding["compressors"] = (_checksum(),)
+        result[str(name)] = encoding
+    return result
+
+
+def _compression(variable: xr.Variable, target: str) -> dict[str, Any]:
+    if target == "plain" or variable.ndim == 0:
+        return {}
+    if target == "netcdf":
+        return {"zlib": True, "complevel": 4, "shuffle": True}
+    from zarr.codecs import BloscCodec
+
+    blosc = BloscCodec(
+        cname="zstd", clevel=3, shuffle="bitshuffle", typesize=variable.dtype.itemsize
+    )
+    return {"compressors": (blosc, _checksum())}
+
+
+def _checksum() -> Any:
+    """Return the codec without which a flipped bit would read back as a number."""
+    from zarr.codecs import Crc32cCodec
+
+    return Crc32cCodec()

@@ -1,0 +1,113 @@
+"""Fields of a Dataset: found, checked, and turned into a DataArray and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import FlexclimError
+from flexclim.grids.grid import Grid
+
+LARGEST = 1e30  # larger numbers are undeclared fill values, such as 9.97e36
+
+
+def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
+    """Return the names of the variables that hold numbers along rows and columns.
+
+    Positions of cells and their corners are none.
+
+    >>> from flexclim.grids.grid import find_grid
+    >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
+    >>> ds = ds.assign_coords(lat=[1.0, 0.0], lon=[5.0, 6.0])
+    >>> fields_on(ds, find_grid(ds))
+    ['t2m']
+    """
+    named = {str(v.attrs.get("bounds", v.encoding.get("bounds"))) for v in ds.variables.values()}
+    named |= {str(grid.latitude_name), str(grid.longitude_name)}
+    found = [
+        name
+        for name, field in ds.data_vars.items()
+        if {grid.y, grid.x} <= set(field.dims) and field.dtype.kind in "fiub" and name not in named
+    ]
+    for name in found:
+        check_field(ds[name])
+    return [str(name) for name in found]
+
+
+def check_field(field: xr.DataArray) -> None:
+    """Refuse a field whose name is no text, or whose numbers are packed; reads attributes only.
+
+    Raises
+    ------
+    FlexclimError
+        Saying what to do.
+    """
+    if not isinstance(field.name, str):
+        raise FlexclimError(f"the variable {field.name!r} has a name that is no text. Rename it.")
+    packing = [key for key in ("scale_factor", "add_offset") if key in field.attrs]
+    if packing and field.dtype.kind in "iu":
+        raise FlexclimError(
+            f"{field.name!r} holds packed numbers, whose {' and '.join(packing)} were not applied. "
+            "Pass the dataset through xarray.decode_cf, or open it with mask_and_scale=True."
+        )
+
+
+def check_values(array: np.ndarray, name: str, where: str) -> None:
+    """Refuse infinite values and fill values that nobody declared; NaN is missing and fine.
+
+    Parameters
+    ----------
+    array
+        Computed values of any shape.
+    name
+        Their variable.
+    where
+        Which part of it, such as ``"time 2018-09-14T18"``; may be empty.
+
+    Raises
+    ------
+    FlexclimError
+        Naming the variable, a value, how many there are and what to do.
+    """
+    if array.size == 0:
+        return
+    # Two reductions need no temporary array, and fmin and fmax pass over NaN.
+    low, high = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)
+    # As Python's numbers: compared to float16, 1e30 would itself be infinite.
+    if float(low) < -LARGEST or float(high) > LARGEST:
+        bad = np.abs(array.astype(np.float64)) > LARGEST
+        place = f" at {where}" if where else ""
+        raise FlexclimError(
+            f"{name!r} has {int(bad.sum())} infinite or fill values{place}, such as "
+            f"{array[bad][0]:.4g}. Mask them with .where(abs({name}) < 1e30)."
+        )
+
+
+def as_dataset(array: xr.DataArray) -> xr.Dataset:
+    """Return a dataset that holds ``array``, and its history; :func:`pick` is the way back.
+
+    >>> list(as_dataset(xr.DataArray(0.0)).data_vars)
+    ['field']
+    """
+    name = "field" if array.name is None else array.name
+    if name in array.coords or name in array.dims:
+        raise FlexclimError(
+            f"the array has the name of its own coordinate {name!r}. Rename it with .rename."
+        )
+    ds = array.to_dataset(name=name)
+    return ds.assign_attrs({k: v for k, v in array.attrs.items() if k == "history"})
+
+
+def pick(described: xr.Dataset, name: str) -> xr.DataArray:
+    """Return one field of a described dataset, with the dataset's history and no loose ends.
+
+    A DataArray can't hold bounds, so its coordinates do not name them.
+    """
+    array = described[name].copy(deep=False)
+    for coordinate in array.coords:
+        kept = dict(array[coordinate].attrs)
+        if kept.pop("bounds", None):
+            array[coordinate].attrs = kept
+    ours = {k: v for k, v in described.attrs.items() if k not in ("Conventions", "title")}
+    array.attrs |= ours
+    return array

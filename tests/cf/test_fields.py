@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim.cf.fields import as_dataset, check_values, fields_on, pick
+from flexclim.errors import FlexclimError
+from flexclim.grids.grid import find_grid
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 9.97e36, -3.4e38])
+def test_check_values_names_what_it_finds(bad):
+    array = np.zeros((3, 4), np.float32)
+    array[0, 0], array[1, 1:3] = np.nan, bad
+    with pytest.raises(
+        FlexclimError, match="'u10' has 2 infinite or fill values at time 3, such as"
+    ) as caught:
+        check_values(array, "u10", "time 3")
+    assert str(caught.value).endswith("Mask them with .where(abs(u10) < 1e30).")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 2)), np.full(3, np.nan), np.arange(3), np.array([1e30, -1e30]), np.ones(2, bool)],
+)
+def test_check_values_lets_the_rest_pass(array):
+    check_values(array, "u10", "")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (xr.DataArray([0], dims="lat", name="lat"), "the name of its own coordinate 'lat'"),
+        (xr.DataArray(0, coords={"run": 1}, name="run"), "the name of its own coordinate 'run'"),
+    ],
+)
+def test_an_array_named_like_its_coordinate_is_refused(array, message):
+    with pytest.raises(FlexclimError, match=message):
+        as_dataset(array)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "message"),
+    [
+        (3, {}, "the variable 3 has a name that is no text"),
+        ("t", {"scale_factor": 0.01, "add_offset": 5}, "scale_factor and add_offset were not"),
+    ],
+)
+def test_fields_that_do_not_mean_what_they_hold_are_refused(name, attributes, message):
+    coords = {"lat": [1.0, 0.0], "lon": [5.0, 6.0]}
+    packed = xr.DataArray(np.zeros((2, 2), "int16"), coords, ("lat", "lon"), attrs=attributes)
+    ds = packed.to_dataset(name=name)
+    with pytest.raises(FlexclimError, match=message):
+        fields_on(ds, find_grid(ds))
+    # Numbers with a point were unpacked by whoever made them.
+    assert name == 3 or fields_on(ds.astype("float32"), find_grid(ds)) == [name]
+
+
+def test_an_array_survives_the_way_through_a_dataset():
+    array = xr.DataArray(np.eye(2), dims=("lat", "lon"), name="t", attrs={"history": "made"})
+    ds = as_dataset(array)
+    assert ds.attrs == {"history": "made"}
+    xr.testing.assert_identical(pick(ds, "t"), array)
