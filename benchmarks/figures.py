@@ -4,7 +4,7 @@
 
 For each data set that a model serves, N test fields (2 by default) are downscaled with 8 members:
 a usual place and the worst one on maps, the spectra, the rank histogram. Writes
-``models/NAME.md`` and ``images/models/NAME-*.png`` under FOLDER (``docs``).
+``reference/models/NAME.md`` and ``images/models/NAME-*.png`` under FOLDER (``docs``).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
             for case in CASES
             if fits(model, case)
         ]
-        page = given.docs / "models" / f"{model.name}.md"
+        page = given.docs / "reference" / "models" / f"{model.name}.md"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text(model, parts), encoding="utf-8")
         print(page, flush=True)
@@ -105,7 +105,7 @@ def show(model: Model, case: Case, folder: Path, count: int, docs: Path) -> str:
     name, times = shown.truth.name, shown.truth.sizes["time"]
     return (
         f"## {case.title}\n\n"
-        f"![Maps, spectra and rank histogram](../images/models/{path.name})\n\n"
+        f"![Maps, spectra and rank histogram](../../images/models/{path.name})\n\n"
         f"`{name}`, {times} test fields, {shown.members.sizes['realization']} members at "
         f"{model.settings.steps} steps. Above, the window of {WINDOW} x {WINDOW} cells whose CRPS "
         "is the median of all windows; below it the worst one, with the highest CRPS.\n\n"

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests import coarse_fields
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """Return the folder of real data, or skip; docs/data.md says where its files come from."""
+    """Return the folder of real data (docs/reference/data.md), or skip."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("FLEXCLIM_DATA", beside))
     if not folder.is_dir():

@@ -1,7 +1,8 @@
 """Which fields are scored, and which ones rivals may learn from.
 
-Splits are those of docs/data.md. A field is a Dataset of one time on the fine grid; its coarse
-version is its block means. Fields are few enough to score a model in half an hour on two cores:
+Splits are those of docs/reference/data.md. A field is a Dataset of one time on the fine grid; its
+coarse version is its block means. Fields are few enough to score a model in half an hour on two
+cores:
 
 - GFS wind: 8 times spread over September, 120 x 360 cells from 60 N to 59 S (192 tiles of 64 x 64
   a variable); rivals learn from October 1 to 13;

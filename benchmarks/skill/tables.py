@@ -1,4 +1,4 @@
-"""Results as tables: for the terminal and, word for word, for docs/scores.md."""
+"""Results as tables: for the terminal and, word for word, for docs/reports."""
 
 from __future__ import annotations
 

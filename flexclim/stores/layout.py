@@ -2,7 +2,7 @@
 
 A shard is one file (or object) and one work item: one member, some times, the plane. It is cut
 into chunks of few times and a small square, so that neither a map nor a time series at a point
-reads much more than it needs; ``docs/stores.md`` has the figures.
+reads much more than it needs; ``docs/reports/store-robustness-and-reading.md`` has the figures.
 """
 
 from __future__ import annotations

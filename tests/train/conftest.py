@@ -82,7 +82,7 @@ def launch(folder):
             command += [*options, "-m"]
         command += ["flexclim", "train", str(folder / "tiny.yaml"), f"output={folder / output}"]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # as docs/clusters.md says
+        environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # docs/how-to/run-on-a-cluster.md
         with (folder / f"{output}.txt").open("a") as log:
             process = subprocess.Popen(
                 [*command, *overrides],

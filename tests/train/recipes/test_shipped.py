@@ -51,7 +51,7 @@ def test_a_recipe_says_what_it_needs(name):
     head = [line for line in file.read_text().splitlines() if line.startswith("#")]
     for word in ("Needs:", "Takes:", "Expect:"):
         assert any(line.startswith(f"# {word}") for line in head), word
-    # A time was measured where weights that ship, or docs/scores.md tells of, were made.
+    # A time was measured where weights that ship, or a report in docs/reports, were made.
     takes = next(line for line in head if line.startswith("# Takes:"))
     recipe = load_recipe(name)
     made = name == "flex_zero" or (BUNDLED / recipe.name).is_dir()
