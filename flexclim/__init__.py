@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flexclim import train, verify
     from flexclim.downscaling import downscale, downscale_to_zarr
     from flexclim.forecasting import forecast, forecast_to_zarr
-    from flexclim.grids.grid import find_grid
+    from flexclim.grids.discovery import find_grid
     from flexclim.models.minflex import import_minflex
     from flexclim.models.model import list_models, load_model
     from flexclim.resampling import coarsen, interpolate
@@ -58,7 +58,7 @@ _HOMES = {
     "coarsen": "resampling",
     "downscale": "downscaling",
     "downscale_to_zarr": "downscaling",
-    "find_grid": "grids.grid",
+    "find_grid": "grids.discovery",
     "forecast": "forecasting",
     "forecast_to_zarr": "forecasting",
     "import_minflex": "models.minflex",

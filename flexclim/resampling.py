@@ -15,8 +15,9 @@ from flexclim.cf.fields import as_dataset, check_values, fields_on, pick
 from flexclim.cf.quantities import vector_component
 from flexclim.errors import GridError, suggest_options
 from flexclim.grids import operators
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.grids.grid import Grid, find_grid, whole_factor
+from flexclim.grids.grid import Grid, whole_factor
 from flexclim.grids.operators import REACH, Method
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)

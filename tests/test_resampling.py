@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import flexclim
 from flexclim.errors import FlexclimError, GridError
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 
 CENTRES, POLES = np.linspace(75, -75, 6), np.linspace(90, -90, 9)
 COLUMNS = np.arange(0, 360, 30.0)

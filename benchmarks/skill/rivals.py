@@ -19,7 +19,7 @@ from benchmarks.skill.cases import Case
 from benchmarks.skill.fields import Split
 from benchmarks.skill.regression import Regression
 from flexclim.grids.conservation import BlockMeans
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.operators import Method
 
 MEMBERS = 8

@@ -13,7 +13,7 @@ from benchmarks.skill.borders import moved_borders
 from benchmarks.skill.cases import Case
 from flexclim import verify
 from flexclim.execution.devices import PASS_PIXELS
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 from flexclim.models.model import Model
 from flexclim.planning.tiles import plan_tiles
 

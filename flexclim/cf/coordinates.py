@@ -40,7 +40,7 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
     Examples
     --------
     >>> import numpy as np
-    >>> from flexclim.grids.grid import find_grid
+    >>> from flexclim.grids.discovery import find_grid
     >>> field = xr.DataArray(np.zeros((2, 2)), coords={"lat": [1.0, 0.0], "lon": [5.0, 6.0]})
     >>> coordinates = grid_coordinates(find_grid(field).refined(2), field)
     >>> coordinates["lat_bnds"].values[:2]

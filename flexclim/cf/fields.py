@@ -16,7 +16,7 @@ def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
 
     Positions of cells and their corners are none.
 
-    >>> from flexclim.grids.grid import find_grid
+    >>> from flexclim.grids.discovery import find_grid
     >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
     >>> ds = ds.assign_coords(lat=[1.0, 0.0], lon=[5.0, 6.0])
     >>> fields_on(ds, find_grid(ds))

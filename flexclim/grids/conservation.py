@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from flexclim.grids.domain import Domain
-from flexclim.grids.operators import ALL, axis_blocks, bands, interpolated
+from flexclim.grids.operators import ALL, axis_blocks, interpolator, row_bands
 
 TOLERANCE = 1e-6
 ROUNDS = 10
@@ -73,13 +73,13 @@ class BlockMeans:
             (y', x') float64 and (y, x), without NaN.
         """
         error = coarse - self._mean(fine)
-        smooth = interpolated(error, self.domain, self.factor, "bilinear")
-        for rows in bands(fine.shape):
+        smooth = interpolator(error, self.domain, self.factor, "bilinear")
+        for rows in row_bands(fine.shape):
             fine[rows] += smooth(rows)
         error = coarse - self._mean(fine)
         solved = _both(self._inverses[0], error, self._inverses[1])
         in_rows, in_columns = self._adjoint
-        for rows in bands(fine.shape):
+        for rows in row_bands(fine.shape):
             fine[rows] += _both(in_rows[rows], solved, in_columns)
 
     def multiply(self, fine: np.ndarray, coarse: np.ndarray) -> None:
@@ -96,16 +96,16 @@ class BlockMeans:
         """
         wanted = np.maximum(coarse, 0.0)
         dry = np.where(self._mean(fine) <= 0, wanted, 0.0)
-        for rows in bands(fine.shape):
+        for rows in row_bands(fine.shape):
             fine[rows] += self._spread(dry, rows)
         for _ in range(ROUNDS):
             ratio = self._ratio(fine, wanted)
             if np.abs(ratio - 1)[wanted > 0].max(initial=0) < TOLERANCE:
                 break
-            for rows in bands(fine.shape):
+            for rows in row_bands(fine.shape):
                 fine[rows] *= self._spread(ratio, rows)
         ratio = np.minimum(self._ratio(fine, wanted), 1.0)
-        for rows in bands(fine.shape):
+        for rows in row_bands(fine.shape):
             fine[rows] *= self._least(ratio, rows)
         lacking = np.maximum(wanted - self._mean(fine), 0.0)  # below 0 by rounding only
         mass = _both(self._own_means[0], fine, self._own_means[1])
@@ -113,7 +113,7 @@ class BlockMeans:
         own_rows, own_columns = self._own
         share = np.outer(self._means[0] @ own_rows, self._means[1] @ own_columns)
         evenly = np.where(mass > 0, 0.0, lacking / share)
-        for rows in bands(fine.shape):
+        for rows in row_bands(fine.shape):
             more = fine[rows] * self._spread(factors, rows) + self._spread(evenly, rows)
             fine[rows] += more * own_rows[rows, None] * own_columns
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from flexclim.errors import GridError
+from flexclim.grids.regular_coordinates import REGULAR, spans_globe
 
 Kind = Literal["cell", "point"]
 Border = Literal["edge", "pole_row", "pole_edge"]
@@ -132,6 +133,62 @@ class Domain:
         # Half a turn is a whole number of columns only if their number is even.
         north, south = (self.north, self.south) if width % 2 == 0 else ("edge", "edge")
         return replace(self, shape=(height, width), north=north, south=south)
+
+
+def domain_of(
+    shape: tuple[int, int],
+    y_values: np.ndarray | None,
+    y_step: float,
+    x_step: float,
+    kind: Kind | None,
+    *,
+    geographic: bool,
+) -> Domain:
+    """Return the domain of rows and columns: their kind, and whether they meet the poles.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    y_values
+        (y,) coordinates of the rows, or None.
+    y_step, x_step
+        Spacing of rows and columns.
+    kind
+        ``"cell"`` or ``"point"``; None: points if rows lie on both poles, else cells.
+    geographic
+        Whether the coordinates are latitude and longitude in degrees.
+
+    Raises
+    ------
+    GridError
+        If there are fewer than 2 x 2 cells, or ``kind`` is something else.
+
+    >>> domain_of((3, 4), np.array([90.0, 0.0, -90.0]), 90.0, 90.0, None, geographic=True)
+    Domain(shape=(3, 4), kind='point', wrap=True, north='pole_row', south='pole_row')
+    """
+    if kind not in (None, "cell", "point"):
+        raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
+    if min(shape) < 2:
+        raise GridError(f"the grid has {shape[0]} x {shape[1]} cells: it needs at least 2 x 2.")
+    if not geographic or y_values is None:
+        return Domain(shape=shape, kind=kind or "cell")
+    beyond = [(90 - y_values.max()) / abs(y_step), (90 + y_values.min()) / abs(y_step)]
+    on_pole = [abs(distance) < 10 * REGULAR for distance in beyond]
+    at_edge = [abs(distance - 0.5) < 10 * REGULAR for distance in beyond]
+    kind = kind or ("point" if all(on_pole) else "cell")
+    touching = on_pole if kind == "point" else at_edge
+    border: Border = "pole_row" if kind == "point" else "pole_edge"
+    wrap = spans_globe(shape[1], x_step)
+    # Half a turn is a whole number of columns only if their number is even.
+    north, south = (wrap and shape[1] % 2 == 0 and touches for touches in touching)
+    return Domain(
+        shape=shape,
+        kind=kind,
+        wrap=wrap,
+        north=border if north else "edge",
+        south=border if south else "edge",
+    )
 
 
 def _mirror(index: np.ndarray, size: int, kind: Kind) -> np.ndarray:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from flexclim.errors import GridError
-from flexclim.grids.axes import Axes, find_axes
-from flexclim.grids.axis_values import REGULAR, bounds, join, regular_values, split, wraps
-from flexclim.grids.domain import Border, Domain, Kind
-from flexclim.grids.sphere import (
-    apply,
+from flexclim.grids.domain import Domain, Kind, domain_of
+from flexclim.grids.positions import (
     coarse_positions,
     fine_positions,
+    map_positions,
     row_distance,
-    stored_order,
 )
+from flexclim.grids.regular_coordinates import cell_bounds, coarsen_values, refine_values
 
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
@@ -108,13 +105,13 @@ class Grid:
         """(y, 2) edges of the rows in stored order; latitudes end at the poles."""
         if self.y_values is None:
             return None
-        edges = bounds(self.y_values, self.y_step)
+        edges = cell_bounds(self.y_values, self.y_step)
         return np.clip(edges, -90, 90) if self.units == "degrees" else edges
 
     @property
     def x_bounds(self) -> np.ndarray | None:
         """(x, 2) edges of the columns in stored order."""
-        return None if self.x_values is None else bounds(self.x_values, self.x_step)
+        return None if self.x_values is None else cell_bounds(self.x_values, self.x_step)
 
     @property
     def spacing_km(self) -> float:
@@ -141,8 +138,7 @@ class Grid:
         GridError
             If ``kind`` is something else.
         """
-        _check_kind(kind)
-        domain = _domain(
+        domain = domain_of(
             self.domain.shape,
             self.y_values,
             self.y_step,
@@ -175,7 +171,7 @@ class Grid:
         fine = self._resized(
             domain,
             shift_x=self.shift_x * factor,
-            resized=partial(split, factor=factor, point=point),
+            resized=partial(refine_values, factor=factor, point=point),
             columns={"last": not domain.wrap},
             scale=1 / factor,
             positions=partial(fine_positions, factor=factor, point=point),
@@ -201,7 +197,7 @@ class Grid:
         return self._resized(
             domain,
             shift_x=shift,
-            resized=partial(join, factor=factor, point=point),
+            resized=partial(coarsen_values, factor=factor, point=point),
             columns={"first": first},
             scale=factor,
             positions=partial(coarse_positions, factor=factor, point=point),
@@ -257,7 +253,7 @@ class Grid:
             x_values = resized(x_values[order], abs(self.x_step), **columns)[order]
         latitude, longitude = self.latitude, self.longitude
         if latitude is not None:
-            latitude, longitude = apply(positions, latitude, longitude, domain.shape)
+            latitude, longitude = map_positions(positions, latitude, longitude, domain.shape)
         return replace(
             self,
             domain=domain,
@@ -271,72 +267,6 @@ class Grid:
         )
 
 
-def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
-    """Find the grid of a field from its coordinates; no data is computed.
-
-    Parameters
-    ----------
-    obj
-        A field with rows and columns, and any other dimensions.
-    kind
-        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: points if rows lie on
-        both poles, else cells.
-
-    Raises
-    ------
-    GridError
-        If the grid can't be found, or is not regular.
-
-    Examples
-    --------
-    >>> find_grid(xr.DataArray(
-    ...     np.zeros((3, 4)),
-    ...     coords={"lat": [60.0, 0.0, -60.0], "lon": [-180.0, -90.0, 0.0, 90.0]},
-    ... ))
-    <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
-    """
-    _check_kind(kind)
-    axes = find_axes(obj)
-    coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
-    latitude, longitude = _positions(axes, coordinates)
-    y_values = x_values = None
-    y_step = x_step = np.nan
-    if axes.y_name and axes.x_name:
-        y_values, y_step = regular_values(axes.y_name, coordinates[axes.y_name].values)
-        x_values, x_step = regular_values(
-            axes.x_name, coordinates[axes.x_name].values, longitude=axes.geographic
-        )
-        flip_y, flip_x = y_step > 0, x_step < 0
-    else:
-        latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-        flip_y, flip_x = stored_order(latitude, longitude)
-    units = axes.units or _length(y_step, latitude, longitude)
-    if units == "degrees":
-        _check_latitudes(str(axes.y_name), y_values, y_step)
-    shape = obj.sizes[axes.y], obj.sizes[axes.x]
-    domain = _domain(shape, y_values, y_step, x_step, kind, geographic=axes.geographic)
-    return Grid(
-        y=axes.y,
-        x=axes.x,
-        y_name=axes.y_name,
-        x_name=axes.x_name,
-        y_values=y_values,
-        x_values=x_values,
-        y_step=y_step,
-        x_step=x_step,
-        domain=domain,
-        flip_y=flip_y,
-        flip_x=flip_x,
-        shift_x=_first_column(x_values, flip_x) if domain.wrap else 0,
-        geographic=axes.geographic,
-        units=units,
-        latitude_name=axes.latitude,
-        longitude_name=axes.longitude,
-        latitude=latitude,
-        longitude=longitude,
-    )
-
-
 def whole_factor(factor: int) -> int:
     """Return ``factor`` if it is a whole number of at least 2, else raise GridError."""
     try:
@@ -346,71 +276,3 @@ def whole_factor(factor: int) -> int:
     if whole < 2:
         raise GridError(f"factor {factor!r} is not a whole number of at least 2. Pass 2, 4 or 8.")
     return whole
-
-
-def _check_kind(kind: object) -> None:
-    if kind not in (None, "cell", "point"):
-        raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
-
-
-def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:
-    """Return 2-D latitude and longitude as they are held, or None."""
-    if not (axes.latitude and axes.longitude):
-        return None, None
-    latitude, longitude = (
-        coordinates[name].transpose(axes.y, axes.x).data for name in (axes.latitude, axes.longitude)
-    )
-    return latitude, longitude
-
-
-def _length(step: float, latitude: Any, longitude: Any) -> str:
-    """Measure, on positions at hand, whether projected coordinates count metres or kilometres."""
-    if not isinstance(latitude, np.ndarray) or not isinstance(longitude, np.ndarray):
-        return ""
-    km = DEGREE_KM * row_distance(latitude, longitude) / abs(step)
-    # Maps stretch distances, but not by a factor of two where they are used.
-    return next((unit for unit, size in (("m", 1e-3), ("km", 1.0)) if size / 2 < km < 2 * size), "")
-
-
-def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:
-    if values is not None and np.abs(values).max() > 90 + 0.5 * abs(step):
-        raise GridError(
-            f"{name!r} runs from {values[0]:g} to {values[-1]:g}, beyond the poles. "
-            "Check its values, or rename it if it is no latitude."
-        )
-
-
-def _domain(
-    shape: tuple[int, int],
-    y_values: np.ndarray | None,
-    y_step: float,
-    x_step: float,
-    kind: Kind | None,
-    *,
-    geographic: bool,
-) -> Domain:
-    """Say what lies beyond the borders: rows on poles, cells that end there, or nothing."""
-    if min(shape) < 2:
-        raise GridError(f"the grid has {shape[0]} x {shape[1]} cells: it needs at least 2 x 2.")
-    if not geographic or y_values is None:
-        return Domain(shape=shape, kind=kind or "cell")
-    beyond = [(90 - y_values.max()) / abs(y_step), (90 + y_values.min()) / abs(y_step)]
-    on_pole = [abs(distance) < 10 * REGULAR for distance in beyond]
-    at_edge = [abs(distance - 0.5) < 10 * REGULAR for distance in beyond]
-    kind = kind or ("point" if all(on_pole) else "cell")
-    wrap = wraps(shape[1], x_step)
-    borders: list[Border] = ["edge", "edge"]
-    if wrap and shape[1] % 2 == 0:
-        touching, border = (on_pole, "pole_row") if kind == "point" else (at_edge, "pole_edge")
-        borders = [cast(Border, border) if touches else "edge" for touches in touching]
-    return Domain(shape=shape, kind=kind, wrap=wrap, north=borders[0], south=borders[1])
-
-
-def _first_column(x_values: np.ndarray | None, flip_x: bool) -> int:
-    """Return the column, counted eastward, at or first after 0 degrees."""
-    assert x_values is not None
-    values = x_values[::-1] if flip_x else x_values
-    step = 360 / values.size
-    east = values % 360
-    east[east > 360 - 1e-4 * step] = 0
-    return int(east.argmin())

@@ -12,7 +12,7 @@ import numpy as np
 
 from flexclim.errors import GridError
 from flexclim.grids.domain import Domain
-from flexclim.grids.operators import interpolated
+from flexclim.grids.operators import interpolator
 
 
 def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
     return field[..., ::factor, ::factor]
 
 
-def minflex_interpolated(coarse: np.ndarray, factor: int) -> Callable[[slice], np.ndarray]:
+def minflex_interpolator(coarse: np.ndarray, factor: int) -> Callable[[slice], np.ndarray]:
     """Return what interpolates bilinearly as if points were centres of blocks, edges clamped.
 
     The same as ``torch.nn.functional.interpolate(..., mode="bilinear", align_corners=False)``.
@@ -56,10 +56,10 @@ def minflex_interpolated(coarse: np.ndarray, factor: int) -> Callable[[slice], n
     callable
         Of a slice, these fine rows of (..., y factor, x factor), in the field's float type.
 
-    >>> minflex_interpolated(np.array([[0.0, 4.0]]), 2)(slice(None))
+    >>> minflex_interpolator(np.array([[0.0, 4.0]]), 2)(slice(None))
     array([[0., 1., 3., 4.],
            [0., 1., 3., 4.]])
     """
     # A border that mirrors half cells repeats the last value: it clamps.
     domain = Domain(shape=(coarse.shape[-2], coarse.shape[-1]))
-    return interpolated(coarse, domain, factor, "bilinear")
+    return interpolator(coarse, domain, factor, "bilinear")

@@ -21,10 +21,10 @@ ALL = slice(None)
 AT_ONCE = 2**18
 
 
-def bands(shape: tuple[int, int]) -> Iterator[slice]:
+def row_bands(shape: tuple[int, int]) -> Iterator[slice]:
     """Cut the rows of a field into bands: what is made by the way is no larger than one of them.
 
-    >>> [(band.start, band.stop) for band in bands((700, 1000))]
+    >>> [(band.start, band.stop) for band in row_bands((700, 1000))]
     [(0, 262), (262, 524), (524, 700)]
     """
     height, width = shape
@@ -160,10 +160,10 @@ def interpolate(
         (..., y', x') on ``domain.refine(factor)``, in the field's float type. NaN spreads to all
         fine cells whose stencil has one.
     """
-    return interpolated(field, domain, factor, method, vector=vector)(ALL)
+    return interpolator(field, domain, factor, method, vector=vector)(ALL)
 
 
-def interpolated(
+def interpolator(
     field: np.ndarray,
     domain: Domain,
     factor: int,

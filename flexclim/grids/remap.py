@@ -13,9 +13,10 @@ import xarray as xr
 from scipy import sparse
 
 from flexclim.errors import GridError
-from flexclim.grids.axis_values import wraps
-from flexclim.grids.grid import DEGREE_KM, Grid, find_grid
-from flexclim.grids.sphere import fine_positions
+from flexclim.grids.discovery import find_grid
+from flexclim.grids.grid import DEGREE_KM, Grid
+from flexclim.grids.positions import fine_positions
+from flexclim.grids.regular_coordinates import spans_globe
 
 # Centres of cells may lie this far, in cells of the field, beyond its outermost ones.
 BEYOND = 0.5 + 1e-3
@@ -112,7 +113,7 @@ class Axis:
 
     def __init__(self, name: str, values: np.ndarray, step: float, *, turn: bool = False) -> None:
         self.name, self.values, self.step, self.turn = name, values, step, turn
-        self.wraps = turn and wraps(values.size, step)
+        self.wraps = turn and spans_globe(values.size, step)
 
     def index(self, values: np.ndarray, *, check: bool = True) -> np.ndarray:
         """Return where coordinate values lie, in cells from the first one."""

@@ -13,8 +13,9 @@ import xarray as xr
 
 from flexclim.cf.quantities import non_negative, vector_component
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain, Kind
-from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.grid import Grid
 from flexclim.models.model import Model
 from flexclim.models.settings import SUPERRES, ModelSettings, Target, Variable
 from flexclim.planning.plan import Plan, Request, TargetPlan, check_switch, settle, time_name

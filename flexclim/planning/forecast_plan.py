@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.quantities import non_negative
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.grids.grid import find_grid
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, Variable
 from flexclim.planning.leads import Leads, kept_steps, step_hours

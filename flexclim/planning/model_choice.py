@@ -16,8 +16,8 @@ import xarray as xr
 
 from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.grids.grid import find_grid
 from flexclim.models.model import Model, list_bundled, load_model, read_model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.leads import step_hours

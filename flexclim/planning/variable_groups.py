@@ -11,8 +11,8 @@ from flexclim.cf.description import REALIZATION
 from flexclim.cf.fields import check_field
 from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, GridError, ModelError
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.grids.grid import find_grid
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
 

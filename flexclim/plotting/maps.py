@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
-from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.discovery import find_grid
+from flexclim.grids.grid import Grid
 
 if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from flexclim.grids.domain import Domain
-from flexclim.grids.operators import extend, interpolated
+from flexclim.grids.operators import extend, interpolator
 from flexclim.models.settings import SCALING_REACH
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
@@ -83,9 +83,9 @@ def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = Fal
     """
     coarse = np.asarray(coarse, float)
     mean, amplitude = local_scaling(coarse, domain, vector=vector)
-    fine_base = interpolated(coarse, domain, factor, "bicubic", vector=vector)
-    fine_mean = interpolated(mean, domain, factor, "bilinear", vector=vector)
-    fine_amplitude = interpolated(amplitude, domain, factor, "bilinear")
+    fine_base = interpolator(coarse, domain, factor, "bicubic", vector=vector)
+    fine_mean = interpolator(mean, domain, factor, "bilinear", vector=vector)
+    fine_amplitude = interpolator(amplitude, domain, factor, "bilinear")
 
     def some(rows: slice) -> Scaled:
         base, departure, unit = fine_base(rows), fine_mean(rows), fine_amplitude(rows)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexclim.grids.domain import Domain
-from flexclim.grids.minflex_operator import minflex_interpolated
-from flexclim.grids.operators import interpolated
+from flexclim.grids.minflex_operator import minflex_interpolator
+from flexclim.grids.operators import interpolator
 from flexclim.sampling.local_scaling import Rows, Scaled, scale
 
 if TYPE_CHECKING:
@@ -209,9 +209,9 @@ def _see_one(
     if settings.scaling == "local":
         return scale(field, domain, factor, vector=variable.vector)
     if settings.operator == "minflex":
-        fine = minflex_interpolated(field, factor)
+        fine = minflex_interpolator(field, factor)
     else:
-        fine = interpolated(field, domain, factor, "bicubic", vector=variable.vector)
+        fine = interpolator(field, domain, factor, "bicubic", vector=variable.vector)
 
     def some(rows: slice) -> Scaled:
         base = fine(rows)

@@ -18,7 +18,7 @@ from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 from flexclim.models.model import Model
 from flexclim.planning.model_choice import GIVEN
 from flexclim.planning.plan import Plan, Request, attributes_of, whole

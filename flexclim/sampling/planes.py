@@ -27,7 +27,7 @@ from flexclim.cf.fields import check_values
 from flexclim.cf.times import seconds_of
 from flexclim.execution.allocation import return_memory
 from flexclim.grids.grid import Grid
-from flexclim.grids.operators import ALL, bands
+from flexclim.grids.operators import ALL, row_bands
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.planning.plan import Plan, TargetPlan, time_name
 from flexclim.sampling.labels import label_values
@@ -90,7 +90,7 @@ class Prepared:
 def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.ndarray:
     """Return what the network reads of planes and of static fields (S, Y, X): (C, Y, X)."""
     seen = plan.seen(given, statics)
-    parts = [seen(rows).inputs for rows in bands(plan.tiles.domain.shape)]
+    parts = [seen(rows).inputs for rows in row_bands(plan.tiles.domain.shape)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
 
@@ -141,7 +141,7 @@ def _answered(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) ->
     assert targets is not None
     for number, one in enumerate(prepared):
         own, seen = number if len(prepared) > 1 else ALL, plan.seen(one.given)
-        for rows in bands(plan.tiles.domain.shape):
+        for rows in row_bands(plan.tiles.domain.shape):
             part = (own, ..., rows, ALL)
             fine[part] = physical(seen(rows), residual[part], targets)
     return fine

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError, ModelError
-from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.discovery import find_grid
+from flexclim.grids.grid import Grid
 from flexclim.grids.remap import check_positions, positions, remapper
 from flexclim.sampling.local_scaling import fill_missing
 

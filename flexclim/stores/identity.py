@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import xarray as xr
 
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 
 STEPS = "flexclim_lead_hours"  # an attribute that forecasts have
 

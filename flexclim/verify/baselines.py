@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.grids.grid import find_grid
 from flexclim.resampling import coarsen, interpolate
 from flexclim.verify.core.align import MEMBER_NAMES, check_coordinates, find_member
 from flexclim.verify.core.geometry import find_dimension, find_plane

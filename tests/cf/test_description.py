@@ -8,7 +8,7 @@ import xarray as xr
 from flexclim.cf.description import describe_fields, ensemble_coordinate
 from flexclim.cf.encodings import encodings
 from flexclim.cf.fields import fields_on, pick
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 
 MEMBERS = 3
 FLOATS = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import xarray as xr
 
 from flexclim.cf.fields import as_dataset, check_values, fields_on, pick
 from flexclim.errors import FlexclimError
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, 9.97e36, -3.4e38])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from flexclim.cf.coordinates import grid_coordinates
 from flexclim.errors import GridError
-from flexclim.grids.grid import find_grid, whole_factor
+from flexclim.grids.discovery import find_grid
+from flexclim.grids.grid import whole_factor
 
 POLES = np.linspace(90, -90, 7)
 CENTRES = np.linspace(75, -75, 6)

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from flexclim.errors import GridError
-from flexclim.grids.minflex_operator import minflex_coarsen, minflex_interpolated
+from flexclim.grids.minflex_operator import minflex_coarsen, minflex_interpolator
 from flexclim.grids.operators import ALL
 
 
@@ -17,15 +17,15 @@ def test_interpolation_is_that_of_torch(shape, factor):
     expected = F.interpolate(
         torch.from_numpy(coarse), scale_factor=factor, mode="bilinear", align_corners=False
     )
-    np.testing.assert_allclose(minflex_interpolated(coarse, factor)(ALL), expected, atol=1e-12)
-    single = minflex_interpolated(coarse.astype("float32"), factor)(ALL)
+    np.testing.assert_allclose(minflex_interpolator(coarse, factor)(ALL), expected, atol=1e-12)
+    single = minflex_interpolator(coarse.astype("float32"), factor)(ALL)
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, expected, atol=1e-6)
 
 
 def test_it_shifts_a_field_by_half_a_block():
     slope = np.arange(32.0)[None].repeat(32, 0)
-    found = minflex_interpolated(minflex_coarsen(slope, 4), 4)(ALL)
+    found = minflex_interpolator(minflex_coarsen(slope, 4), 4)(ALL)
     np.testing.assert_allclose(slope[:, 2:-2] - found[:, 2:-2], 1.5)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexclim.errors import GridError
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.remap import positions, remapper
 
 

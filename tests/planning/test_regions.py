@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain
-from flexclim.grids.grid import find_grid
 from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.planning.regions import region_shape, regions
 from flexclim.sampling import downscaling_graph as members

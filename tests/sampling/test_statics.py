@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from flexclim.errors import GridError, ModelError
-from flexclim.grids.grid import find_grid
+from flexclim.grids.discovery import find_grid
 from flexclim.models.settings import Static
 from flexclim.sampling.statics import check_static, static_channels, static_fields, year_share
 

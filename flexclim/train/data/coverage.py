@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain
-from flexclim.grids.grid import find_grid
 from flexclim.models.card import Coverage
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.resampling import coarsen, interpolate

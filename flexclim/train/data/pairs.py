@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from flexclim.errors import RecipeError
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain, Kind
-from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.grid import Grid
 from flexclim.train.data.series import Series
 from flexclim.train.data.sources import Fields
 from flexclim.train.data.windows import Described, Window, read_window, stored

@@ -16,8 +16,9 @@ from scipy import sparse
 from flexclim.cf.times import seconds_of
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.grids.grid import Grid, find_grid
+from flexclim.grids.grid import Grid
 from flexclim.grids.operators import axis_blocks
 from flexclim.train.data import series as kinds
 from flexclim.train.data.opening import open_datasets

@@ -35,7 +35,7 @@ def regular_values(
     """
     exact = _decimal(name, values)
     _check_finite(name, exact)
-    straight = unwrapped(exact) if longitude else exact
+    straight = unwrap_longitudes(exact) if longitude else exact
     steps = np.diff(straight)
     _check_order(name, exact, steps)
     step = (straight[-1] - straight[0]) / (exact.size - 1)
@@ -49,13 +49,13 @@ def regular_values(
             f"{name!r} is not regular: its spacing runs from {np.abs(steps).min():.6g} to "
             f"{np.abs(steps).max():.6g}. Regrid to a regular grid first."
         )
-    return tidy(line + (exact - straight), step), float(step)
+    return remove_rounding(line + (exact - straight), step), float(step)
 
 
-def unwrapped(values: np.ndarray) -> np.ndarray:
+def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
     """Return longitudes without their jump of 360 degrees, if they have one.
 
-    >>> unwrapped(np.array([358.0, 359.0, 0.0, 1.0]))
+    >>> unwrap_longitudes(np.array([358.0, 359.0, 0.0, 1.0]))
     array([358., 359., 360., 361.])
     """
     steps = np.diff(values)
@@ -66,12 +66,12 @@ def unwrapped(values: np.ndarray) -> np.ndarray:
     return values[0] + np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def wraps(columns: int, step: float) -> bool:
+def spans_globe(columns: int, step: float) -> bool:
     """Say whether ``columns`` of ``step`` degrees go once around the globe."""
     return abs(columns * abs(step) - 360) < 0.01 * abs(step)
 
 
-def tidy(values: np.ndarray, step: float) -> np.ndarray:
+def remove_rounding(values: np.ndarray, step: float) -> np.ndarray:
     """Round away what float64 arithmetic adds, 1e-9 of a step."""
     return np.round(values, int(np.ceil(9 - np.log10(abs(step))))) + 0.0
 
@@ -123,17 +123,17 @@ def _check_turn(name: str, values: np.ndarray, span: float, step: float) -> None
         )
 
 
-def bounds(values: np.ndarray, step: float) -> np.ndarray:
+def cell_bounds(values: np.ndarray, step: float) -> np.ndarray:
     """Return (n, 2) edges of cells of ``step``, in the order of the values.
 
-    >>> bounds(np.array([2.0, 1.0]), -1.0)
+    >>> cell_bounds(np.array([2.0, 1.0]), -1.0)
     array([[2.5, 1.5],
            [1.5, 0.5]])
     """
-    return tidy(np.stack([values - step / 2, values + step / 2], axis=-1), step)
+    return remove_rounding(np.stack([values - step / 2, values + step / 2], axis=-1), step)
 
 
-def split(
+def refine_values(
     values: np.ndarray, step: float, factor: int, *, point: bool, last: bool = True
 ) -> np.ndarray:
     """Return the values of a ``factor`` times finer axis.
@@ -141,23 +141,23 @@ def split(
     Cells are split; points are kept, with others between them and, unless ``last`` says that the
     axis ends there, beyond the last one.
 
-    >>> split(np.array([0.0, 4.0]), 4.0, 2, point=False)
+    >>> refine_values(np.array([0.0, 4.0]), 4.0, 2, point=False)
     array([-1.,  1.,  3.,  5.])
-    >>> split(np.array([0.0, 4.0]), 4.0, 2, point=True)
+    >>> refine_values(np.array([0.0, 4.0]), 4.0, 2, point=True)
     array([0., 2., 4.])
     """
     offsets = np.arange(factor) if point else np.arange(factor) - (factor - 1) / 2
-    fine = tidy(values[:, None] + offsets * step / factor, step / factor).ravel()
+    fine = remove_rounding(values[:, None] + offsets * step / factor, step / factor).ravel()
     return fine[: fine.size - factor + 1] if point and last else fine
 
 
-def join(
+def coarsen_values(
     values: np.ndarray, step: float, factor: int, *, point: bool, first: int = 0
 ) -> np.ndarray:
     """Return the values of a ``factor`` times coarser axis, whose blocks begin at ``first``.
 
-    >>> join(np.arange(4.0), 1.0, 2, point=False)
+    >>> coarsen_values(np.arange(4.0), 1.0, 2, point=False)
     array([0.5, 2.5])
     """
     starts = values[first::factor]
-    return starts.copy() if point else tidy(starts + (factor - 1) / 2 * step, step)
+    return starts.copy() if point else remove_rounding(starts + (factor - 1) / 2 * step, step)

@@ -78,7 +78,7 @@ def stored_order(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, boo
     return bool(north > 0), bool(east < 0)
 
 
-def apply(
+def map_positions(
     positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
     latitude: Any,
     longitude: Any,

@@ -1,0 +1,118 @@
+"""Find the grid of a field from its coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from flexclim.errors import GridError
+from flexclim.grids.axes import Axes, find_axes
+from flexclim.grids.domain import Kind, domain_of
+from flexclim.grids.grid import DEGREE_KM, Grid
+from flexclim.grids.positions import row_distance, stored_order
+from flexclim.grids.regular_coordinates import regular_values
+
+
+def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
+    """Find the grid of a field from its coordinates; no data is computed.
+
+    Parameters
+    ----------
+    obj
+        A field with rows and columns, and any other dimensions.
+    kind
+        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: points if rows lie on
+        both poles, else cells.
+
+    Raises
+    ------
+    GridError
+        If the grid can't be found, or is not regular.
+
+    Examples
+    --------
+    >>> find_grid(xr.DataArray(
+    ...     np.zeros((3, 4)),
+    ...     coords={"lat": [60.0, 0.0, -60.0], "lon": [-180.0, -90.0, 0.0, 90.0]},
+    ... ))
+    <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
+    """
+    axes = find_axes(obj)
+    coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
+    latitude, longitude = _positions(axes, coordinates)
+    y_values = x_values = None
+    y_step = x_step = np.nan
+    if axes.y_name and axes.x_name:
+        y_values, y_step = regular_values(axes.y_name, coordinates[axes.y_name].values)
+        x_values, x_step = regular_values(
+            axes.x_name, coordinates[axes.x_name].values, longitude=axes.geographic
+        )
+        flip_y, flip_x = y_step > 0, x_step < 0
+    else:
+        latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
+        flip_y, flip_x = stored_order(latitude, longitude)
+    units = axes.units or _length(y_step, latitude, longitude)
+    if units == "degrees":
+        _check_latitudes(str(axes.y_name), y_values, y_step)
+    shape = obj.sizes[axes.y], obj.sizes[axes.x]
+    domain = domain_of(shape, y_values, y_step, x_step, kind, geographic=axes.geographic)
+    return Grid(
+        y=axes.y,
+        x=axes.x,
+        y_name=axes.y_name,
+        x_name=axes.x_name,
+        y_values=y_values,
+        x_values=x_values,
+        y_step=y_step,
+        x_step=x_step,
+        domain=domain,
+        flip_y=flip_y,
+        flip_x=flip_x,
+        shift_x=_first_column(x_values, flip_x) if domain.wrap else 0,
+        geographic=axes.geographic,
+        units=units,
+        latitude_name=axes.latitude,
+        longitude_name=axes.longitude,
+        latitude=latitude,
+        longitude=longitude,
+    )
+
+
+def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:
+    """Return 2-D latitude and longitude as they are held, or None."""
+    if not (axes.latitude and axes.longitude):
+        return None, None
+    latitude, longitude = (
+        coordinates[name].transpose(axes.y, axes.x).data for name in (axes.latitude, axes.longitude)
+    )
+    return latitude, longitude
+
+
+def _length(step: float, latitude: Any, longitude: Any) -> str:
+    """Measure, on positions at hand, whether projected coordinates count metres or kilometres."""
+    if not isinstance(latitude, np.ndarray) or not isinstance(longitude, np.ndarray):
+        return ""
+    km = DEGREE_KM * row_distance(latitude, longitude) / abs(step)
+    # Maps stretch distances, but not by a factor of two where they are used.
+    return next((unit for unit, size in (("m", 1e-3), ("km", 1.0)) if size / 2 < km < 2 * size), "")
+
+
+def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:
+    if values is not None and np.abs(values).max() > 90 + 0.5 * abs(step):
+        raise GridError(
+            f"{name!r} runs from {values[0]:g} to {values[-1]:g}, beyond the poles. "
+            "Check its values, or rename it if it is no latitude."
+        )
+
+
+def _first_column(x_values: np.ndarray | None, flip_x: bool) -> int:
+    """Return the column, counted eastward, at or first after 0 degrees."""
+    assert x_values is not None
+    values = x_values[::-1] if flip_x else x_values
+    step = 360 / values.size
+    east = values % 360
+    east[east > 360 - 1e-4 * step] = 0
+    return int(east.argmin())
