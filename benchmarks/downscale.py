@@ -41,7 +41,7 @@ from flexclim import stores
 from flexclim.execution import engine
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.card import ModelCard
-from flexclim.models.model import Model, new_model
+from flexclim.models.model import Model, keep_loaded, new_model
 from flexclim.models.settings import ModelSettings, NetworkSettings
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
@@ -70,6 +70,7 @@ def main() -> None:
     coarse = wind(options.times, options.degrees)
     model = load(options.model)
     asked = Options(factor=FACTOR, members=options.members, compile=options.compile)
+    keep_loaded(model)
     plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, asked)
     downscale = partial(run, model=model, members=options.members, compiled=options.compile)
     cells = plan.tiles.domain.shape[0] * plan.tiles.domain.shape[1]

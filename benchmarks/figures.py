@@ -27,7 +27,8 @@ from benchmarks.skill import sampling
 from benchmarks.skill.cases import CASES, Case
 from benchmarks.skill.fields import spread_out
 from flexclim import verify
-from flexclim.models.model import Model, list_bundled
+from flexclim.models.catalogue import list_bundled
+from flexclim.models.model import Model
 from flexclim.plotting.maps import draw_map, map_axes
 
 # A model of any field is shown on one data set of each kind.

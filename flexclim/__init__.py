@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from flexclim.downscaling import downscale, downscale_to_zarr
     from flexclim.forecasting import forecast, forecast_to_zarr
     from flexclim.grids.discovery import find_grid
+    from flexclim.models.catalogue import list_models
     from flexclim.models.minflex import import_minflex
-    from flexclim.models.model import list_models, load_model
+    from flexclim.models.model import load_model
     from flexclim.resampling import coarsen, interpolate
     from flexclim.stores import check_store
 
@@ -63,7 +64,7 @@ _HOMES = {
     "forecast_to_zarr": "forecasting",
     "import_minflex": "models.minflex",
     "interpolate": "resampling",
-    "list_models": "models.model",
+    "list_models": "models.catalogue",
     "load_model": "models.model",
 }
 

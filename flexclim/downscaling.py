@@ -18,7 +18,7 @@ from flexclim.cf.fields import as_dataset
 from flexclim.errors import suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
-from flexclim.models.model import Model
+from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.planning.model_choice import Choice, choose
 from flexclim.planning.variable_groups import with_targets
@@ -227,6 +227,7 @@ def _downscaled(source: xr.Dataset, options: Options, choice: Choice) -> Made:
     groups = choose(source, choice, options.factor)
     for group in groups:
         source = with_targets(source, group.model)
+        keep_loaded(group.model)  # the graph holds its reference
     plans = [
         plan_field(source, group.inputs, group.targets, group.model, options, choice.grid)
         for group in groups

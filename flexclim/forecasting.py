@@ -19,7 +19,7 @@ from flexclim import stores
 from flexclim.cf.fields import as_dataset
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.domain import Kind
-from flexclim.models.model import Model
+from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.planning.leads import Leads, later
 from flexclim.planning.model_choice import Choice, choose_forecast
@@ -211,6 +211,7 @@ def _forecast(source: xr.Dataset, leads: Leads, options: Request, choice: Choice
     source = source.isel({time: slice(-max(plan.past for plan in plans), None)})
     lazy: dict[str, Any] = {}
     for group, plan in zip(groups, plans, strict=True):
+        keep_loaded(group.model)  # the graph holds its reference
         statics: list[Delayed] = lazy_statics(source, choice.static, plan, group)
         warn_of_spacing(plan, group.model)
         arm(plan.request)

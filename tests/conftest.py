@@ -44,7 +44,7 @@ def make_toy(toy_sizes):
     import torch
 
     from flexclim.models.card import ModelCard
-    from flexclim.models.model import new_model
+    from flexclim.models.model import keep_loaded, new_model
     from flexclim.models.settings import ModelSettings
     from flexclim.nn.flex import Flex
 
@@ -64,7 +64,9 @@ def make_toy(toy_sizes):
             "factors": (2, 4, 8),
         }
         card = ModelCard(name="toy", **(card or {}))
-        return new_model(network, ModelSettings(network=sizes, **(usual | settings)), card)
+        model = new_model(network, ModelSettings(network=sizes, **(usual | settings)), card)
+        keep_loaded(model)  # for plans that tests make by hand
+        return model
 
     return make
 

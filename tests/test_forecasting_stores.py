@@ -14,7 +14,7 @@ from flexclim import stores
 from flexclim.cli import main
 from flexclim.errors import FlexclimError, ModelError, StoreError
 from flexclim.forecasting import forecast, forecast_to_zarr
-from flexclim.models import model as checkpoint
+from flexclim.models import catalogue
 from flexclim.models.settings import Target
 
 SPACING = 111.195  # km, of 1 degree
@@ -154,7 +154,7 @@ def shipped(model, toy_model, make_forecaster, tmp_path, monkeypatch):
     folder = tmp_path / "models"
     model.replace(card={"name": "flex-ahead"}).save(folder / "flex-ahead")
     toy_model.replace(card={"name": "flex-nano"}).save(folder / "flex-nano")
-    monkeypatch.setattr(checkpoint, "BUNDLED", folder)
+    monkeypatch.setattr(catalogue, "BUNDLED", folder)
 
 
 def test_a_model_is_chosen_by_fields_and_time_step(shipped, past):

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 
 from flexclim.cli.demos.sample import sample_file
-from flexclim.models.model import BUNDLED
+from flexclim.models.catalogue import bundled_names
 from flexclim.plotting.maps import coastlines_file
 from flexclim.train.recipes.reading import recipes_folder
 
@@ -88,7 +88,7 @@ def _device() -> dict[str, str]:
 
 def _files() -> dict[str, str]:
     repair = "missing: install flexclim again"
-    models = sorted(file.parent.name for file in BUNDLED.glob("*/model.json"))
+    models = bundled_names()
     recipes = sorted(file.stem for file in recipes_folder().glob("*.yaml"))
     return {
         "sample": str(sample_file()) if sample_file().is_file() else repair,

@@ -90,7 +90,8 @@ def calibrate(
       flexclim calibrate runs/gfs/model gfs.nc --in-place
       flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
     """  # noqa: D301
-    from flexclim.models.model import BUNDLED, load_model
+    from flexclim.models.catalogue import BUNDLED
+    from flexclim.models.model import load_model
     from flexclim.stores import datasets as io
     from flexclim.train.calibrate import calibrate as find_scale
 

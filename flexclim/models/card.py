@@ -1,20 +1,15 @@
-"""What a model folder's ``model.json`` holds: settings, a card to read, and hashes of both."""
+"""Model cards: what users want to know about a model. Nothing here changes what it computes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import textwrap
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
-from flexclim.errors import ModelError
-from flexclim.models.settings import FORECAST, SUPERRES, Factor, ModelSettings, Part
+from flexclim.models.settings import FORECAST, SUPERRES, Factor, Part
 
-LARGEST_FILE = 4 * 2**20  # bytes of model.json
 WIDTH, INDENT = 100, 13  # of a card as text
 # A card's spacings are those of samples: a grid this many times finer or coarser is still close.
 FAR_SPACING = 2.0
@@ -217,73 +212,3 @@ def _row(name: str, value: str | list[str], width: int) -> str:
     ]
     text = "\n".join(wrapped)
     return f"{name:{INDENT}}{text[INDENT:]}"
-
-
-class Digests(Part):
-    """SHA-256 of the weights file, and of the settings and the card as canonical JSON."""
-
-    weights: str = Field(pattern="^[0-9a-f]{64}$")
-    settings: str = Field(pattern="^[0-9a-f]{64}$")
-    card: str = Field(pattern="^[0-9a-f]{64}$")
-
-
-class ModelFile(Part):
-    """``model.json``: everything but numbers."""
-
-    format: Literal[1] = 1
-    settings: ModelSettings
-    card: ModelCard
-    sha256: Digests
-
-
-def digest(values: JsonValue) -> str:
-    """Return the SHA-256 of values as canonical JSON.
-
-    >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
-    True
-    """
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_model_file(path: Path) -> ModelFile:
-    """Read and check ``model.json``.
-
-    Raises
-    ------
-    ModelError
-        If it can't be read, holds what it should not, or is not what was written.
-    """
-    try:
-        if not path.is_file():
-            raise ModelError(f"{path} is not a file; a model folder holds model.json.")
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ModelError(f"{path} can't be read: {error.strerror}.") from None
-    if len(content) > LARGEST_FILE:
-        raise ModelError(f"{path} is larger than {LARGEST_FILE >> 20} MB; it is no model.json.")
-    try:
-        # Digests are of what is in the file, not of what a later version makes of it.
-        values = json.loads(content)
-        found = ModelFile.model_validate_json(content)
-    except ValidationError as error:
-        raise ModelError(f"{path} does not describe a model: {explain(error)}") from None
-    except (ValueError, RecursionError):
-        raise ModelError(f"{path} is not JSON; it is damaged or no model.json.") from None
-    for part in ("settings", "card"):
-        if digest(values[part]) != getattr(found.sha256, part):
-            raise ModelError(
-                f"{path} is damaged or was edited: its {part} differ from their sha256. "
-                "Get it again, or change it with Model.replace and save."
-            )
-    return found
-
-
-def explain(error: ValidationError) -> str:
-    """Return the first complaint in one line."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the file"
-    if first["loc"] == ("format",):
-        return f"format {str(first['input'])[:20]} is not 1, which this version reads."
-    return " ".join(f"{place}: {first['msg']}.".split())

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from flexclim.errors import ModelError
 from flexclim.models import archives
-from flexclim.models.card import ModelCard, explain
+from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, new_model
 from flexclim.models.settings import (
     DiffusionSettings,
@@ -27,6 +27,7 @@ from flexclim.models.settings import (
     NetworkSettings,
     Target,
     Variable,
+    first_problem,
 )
 from flexclim.nn.flex import SIZES
 from flexclim.nn.weights_file import build, check_shapes, shapes
@@ -228,4 +229,4 @@ def _checked(kind: type[Any], **values: Any) -> Any:
     try:
         return kind(**values)
     except ValidationError as error:
-        raise ModelError(explain(error)) from None
+        raise ModelError(first_problem(error)) from None

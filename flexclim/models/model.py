@@ -1,16 +1,15 @@
 """A model: a network, the settings that sampling needs, and a card.
 
-A saved model is one folder: ``model.json`` (everything but numbers) and ``weights.safetensors``.
-Nothing in it is executed. A dask graph holds only a :class:`ModelReference`; each process loads
-the model once.
+A saved model is a folder with ``model.json`` (settings and card) and ``weights.safetensors``.
+Loading executes nothing from it. A dask graph holds only a :class:`ModelReference`; each process
+loads the model once.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -21,9 +20,17 @@ from pydantic import ValidationError
 
 from flexclim import files
 from flexclim.errors import ModelError
-from flexclim.models.card import Digests, ModelCard, ModelFile, digest, explain, read_model_file
-from flexclim.models.registry import fetch, is_fetched, read_registry
-from flexclim.models.settings import ModelSettings
+from flexclim.models.card import ModelCard
+from flexclim.models.catalogue import exists, find_model, portable_path
+from flexclim.models.model_file import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    Digests,
+    ModelFile,
+    digest,
+    read_model_file,
+)
+from flexclim.models.settings import ModelSettings, first_problem
 from flexclim.models.weights import Weights
 
 if TYPE_CHECKING:
@@ -31,26 +38,22 @@ if TYPE_CHECKING:
     from flexclim.nn.flex import Flex
     from flexclim.nn.weights_file import Precision
 
-MODEL_FILE = "model.json"
-WEIGHTS_FILE = "weights.safetensors"
-BUNDLED = Path(__file__).resolve().parent / "bundled"  # one folder a model
-
 
 class Model:
     """A network with its settings and its card.
 
-    Made by :func:`load_model`, :func:`flexclim.import_minflex` or :func:`new_model`.
+    Get one from :func:`load_model`, :func:`flexclim.import_minflex` or :func:`new_model`.
 
     Attributes
     ----------
     settings : ModelSettings
-        All that changes what the model computes, but its weights.
+        Everything besides the weights that determines what the model computes.
     card : ModelCard
-        What people want to know.
+        Description for users.
     folder : Path or None
-        Where it is saved.
+        Folder of the saved model; None if it exists in memory only.
     device : str
-        Where :attr:`network` lies.
+        Device of :attr:`network`.
     """
 
     def __init__(
@@ -73,16 +76,16 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Name on the card."""
+        """Name of the model, from its card."""
         return self.card.name
 
     @property
     def network(self) -> Flex:
-        """The network on :attr:`device`, float32, in evaluation mode; read when first used."""
+        """The network on :attr:`device`, float32, in evaluation mode; loaded on first use."""
         return self.network_on(self.device)
 
     def network_on(self, device: str, precision: str = "float32") -> Flex:
-        """Return the network on any device, in a precision; one copy is kept for each."""
+        """Return the network on a device in a precision; one copy is kept for each pair."""
         return self._weights.network(self.settings, device, precision)
 
     @property
@@ -94,54 +97,58 @@ class Model:
     def sha256(self) -> str:
         """Hash of the settings and the weights: equal for models that compute the same.
 
-        Settings at their defaults do not count, so that a later version may have more of them.
+        Settings at their defaults are left out, so that settings added by later versions do not
+        change it.
         """
         settings = digest(self.settings.model_dump(mode="json", exclude_defaults=True))
         return sha256(f"{settings}{self._weights.sha256}".encode()).hexdigest()
 
     @property
     def reference(self) -> ModelReference:
-        """What a dask graph holds in place of the model."""
-        with _LOCK:
-            _LOADED.setdefault(self.sha256, self)
-        where = None if self.folder is None else str(self.folder)
-        if self.folder is not None and (self.folder.parent == BUNDLED or is_fetched(self.folder)):
-            where = self.folder.name  # another machine may have it elsewhere
-        return ModelReference(path=where, sha256=self.sha256, name=self.name)
+        """Stand-in for the model in a dask graph; see also :func:`keep_loaded`."""
+        path = None if self.folder is None else portable_path(self.folder)
+        return ModelReference(path=path, sha256=self.sha256, name=self.name)
 
     def replace(self, *, card: Mapping[str, Any] | None = None, **settings: Any) -> Model:
-        """Return a model with the same weights and other settings or another card.
+        """Return a model with the same weights but changed settings or a changed card.
+
+        Parameters
+        ----------
+        card
+            Changed entries of the card, by name.
+        settings
+            Changed settings, by name.
 
         Raises
         ------
         ModelError
-            If a setting is unknown or wrong, or of the network itself.
+            If a setting is unknown or invalid, or is one of the network's sizes.
         """
         if "network" in settings:
-            raise ModelError("the sizes of a network can't be replaced; train another model.")
+            raise ModelError("the sizes of a network can't be changed; train another model.")
         try:
             new_settings = ModelSettings.model_validate(dict(self.settings) | settings)
             new_card = ModelCard.model_validate(dict(self.card) | dict(card or {}))
         except ValidationError as error:
-            raise ModelError(explain(error)) from None
+            raise ModelError(first_problem(error)) from None
         return Model(new_settings, new_card, self._weights, device=self.device)
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the model folder, all of it or nothing.
+        """Write the model folder completely or not at all.
 
-        A folder that holds the same settings and weights gets the new card.
+        If the folder already holds the same settings and weights, only the card is rewritten.
 
         Parameters
         ----------
         folder
-            Made where it is missing.
+            Created if missing.
         overwrite
-            Replace another model that the folder holds. A folder of other files is never touched.
+            Replace a different model in the folder. A folder with other files is never touched.
 
         Returns
         -------
         Path
-            The folder.
+            Absolute path of the folder.
 
         Raises
         ------
@@ -153,9 +160,10 @@ class Model:
             if folder.exists() and self._is_in(folder):
                 files.write(folder / MODEL_FILE, self._model_file())
             else:
-                if _exists(folder / MODEL_FILE) and not overwrite:
+                if exists(folder / MODEL_FILE) and not overwrite:
                     raise ModelError(
-                        f"{folder} holds another model. Give another folder, or say overwrite=True."
+                        f"{folder} holds another model. Give another folder, or pass "
+                        "overwrite=True."
                     )
                 content = {WEIGHTS_FILE: self._weights.content(), MODEL_FILE: self._model_file()}
                 files.write_folder(folder, content)
@@ -180,7 +188,7 @@ class Model:
         Raises
         ------
         ModelError
-            If the file is damaged or gone.
+            If the file is damaged or missing.
         """
         self._weights.check()
 
@@ -193,8 +201,8 @@ class Model:
         content = ModelFile(settings=self.settings, card=self.card, sha256=digests)
         return (content.model_dump_json(indent=1) + "\n").encode()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.reference.load, ()
+    def __reduce__(self) -> tuple[Callable[[], Model], tuple[()]]:
+        return keep_loaded(self).load, ()
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         return "flexclim.Model", self.sha256
@@ -202,10 +210,10 @@ class Model:
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model by place and hash: small, and loaded once a process.
+    """A model by place and hash: small enough for a dask graph, and pickled with it.
 
-    ``path`` is a folder, the name of a bundled model, or None for a model that was not saved and
-    lives in its own process only.
+    ``path`` is a folder, the name of a bundled or registered model, or None for a model that was
+    not saved: only the process that made it has it.
     """
 
     path: str | None = field(compare=False)
@@ -213,28 +221,31 @@ class ModelReference:
     name: str = field(compare=False, default="")
 
     def load(self) -> Model:
-        """Return the model.
+        """Load the model, once per process.
 
         Raises
         ------
         ModelError
-            If it can't be read, or is another one by now.
+            If it can't be read, or another model is there by now.
         """
         with _LOCK:
             if self.sha256 not in _LOADED:
-                if self.path is None:
-                    raise ModelError(
-                        f"model {self.name!r} was not saved, so this process can't load it; "
-                        "save it first: model.save(folder)."
-                    )
-                model = load_model(self.path)
-                if model.sha256 != self.sha256:
-                    raise ModelError(
-                        f"{self.path} holds another model (sha256 {model.sha256[:12]}) than the "
-                        f"one asked for ({self.sha256[:12]}); was it replaced meanwhile?"
-                    )
-                _LOADED[self.sha256] = model
+                _LOADED[self.sha256] = self._read()
             return _LOADED[self.sha256]
+
+    def _read(self) -> Model:
+        if self.path is None:
+            raise ModelError(
+                f"model {self.name!r} was not saved, so this process can't load it; "
+                "save it first: model.save(folder)."
+            )
+        model = load_model(self.path)
+        if model.sha256 != self.sha256:
+            raise ModelError(
+                f"{self.path} holds another model (sha256 {model.sha256[:12]}) than the "
+                f"one asked for ({self.sha256[:12]}); was it replaced meanwhile?"
+            )
+        return model
 
     def __dask_tokenize__(self) -> tuple[str, str]:
         return "flexclim.Model", self.sha256
@@ -244,137 +255,78 @@ _LOADED: dict[str, Model] = {}
 _LOCK = threading.RLock()
 
 
+def keep_loaded(model: Model) -> ModelReference:
+    """Keep a model in this process, so that its reference loads this very object.
+
+    Call it where a graph is built: a model that was not saved can't be loaded in any other way,
+    and a saved one is not read twice.
+    """
+    reference = model.reference
+    with _LOCK:
+        _LOADED.setdefault(reference.sha256, model)
+    return reference
+
+
 def load_model(name_or_path: str | os.PathLike[str], device: str | None = None) -> Model:
-    """Load a model and check all of it.
+    """Load a model and check its files.
 
     Parameters
     ----------
     name_or_path
-        A model by name (see :func:`list_models`; one of the registry is fetched once), a model
-        folder, or a file in it.
+        Name of a model (see :func:`flexclim.list_models`; a registered one is downloaded on first
+        use), a model folder, or a file in one.
     device
-        Where the network goes, such as ``"cuda"``; None: the CPU.
+        Device of the network, such as ``"cuda"``; default: the CPU.
 
     Raises
     ------
     ModelError
-        If there is no such model, or it is damaged in any way.
+        If there is no such model, or any part of it is damaged.
     """
     model = read_model(name_or_path, device)
-    assert model.network is not None
+    model.network_on(model.device)  # reads the weights and checks them
     return model
 
 
 def read_model(name_or_path: str | os.PathLike[str], device: str | None = None) -> Model:
-    """Read settings and card; the weights wait until they are used. Needs no torch."""
-    folder = _find(name_or_path)
-    found = read_model_file(folder / MODEL_FILE)
-    weights = Weights(path=folder / WEIGHTS_FILE, file_sha256=found.sha256.weights)
-    return Model(
-        found.settings,
-        found.card,
-        weights,
-        folder=folder,
-        device=device or "cpu",
-    )
+    """Read the settings and the card of a model; weights are read on first use.
 
-
-class ModelList(dict[str, ModelCard]):
-    """Cards by name; shown as a line each."""
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{name:16} {card.description}".rstrip() for name, card in self.items())
-
-
-def list_models() -> ModelList:
-    """Return the cards of the models that a name is enough for; shown, they say what each is for.
-
-    Models of the registry that were not fetched yet have a card that holds a description alone.
+    Does not import torch. Parameters and errors are those of :func:`load_model`.
     """
-    listed = ModelList(list_bundled())
-    for name, entry in read_registry().models.items():
-        listed.setdefault(name, ModelCard(name=name, description=entry.told))
-    return listed
-
-
-def list_bundled() -> dict[str, ModelCard]:
-    """Return the cards of the models that lie inside the package."""
-    return {
-        path.parent.name: read_model_file(path).card
-        for path in sorted(BUNDLED.glob(f"*/{MODEL_FILE}"))
-    }
+    folder = find_model(name_or_path)
+    content = read_model_file(folder / MODEL_FILE)
+    weights = Weights(path=folder / WEIGHTS_FILE, file_sha256=content.sha256.weights)
+    return Model(content.settings, content.card, weights, folder=folder, device=device or "cpu")
 
 
 def new_model(
     network: Flex, settings: ModelSettings, card: ModelCard, precision: Precision = "float32"
 ) -> Model:
-    """Make a model of a trained network; what it computes is what it will compute once saved.
+    """Make a model from a trained network.
+
+    Weights are rounded to ``precision`` at once, so that the model in memory computes what it
+    will compute after it has been saved and loaded.
 
     Parameters
     ----------
     network
-        Not changed, not kept.
+        Trained network; its weights are copied.
     settings, card
-        Of the same network.
+        Settings and card of this network.
     precision
-        Of matrices and kernels on disk.
+        Type of matrices and kernels in the weights file.
 
     Raises
     ------
     ModelError
-        If the settings are of a network of other sizes, or a weight is not finite.
+        If the settings describe a network of other sizes, or a weight is not finite.
     """
-    from flexclim.nn import weights_file as weights
+    from flexclim.nn import weights_file
 
-    state = weights.round_weights(network, precision)
-    model = Model(settings, card, Weights(state=state))
-    weights.check_shapes(
-        weights.shapes(settings.network.config()),
+    state = weights_file.round_weights(network, precision)
+    weights_file.check_shapes(
+        weights_file.shapes(settings.network.config()),
         {name: tuple(values.shape) for name, values in state.items()},
         "the network",
     )
-    return model
-
-
-def _find(name_or_path: str | os.PathLike[str]) -> Path:
-    """Return the folder of a model."""
-    if not isinstance(name_or_path, str | os.PathLike):
-        raise ModelError(
-            f"model={name_or_path!r} is neither a name nor a folder. Give one, or leave model out."
-        )
-    text = os.fspath(name_or_path)
-    names = sorted(path.parent.name for path in BUNDLED.glob(f"*/{MODEL_FILE}"))
-    if text in names:
-        return BUNDLED / text
-    path = Path(text)
-    if _exists(path):
-        return _folder_of(path)
-    registered = read_registry().models
-    if text in registered:
-        return fetch(text)
-    close = difflib.get_close_matches(text, [*names, *registered], n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    raise ModelError(
-        f"there is no model {text[:200]!r}{hint} "
-        f"Bundled: {', '.join([*names, *registered]) or 'none'}. Or give the folder of a model."
-    )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
-
-
-def _folder_of(path: Path) -> Path:
-    if path.is_dir():
-        if _exists(path / MODEL_FILE):
-            return path.absolute()
-        raise ModelError(f"{path} holds no {MODEL_FILE}; give the folder of a model.")
-    if path.name in (MODEL_FILE, WEIGHTS_FILE):
-        return path.parent.absolute()
-    raise ModelError(
-        f"{path} is not part of a model folder ({MODEL_FILE}, {WEIGHTS_FILE}); "
-        "a checkpoint of minFLEX goes through flexclim.import_minflex first."
-    )
+    return Model(settings, card, Weights(state=state))

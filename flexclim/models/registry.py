@@ -1,8 +1,8 @@
-"""Models too large for the package: fetched when they are first used, with pinned hashes.
+"""The registry: models too large for the package, downloaded on first use.
 
-The registry is a small JSON file inside the package: one address, and for each model what it is
-for, its size and the SHA-256 of its two files. What is fetched lies in a cache, by hash, and is
-compared with its hash at each start; nothing else is ever read from the network.
+The registry is a small JSON file inside the package: one address, and for each model its purpose,
+its size and the SHA-256 of its two files. Downloads are cached by hash, and the hash is checked
+each time a model is loaded. Nothing else is ever read from the network.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from pydantic import Field, ValidationError
 
 from flexclim import files
 from flexclim.errors import ModelError
-from flexclim.models.card import explain
-from flexclim.models.settings import Part
+from flexclim.models.model_file import MODEL_FILE, WEIGHTS_FILE, Sha256
+from flexclim.models.settings import Part, first_problem
 
 if TYPE_CHECKING:
     from pooch import Pooch
 
-# Another registry, another address of the same files, another place for what was fetched.
+# Environment variables: another registry, another address of the same files, another cache.
 REGISTRY, ADDRESS, CACHE = "FLEXCLIM_REGISTRY", "FLEXCLIM_MODELS_URL", "FLEXCLIM_CACHE"
-FILES = "model.json", "weights.safetensors"
+FILES = MODEL_FILE, WEIGHTS_FILE
 TIMEOUT = 30  # seconds without an answer
 LARGEST = 2**20  # bytes of a registry
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Entry(Part):
-    """One model: what it is for, its size, and the hash of ``model.json`` and of the weights."""
+class RegistryEntry(Part):
+    """One model: its purpose, its size, and the hashes of ``model.json`` and of the weights."""
 
     description: str
     megabytes: float = Field(gt=0)
@@ -40,16 +39,16 @@ class Entry(Part):
     weights: Sha256
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for a list of models."""
-        return f"{self.description} ({self.megabytes:.3g} MB, fetched when first used)"
+        return f"{self.description} ({self.megabytes:.3g} MB, downloaded on first use)"
 
 
 class Registry(Part):
-    """``url`` holds a folder a model."""
+    """An address with one folder per model, and the models by name."""
 
     url: str = ""
-    models: dict[Name, Entry] = Field(default_factory=dict)
+    models: dict[Name, RegistryEntry] = Field(default_factory=dict)
 
 
 def read_registry() -> Registry:
@@ -58,7 +57,7 @@ def read_registry() -> Registry:
     Raises
     ------
     ModelError
-        If it can't be read or holds something else.
+        If it can't be read or is not a registry.
     """
     path = Path(os.environ.get(REGISTRY) or Path(__file__).parent / "registry.json")
     try:
@@ -69,29 +68,29 @@ def read_registry() -> Registry:
     try:
         return Registry.model_validate_json(content)
     except ValidationError as error:
-        raise ModelError(f"registry {path} does not do: {explain(error)}") from None
+        raise ModelError(f"registry {path} is invalid: {first_problem(error)}") from None
 
 
-def entry(folder: Path, description: str) -> Entry:
-    """Return what a registry says of a saved model.
+def registry_entry(folder: Path, description: str) -> RegistryEntry:
+    """Make the registry entry of a saved model.
 
     Parameters
     ----------
     folder
-        As :meth:`flexclim.models.model.Model.save` wrote it.
+        Model folder written by :meth:`flexclim.models.model.Model.save`.
     description
-        One line: what it is for.
+        Its purpose, in one line.
     """
     paths = [folder / name for name in FILES]
     size = sum(path.stat().st_size for path in paths) / 1e6
     model, weights = map(files.sha256, paths)
-    return Entry(
+    return RegistryEntry(
         description=description, megabytes=float(f"{size:.3g}"), model=model, weights=weights
     )
 
 
 def cache_folder() -> Path:
-    """Return where fetched models lie: ``FLEXCLIM_CACHE``, else the user's cache."""
+    """Return the folder of downloaded models: ``FLEXCLIM_CACHE``, else the user's cache."""
     if given := os.environ.get(CACHE):
         return Path(given).absolute()
     import pooch
@@ -100,17 +99,17 @@ def cache_folder() -> Path:
 
 
 def is_fetched(folder: Path) -> bool:
-    """Say whether a model folder was fetched, so that its name is enough elsewhere."""
+    """Return whether a folder holds a downloaded model, which other machines find by name."""
     return folder.name in read_registry().models and folder.parent.parent == cache_folder()
 
 
 def fetch(name: str) -> Path:
-    """Return the folder of a registered model, fetched where it is not there yet.
+    """Return the folder of a registered model; download it if the cache lacks it.
 
     Raises
     ------
     ModelError
-        If it can't be fetched, or is not what the registry says.
+        If it can't be downloaded, or its hash is not the registered one.
     """
     import pooch
 
@@ -120,7 +119,7 @@ def fetch(name: str) -> Path:
     address = os.environ.get(ADDRESS) or registry.url
     if not address and not all((folder / file).is_file() for file in FILES):
         raise ModelError(
-            f"model {name!r} was not fetched yet and the registry has no address: set {ADDRESS}, "
+            f"model {name!r} is not downloaded yet and the registry has no address: set {ADDRESS}, "
             f"or put its files into {folder}."
         )
     hashes = dict(zip(FILES, (wanted.model, wanted.weights), strict=True))
@@ -135,30 +134,30 @@ def fetch(name: str) -> Path:
 
 
 def _fetch(store: Pooch, file: str, name: str) -> None:
-    """Fetch one file; it is there whole, with the right hash, or not at all."""
+    """Download one file completely, with the registered hash, or leave nothing."""
     import pooch
 
     try:
         store.fetch(file, downloader=pooch.HTTPDownloader(timeout=TIMEOUT))
-    except (OSError, ValueError) as error:  # what requests raises is an OSError
+    except (OSError, ValueError) as error:  # exceptions of requests are OSErrors
         raise ModelError(
-            f"{file} of model {name!r} can't be fetched from {store.base_url}: "
-            f"{_reason(error)} What was fetched lies in {store.path}."
+            f"{file} of model {name!r} can't be downloaded from {store.base_url}: "
+            f"{_reason(error)} Files that were downloaded completely are in {store.path}."
         ) from None
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line what went wrong, and what to do."""
+    """Describe in one line what went wrong, and what to do."""
     kind, text = type(error).__name__, str(error)
     if "hash of" in text:
         return (
-            "its sha256 is not the one that the registry pins. It was changed, or another file "
-            f"lies at this address; check {ADDRESS}."
+            "its sha256 is not the registered one. It was changed, or this address serves another "
+            f"file; check {ADDRESS}."
         )
     if kind == "HTTPError":
-        return f"the server says {' '.join(text.split(' for url')[0].split())}."
+        return f"the server answered {' '.join(text.split(' for url')[0].split())}."
     if kind == "ChunkedEncodingError" or "IncompleteRead" in text:
-        return "it ended early. Try again."
+        return "the download ended early. Try again."
     if kind in ("ConnectionError", "ConnectTimeout", "ReadTimeout"):
-        return f"no answer. Is there a network? {ADDRESS} may name another address."
+        return f"no answer. Check the network, or set {ADDRESS} to another address."
     return f"{' '.join(text.split())[:200]}."

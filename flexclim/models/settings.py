@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flexclim.grids.domain import Kind
 
@@ -32,6 +32,13 @@ class Part(BaseModel):
     """Frozen values of exact types that refuse unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Describe the first problem of invalid settings in one line: the setting, then the reason."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the file"
+    return " ".join(f"{place}: {first['msg']}.".split())
 
 
 class NetworkSettings(Part):

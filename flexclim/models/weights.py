@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from flexclim import files
 from flexclim.errors import ModelError
-from flexclim.execution.allocation import keep_memory
 from flexclim.models.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -20,9 +19,16 @@ if TYPE_CHECKING:
 
 
 class Weights:
-    """Where weights are: in a file that is read when needed, or in memory.
+    """Weights in a file, which is read when they are needed, or in memory.
 
-    Models that differ in settings share them.
+    Models that differ only in their settings share one object.
+
+    Parameters
+    ----------
+    path, file_sha256
+        Weights file and its hash.
+    state
+        Weights in memory; instead of a file.
     """
 
     def __init__(
@@ -38,21 +44,27 @@ class Weights:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file, there or to be written."""
+        """Hash of the weights file, even if it is not written yet."""
         return self._file_sha256 or hashlib.sha256(self.content()).hexdigest()
 
     def content(self) -> bytes:
-        """Return the weights file's content."""
-        from flexclim.nn import weights_file as weights
+        """Return the content of the weights file."""
+        from flexclim.nn import weights_file
 
         if self._state is not None:
-            return weights.encode(self._state)
+            return weights_file.encode(self._state)
         self.check()
         assert self.path is not None
         return self.path.read_bytes()
 
     def check(self) -> None:
-        """Compare the file with its hash."""
+        """Compare the file with its hash; weights in memory need no check.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing, unreadable or damaged.
+        """
         if self.path is None:
             return
         try:
@@ -60,39 +72,36 @@ class Weights:
         except OSError as error:
             raise ModelError(f"{self.path} can't be read: {error.strerror}.") from None
         if not found:
-            raise ModelError(f"{self.path} is not there; a model folder holds its weights.")
+            raise ModelError(f"{self.path} is missing; a model folder holds its weights.")
         if found != self._file_sha256:
             raise ModelError(
-                f"{self.path} is damaged: its sha256 is not the one that model.json gives. "
+                f"{self.path} is damaged: its sha256 is not the one in model.json. "
                 "Get the model again."
             )
 
     def network(self, settings: ModelSettings, device: str, precision: str) -> Flex:
-        """Return the network on a device."""
-        own = device, precision
+        """Return the network on a device in a precision; it is built once."""
+        key = device, precision
         with self._lock:
-            if own not in self._networks:
-                self._networks[own] = self._load(settings, device, precision)
-            return self._networks[own]
+            if key not in self._networks:
+                self._networks[key] = self._load(settings, device, precision)
+            return self._networks[key]
 
     def _load(self, settings: ModelSettings, device: str, precision: str) -> Flex:
-        if device == "cpu":
-            keep_memory()  # before torch starts threads
-
         import torch
 
-        from flexclim.nn import weights_file as weights
+        from flexclim.nn import weights_file
 
         config = settings.network.config()
         if self.path is not None:
             self.check()
-            network = weights.read(self.path, config)
+            network = weights_file.read(self.path, config)
         else:
             assert self._state is not None
-            network = weights.build(config, self._state)
-        network = weights.compute_in(network, precision)
+            network = weights_file.build(config, self._state)
+        network = weights_file.compute_in(network, precision)
         try:
-            # Here, under the lock: rearranging weights that another thread reads gives NaN.
+            # Under the lock: a thread that reads weights while another moves them gets NaN.
             moved: Flex = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             return moved
         except (RuntimeError, AssertionError) as error:

@@ -18,7 +18,8 @@ from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
-from flexclim.models.model import Model, list_bundled, load_model, read_model
+from flexclim.models.catalogue import list_bundled
+from flexclim.models.model import Model, load_model, read_model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.leads import step_hours
 from flexclim.planning.variable_groups import Group, chosen_fields, fields_of, group_variables

@@ -17,9 +17,12 @@ from safetensors.torch import load_file, save_file
 
 import flexclim
 from flexclim.errors import ModelError
-from flexclim.models import model as checkpoint
-from flexclim.models.card import ModelCard, digest
-from flexclim.models.model import list_models, load_model, new_model, read_model
+from flexclim.models import catalogue
+from flexclim.models import model as model_module
+from flexclim.models.card import ModelCard
+from flexclim.models.catalogue import list_models
+from flexclim.models.model import keep_loaded, load_model, new_model, read_model
+from flexclim.models.model_file import digest
 from flexclim.models.settings import Static, Target, Variable
 
 
@@ -37,12 +40,12 @@ def folder(model, tmp_path):
 @pytest.fixture
 def other_process(monkeypatch):
     """Forget the models that this process has loaded."""
-    monkeypatch.setattr(checkpoint, "_LOADED", {})
+    monkeypatch.setattr(model_module, "_LOADED", {})
 
 
 @pytest.fixture
 def bundle(monkeypatch, tmp_path, model):
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path / "models")
+    monkeypatch.setattr(catalogue, "BUNDLED", tmp_path / "models")
     return model.save(tmp_path / "models" / "flex-toy")
 
 
@@ -154,7 +157,7 @@ def test_replace_is_strict(model):
         ({"inputs": (Variable(name="u"),)}, "inputs and targets go together"),
         ({"statics": (Static(name="day_of_year"),)}, "1 channels of conditions.superres"),
         ({"residual_scale": {4: (1.0, 1.0)}, "factors": (4,)}, "factor 4 needs 1 numbers"),
-        ({"network": model.settings.network}, "can't be replaced"),
+        ({"network": model.settings.network}, "can't be changed"),
         ({"card": {"name": "../../toy"}}, "name"),
     ]:
         with pytest.raises(ModelError, match=message):
@@ -213,12 +216,19 @@ def test_a_graph_holds_a_reference(model, folder, other_process):
     assert dask.base.tokenize(reference) != dask.base.tokenize(model.replace(steps=9).reference)
 
 
+def test_a_reference_registers_nothing(model, other_process):
+    reference = model.reference
+    assert model_module._LOADED == {}
+    with pytest.raises(ModelError, match="was not saved"):
+        reference.load()
+
+
 def test_a_process_loads_a_model_once(folder, monkeypatch):
     reference = pickle.loads(pickle.dumps(load_model(folder).reference))
-    monkeypatch.setattr(checkpoint, "_LOADED", {})
+    monkeypatch.setattr(model_module, "_LOADED", {})
     calls = []
-    read = checkpoint.load_model
-    monkeypatch.setattr(checkpoint, "load_model", lambda *a: calls.append(a) or read(*a))
+    read = model_module.load_model
+    monkeypatch.setattr(model_module, "load_model", lambda *a: calls.append(a) or read(*a))
     with ThreadPoolExecutor(8) as pool:
         models = set(pool.map(lambda _: reference.load(), range(16)))
     assert len(models) == len(calls) == 1
@@ -226,28 +236,29 @@ def test_a_process_loads_a_model_once(folder, monkeypatch):
 
 
 def test_an_unsaved_model_stays_in_its_process(model, monkeypatch, tmp_path):
-    reference = model.reference
+    reference = keep_loaded(model)
     assert reference.load().sha256 == model.sha256
-    monkeypatch.setattr(checkpoint, "_LOADED", {})
+    monkeypatch.setattr(model_module, "_LOADED", {})
     with pytest.raises(ModelError, match=r"'toy' was not saved.*save it first"):
         reference.load()
     model.save(tmp_path / "toy")
     reference = model.reference
-    monkeypatch.setattr(checkpoint, "_LOADED", {})
+    monkeypatch.setattr(model_module, "_LOADED", {})
     assert reference.load().sha256 == model.sha256
 
 
 def test_a_reference_notices_another_model(model, folder, monkeypatch):
     reference = load_model(folder).reference
     model.replace(steps=7).save(folder, overwrite=True)
-    monkeypatch.setattr(checkpoint, "_LOADED", {})
+    monkeypatch.setattr(model_module, "_LOADED", {})
     with pytest.raises(ModelError, match="holds another model"):
         reference.load()
 
 
 def test_cards_need_no_torch(folder):
     code = (
-        "import sys; from flexclim.models.model import list_models, read_model; list_models();"
+        "import sys; from flexclim import list_models; list_models();"
+        "from flexclim.models.model import read_model;"
         f"print(read_model({str(folder)!r}).card.name, 'torch' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 
 from flexclim.errors import ModelError
-from flexclim.models import model as checkpoint
-from flexclim.models import registry
-from flexclim.models.model import list_models, load_model, read_model
-from flexclim.models.registry import entry, read_registry
+from flexclim.models import catalogue, registry
+from flexclim.models.catalogue import list_models
+from flexclim.models.model import load_model, read_model
+from flexclim.models.registry import read_registry, registry_entry
 
 NAME = "flex-large"
 
@@ -60,7 +60,7 @@ def registered(served, tmp_path, monkeypatch):
     folder, _, address = served
 
     def register(url=address, **changed):
-        one = entry(folder, "larger than most").model_dump() | changed
+        one = registry_entry(folder, "larger than most").model_dump() | changed
         path = tmp_path / "registry.json"
         path.write_text(json.dumps({"url": url, "models": {NAME: one}}))
         monkeypatch.setenv("FLEXCLIM_REGISTRY", str(path))
@@ -97,7 +97,7 @@ def test_the_list_tells_what_would_be_fetched(served, registered):
     _, handler, _ = served
     line = next(line for line in str(list_models()).splitlines() if line.startswith(NAME))
     assert "larger than most" in line
-    assert "MB, fetched when first used" in line
+    assert "MB, downloaded on first use" in line
     assert handler.asked == []
 
 
@@ -109,7 +109,7 @@ def test_another_address_may_be_given(served, registered, monkeypatch):
 
 def test_a_wrong_hash_is_refused_and_nothing_is_left(registered, tmp_path):
     registered(weights="0" * 64)
-    with refused("sha256 is not the one that the registry pins"):
+    with refused("sha256 is not the registered one"):
         load_model(NAME)
     left = [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert left == ["model.json"]
@@ -118,7 +118,7 @@ def test_a_wrong_hash_is_refused_and_nothing_is_left(registered, tmp_path):
 def test_half_a_file_is_no_file(served, registered, tmp_path, toy_model):
     _, handler, _ = served
     handler.half = True
-    with refused("weights.safetensors of model 'flex-large' can't be fetched from http://127"):
+    with refused("weights.safetensors of model 'flex-large' can't be downloaded from http://127"):
         load_model(NAME)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
     handler.half = False
@@ -128,14 +128,14 @@ def test_half_a_file_is_no_file(served, registered, tmp_path, toy_model):
 def test_no_server_and_no_address_and_no_file(served, registered, monkeypatch):
     folder, _, _ = served
     registered(url="http://127.0.0.1:9")
-    with refused("no answer. Is there a network"):
+    with refused("no answer. Check the network"):
         load_model(NAME)
     registered(url="")
-    with refused("was not fetched yet and the registry has no address: set FLEXCLIM_MODELS_URL"):
+    with refused("is not downloaded yet and the registry has no address: set FLEXCLIM_MODELS_URL"):
         load_model(NAME)
     registered()
     (folder / "weights.safetensors").unlink()
-    with refused("the server says 404"):
+    with refused("the server answered 404"):
         load_model(NAME)
 
 
@@ -148,7 +148,7 @@ def test_what_was_fetched_is_checked_at_each_start(registered, toy_model):
 
 def test_models_in_the_package_need_no_network(served, registered, monkeypatch, toy_model):
     _, handler, _ = served
-    monkeypatch.setattr(checkpoint, "BUNDLED", served[0].parent)
+    monkeypatch.setattr(catalogue, "BUNDLED", served[0].parent)
     assert load_model(NAME).folder == served[0]
     assert handler.asked == []
 
@@ -156,8 +156,8 @@ def test_models_in_the_package_need_no_network(served, registered, monkeypatch, 
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("", "does not do"),
-        ('{"models": {"../x": {}}}', "does not do"),
+        ("", "is invalid"),
+        ('{"models": {"../x": {}}}', "is invalid"),
         ('{"url": "", "models": {"a": {"description": "", "megabytes": 1}}}', "Field required"),
         (None, "can't be read"),
     ],

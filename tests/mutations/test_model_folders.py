@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load as decode
 from safetensors.torch import save as encode
 
-from flexclim.models.card import digest
 from flexclim.models.model import load_model
+from flexclim.models.model_file import digest
 
 HUGE = [8192] * 8
 FIRST = "decoder.norm.bias"

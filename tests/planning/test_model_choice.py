@@ -7,7 +7,7 @@ import xarray as xr
 
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.models import model as checkpoint
+from flexclim.models import catalogue
 from flexclim.models.card import Coverage
 from flexclim.models.settings import Static, Target, Variable
 from flexclim.stores.datasets import open_input
@@ -54,7 +54,7 @@ def models(make_toy, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def shipped(models, monkeypatch):
-    monkeypatch.setattr(checkpoint, "BUNDLED", models)
+    monkeypatch.setattr(catalogue, "BUNDLED", models)
 
 
 def fields(spacing=1.0, **changed):
@@ -162,5 +162,5 @@ def test_a_store_is_continued_by_another_way_to_name_the_same_model(tmp_path):
 
 
 def test_the_list_says_for_what_in_a_line_each():
-    lines = str(checkpoint.list_models()).splitlines()
+    lines = str(catalogue.list_models()).splitlines()
     assert [line.split()[0] for line in lines] == ["flex-nano", "flex-t2m", "flex-wind"]

@@ -11,6 +11,7 @@ import xarray as xr
 
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain
+from flexclim.models.model import keep_loaded
 from flexclim.planning.downscaling_plan import Options, plan_field
 from flexclim.planning.regions import region_shape, regions
 from flexclim.sampling import downscaling_graph as members
@@ -38,6 +39,7 @@ POLES = field(np.linspace(90, -90, 19), np.arange(0.0, 360, 15))
 
 def both(coarse, model, shape, **options):
     """Return the field as a whole and in regions, in units of its standard deviation."""
+    keep_loaded(model)
     made = []
     for region in (None, shape):
         asked = Options(**({"factor": 4, "members": 1, "region": region, "batch": 8} | options))

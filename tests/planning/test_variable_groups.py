@@ -10,6 +10,7 @@ import flexclim
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
+from flexclim.models.model import keep_loaded
 from flexclim.models.settings import Static, Target, Variable
 from flexclim.planning import variable_groups as groups
 from flexclim.planning.downscaling_plan import Options, plan_field
@@ -332,6 +333,7 @@ def test_sets_of_a_model_are_saved_and_read(model, tmp_path):
 
 def test_what_turns_at_a_pole_is_told_to_the_sampler(model, energy, region):
     def turning(model, inputs, targets):
+        keep_loaded(model)
         source = groups.with_targets(region, model)
         plan = plan_field(source, inputs, targets, model, Options(factor=4))
         sampler = flexclim.sampling.planes.sampler_of(plan)

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim.models.model import BUNDLED
+from flexclim.models.catalogue import BUNDLED
 from flexclim.train import fit, load_recipe
 from flexclim.train.recipes.explain import explain_recipe
 from flexclim.train.recipes.reading import recipes_folder
