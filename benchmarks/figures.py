@@ -218,8 +218,8 @@ def text(model: Model, parts: list[str]) -> str:
     """Return the page: the card, then what was drawn."""
     return (
         f"# {model.name}\n\n{model.card.description}.\n\n"
-        f"Made by `python -m benchmarks.figures {model.name}`, from few fields; `python -m "
-        "benchmarks.skill` scores all data sets beside baselines.\n\n"
+        f"Written by `python -m benchmarks.figures {model.name}` from few fields; the [report]"
+        f"(../../reports/{model.name}.md) has the scores of all of them.\n\n"
         f"```text\n{model.card.text(96)}\nsha256       {model.sha256}\n```\n\n" + "\n".join(parts)
     )
 
