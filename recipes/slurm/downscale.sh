@@ -1,10 +1,10 @@
 #!/bin/bash
-# Downscale on one or more nodes with one worker a GPU, as many jobs in a row as it takes.
+# Downscale on one or more nodes with one worker per GPU, as a chain of jobs.
 #
 #   sbatch recipes/slurm/downscale.sh coarse.nc $SCRATCH/fine.zarr --factor 4 --members 50
 #   sbatch --nodes=4 --time=12:00:00 recipes/slurm/downscale.sh coarse.nc fine.zarr -f 4 -n 50
 #
-# The store is continued where it stopped: Slurm warns this script ten minutes before its time is
+# The store is resumed where it stopped: Slurm signals this script ten minutes before its time is
 # up, and the job goes back into the queue; the same happens when a node fails. Input and store lie
 # on a file system that all nodes see, or in object storage. Set account, partition and modules for
 # your site. Without GPUs, set WORKERS to the worker processes of a node.
@@ -40,7 +40,7 @@ export DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT=600s
 
 dask scheduler --scheduler-file "$file" --port 0 &
 if [ "$gpus" -gt 0 ]; then
-    # dask-cuda starts one worker a GPU on each node.
+    # dask-cuda starts one worker per GPU on each node.
     srun --kill-on-bad-exit=0 dask cuda worker --scheduler-file "$file" \
         --nthreads 8 --resources "GPU=1" --death-timeout 300 &
 else

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Train a recipe on one or more nodes, as many jobs in a row as it takes.
+# Train a recipe on one or more nodes, as a chain of jobs.
 #
 #   sbatch recipes/slurm/train.sh gfs_wind_x4 output=$SCRATCH/gfs trainer.batch=256
 #   sbatch --nodes=4 --time=12:00:00 recipes/slurm/train.sh my_recipe.yaml
 #
 # Ten minutes before its time is up, Slurm warns this script; training saves and ends, and the job
 # goes back into the queue. The same happens when a node fails or a job is preempted. Every start
-# resumes from the newest good checkpoint. Set account, partition and modules for your site.
+# resumes from the newest intact checkpoint. Set account, partition and modules for your site.
 #SBATCH --job-name=flexclim
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
