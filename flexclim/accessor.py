@@ -1,9 +1,10 @@
-"""``.flex`` on Dataset and DataArray: each method calls one public function and keeps no state."""
+"""``.flex`` on Dataset and DataArray: public functions as methods of a field."""
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import MethodType
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import xarray as xr
 
@@ -11,14 +12,90 @@ import flexclim
 
 if TYPE_CHECKING:
     from flexclim.grids.grid import Grid
-    from flexclim.grids.operators import Method
-    from flexclim.planning.leads import Leads
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Method(Generic[P, R]):
+    """A public function as a method: its first argument is the field of the accessor.
+
+    ``load`` returns the function; it is called on first use, so that importing flexclim stays
+    fast. Signature and documentation are those of the function.
+    """
+
+    def __init__(self, load: Callable[[], Callable[..., R]]) -> None:
+        self.load = load
+
+    def __get__(self, accessor: Accessor | None, owner: type[Accessor]) -> Callable[P, R]:
+        function = self.load()
+        bound = function if accessor is None else MethodType(function, accessor._obj)
+        return cast("Callable[P, R]", bound)
+
+
+def of_dataset(load: Callable[[], Callable[Concatenate[xr.Dataset, P], R]]) -> Method[P, R]:
+    """Return a method of Datasets."""
+    return Method(load)
+
+
+def of_array(load: Callable[[], Callable[Concatenate[xr.DataArray, P], R]]) -> Method[P, R]:
+    """Return a method of DataArrays."""
+    return Method(load)
+
+
+class Accessor:
+    """What ``.flex`` is on both; its repr tells how flexclim reads the field."""
+
+    def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
+        self._obj = obj
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that was found; see :class:`flexclim.grids.grid.Grid`."""
+        return flexclim.find_grid(self._obj)
+
+    def __repr__(self) -> str:
+        from flexclim.planning.source_summary import summary_text
+
+        return summary_text(self._obj)
+
+    def _repr_html_(self) -> str:
+        from flexclim.planning.source_summary import summary_html
+
+        return summary_html(self._obj)
 
 
 @xr.register_dataset_accessor("flex")
+class DatasetAccessor(Accessor):
+    """The functions of flexclim as methods of a Dataset.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> import flexclim
+    >>> ds = xr.Dataset(
+    ...     {"t2m": (("lat", "lon"), np.arange(16.0).reshape(4, 4), {"units": "K"})},
+    ...     {"lat": [48.0, 47.0, 46.0, 45.0], "lon": [5.0, 6.0, 7.0, 8.0]},
+    ... )
+    >>> ds.flex
+    <flexclim on a Dataset>
+    Grid:       regional, 4 x 4 cells of 1 x 1 degrees, lat 48 to 45, lon 5 to 8
+    Variables:  t2m (K)
+    >>> ds.flex.coarsen(2).sizes["lat"]
+    2
+    """
+
+    downscale = of_dataset(lambda: flexclim.downscale)
+    downscale_to_zarr = of_dataset(lambda: flexclim.downscale_to_zarr)
+    forecast = of_dataset(lambda: flexclim.forecast)
+    forecast_to_zarr = of_dataset(lambda: flexclim.forecast_to_zarr)
+    coarsen = of_dataset(lambda: flexclim.coarsen)
+    interpolate = of_dataset(lambda: flexclim.interpolate)
+
+
 @xr.register_dataarray_accessor("flex")
-class FlexAccessor:
-    """The functions of flexclim as methods of a field.
+class DataArrayAccessor(Accessor):
+    """The functions of flexclim as methods of a DataArray.
 
     Examples
     --------
@@ -33,36 +110,9 @@ class FlexAccessor:
     Frozen({'lat': 2, 'lon': 2})
     """
 
-    def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
-        self._obj: Any = obj
-
-    def downscale(self, factor: int, **options: Any) -> xr.Dataset | xr.DataArray:
-        """Downscale to an ensemble; see :func:`flexclim.downscale`."""
-        return flexclim.downscale(self._obj, factor, **options)
-
-    def downscale_to_zarr(self, store: str | PathLike[str], factor: int, **options: Any) -> Any:
-        """Downscale into a Zarr store, resumably; see :func:`flexclim.downscale_to_zarr`."""
-        return flexclim.downscale_to_zarr(self._obj, store, factor, **options)
-
-    def forecast(self, leads: Leads, **options: Any) -> xr.Dataset | xr.DataArray:
-        """Forecast from these last times, as an ensemble; see :func:`flexclim.forecast`."""
-        return flexclim.forecast(self._obj, leads, **options)
-
-    def forecast_to_zarr(self, store: str | PathLike[str], leads: Leads, **options: Any) -> Any:
-        """Forecast into a Zarr store, resumably; see :func:`flexclim.forecast_to_zarr`."""
-        return flexclim.forecast_to_zarr(self._obj, store, leads, **options)
-
-    def coarsen(self, factor: int, **options: Any) -> xr.Dataset | xr.DataArray:
-        """Average blocks, weighted by area; see :func:`flexclim.coarsen`."""
-        return flexclim.coarsen(self._obj, factor, **options)
-
-    def interpolate(
-        self, factor: int, method: Method = "bicubic", **options: Any
-    ) -> xr.Dataset | xr.DataArray:
-        """Interpolate to the fine grid; see :func:`flexclim.interpolate`."""
-        return flexclim.interpolate(self._obj, factor, method, **options)
-
-    @property
-    def grid(self) -> Grid:
-        """What was understood of the field's grid; see :class:`flexclim.grids.grid.Grid`."""
-        return flexclim.find_grid(self._obj)
+    downscale = of_array(lambda: flexclim.downscale)
+    downscale_to_zarr = of_array(lambda: flexclim.downscale_to_zarr)
+    forecast = of_array(lambda: flexclim.forecast)
+    forecast_to_zarr = of_array(lambda: flexclim.forecast_to_zarr)
+    coarsen = of_array(lambda: flexclim.coarsen)
+    interpolate = of_array(lambda: flexclim.interpolate)

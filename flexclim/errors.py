@@ -10,10 +10,10 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, cast
 
-P = ParamSpec("P")
-R = TypeVar("R")
+# Typed as the identity, so that mypy knows decorated functions across import cycles.
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class FlexclimError(ValueError):
@@ -44,7 +44,7 @@ class FlexclimWarning(UserWarning):
     """A field is far from what a model was trained on; its members may be wrong."""
 
 
-def suggest_options(function: Callable[P, R]) -> Callable[P, R]:
+def suggest_options(function: F) -> F:
     """Make a misspelt keyword argument an error that names the nearest one.
 
     Raises
@@ -61,7 +61,7 @@ def suggest_options(function: Callable[P, R]) -> Callable[P, R]:
     known = list(inspect.signature(function).parameters)
 
     @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+    def checked(*args: object, **kwargs: object) -> object:
         for name in kwargs:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
@@ -70,4 +70,4 @@ def suggest_options(function: Callable[P, R]) -> Callable[P, R]:
                 raise FlexclimError(f"{function.__name__}() has no option {name!r}; {hint}")
         return function(*args, **kwargs)
 
-    return checked
+    return cast(F, checked)

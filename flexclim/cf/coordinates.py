@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import xarray as xr
 
@@ -67,7 +67,7 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
     return result
 
 
-def _described(axis: str, grid: Grid, known: dict[str, Any]) -> dict[str, Any]:
+def _described(axis: str, grid: Grid, known: Mapping[str, object]) -> dict[str, object]:
     """Return the attributes of a row or column coordinate, completed to CF."""
     kept = {key: value for key, value in known.items() if key not in STALE}
     if grid.geographic:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -31,6 +30,8 @@ LEFT_BEHIND_GLOBAL = (
     *("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id", "flexclim_tiles"),
 )
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
+
+Coordinates = dict[str, xr.Variable | xr.DataArray]
 
 
 def ensemble_coordinate(numbers: Iterable[int]) -> xr.DataArray:
@@ -79,7 +80,7 @@ def describe_fields(
     result = xr.Dataset(
         {name: _described(name, field, source, grid) for name, field in fields.items()}
     )
-    coordinates: dict[str, Any] = _other_coordinates(result, source, grid)
+    coordinates: Coordinates = _other_coordinates(result, source, grid)
     coordinates |= grid_coordinates(grid, source)
     if REALIZATION in result.dims:
         known = source.indexes.get(REALIZATION)  # of an ensemble already
@@ -133,10 +134,10 @@ def _with_grid_mappings(result: xr.Dataset, source: xr.Dataset) -> xr.Dataset:
     return result
 
 
-def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> dict[str, Any]:
+def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> Coordinates:
     """Return time, level and the like, with their bounds."""
     taken = {grid.y, grid.x, grid.y_name, grid.x_name, grid.latitude_name, grid.longitude_name}
-    found: dict[str, Any] = {}
+    found: Coordinates = {}
     for key, coordinate in source.coords.items():
         name = str(key)
         dims = set(coordinate.dims)
@@ -157,7 +158,7 @@ def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> di
     return found
 
 
-def _time_attributes(name: str, variable: xr.Variable) -> dict[str, Any]:
+def _time_attributes(name: str, variable: xr.Variable) -> dict[str, object]:
     attributes = dict(variable.attrs)
     if variable.dims == (name,) or name == "time":
         attributes = {"standard_name": "time", "long_name": "time"} | attributes
@@ -168,7 +169,7 @@ def _time_attributes(name: str, variable: xr.Variable) -> dict[str, Any]:
     return attributes
 
 
-def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dict[str, Any]:
+def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dict[str, object]:
     kept = {
         key: value
         for key, value in source.attrs.items()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 
 from flexclim.cf.times import calendar_of, is_time
 
+if TYPE_CHECKING:
+    from zarr.codecs import Crc32cCodec
+
+Target = Literal["zarr", "netcdf", "plain"]
 TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 
 
-def encodings(
-    ds: xr.Dataset, target: Literal["zarr", "netcdf", "plain"] = "zarr"
-) -> dict[str, dict[str, Any]]:
+def encodings(ds: xr.Dataset, target: Target = "zarr") -> dict[str, dict[str, object]]:
     """Return the encoding of every variable, for ``to_zarr`` or ``to_netcdf``.
 
     It leaves nothing to what a file was opened with: coordinates and bounds have no fill value,
@@ -28,7 +30,7 @@ def encodings(
         variable.attrs["bounds"] for variable in ds.variables.values() if "bounds" in variable.attrs
     }
     for name, variable in ds.variables.items():
-        encoding: dict[str, Any] = {}
+        encoding: dict[str, object] = {}
         if is_time(variable):
             encoding = {"units": TIME_UNITS, "calendar": calendar_of(variable), "dtype": "int64"}
         elif name in ds.data_vars and name not in bounds and variable.dtype.kind == "f":
@@ -41,7 +43,7 @@ def encodings(
     return result
 
 
-def _compression(variable: xr.Variable, target: str) -> dict[str, Any]:
+def _compression(variable: xr.Variable, target: Target) -> dict[str, object]:
     if target == "plain" or variable.ndim == 0:
         return {}
     if target == "netcdf":
@@ -54,7 +56,7 @@ def _compression(variable: xr.Variable, target: str) -> dict[str, Any]:
     return {"compressors": (blosc, _checksum())}
 
 
-def _checksum() -> Any:
+def _checksum() -> Crc32cCodec:
     """Return the codec without which a flipped bit would read back as a number."""
     from zarr.codecs import Crc32cCodec
 

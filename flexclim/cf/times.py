@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
+
+if TYPE_CHECKING:
+    import cftime
 
 
 def is_time(values: xr.DataArray | xr.Variable) -> bool:
@@ -20,7 +24,7 @@ def calendar_of(times: xr.DataArray | xr.Variable) -> str:
     return "proleptic_gregorian" if times.dtype.kind == "M" else str(_first(times).calendar)
 
 
-def seconds_of(times: Any) -> np.ndarray:
+def seconds_of(times: npt.ArrayLike) -> np.ndarray:
     """Return the seconds since 1970 of a date or an array of them, in their calendar, float64.
 
     >>> seconds_of(np.array(["1970-01-01", "1970-01-02T12"], "datetime64[h]"))
@@ -36,5 +40,5 @@ def seconds_of(times: Any) -> np.ndarray:
     return np.asarray(found, float)
 
 
-def _first(values: xr.DataArray | xr.Variable) -> Any:
+def _first(values: xr.DataArray | xr.Variable) -> cftime.datetime:
     return values[(0,) * values.ndim].to_numpy().item()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
 
 # GRIB tables and models write these for what UDUNITS calls otherwise.
 SPELLED = {
@@ -64,7 +64,7 @@ def looks_valid(units: str) -> bool:
     )
 
 
-def described_units(attributes: dict[str, Any], name: str) -> dict[str, Any]:
+def described_units(attributes: Mapping[str, object], name: str) -> dict[str, object]:
     """Return the attributes of a field with CF units, and what CF wants beside them.
 
     A temperature says whether it lies on a scale or is a difference; units that UDUNITS may
@@ -73,7 +73,7 @@ def described_units(attributes: dict[str, Any], name: str) -> dict[str, Any]:
     if "units" not in attributes:
         return dict(attributes)
     units = cf_units(str(attributes["units"]))
-    result = attributes | {"units": units}
+    result = {**attributes, "units": units}
     if not looks_valid(units):
         remark = f"The units of {name} are kept as found; UDUNITS may not know {units!r}."
         result["comment"] = " ".join(filter(None, (str(attributes.get("comment", "")), remark)))
@@ -82,7 +82,7 @@ def described_units(attributes: dict[str, Any], name: str) -> dict[str, Any]:
     return result
 
 
-def _temperature(attributes: dict[str, Any]) -> str:
+def _temperature(attributes: Mapping[str, object]) -> str:
     said = " ".join(
         str(attributes.get(key, "")) for key in ("standard_name", "long_name", "cell_methods")
     ).lower()

@@ -119,7 +119,9 @@ class BlockMeans:
 
     def _ratio(self, fine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         mean = self._mean(fine)
-        return np.divide(wanted, mean, out=np.zeros_like(mean), where=mean > 0)
+        ratio = np.zeros_like(mean)
+        np.divide(wanted, mean, out=ratio, where=mean > 0)
+        return ratio
 
     def _least(self, values: np.ndarray, rows: slice) -> np.ndarray:
         """Give each fine cell of some rows the smallest of its blocks' values."""
@@ -151,4 +153,5 @@ def _inverse(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def _both(in_rows: sparse.csr_array, field: np.ndarray, in_columns: sparse.csr_array) -> np.ndarray:
-    return (in_columns @ (in_rows @ field).T).T
+    result: np.ndarray = (in_columns @ (in_rows @ field).T).T
+    return result

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import GridError
+from flexclim.errors import GridError, suggest_options
 from flexclim.grids.axes import Axes, find_axes
 from flexclim.grids.domain import Kind, domain_of
 from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import row_distance, stored_order
 from flexclim.grids.regular_coordinates import regular_values
 
+if TYPE_CHECKING:
+    import dask.array as da
 
+    Positions = np.ndarray | da.Array | None
+
+
+@suggest_options
 def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     """Find the grid of a field from its coordinates; no data is computed.
 
@@ -81,7 +87,9 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     )
 
 
-def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:
+def _positions(
+    axes: Axes, coordinates: Mapping[Hashable, xr.DataArray] | Mapping[Hashable, xr.Variable]
+) -> tuple[Positions, Positions]:
     """Return 2-D latitude and longitude as they are held, or None."""
     if not (axes.latitude and axes.longitude):
         return None, None
@@ -91,7 +99,7 @@ def _positions(axes: Axes, coordinates: Mapping[Any, Any]) -> tuple[Any, Any]:
     return latitude, longitude
 
 
-def _length(step: float, latitude: Any, longitude: Any) -> str:
+def _length(step: float, latitude: Positions, longitude: Positions) -> str:
     """Measure, on positions at hand, whether projected coordinates count metres or kilometres."""
     if not isinstance(latitude, np.ndarray) or not isinstance(longitude, np.ndarray):
         return ""

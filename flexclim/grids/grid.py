@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from flexclim.grids.positions import (
 )
 from flexclim.grids.regular_coordinates import cell_bounds, coarsen_values, refine_values
 
+if TYPE_CHECKING:
+    import dask.array as da
+
+A = TypeVar("A", bound="np.ndarray | da.Array")
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
 
@@ -70,11 +74,15 @@ class Grid:
     units: str
     latitude_name: str | None = None
     longitude_name: str | None = None
-    latitude: Any = None
-    longitude: Any = None
+    latitude: np.ndarray | da.Array | None = None
+    longitude: np.ndarray | da.Array | None = None
 
     def __repr__(self) -> str:
-        """Say in one line what was understood."""
+        return f"<Grid: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """Extent, size, spacing and corners in one line."""
         height, width = self.domain.shape
         extent = "global" if self.domain.wrap else "regional"
         if self.y_values is None or self.x_values is None:
@@ -86,7 +94,7 @@ class Grid:
                 f"{self.y_name} {self.y_values[0]:g} to {self.y_values[-1]:g}, "
                 f"{self.x_name} {self.x_values[0]:g} to {self.x_values[-1]:g}"
             )
-        return f"<Grid: {extent}, {height} x {width} {self.domain.kind}s {where}>"
+        return f"{extent}, {height} x {width} {self.domain.kind}s {where}"
 
     @property
     def row_area(self) -> np.ndarray | None:
@@ -97,7 +105,7 @@ class Grid:
         edges = self.y_bounds
         if self.units != "degrees" or edges is None:
             return None
-        area = np.abs(np.diff(np.sin(np.deg2rad(edges)), axis=1))[:, 0]
+        area: np.ndarray = np.abs(np.diff(np.sin(np.deg2rad(edges)), axis=1))[:, 0]
         return area[::-1].copy() if self.flip_y else area
 
     @property
@@ -148,14 +156,13 @@ class Grid:
         )
         return replace(self, domain=domain)
 
-    def canonical(self, array: Any) -> Any:
+    def canonical(self, array: A) -> A:
         """Return an array (..., y, x), numpy or dask, in canonical order."""
-        turned = self._flip(array)
-        return np.roll(turned, -self.shift_x, axis=-1) if self.shift_x else turned
+        return self._rolled(self._flipped(array), -self.shift_x)
 
-    def restore(self, array: Any) -> Any:
+    def restore(self, array: A) -> A:
         """Return a canonical array (..., y, x), numpy or dask, in stored order."""
-        return self._flip(np.roll(array, self.shift_x, axis=-1) if self.shift_x else array)
+        return self._flipped(self._rolled(array, self.shift_x))
 
     def refined(self, factor: int) -> Grid:
         """Return the fine grid that nests in this one, stored in the same order.
@@ -218,10 +225,14 @@ class Grid:
         values = self.x_values[::-1] if self.flip_x else self.x_values
         return replace(self, shift_x=int(values.argmin()))
 
-    def _flip(self, array: Any) -> Any:
+    def _flipped(self, array: A) -> A:
         if self.flip_y:
-            array = array[..., ::-1, :]
-        return array[..., ::-1] if self.flip_x else array
+            array = cast(A, array[..., ::-1, :])
+        return cast(A, array[..., ::-1]) if self.flip_x else array
+
+    def _rolled(self, array: A, columns: int) -> A:
+        # numpy passes a dask array on to dask.
+        return cast(A, np.roll(array, columns, axis=-1)) if columns else array
 
     def _check_within_poles(self, fine: Grid) -> None:
         if self.y_values is None or fine.y_values is None:
@@ -241,7 +252,7 @@ class Grid:
         *,
         shift_x: int,
         resized: Callable[..., np.ndarray],
-        columns: dict[str, Any],
+        columns: dict[str, int],
         scale: float,
         positions: Callable[..., np.ndarray],
     ) -> Grid:
@@ -252,7 +263,7 @@ class Grid:
             order = slice(None, None, -1 if self.flip_x else 1)
             x_values = resized(x_values[order], abs(self.x_step), **columns)[order]
         latitude, longitude = self.latitude, self.longitude
-        if latitude is not None:
+        if latitude is not None and longitude is not None:
             latitude, longitude = map_positions(positions, latitude, longitude, domain.shape)
         return replace(
             self,

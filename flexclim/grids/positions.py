@@ -6,7 +6,6 @@ Positions are averaged as unit vectors, so that neither the date line nor a pole
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -80,10 +79,10 @@ def stored_order(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, boo
 
 def map_positions(
     positions: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    latitude: Any,
-    longitude: Any,
+    latitude: np.ndarray | da.Array,
+    longitude: np.ndarray | da.Array,
     shape: tuple[int, int],
-) -> tuple[Any, Any]:
+) -> tuple[np.ndarray | da.Array, np.ndarray | da.Array]:
     """Apply ``positions`` to (y, x) latitude and longitude, lazily where they are lazy.
 
     ``shape`` is that of the results.

@@ -63,7 +63,8 @@ def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
     if (steps > 0).all() or (steps < 0).all() or jumps.sum() != 1:
         return values
     steps = np.where(jumps, steps - np.copysign(360, steps), steps)
-    return values[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    straight: np.ndarray = values[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    return straight
 
 
 def spans_globe(columns: int, step: float) -> bool:

@@ -128,7 +128,7 @@ class Axis:
                 f"{self.name} runs from {self.values[0]:g} to {self.values[-1]:g}, and the field "
                 f"from {values.min():g} to {values.max():g}. Give one that covers it."
             )
-        return position if self.wraps else np.clip(position, 0, last)
+        return position if self.wraps else np.asarray(np.clip(position, 0, last))
 
     def neighbours(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the cells before and after each position, and the share of the latter."""

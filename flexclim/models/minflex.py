@@ -17,7 +17,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from flexclim.errors import ModelError
+from flexclim.errors import ModelError, suggest_options
 from flexclim.models import archives
 from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, new_model
@@ -40,6 +40,7 @@ HEADS = {size["model_channels"][-1]: size["num_heads"] for size in SIZES.values(
 State = dict[str, Tensor]
 
 
+@suggest_options
 def import_minflex(
     path: str | os.PathLike[str],
     factor: int = 4,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from flexclim import files
-from flexclim.errors import ModelError
+from flexclim.errors import ModelError, suggest_options
 from flexclim.models.card import ModelCard
 from flexclim.models.catalogue import exists, find_model, portable_path
 from flexclim.models.model_file import (
@@ -267,6 +267,7 @@ def keep_loaded(model: Model) -> ModelReference:
     return reference
 
 
+@suggest_options
 def load_model(name_or_path: str | os.PathLike[str], device: str | None = None) -> Model:
     """Load a model and check its files.
 

@@ -114,7 +114,7 @@ def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any)
 
     grid = find_grid(field)
     longitude, latitude = _positions(grid)
-    mesh = ax.pcolormesh(
+    mesh: QuadMesh = ax.pcolormesh(
         longitude,
         latitude,
         field.transpose(grid.y, grid.x).values,

@@ -9,7 +9,7 @@ from typing import Any
 
 import zarr
 
-from flexclim.errors import StoreError
+from flexclim.errors import StoreError, suggest_options
 from flexclim.stores.begun import begun_run
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import growing_shards, held_region
@@ -74,6 +74,7 @@ def progress_of(store: StoreLike) -> Progress | None:
     )
 
 
+@suggest_options
 def check_store(store: StoreLike) -> dict[str, str]:
     """Read every chunk of a store and return what is missing or damaged.
 

@@ -1,0 +1,116 @@
+"""What flexclim understands of a field, as text and as HTML: grid, variables, times, members."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import xarray as xr
+
+from flexclim.cf.description import REALIZATION
+from flexclim.cf.fields import as_dataset, fields_on
+from flexclim.cf.times import calendar_of, is_time, seconds_of
+from flexclim.errors import FlexclimError
+from flexclim.grids.discovery import find_grid
+
+# Seconds of the units in which a time step is given.
+UNITS = {"days": 86400, "h": 3600, "min": 60, "s": 1}
+LIST = "display: grid; grid-template-columns: max-content auto; gap: 0.1em 1em; margin: 0.3em 0"
+TITLE = "border-bottom: 1px solid currentColor; padding-bottom: 0.2em"
+
+
+def summary_text(obj: xr.Dataset | xr.DataArray) -> str:
+    """Return a summary of a field as lines of text; no data is computed.
+
+    >>> print(summary_text(xr.DataArray([1.0, 2.0], dims="station", name="t2m")))
+    <flexclim on a DataArray>
+    Grid:       not found: 't2m' with dimensions (station) has no rows and no columns. ...
+    """
+    lines = [f"{f'{name}:':<11} {text}" for name, text in _summary(obj).items()]
+    return "\n".join([f"<{_title(obj)}>", *lines])
+
+
+def summary_html(obj: xr.Dataset | xr.DataArray) -> str:
+    """Return the same as HTML that takes its colours from the page around it."""
+    rows = "".join(
+        f'<dt style="opacity: 0.7; font-weight: normal">{escape(name)}</dt>'
+        f'<dd style="margin: 0">{escape(text)}</dd>'
+        for name, text in _summary(obj).items()
+    )
+    return (
+        f'<div style="color: inherit"><div style="{TITLE}">{escape(_title(obj))}</div>'
+        f'<dl style="{LIST}">{rows}</dl></div>'
+    )
+
+
+def _title(obj: xr.Dataset | xr.DataArray) -> str:
+    return f"flexclim on a {type(obj).__name__}"
+
+
+def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
+    """Return what was found, or the reason why the field can't be used, by topic."""
+    try:
+        grid = find_grid(obj)
+    except FlexclimError as error:
+        return {"Grid": f"not found: {error}"}
+    found = {"Grid": grid.summary}
+    try:
+        ds = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
+        fields = [ds[name] for name in fields_on(ds, grid)]
+    except FlexclimError as error:
+        return found | {"Variables": f"can't be used: {error}"}
+    found["Variables"] = ", ".join(map(_named, fields)) or (
+        f"none with numbers along {grid.y} and {grid.x}"
+    )
+    for field in fields:
+        if time := _time(field):
+            values = field[time].variable
+            found |= {"Time": _span(values), "Calendar": calendar_of(values)}
+            break
+    if REALIZATION in ds.sizes:
+        found["Members"] = f"{ds.sizes[REALIZATION]} along {REALIZATION}"
+    return found
+
+
+def _named(field: xr.DataArray) -> str:
+    units = field.attrs.get("units")
+    return f"{field.name} ({units})" if units else f"{field.name}"
+
+
+def _time(field: xr.DataArray) -> str | None:
+    """Return the coordinate of valid times: of a dimension, or scalar."""
+    for name, coordinate in field.coords.items():
+        own = name in field.dims or (coordinate.ndim == 0 and name == "time")
+        if own and coordinate.size and is_time(coordinate):
+            return str(name)
+    return None
+
+
+def _span(times: xr.Variable) -> str:
+    """Return the first and last time, their number and step.
+
+    >>> hours = np.arange("2020-01-01T00", "2020-01-02T00", 6, "M8[h]").astype("M8[ns]")
+    >>> _span(xr.Variable("time", hours))
+    '2020-01-01T00:00 to 2020-01-01T18:00 (4 times, every 6 h)'
+    """
+    values = np.atleast_1d(times.values)
+    first, last = (
+        str(np.datetime64(v, "m")) if times.dtype.kind == "M" else v.isoformat(timespec="minutes")
+        for v in (values[0], values[-1])
+    )
+    if values.size == 1:
+        return first
+    steps = np.diff(seconds_of(values))
+    shortest, longest = (_duration(step) for step in (steps.min(), steps.max()))
+    pace = f"every {longest}" if shortest == longest else f"{shortest} to {longest} apart"
+    return f"{first} to {last} ({values.size} times, {pace})"
+
+
+def _duration(seconds: float) -> str:
+    """Return a time step in its largest whole unit.
+
+    >>> _duration(21600.0), _duration(86400.0), _duration(0.5)
+    ('6 h', '1 days', '0.5 s')
+    """
+    unit = next((name for name, size in UNITS.items() if seconds % size == 0), "s")
+    return f"{seconds / UNITS[unit]:g} {unit}"
