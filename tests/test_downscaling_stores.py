@@ -106,7 +106,7 @@ def test_another_beginning_or_version_is_refused(region, toy_model, tmp_path, mo
         downscale_to_zarr(other, tmp_path / "a.zarr", **options)
     with pytest.raises(StoreError, match="keep_bits null, not 9"):
         downscale_to_zarr(region, tmp_path / "a.zarr", keep_bits=9, **options)
-    monkeypatch.setattr(flexclim, "__version__", "9.9")
+    monkeypatch.setattr("flexclim.sampling.output.__version__", "9.9")
     with pytest.raises(StoreError, match=r'begun with version "0.*, not "9\.9"'):
         downscale_to_zarr(region, tmp_path / "a.zarr", **options)
 

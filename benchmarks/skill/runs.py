@@ -101,7 +101,7 @@ class Bench:
     ) -> None:
         self.folder, self.kept, self.say = folder, kept, say
         self.fields, self.passes = fields, passes
-        self.code = {name: store.code_hash(getattr(store, name)) for name in ("RIVALS", "MODELS")}
+        self.code = dict(store.code_hashes())
 
     def run(self, case: Case, models: list[Model], *, seam: bool = False) -> Result:
         """Score rivals and models on a case.

@@ -19,30 +19,26 @@ import benchmarks.skill
 import flexclim
 
 OWN, PACKAGE = Path(benchmarks.skill.__file__).parent, Path(flexclim.__file__).parent
-# What changes the scores of any forecast, of rivals, and of models.
+
+
+def _code(*packages: str) -> list[Path]:
+    """Return all modules of some packages of flexclim."""
+    return [path for package in packages for path in sorted((PACKAGE / package).glob("*.py"))]
+
+
+# The code that determines the scores of any forecast, of rivals, and of models.
 SCORING = [
     *(OWN / name for name in ("fields.py", "records.py")),
-    *(PACKAGE / name for name in ("regrid.py", "domain.py", "grid.py")),
-    *(
-        PACKAGE / "verify" / f"{n}.py"
-        for n in ("kernel", "scores", "spectra", "sums", "transforms")
-    ),
+    *_code("grids", "verify/core", "verify/metrics"),
 ]
 RIVALS = [
     *SCORING,
     *(OWN / name for name in ("rivals.py", "regression.py", "analogues.py")),
-    *(PACKAGE / name for name in ("conserve.py", "fields.py")),
 ]
 MODELS = [
     *SCORING,
     *(OWN / name for name in ("borders.py", "sampling.py")),
-    *(
-        PACKAGE / f"{n}.py"
-        for n in ("channels", "conserve", "ensemble", "fields", "members", "noise")
-    ),
-    *(PACKAGE / f"{n}.py" for n in ("remap", "sampling", "statics", "stitch", "tiles")),
-    *sorted((PACKAGE / "nn").glob("*.py")),
-    PACKAGE / "verify" / "seam.py",
+    *_code("nn", "planning", "sampling"),
 ]
 
 
@@ -103,6 +99,12 @@ def code_hash(paths: Iterable[Path]) -> str:
         digest.update(path.name.encode())
         digest.update(ast.dump(_bare(ast.parse(path.read_text()))).encode())
     return digest.hexdigest()
+
+
+@lru_cache
+def code_hashes() -> dict[str, str]:
+    """Return the hash of the code that makes rivals and of the code that runs models."""
+    return {"RIVALS": code_hash(RIVALS), "MODELS": code_hash(MODELS)}
 
 
 def _bare(tree: ast.Module) -> ast.Module:

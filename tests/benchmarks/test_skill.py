@@ -55,7 +55,7 @@ def load(folder):
 
 def make_case(**more):
     known = {"name": "gfs-wind-x4", "title": "Made", "file": "made.nc", "family": "made"}
-    known |= {"variables": ("u10",), "factor": 4, "load": load, "passes": {1: None, 2: None, 4: 1}}
+    known |= {"variables": ("u10",), "factor": 4, "load": load, "passes": {1: None, 2: 1}}
     return Case(**known | more)
 
 
@@ -224,7 +224,7 @@ def test_second_run_computes_nothing_and_another_model_only_its_own(bench, make_
         assert row.scores() == pytest.approx(known.scores(), nan_ok=True)
     third = bench()
     other = third.run(case, [model.replace(noise_scale=0.5)])
-    assert third.kept.computed == 2 + 2 + 1  # fields at 1, 2 and 4 passes
+    assert third.kept.computed == 2 + 1  # fields at 1 and 2 passes
     name = model.name
     assert (
         other.model_row(name, 2).scores()["spread_skill"]
@@ -258,6 +258,8 @@ def test_comments_and_docstrings_are_no_code(tmp_path):
 
 def test_files_of_code_are_there():
     assert all(path.is_file() for path in (*store.RIVALS, *store.MODELS))
+    packages = {path.parent.name for path in store.MODELS}
+    assert packages == {"skill", "grids", "core", "metrics", "nn", "planning", "sampling"}
 
 
 # Tables
@@ -265,13 +267,13 @@ def test_files_of_code_are_there():
 
 def test_fewer_fields_are_compared_with_bicubic_on_the_same_ones(bench, toy_model, few):
     result = bench().run(make_case(), [toy_model])
-    row, base = result.model_row("toy", 4), result.row(BICUBIC)
+    row, base = result.model_row("toy", 2), result.row(BICUBIC)
     assert (row.indices, base.indices) == ((0,), (0, 1))
     assert base.like(row).scores()["rmse"] == pytest.approx(base.records["u10"][0]["square"] ** 0.5)
     table = tables.score_table(result)
-    cell = {line[0]: line for line in table.rows}["toy, 4 passes"][2]
+    cell = {line[0]: line for line in table.rows}["toy, 2 passes"][2]
     assert cell == tables.below(row.scores()["rmse"], base.like(row).scores()["rmse"])
-    assert "toy, 4 passes: 1" in table.note
+    assert "toy, 2 passes: 1" in table.note
 
 
 def test_interval_holds_the_gain_and_needs_six_fields():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_five_kills_change_no_byte():
     command = [sys.executable, "-m", "benchmarks.survival", "--kills", "5", "--faults", "6"]
