@@ -8,6 +8,7 @@ check:
 	$(BIN)ruff format --check .
 	$(BIN)mypy
 	$(BIN)lint-imports
+	$(BIN)codespell
 	$(BIN)pytest -q
 
 fix:
