@@ -46,7 +46,12 @@ from flexclim.models.settings import ModelSettings, NetworkSettings
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex
-from flexclim.planning.downscaling_plan import FieldPlan, Options, plan_field
+from flexclim.planning.downscaling_plan import (
+    DownscalingOptions,
+    DownscalingPlan,
+    plan_downscaling,
+)
+from flexclim.planning.source import resolve
 from flexclim.sampling import planes as ensemble
 from flexclim.sampling.tiled_sampler import TiledSampler
 
@@ -69,11 +74,11 @@ def main() -> None:
     options = parser.parse_args()
     coarse = wind(options.times, options.degrees)
     model = load(options.model)
-    asked = Options(factor=FACTOR, members=options.members, compile=options.compile)
+    asked = DownscalingOptions(factor=FACTOR, members=options.members, compile=options.compile)
     keep_loaded(model)
-    plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, asked)
+    plan = plan_downscaling(resolve(coarse.to_dataset()), ["u10"], ["u10"], model, asked)
     downscale = partial(run, model=model, members=options.members, compiled=options.compile)
-    cells = plan.tiles.domain.shape[0] * plan.tiles.domain.shape[1]
+    cells = plan.sampling.tiles.domain.shape[0] * plan.sampling.tiles.domain.shape[1]
     amount = cells * options.times * options.members / 1e6
     if options.like_gpu:
         show_like_gpu(partial(downscale, coarse), options.like_gpu, options.rounds)
@@ -96,8 +101,9 @@ def main() -> None:
     near = [(before + after) / 2 for before, after in itertools.pairwise(bare)]
     ratios = [w / b for w, b in zip(whole, near, strict=True)]
     rate = amount / statistics.median(whole)
-    print(f"{options.model}, {options.times} times x {options.members} members on {plan.device}:")
-    print(f"{plan.tiles.count} tiles, {rate:.3f} megapixels x members a second")
+    size = f"{options.times} times x {options.members} members"
+    print(f"{options.model}, {size} on {plan.sampling.device}:")
+    print(f"{plan.sampling.tiles.count} tiles, {rate:.3f} megapixels x members a second")
     print(f"ratio {statistics.median(ratios):.3f} (median of {options.rounds})")
 
 
@@ -191,23 +197,29 @@ def show_profile(downscale: Callable[[], None]) -> None:
     pstats.Stats(found).sort_stats("tottime").print_stats(25)
 
 
-def bare_passes(model: Model, plan: FieldPlan, times: int) -> float:
+def bare_passes(model: Model, plan: DownscalingPlan, times: int) -> float:
     """Return the seconds that the network alone takes, from a share of its passes.
 
     They run as flexclim runs them, on a CPU each on one thread.
     """
-    batch, steps, tiles = plan.batch, plan.steps, plan.tiles.count
-    network, encoder = programs(model.network_on(plan.device, plan.precision), plan.compiled)
-    tile = torch.randn(batch, 1, *plan.tiles.tile).to(plan.device)
+    sampling = plan.sampling
+    batch, steps, tiles = sampling.batch, sampling.steps, sampling.tiles.count
+    network, encoder = programs(
+        model.network_on(sampling.device, sampling.precision), sampling.compiled
+    )
+    tile = torch.randn(batch, 1, *sampling.tiles.tile).to(sampling.device)
     tile = tile.contiguous(memory_format=torch.channels_last)
     size = model.settings.network.label_size
-    label, t = torch.zeros(batch, size, device=plan.device), torch.ones(batch, device=plan.device)
+    label, t = (
+        torch.zeros(batch, size, device=sampling.device),
+        torch.ones(batch, device=sampling.device),
+    )
     encode = torch.inference_mode()(lambda: encoder("superres", tile, label))
     features = encode()
     denoise = torch.inference_mode()(lambda: network(tile, t, features, label))
     encodings = times * tiles / batch
-    passes = len(plan.numbers) * steps * encodings
-    return timed(encode, encodings, plan.device) + timed(denoise, passes, plan.device)
+    passes = len(sampling.numbers) * steps * encodings
+    return timed(encode, encodings, sampling.device) + timed(denoise, passes, sampling.device)
 
 
 def timed(work: Callable[[], object], count: float, device: str) -> float:

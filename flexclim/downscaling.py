@@ -1,4 +1,4 @@
-"""The way of the data, from a coarse field to an ensemble of fine ones. Read this first.
+"""Downscaling: from a coarse field to an ensemble of fine ones. Read this first.
 
     field -> grid -> plan of tiles -> [ keyed noise -> network on tiles -> fuse ] x steps
           -> add back the coarse field -> conserve -> CF output
@@ -14,17 +14,24 @@ import xarray as xr
 from dask.delayed import Delayed
 
 from flexclim import stores
-from flexclim.cf.fields import as_dataset
 from flexclim.errors import suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
 from flexclim.models.model import Model, keep_loaded
-from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.model_choice import Choice, choose
+from flexclim.planning.plan import new_run
+from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_targets
 from flexclim.sampling.downscaling_graph import lazy_members
-from flexclim.sampling.output import Made, as_given, describe, lazy_statics, warn_of_spacing, write
-from flexclim.sampling.training_range import arm
+from flexclim.sampling.output import (
+    PlannedEnsemble,
+    as_given,
+    describe,
+    lazy_statics,
+    warn_of_spacing,
+    write,
+)
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 
@@ -125,7 +132,8 @@ def downscale(
         If the grid, or when they are computed the values, are far from what the model's card
         covers; once.
     """
-    options = Options(
+    source = resolve(obj, grid, static)
+    options = DownscalingOptions(
         factor=whole_factor(factor),
         members=members,
         steps=steps,
@@ -140,9 +148,7 @@ def downscale(
         precision=precision,
         compile=compile,
     )
-    choice = Choice(model=model, variables=variables, grid=grid, static=static)
-    source = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
-    return as_given(obj, _downscaled(source, options, choice))
+    return as_given(obj, _planned(source, options, Choice(model=model, variables=variables)))
 
 
 @suggest_options
@@ -199,7 +205,7 @@ def downscale_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
-    options = Options(
+    options = DownscalingOptions(
         factor=whole_factor(factor),
         members=members,
         steps=steps,
@@ -214,34 +220,36 @@ def downscale_to_zarr(
         precision=precision,
         compile=compile,
     )
-    choice = Choice(model=model, variables=variables, grid=grid, static=static)
+    choice = Choice(model=model, variables=variables)
 
-    def make(source: xr.Dataset, asked: Options) -> Made:
-        return _downscaled(source, asked, choice)
+    def plan(source: Source, asked: DownscalingOptions) -> PlannedEnsemble:
+        return _planned(source, asked, choice)
 
-    return write(obj, store, make, options, static, keep_bits)
+    return write(resolve(obj, grid, static), store, plan, options, keep_bits)
 
 
-def _downscaled(source: xr.Dataset, options: Options, choice: Choice) -> Made:
-    """Choose models, plan and describe; nothing is computed."""
+def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:
+    """Choose models, plan, and describe the lazy ensemble; nothing is computed."""
     groups = choose(source, choice, options.factor)
     for group in groups:
         source = with_targets(source, group.model)
-        keep_loaded(group.model)  # the graph holds its reference
+    run = new_run()
     plans = [
-        plan_field(source, group.inputs, group.targets, group.model, options, choice.grid)
+        plan_downscaling(source, group.inputs, group.targets, group.model, options, run)
         for group in groups
     ]
-    lazy: dict[str, Any] = {}
+    warn_of_spacing(plans, groups)
+    arrays: dict[str, Any] = {}
     statics: dict[str, list[Delayed]] = {}
     for group, plan in zip(groups, plans, strict=True):
+        keep_loaded(group.model)  # the graph holds its reference
         if group.model.sha256 not in statics:
-            statics[group.model.sha256] = lazy_statics(source, choice.static, plan, group)
-            warn_of_spacing(plan, group.model)
+            statics[group.model.sha256] = lazy_statics(source, plan, group)
         inputs = [source[name] for name in group.inputs]
-        made = lazy_members(inputs, plan, statics[group.model.sha256])
-        lazy |= {name: made[name] for name in group.returned}
-        arm(plan.request)
-    fields = describe(source, lazy, plans, groups, f"downscaled x{plans[0].factor}")
-    follows = tuple(map(str, source.dims))
-    return Made(source=source, fields=fields, plans=plans, groups=groups, follows=follows)
+        members = lazy_members(inputs, plan, statics[group.model.sha256])
+        arrays |= {name: members[name] for name in group.returned}
+    fields = describe(source, arrays, plans, groups, f"downscaled x{options.factor}")
+    follows = tuple(map(str, source.dataset.dims))
+    return PlannedEnsemble(
+        source=source, fields=fields, groups=groups, plans=plans, follows=follows
+    )

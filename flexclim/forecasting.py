@@ -1,4 +1,4 @@
-"""The way of the data in time, from past snapshots to an ensemble of later ones.
+"""Forecasting: from past snapshots to an ensemble at later times.
 
     past -> grid -> plan of tiles and steps
          -> [ keyed noise -> network on tiles -> fuse -> add to the last snapshot ] x leads
@@ -9,28 +9,34 @@ Each member reads its own history. Nothing is computed while planning.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
-from dask.delayed import Delayed
 
 from flexclim import stores
-from flexclim.cf.fields import as_dataset
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.planning.leads import Leads, later
 from flexclim.planning.model_choice import Choice, choose_forecast
-from flexclim.planning.plan import Request, time_name
+from flexclim.planning.plan import SamplingOptions, new_run
+from flexclim.planning.source import Source, resolve
 from flexclim.sampling.forecast_graph import lazy_rollout
-from flexclim.sampling.output import Made, as_given, describe, lazy_statics, warn_of_spacing, write
-from flexclim.sampling.training_range import arm
+from flexclim.sampling.output import (
+    PlannedEnsemble,
+    as_given,
+    describe,
+    lazy_statics,
+    warn_of_spacing,
+    write,
+)
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 REFERENCE, LEAD = "forecast_reference_time", "lead_time"
-# Coordinates that tell when: those of the past are not those of its forecast.
+# Coordinates of time: those of the past are not those of its forecast.
 TIMELY = "time", "forecast_reference_time", "forecast_period"
 
 
@@ -118,7 +124,8 @@ def forecast(
         If the grid, or when values are computed the past, is far from what the model's card
         covers; once.
     """
-    options = Request(
+    source = resolve(past, grid, static)
+    options = SamplingOptions(
         members=members,
         steps=steps,
         seed=seed,
@@ -129,9 +136,8 @@ def forecast(
         precision=precision,
         compile=compile,
     )
-    choice = Choice(model=model, variables=variables, grid=grid, static=static)
-    source = past if isinstance(past, xr.Dataset) else as_dataset(past)
-    return as_given(past, _forecast(source, leads, options, choice))
+    choice = Choice(model=model, variables=variables)
+    return as_given(past, _planned(source, leads, options, choice))
 
 
 @suggest_options
@@ -181,7 +187,7 @@ def forecast_to_zarr(
     StoreError
         If the store holds something else, another process writes to it, or it can't be written.
     """
-    options = Request(
+    options = SamplingOptions(
         members=members,
         steps=steps,
         seed=seed,
@@ -192,50 +198,57 @@ def forecast_to_zarr(
         precision=precision,
         compile=compile,
     )
-    choice = Choice(model=model, variables=variables, grid=grid, static=static)
+    choice = Choice(model=model, variables=variables)
 
-    def make(source: xr.Dataset, asked: Request) -> Made:
-        return _forecast(source, leads, asked, choice)
+    def plan(source: Source, asked: SamplingOptions) -> PlannedEnsemble:
+        return _planned(source, leads, asked, choice)
 
-    return write(past, store, make, options, static, keep_bits)
+    return write(resolve(past, grid, static), store, plan, options, keep_bits)
 
 
-def _forecast(source: xr.Dataset, leads: Leads, options: Request, choice: Choice) -> Made:
-    """Choose models, plan and describe; nothing is computed."""
+def _planned(
+    source: Source, leads: Leads, options: SamplingOptions, choice: Choice
+) -> PlannedEnsemble:
+    """Choose models, plan, and describe the lazy forecast; nothing is computed."""
     source, time = _with_time(source)
     groups = choose_forecast(source, choice, source[time].values)
+    run = new_run()
     plans = [
-        plan_forecast(source, group.inputs, group.model, options, leads, time, choice.grid)
+        plan_forecast(source, group.inputs, group.model, options, leads, time, run)
         for group in groups
     ]
-    source = source.isel({time: slice(-max(plan.past for plan in plans), None)})
-    lazy: dict[str, Any] = {}
+    warn_of_spacing(plans, groups)
+    longest = max(plan.past for plan in plans)
+    source = source.with_dataset(source.dataset.isel({time: slice(-longest, None)}))
+    arrays: dict[str, Any] = {}
     for group, plan in zip(groups, plans, strict=True):
         keep_loaded(group.model)  # the graph holds its reference
-        statics: list[Delayed] = lazy_statics(source, choice.static, plan, group)
-        warn_of_spacing(plan, group.model)
-        arm(plan.request)
-        last = source.isel({time: slice(-plan.past, None)})
-        made = lazy_rollout([last[name] for name in group.inputs], plan, *statics)
-        lazy |= {name: made[name] for name in group.returned}
+        last = source.dataset.isel({time: slice(-plan.past, None)})
+        inputs = [last[name] for name in group.inputs]
+        members = lazy_rollout(inputs, plan, *lazy_statics(source, plan, group))
+        arrays |= {name: members[name] for name in group.returned}
     steps = f"{plans[0].kept[-1]} steps of {plans[0].lead:g} h"
-    fields = describe(_ahead(source, plans[0]), lazy, plans, groups, f"forecast {steps}")
-    return Made(source=source, fields=fields, plans=plans, groups=groups)
+    ahead = source.with_dataset(_ahead(source.dataset, plans[0]))
+    fields = describe(ahead, arrays, plans, groups, f"forecast {steps}")
+    return PlannedEnsemble(source=source, fields=fields, groups=groups, plans=plans)
 
 
-def _with_time(source: xr.Dataset) -> tuple[xr.Dataset, str]:
+def _with_time(source: Source) -> tuple[Source, str]:
     """Return a source with a dimension of times, and its name."""
-    for field in source.data_vars.values():
-        if time := time_name(field):
-            return (source if time in source.dims else source.expand_dims(time)), time
-    raise FlexclimError(
-        "the past has no coordinate of times, so its time step is not known. Give it a dimension "
-        "of dates, such as time."
-    )
+    time = next((time for time in source.times.values() if time), None)
+    if time is None:
+        raise FlexclimError(
+            "the past has no coordinate of times, so its time step is not known. Give it a "
+            "dimension of dates, such as time."
+        )
+    if time in source.dataset.dims:
+        return source, time
+    times = dict.fromkeys(source.times, time)
+    return replace(source, dataset=source.dataset.expand_dims(time), times=times), time
 
 
 def _ahead(source: xr.Dataset, plan: ForecastPlan) -> xr.Dataset:
-    """Return what describes the forecast: the source at the times that are forecast."""
+    """Return the source with the coordinates of the forecast times, which describe the output."""
     known = source[plan.time]
     reference, hours = known.values[-1], [plan.lead * step for step in plan.kept]
     stale = [

@@ -293,11 +293,11 @@ def test_inputs_are_not_changed(toy_model, region):
         (lambda f: f, {"factor": 0}, "factor 0 is not a whole number"),
         (lambda f: f, {"members": 0}, "members=0 is not a whole number"),
         (lambda f: f, {"model": 3}, "model=3 is neither a name nor a folder"),
-        (lambda f: f.to_dataset(), {"variables": []}, "variables names none"),
+        (lambda f: f.to_dataset(), {"variables": []}, "variables is empty"),
         (lambda f: f, {"conserve": "no"}, "conserve='no' is neither True nor False"),
         (lambda f: f, {"compile": "no"}, "compile='no' is neither True nor False"),
         (lambda f: f, {"noise": "pink"}, "noise='pink' is not one of"),
-        (lambda f: f, {"noise": "ar1"}, "tells no correlation time"),
+        (lambda f: f, {"noise": "ar1"}, "holds no correlation time"),
         (lambda f: f, {"noise_timescale": "6h"}, "noise_timescale is for noise="),
         (
             lambda f: f,

@@ -223,14 +223,14 @@ def test_missing_cells_stay_missing_and_rain_is_never_negative(run, region):
 def test_missing_cells_are_filled_anew_at_each_step(run, region, monkeypatch):
     """The network never learnt what to make of them: it reads what lies next to them."""
     seen = []
-    plain = flexclim.planning.forecast_plan.see_past
+    plain = flexclim.sampling.planes.see_past
 
     def noted(past, *rest):
         if not any(past is one for one in seen):
             seen.append(past)
         return plain(past, *rest)
 
-    monkeypatch.setattr(flexclim.planning.forecast_plan, "see_past", noted)
+    monkeypatch.setattr(flexclim.sampling.planes, "see_past", noted)
     hole = (region.lat > 55) & (region.lon < 9)
     run(region.assign(u10=region["u10"].where(~hole)), 3, grid="cell", members=1)
     assert len(seen) == 3
@@ -274,7 +274,9 @@ def test_the_label_tells_coordinates_such_as_reynolds(make_forecaster, region):
     )
     assert float(np.abs(low - high).max()) > 1e-3
     assert low.reynolds == 1e3
-    with pytest.raises(FlexclimError, match="is told reynolds, and 't' has no such coordinate"):
+    with pytest.raises(
+        FlexclimError, match="is conditioned on reynolds, and 't' has no such coordinate"
+    ):
         forecast(field, 1, model=model)
     with pytest.raises(FlexclimError, match="reynolds = -3 is not a number above 0"):
         forecast(field.assign_coords(reynolds=-3.0), 1, model=model)

@@ -1,35 +1,39 @@
-"""What downscaling takes, settled before any work: plain data, the same everywhere."""
+"""What a downscaling will compute, settled before any work: plain data, the same everywhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
-import numpy as np
 import pandas as pd
-import xarray as xr
+from dask.base import tokenize
 
 from flexclim.cf.quantities import non_negative, vector_component
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.grids.discovery import find_grid
-from flexclim.grids.domain import Domain, Kind
+from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
 from flexclim.models.model import Model
-from flexclim.models.settings import SUPERRES, ModelSettings, Target, Variable
-from flexclim.planning.plan import Plan, Request, TargetPlan, check_switch, settle, time_name
+from flexclim.models.settings import SUPERRES, ModelSettings, Target
+from flexclim.planning.plan import (
+    Attributes,
+    SamplingOptions,
+    SamplingPlan,
+    TargetPlan,
+    check_switch,
+    plan_sampling,
+)
 from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
+from flexclim.planning.source import Source
 from flexclim.planning.tiles import plan_tiles
-from flexclim.sampling.local_scaling import Rows
-from flexclim.sampling.network_inputs import see
 
 NOISES = "independent", "frozen", "ar1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Request):
-    """What the user asked of a downscaling; None where flexclim chooses."""
+class DownscalingOptions(SamplingOptions):
+    """Options of the user for a downscaling; None where flexclim chooses."""
 
     factor: int
     conserve: bool | None = None
@@ -47,80 +51,75 @@ class Options(Request):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FieldPlan(Plan):
-    """How the variables that a network reads together become those that it makes.
+class DownscalingPlan:
+    """How fields that a network reads together are downscaled.
 
-    ``vector`` counts where any variable will do. ``region`` is the shape of what is computed at
-    once; the plan of one has the grid and the tiles of its ``part`` of the field.
+    Parameters
+    ----------
+    sampling
+        What all sampling shares; its grid and tiles are those of the whole field, or of ``part``.
+    factor
+        Fine cells along one side of a coarse cell.
+    region
+        Rows and columns of the output that are computed at once: a chunk of it.
+    part
+        What one region is computed from; None: this is the plan of the whole field.
     """
 
+    sampling: SamplingPlan
     factor: int
-    vector: bool
     region: tuple[int, int]
     part: Part | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DownscalingPlan) and self.token == other.token
+
+    def __hash__(self) -> int:
+        return hash(self.token)
+
+    @cached_property
+    def token(self) -> str:
+        """A hash of all that decides values, equal in every process."""
+        return str(tokenize(self.sampling, self.factor, self.region, self.part))
+
+    def __dask_tokenize__(self) -> str:
+        return self.token
 
     @property
     def coarse(self) -> Domain:
         """The coarse domain."""
-        return self.grid.domain
+        return self.sampling.grid.domain
 
-    @property
-    def settings(self) -> ModelSettings:
-        """The model's, with inputs and targets; loads the model."""
-        return self.model.load().settings.named(vector=self.vector)
-
-    @property
-    def task(self) -> str:
-        """The task encoder that reads the inputs."""
-        return SUPERRES
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What the label tells of the task."""
-        return {"factor": self.factor}
-
-    @property
-    def read(self) -> tuple[Variable, ...]:
-        """The channels that the task encoder reads before static fields."""
-        return self.settings.inputs or ()
-
-    def seen(self, given: np.ndarray, statics: np.ndarray | None = None) -> Rows:
-        """Return what makes some rows of what the network sees, and of how to read its answer."""
-        return see(given, self.coarse, self.factor, self.settings, statics)
-
-    @property
-    def origin(self) -> tuple[int, int]:
-        """Canonical row and column of the first pixel that is made."""
-        return (0, 0) if self.part is None else self.part.origin
-
-    @property
-    def active(self) -> tuple[tuple[int, ...], ...]:
-        """For each step the windows to sample; empty: all."""
-        return () if self.part is None else self.part.windows
-
-    @property
+    @cached_property
     def regions(self) -> list[Region]:
         """The chunks of the output, each computed on its own; often just one."""
-        return regions(self.grid.refined(self.factor), self.region)
+        return regions(self.sampling.grid.refined(self.factor), self.region)
 
     @property
-    def parts(self) -> list[FieldPlan]:
+    def parts(self) -> list[DownscalingPlan]:
         """The plans of all regions."""
         return [self.of(region) for region in self.regions]
 
     @property
     def spacing_km(self) -> float:
-        """Distance of neighbouring rows of the output in km; NaN where it is not known."""
-        return self.grid.spacing_km / self.factor
+        """Distance between neighbouring rows of the output in km; NaN where it is unknown."""
+        return self.sampling.grid.spacing_km / self.factor
 
-    def of(self, region: Region) -> FieldPlan:
+    def of(self, region: Region) -> DownscalingPlan:
         """Return the plan of one region: that of its part of the field."""
-        if self.region == self.tiles.domain.shape:
+        if self.region == self.sampling.tiles.domain.shape:
             return self
-        part, tiles = part_of(region, self.tiles, self.coarse, self.factor, self.steps)
-        return replace(
-            self, grid=part_grid(self.grid, part.rows, part.columns), tiles=tiles, part=part
+        part, tiles = part_of(
+            region, self.sampling.tiles, self.coarse, self.factor, self.sampling.steps
         )
+        sampling = replace(
+            self.sampling,
+            grid=part_grid(self.sampling.grid, part.rows, part.columns),
+            tiles=tiles,
+            origin=part.origin,
+            active=part.windows,
+        )
+        return replace(self, sampling=sampling, part=part)
 
     def fine_grid(self, grid: Grid) -> Grid:
         """Return the output's grid, with the coordinates of ``grid``; of a part, the part's."""
@@ -128,93 +127,88 @@ class FieldPlan(Plan):
             grid = part_grid(grid, self.part.rows, self.part.columns)
         return grid.refined(self.factor)
 
-    def attributes(self) -> dict[str, str | int | float]:
-        """Return what the output's attributes tell."""
-        chosen = super().attributes() | {
+    def attributes(self, target: TargetPlan) -> Attributes:
+        """Return the attributes that record how one output variable was made."""
+        sampling = self.sampling
+        chosen = sampling.attributes() | {
             "flexclim_factor": self.factor,
-            "flexclim_noise": self.noise,
-            "flexclim_conserve": self._conserved(),
+            "flexclim_noise": sampling.noise,
+            "flexclim_conserve": str(target.conserve).lower(),
             "flexclim_region": f"{self.region[0]} x {self.region[1]}",
         }
-        if self.noise == "ar1":
-            chosen["flexclim_noise_timescale_seconds"] = self.timescale
+        if sampling.noise == "ar1":
+            chosen["flexclim_noise_timescale_seconds"] = sampling.timescale
         return chosen
 
-    @property
-    def request(self) -> tuple[object, ...]:
-        """What one request of the user has in common in all its regions."""
-        return self.model.sha256, self.inputs, self.factor, self.seed
 
-    def _conserved(self) -> str:
-        """Return ``true``, ``false`` or, where targets differ, the names of those that are."""
-        kept = [target.name for target in self.targets if target.conserve]
-        if kept and len(kept) < len(self.targets):
-            return " ".join(kept)
-        return str(bool(kept)).lower()
-
-
-def plan_field(
-    source: xr.Dataset,
+def plan_downscaling(
+    source: Source,
     inputs: Sequence[str],
     targets: Sequence[str],
     model: Model,
-    options: Options,
-    kind: Kind | None = None,
-) -> FieldPlan:
-    """Settle how variables are downscaled together; no data is computed.
+    options: DownscalingOptions,
+    run: str = "",
+) -> DownscalingPlan:
+    """Settle how fields are downscaled together; no data is computed.
 
     Parameters
     ----------
     source
-        Holds the inputs, and for each target what tells its units and its sign.
+        Holds the inputs, and for each target a variable with its units and names.
     inputs, targets
         Names in the order of the model's channels.
+    run
+        See :class:`~flexclim.planning.plan.SamplingPlan`.
 
     Raises
     ------
     GridError
-        If the grid can't be found or the factor does not fit.
+        If the factor does not fit the grid.
     ModelError
         If the model does not serve the factor or the fields.
     """
-    field, factor = source[inputs[0]], options.factor
-    vector = vector_component(field)
-    settings = model.settings.named(vector=vector)
+    factor = options.factor
+    settings = model.settings.named(vector=vector_component(source[inputs[0]]))
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
-    grid = replace(find_grid(field, kind or settings.grid), latitude=None, longitude=None)
+    grid = replace(source.grid_for(settings.grid), latitude=None, longitude=None)
     grid.refined(factor)
-    tile = tuple(settings.network.tile)
-    _check_time(field, options, settings, model.name)
+    _check_time(source, inputs[0], options, settings, model.name)
     fine = grid.domain.refine(factor)
     assert settings.targets is not None
-    overlap = options.overlap or settings.halo
-    tiles = plan_tiles(fine, (tile[0], tile[1]), factor, overlap)
-    return FieldPlan(
-        **settle(source, inputs, model, settings, options, grid, tiles),
-        targets=tuple(
+    tile_y, tile_x = settings.network.tile
+    sampling = plan_sampling(
+        source,
+        inputs,
+        [
             _plan_target(source, name, target, inputs, settings, model.name, options)
             for name, target in zip(targets, settings.targets, strict=True)
-        ),
-        factor=factor,
-        vector=vector,
+        ],
+        model,
+        settings,
+        options,
+        task=SUPERRES,
+        grid=grid,
+        tiles=plan_tiles(fine, (tile_y, tile_x), factor, options.overlap or settings.halo),
+        run=run,
         noise=options.noise,
         timescale=_timescale(options, model, inputs, grid.spacing_km / factor),
-        region=options.region or region_shape(fine),
     )
+    region = options.region or region_shape(fine)
+    return DownscalingPlan(sampling=sampling, factor=factor, region=region)
 
 
 def _plan_target(
-    source: xr.Dataset,
+    source: Source,
     name: str,
     target: Target,
     inputs: Sequence[str],
     settings: ModelSettings,
     model: str,
-    options: Options,
+    options: DownscalingOptions,
 ) -> TargetPlan:
-    """Settle how one target is finished: as asked, else as the model says, else by its names."""
+    """Settle how one output is finished: by the options, else the model, else names and units."""
     assert settings.inputs is not None
     base = None
     if target.base is not None:
@@ -224,7 +218,8 @@ def _plan_target(
         raise ModelError(f"model {model!r} samples points, not means: conserve can't be true.")
     if options.conserve and base is None:
         raise ModelError(
-            f"model {model!r} makes {name!r} of no coarse one: conserve can't be true."
+            f"model {model!r} predicts {name!r}, which has no coarse counterpart: conserve can't "
+            "be true."
         )
     negative = (options.non_negative, target.non_negative, non_negative(source[name]))
     double = base is not None and source[inputs[base]].dtype == "float64"
@@ -237,21 +232,25 @@ def _plan_target(
     )
 
 
-def _check_time(field: xr.DataArray, options: Options, settings: ModelSettings, model: str) -> None:
-    if time_name(field) is not None:
+def _check_time(
+    source: Source, name: str, options: DownscalingOptions, settings: ModelSettings, model: str
+) -> None:
+    if source.times[name] is not None:
         return
     if options.noise == "ar1":
-        raise FlexclimError(f'{field.name!r} has no time; noise="ar1" needs one.')
+        raise FlexclimError(f'{name!r} has no time; noise="ar1" needs one.')
     timely = [one.name for one in settings.statics if one.timely]
     if timely:
         raise ModelError(
-            f"model {model!r} needs {timely[0]}, and {field.name!r} has no time. Give it the "
+            f"model {model!r} needs {timely[0]}, and {name!r} has no time. Give it the "
             "coordinate time."
         )
 
 
-def _timescale(options: Options, model: Model, inputs: Sequence[str], spacing_km: float) -> float:
-    """Return the time scale of AR(1) noise in seconds: as asked, else as the card says."""
+def _timescale(
+    options: DownscalingOptions, model: Model, inputs: Sequence[str], spacing_km: float
+) -> float:
+    """Return the time scale of AR(1) noise in seconds: the user's, else the card's."""
     if options.noise_timescale is not None:
         return _seconds(options.noise_timescale)
     if options.noise != "ar1":
@@ -259,7 +258,7 @@ def _timescale(options: Options, model: Model, inputs: Sequence[str], spacing_km
     hours = model.card.correlation_hours(inputs[0], options.factor, spacing_km)
     if hours is None:
         raise ModelError(
-            f"the card of {model.name!r} tells no correlation time: give noise_timescale, such as "
+            f"the card of {model.name!r} holds no correlation time: give noise_timescale, such as "
             '"6h".'
         )
     return 3600 * hours

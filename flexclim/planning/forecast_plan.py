@@ -1,79 +1,97 @@
-"""What a forecast takes, settled before any work: plain data, the same everywhere."""
+"""What a forecast will compute, settled before any work: plain data, the same everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
-import numpy as np
-import xarray as xr
+from dask.base import tokenize
 
 from flexclim.cf.quantities import non_negative
-from flexclim.grids.discovery import find_grid
-from flexclim.grids.domain import Kind
+from flexclim.grids.grid import Grid
 from flexclim.models.model import Model
-from flexclim.models.settings import FORECAST, Variable
+from flexclim.models.settings import FORECAST, Target
 from flexclim.planning.leads import Leads, kept_steps, step_hours
-from flexclim.planning.plan import Plan, Request, TargetPlan, settle
+from flexclim.planning.plan import (
+    Attributes,
+    SamplingOptions,
+    SamplingPlan,
+    TargetPlan,
+    plan_sampling,
+)
+from flexclim.planning.source import Source
 from flexclim.planning.tiles import plan_tiles
-from flexclim.sampling.local_scaling import Rows
-from flexclim.sampling.network_inputs import see_past
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ForecastPlan(Plan):
-    """How the last snapshots of some variables become the next ones, again and again.
+class ForecastPlan:
+    """How the last snapshots of some variables are rolled out to later times.
 
-    ``time`` is the dimension of time, ``past`` the snapshots that are read, ``lead`` the hours of
-    a step, ``kept`` the numbers of the steps that are returned, from 1 on and rising.
+    Parameters
+    ----------
+    sampling
+        What all sampling shares.
+    time
+        The dimension of time.
+    past
+        Snapshots that the network reads.
+    lead
+        Hours of one time step.
+    kept
+        Numbers of the steps that are returned, ascending from 1.
     """
 
+    sampling: SamplingPlan
     time: str
     past: int
     lead: float
     kept: tuple[int, ...]
 
-    @property
-    def task(self) -> str:
-        """The task encoder that reads the inputs."""
-        return FORECAST
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ForecastPlan) and self.token == other.token
+
+    def __hash__(self) -> int:
+        return hash(self.token)
+
+    @cached_property
+    def token(self) -> str:
+        """A hash of all that decides values, equal in every process."""
+        return str(tokenize(self.sampling, self.time, self.past, self.lead, self.kept))
+
+    def __dask_tokenize__(self) -> str:
+        return self.token
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What the label tells of the task."""
-        return {"lead": self.lead}
+    def parts(self) -> list[ForecastPlan]:
+        """The plans of all regions: a forecast is computed as a whole."""
+        return [self]
 
     @property
-    def read(self) -> tuple[Variable, ...]:
-        """The channels that the task encoder reads before static fields."""
-        return (self.settings.targets or ()) * self.past
+    def spacing_km(self) -> float:
+        """Distance between neighbouring rows of the output in km; NaN where it is unknown."""
+        return self.sampling.grid.spacing_km
 
-    def seen(self, given: np.ndarray, statics: np.ndarray | None = None) -> Rows:
-        """Return what makes some rows of what the network sees, and of how to read its answer."""
-        return see_past(given, self.lead, self.settings, statics)
+    def fine_grid(self, grid: Grid) -> Grid:
+        """Return the output's grid: that of the input."""
+        return grid
 
-    @property
-    def request(self) -> tuple[object, ...]:
-        """What one request of the user has in common."""
-        return self.model.sha256, self.inputs, self.lead, self.seed
-
-    def attributes(self) -> dict[str, str | int | float]:
-        """Return what the output's attributes tell."""
-        return super().attributes() | {
+    def attributes(self, target: TargetPlan) -> Attributes:
+        """Return the attributes that record how an output variable was made."""
+        return self.sampling.attributes() | {
             "flexclim_lead_hours": self.lead,
             "flexclim_past": self.past,
         }
 
 
 def plan_forecast(
-    source: xr.Dataset,
+    source: Source,
     inputs: Sequence[str],
     model: Model,
-    options: Request,
+    options: SamplingOptions,
     leads: Leads,
     time: str,
-    kind: Kind | None = None,
+    run: str = "",
 ) -> ForecastPlan:
     """Settle how variables are forecast together; no data is computed.
 
@@ -85,40 +103,49 @@ def plan_forecast(
         Names in the order of the model's targets.
     leads
         See :func:`flexclim.planning.leads.kept_steps`.
+    run
+        See :class:`~flexclim.planning.plan.SamplingPlan`.
 
     Raises
     ------
-    GridError
-        If the grid can't be found.
     FlexclimError
-        If the past times or the leads do not do.
+        If the past times or the leads can't be used.
     ModelError
-        If the model does not know the time step.
+        If the model was not trained for the time step.
     """
-    settings, field = model.settings, source[inputs[0]]
+    settings = model.settings
     assert settings.targets is not None
     assert settings.forecast is not None
-    grid = replace(find_grid(field, kind or settings.grid), latitude=None, longitude=None)
+    grid = replace(source.grid_for(settings.grid), latitude=None, longitude=None)
     lead = step_hours(source[time].values, settings.forecast, model.name)
-    overlap = options.overlap or settings.halo
-    tile = tuple(settings.network.tile)
-    targets = []
-    for name, target in zip(inputs, settings.targets, strict=True):
-        known = source[name]
-        said = options.non_negative, target.non_negative, non_negative(known)
-        targets.append(
-            TargetPlan(
-                name=name,
-                dtype="float64" if known.dtype == "float64" else "float32",
-                non_negative=next(one for one in said if one is not None),
-            )
-        )
-    tiles = plan_tiles(grid.domain, (tile[0], tile[1]), 1, overlap)
+    tile_y, tile_x = settings.network.tile
+    sampling = plan_sampling(
+        source,
+        inputs,
+        [
+            _plan_target(source, name, target, options)
+            for name, target in zip(inputs, settings.targets, strict=True)
+        ],
+        model,
+        settings,
+        options,
+        task=FORECAST,
+        grid=grid,
+        tiles=plan_tiles(grid.domain, (tile_y, tile_x), 1, options.overlap or settings.halo),
+        run=run,
+    )
+    kept = kept_steps(leads, lead)
     return ForecastPlan(
-        **settle(source, inputs, model, settings, options, grid, tiles),
-        targets=tuple(targets),
-        time=time,
-        past=settings.forecast.past,
-        lead=lead,
-        kept=kept_steps(leads, lead),
+        sampling=sampling, time=time, past=settings.forecast.past, lead=lead, kept=kept
+    )
+
+
+def _plan_target(source: Source, name: str, target: Target, options: SamplingOptions) -> TargetPlan:
+    """Settle how one output is finished: by the options, else the model, else names and units."""
+    field = source[name]
+    said = options.non_negative, target.non_negative, non_negative(field)
+    return TargetPlan(
+        name=name,
+        dtype="float64" if field.dtype == "float64" else "float32",
+        non_negative=next(one for one in said if one is not None),
     )

@@ -13,7 +13,7 @@ import pandas as pd
 
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.settings import Forecasting
-from flexclim.planning.plan import whole
+from flexclim.planning.plan import is_whole
 
 Leads = int | str | timedelta | Sequence[str | timedelta]
 SAME = 1e-3  # hours
@@ -92,7 +92,7 @@ def kept_steps(leads: Leads, hours: float) -> tuple[int, ...]:
     >>> kept_steps(3, 6.0), kept_steps(["6h", "1D"], 6.0)
     ((1, 2, 3), (1, 4))
     """
-    if whole(leads):
+    if is_whole(leads):
         count = int(leads)  # type: ignore[arg-type]
         if count < 1:
             raise FlexclimError(f"leads={count} is not a number of steps of at least 1.")

@@ -1,4 +1,4 @@
-"""What was asked for, and what all plans of sampling settle: plain data, the same everywhere."""
+"""The part of a plan that downscaling and forecasting share, settled before any work."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Literal
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection, tokenize
 
 from flexclim.cf.description import REALIZATION
-from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.devices import choose_batch, choose_device, keeps_features
 from flexclim.grids.grid import Grid
 from flexclim.models.model import Model, ModelReference
-from flexclim.models.settings import ModelSettings, Variable
+from flexclim.models.settings import FORECAST, ModelSettings, Variable
+from flexclim.planning.source import Source
 from flexclim.planning.tiles import TilePlan
-from flexclim.sampling.local_scaling import Rows
+
+Attributes = dict[str, str | int | float]
 
 PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # where nothing else tells
@@ -31,12 +33,11 @@ TOGETHER, TOGETHER_CELLS = 4, 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user may ask of all sampling; None where flexclim chooses.
+class SamplingOptions:
+    """Options of the user that downscaling and forecasting share; None where flexclim chooses.
 
-    ``breaks`` are members that are not made together with the one before: what a store holds
-    already is not made again for the sake of new members. ``entire`` says that all of it is wanted,
-    not some slices.
+    ``breaks`` are members at which a new task starts: what a store already holds is not computed
+    again for the sake of new members. With ``entire`` all of the output is wanted, not slices.
     """
 
     members: int | None = None
@@ -54,9 +55,9 @@ class Request:
     def __post_init__(self) -> None:
         for name in ("members", "steps", "batch", "overlap"):
             value = getattr(self, name)
-            if value is not None and (not whole(value) or value < 1):
+            if value is not None and (not is_whole(value) or value < 1):
                 raise FlexclimError(f"{name}={value!r} is not a whole number of at least 1.")
-        if not whole(self.seed):
+        if not is_whole(self.seed):
             raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
         for name in ("non_negative", "compile"):
             check_switch(name, getattr(self, name))
@@ -66,15 +67,33 @@ class Request:
             )
 
 
-def check_switch(name: str, value: Any) -> None:
-    """Refuse what is neither true nor false, such as a text, which Python takes for true."""
+def new_run() -> str:
+    """Return an identifier for one call by the user."""
+    return uuid4().hex
+
+
+def check_switch(name: str, value: object) -> None:
+    """Raise for an option that is neither true nor false, such as a non-empty string."""
     if not isinstance(value, bool | np.bool_ | None):
         raise FlexclimError(f"{name}={value!r} is neither True nor False.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetPlan:
-    """How one variable is finished; ``base`` is the number of the input that it adds to."""
+    """How one output variable is finished.
+
+    Parameters
+    ----------
+    name, dtype
+        Of the output.
+    base
+        Index of the input that the network's output is added to; None: the network predicts the
+        whole field.
+    conserve
+        Whether block means are restored.
+    non_negative
+        Whether negative values are raised to 0.
+    """
 
     name: str
     dtype: str
@@ -84,102 +103,100 @@ class TargetPlan:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """What all sampling of fields has in common.
+class SamplingPlan:
+    """What downscaling and forecasting share: plain data, the same on every worker.
 
-    ``grid`` is that of the inputs without 2-D coordinates, ``dims`` the dimensions of the output
-    after ``realization``, ``numbers`` those of the members; ``paired``: each has an input of its
-    own. ``timescale`` is in seconds; ``labels`` are coordinates that the network is told. Features
-    of windows are kept between steps and members if the plan ``keeps`` them. So many members are
-    made ``together`` at least.
+    Parameters
+    ----------
+    inputs, targets
+        Variables that the network reads, and those that it predicts.
+    dims
+        Dimensions of the output after ``realization``.
+    time
+        The inputs' coordinate of valid times, a dimension or scalar; None: they have none.
+    model, settings
+        The model by reference, and its settings with inputs and targets by name.
+    task
+        The task encoder that reads the inputs.
+    grid
+        The grid of the inputs without 2-D coordinates.
+    tiles
+        Windows over the plane that is sampled.
+    origin
+        Canonical row and column of the first cell of that plane within the whole field.
+    active
+        For each sampler step the windows to evaluate; empty: all.
+    numbers, paired
+        Numbers of the members; whether each has an input of its own.
+    steps, method, seed
+        Of the sampler.
+    noise, timescale
+        How noise at different times is related, and the e-folding time of AR(1) noise in seconds.
+    statics, labels
+        Names of static predictors, and of coordinates that the label holds.
+    batch, device, precision, compiled
+        How forward passes run.
+    keeps
+        Whether encoded features of the windows are kept between steps and members.
+    together
+        Members that one task computes at least.
+    breaks
+        Members at which a new task starts, so that members of a store are not recomputed.
+    run
+        Identifies one call by the user, for warnings and notes; it changes no value.
     """
 
     inputs: tuple[str, ...]
     targets: tuple[TargetPlan, ...]
     dims: tuple[str, ...]
+    time: str | None
     model: ModelReference
-    model_name: str
+    settings: ModelSettings
+    task: str
     grid: Grid
     tiles: TilePlan
+    origin: tuple[int, int] = (0, 0)
+    active: tuple[tuple[int, ...], ...] = ()
     numbers: tuple[int, ...]
-    paired: bool = False
+    paired: bool
     steps: int
-    method: str
+    method: Literal["ddim", "euler"]
     seed: int
-    statics: tuple[str, ...]
     noise: str = "independent"
     timescale: float = 0.0
+    statics: tuple[str, ...]
+    labels: tuple[str, ...]
     batch: int
     device: str
     precision: str
+    compiled: bool
     keeps: bool
     together: int
-    compiled: bool
-    labels: tuple[str, ...] = ()
     breaks: tuple[int, ...] = ()
+    run: str = ""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Plan) and self.token == other.token
+        return isinstance(other, SamplingPlan) and self.token == other.token
 
     def __hash__(self) -> int:
         return hash(self.token)
 
     @cached_property
     def token(self) -> str:
-        """A hash of all of it: a plan that was sent to another process is the same."""
-        return str(tokenize([getattr(self, one.name) for one in fields(self)]))
+        """A hash of all that decides values, equal in every process."""
+        known = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "run"}
+        return str(tokenize(known | {"settings": self.settings.model_dump_json()}))
 
     def __dask_tokenize__(self) -> str:
         return self.token
 
     @property
-    def settings(self) -> ModelSettings:
-        """The model's; loads the model."""
-        return self.model.load().settings
-
-    @property
-    def task(self) -> str:
-        """The task encoder that reads the inputs."""
-        raise NotImplementedError
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What the label tells of the task, for :func:`~flexclim.sampling.labels.label_values`."""
-        raise NotImplementedError
-
-    @property
     def read(self) -> tuple[Variable, ...]:
         """The channels that the task encoder reads before static fields."""
-        raise NotImplementedError
-
-    @property
-    def request(self) -> tuple[object, ...]:
-        """What one request of the user has in common in all its regions."""
-        raise NotImplementedError
-
-    def seen(self, given: np.ndarray, statics: np.ndarray | None = None) -> Rows:
-        """Return what makes some rows of what the network sees, and of how to read its answer."""
-        raise NotImplementedError
-
-    @property
-    def origin(self) -> tuple[int, int]:
-        """Canonical row and column of the first pixel that is made."""
-        return 0, 0
-
-    @property
-    def active(self) -> tuple[tuple[int, ...], ...]:
-        """For each step the windows to sample; empty: all."""
-        return ()
-
-    @property
-    def parts(self) -> Sequence[Plan]:
-        """The plans of the parts of the plane that are made each on its own; often just one."""
-        return [self]
-
-    @property
-    def spacing_km(self) -> float:
-        """Distance of neighbouring rows of the output in km; NaN where it is not known."""
-        return self.grid.spacing_km
+        if self.task == FORECAST:
+            assert self.settings.forecast is not None
+            return (self.settings.targets or ()) * self.settings.forecast.past
+        return self.settings.inputs or ()
 
     @property
     def members_a_task(self) -> int:
@@ -188,7 +205,7 @@ class Plan:
 
     @property
     def member_groups(self) -> list[tuple[int, ...]]:
-        """Positions among ``numbers`` of the members that one task makes each."""
+        """Positions among ``numbers`` of the members that each task computes."""
         count = len(self.numbers)
         ends = [0, *(end for end in self.breaks if end < count), count]
         return [
@@ -197,14 +214,10 @@ class Plan:
             for start in range(first, stop, self.members_a_task)
         ]
 
-    def fine_grid(self, grid: Grid) -> Grid:
-        """Return the output's grid, with the coordinates of ``grid``."""
-        return grid
-
-    def attributes(self) -> dict[str, str | int | float]:
-        """Return what the output's attributes tell."""
-        chosen: dict[str, str | int | float] = {
-            "flexclim_model": self.model_name,
+    def attributes(self) -> Attributes:
+        """Return the attributes that record how an output was made."""
+        chosen: Attributes = {
+            "flexclim_model": self.model.name,
             "flexclim_model_sha256": self.model.sha256,
             "flexclim_seed": self.seed,
             "flexclim_steps": self.steps,
@@ -221,38 +234,28 @@ class Plan:
         return chosen
 
 
-def attributes_of(plans: Sequence[Plan]) -> dict[str, str | int | float]:
-    """Return the attributes of an output of several plans; where they differ, by variable."""
-    each = [plan.attributes() for plan in plans]
-    together: dict[str, str | int | float] = {}
-    for key in dict.fromkeys(key for one in each for key in one):
-        values = [one.get(key) for one in each]
-        if all(value == values[0] for value in values):
-            together[key] = each[0][key]
-            continue
-        names: dict[str, list[str]] = {}
-        for plan, value in zip(plans, values, strict=True):
-            own = [target.name for target in plan.targets]
-            names.setdefault("none" if value is None else str(value), []).extend(own)
-        together[key] = "; ".join(f"{' '.join(own)}: {value}" for value, own in names.items())
-    return together
-
-
-def settle(
-    source: xr.Dataset,
+def plan_sampling(
+    source: Source,
     inputs: Sequence[str],
+    targets: Sequence[TargetPlan],
     model: Model,
     settings: ModelSettings,
-    options: Request,
+    options: SamplingOptions,
+    *,
+    task: str,
     grid: Grid,
     tiles: TilePlan,
-) -> dict[str, Any]:
-    """Return what every plan takes as it is asked for, else as the model or the device says.
+    run: str,
+    noise: str = "independent",
+    timescale: float = 0.0,
+) -> SamplingPlan:
+    """Settle what downscaling and forecasting share: as requested, else by model and device.
 
     Raises
     ------
     FlexclimError
-        If the inputs do not go together, or another number of members is asked for than there are.
+        If the inputs' dimensions differ, or another number of members is requested than the
+        input has.
     ModelError
         If an input lacks a coordinate that the model needs.
     """
@@ -264,35 +267,41 @@ def settle(
     batch = options.batch or choose_batch(settings.network, device, precision, free)
     keeps = keeps_features(settings.network, tiles.count, batch)
     entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)
-    # They share features that are not kept, and on a GPU all that is done beside its passes.
+    # Members share features that are not kept, and on a GPU the host's work as well.
     share = entire and not (keeps and device == "cpu")
     together = min(TOGETHER, TOGETHER_CELLS // math.prod(tiles.domain.shape)) if share else 1
-    return {
-        "inputs": tuple(inputs),
-        "dims": (*lead, grid.y, grid.x),
-        "grid": grid,
-        "model": model.reference,
-        "model_name": model.name,
-        "tiles": tiles,
-        "numbers": _numbers(field, options.members),
-        "paired": REALIZATION in field.dims,
-        "steps": options.steps or settings.steps,
-        "method": settings.method,
-        "seed": int(options.seed),
-        "statics": tuple(static.name for static in settings.statics),
-        "batch": batch,
-        "device": device,
-        "precision": precision,
-        "keeps": keeps,
-        "together": max(1, together),
-        "compiled": bool(options.compile),
-        "labels": _labels(field, lead, settings, model.name),
-        "breaks": options.breaks,
-    }
+    return SamplingPlan(
+        inputs=tuple(inputs),
+        targets=tuple(targets),
+        dims=(*lead, grid.y, grid.x),
+        time=source.times[inputs[0]],
+        model=model.reference,
+        settings=settings,
+        task=task,
+        grid=grid,
+        tiles=tiles,
+        numbers=_numbers(field, options.members),
+        paired=REALIZATION in field.dims,
+        steps=options.steps or settings.steps,
+        method=settings.method,
+        seed=int(options.seed),
+        noise=noise,
+        timescale=timescale,
+        statics=tuple(static.name for static in settings.statics),
+        labels=_labels(source, field, lead, settings, model.name),
+        batch=batch,
+        device=device,
+        precision=precision,
+        compiled=bool(options.compile),
+        keeps=keeps,
+        together=max(1, together),
+        breaks=options.breaks,
+        run=run,
+    )
 
 
 def _numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]:
-    """Return the numbers of the members: those of an ensemble, else from 0 on."""
+    """Return the members' numbers: those of an input ensemble, else 0, 1, ..."""
     if REALIZATION not in field.dims:
         return tuple(range(members or MEMBERS))
     count = field.sizes[REALIZATION]
@@ -312,7 +321,7 @@ def _numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]:
 
 
 def _check_alike(fields: Sequence[xr.DataArray]) -> None:
-    """Refuse inputs of different dimensions, or without values."""
+    """Raise if inputs differ in their dimensions or have no values."""
     first = fields[0]
     for field in fields:
         if 0 in field.shape:
@@ -328,38 +337,27 @@ def _check_alike(fields: Sequence[xr.DataArray]) -> None:
 
 
 def _labels(
-    field: xr.DataArray, lead: Sequence[str], settings: ModelSettings, model: str
+    source: Source, field: xr.DataArray, lead: Sequence[str], settings: ModelSettings, model: str
 ) -> tuple[str, ...]:
-    """Return the coordinates that the label tells; refuse a field that lacks one.
-
-    None where the model learnt to do without and one is lacking.
-    """
+    """Return the coordinates that the label holds; empty if one is absent and all are optional."""
     names = tuple(part.name for part in settings.labels if part.coordinate)
-    if "day_of_year" in [part.name for part in settings.labels] and time_name(field) is None:
+    timely = "day_of_year" in [part.name for part in settings.labels]
+    if timely and source.times[str(field.name)] is None:
         raise ModelError(
-            f"model {model!r} is told the day of the year, and {field.name!r} has no time. Give it "
-            "the coordinate time."
+            f"model {model!r} is conditioned on the day of year, and {field.name!r} has no time. "
+            "Give it the coordinate time."
         )
     for name in names:
         if name not in field.coords or not set(field[name].dims) <= set(lead):
             if settings.label_optional:
                 return ()
             raise ModelError(
-                f"model {model!r} is told {name}, and {field.name!r} has no such coordinate. Give "
-                f"it one number with .assign_coords({name}=...)."
+                f"model {model!r} is conditioned on {name}, and {field.name!r} has no such "
+                f"coordinate. Give it one number with .assign_coords({name}=...)."
             )
     return names
 
 
-def time_name(field: xr.DataArray) -> str | None:
-    """Return the coordinate that holds valid time: of a dimension, or scalar."""
-    for name, coordinate in field.coords.items():
-        own = name in field.dims or (coordinate.ndim == 0 and name == "time")
-        if own and is_time(coordinate):
-            return str(name)
-    return None
-
-
-def whole(value: Any) -> bool:
-    """Say whether a value is a whole number, Python's or numpy's."""
+def is_whole(value: object) -> bool:
+    """Return whether a value is an integer, Python's or numpy's."""
     return hasattr(value, "__index__") and not isinstance(value, bool)

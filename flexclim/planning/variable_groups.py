@@ -1,29 +1,27 @@
-"""Which variables of a dataset go through a network together."""
+"""Which variables of a source go through a network together."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import xarray as xr
 
-from flexclim.cf.description import REALIZATION
-from flexclim.cf.fields import check_field
 from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, GridError, ModelError
-from flexclim.grids.discovery import find_grid
-from flexclim.grids.domain import Kind
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
+from flexclim.planning.source import Source
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
 
 
 @dataclass(frozen=True)
-class Group:
-    """Variables that are read together, those that are made of them, and which are returned.
+class VariableGroup:
+    """Variables that one evaluation of a network reads, predicts and returns.
 
-    ``reason`` says why this model makes them.
+    ``reason`` states why this model was chosen; ``requested`` whether the user named it.
     """
 
     inputs: tuple[str, ...]
@@ -31,64 +29,57 @@ class Group:
     returned: tuple[str, ...]
     model: Model
     reason: str = ""
+    requested: bool = False
 
 
 def group_variables(
-    source: xr.Dataset,
+    source: Source,
     model: Model,
-    variables: list[str] | str | None,
-    grid: Kind | None,
+    variables: Sequence[str] | str | None,
     reason: str = "",
     task: str = SUPERRES,
-) -> list[Group]:
-    """Settle what is made: what the model names, else each variable on its own.
+    *,
+    requested: bool = False,
+) -> list[VariableGroup]:
+    """Group the variables as the model reads them: those that it names, else each on its own.
 
     Parameters
     ----------
     variables
-        Which of them; None: all.
+        Which to return; None: all.
     reason
-        Why this model was taken.
+        Why this model was chosen.
     task
-        What the model is to do: a forecast reads what it makes.
+        What the model is to do: a forecast reads what it predicts.
+    requested
+        Whether the user named the model.
 
     Raises
     ------
     ModelError
-        If the model has not learnt the task, or the source lacks an input of the model or has it
-        in other units.
+        If the model was not trained for the task, or the source lacks an input of the model or
+        has it in other units.
     FlexclimError
         If there is no such variable.
     """
     check_task(model, task)
-    fields = fields_of(source, grid)
     settings = model.settings
     if settings.inputs is None or settings.targets is None:
-        if not fields:
-            found = find_grid(source, grid)
-            kinds = [f"{name} is {field.dtype}" for name, field in source.data_vars.items()][:4]
-            raise GridError(
-                f"no variable of numbers has the dimensions {found.y!r} and {found.x!r}: "
-                f"{', '.join(kinds) or 'there is none'}. Give one as float."
-            )
-        names = chosen_fields(variables, fields)
-        return [Group((name,), (name,), (name,), model, reason) for name in names]
+        _check_any(source)
+        return [
+            VariableGroup((name,), (name,), (name,), model, reason, requested)
+            for name in select_fields(variables, source.fields)
+        ]
     targets = tuple(target.name for target in settings.targets)
     read = settings.targets if task == FORECAST else settings.inputs
     inputs = tuple(variable.name for variable in read)
-    _check_inputs(source, inputs, fields, model)
-    returned = tuple(chosen_fields(variables, list(targets), task))
-    return [Group(inputs, targets, returned, model, reason)]
+    _check_inputs(source, inputs, model)
+    returned = tuple(select_fields(variables, targets, task))
+    return [VariableGroup(inputs, targets, returned, model, reason, requested)]
 
 
 def check_task(model: Model, task: str) -> None:
-    """Refuse a model that has not learnt a task.
-
-    Raises
-    ------
-    ModelError
-        Saying what it does.
-    """
+    """Raise ModelError if a model was not trained for a task, saying what it does."""
     if task not in model.settings.tasks:
         (other,) = model.settings.tasks
         raise ModelError(
@@ -97,43 +88,29 @@ def check_task(model: Model, task: str) -> None:
         )
 
 
-def fields_of(source: xr.Dataset, grid: Kind | None) -> list[str]:
-    """Return the names of variables of numbers on the grid."""
-    found = find_grid(source, grid)
-    fields = [
-        name
-        for name, field in source.data_vars.items()
-        if {found.y, found.x} <= set(field.dims) and field.dtype.kind in "fiu"
-    ]
-    for name in fields:
-        check_field(source[name])
-        if name == REALIZATION:
-            raise FlexclimError(f"a field can't have the name {name!r}, of members. Rename it.")
-    return [str(name) for name in fields]
+def with_targets(source: Source, model: Model) -> Source:
+    """Add a variable for each target that the source lacks: dimensions, names and units.
 
-
-def with_targets(source: xr.Dataset, model: Model) -> xr.Dataset:
-    """Add what is known of targets that the source does not hold: dimensions, names, units.
-
-    They take their attributes from the input that they add to, and units from the card.
+    Attributes come from the input that the target adds to, units from the card.
     """
+    dataset = source.dataset
     for target in model.settings.targets or ():
-        if target.name in source:
+        if target.name in dataset:
             continue
         assert model.settings.inputs is not None
-        like = source[target.base or model.settings.inputs[0].name].copy(deep=False)
+        like = dataset[target.base or model.settings.inputs[0].name].copy(deep=False)
         if target.base is None:
             like.attrs = {k: v for k, v in like.attrs.items() if k == "grid_mapping"}
         if target.name in model.card.units:
             like.attrs = like.attrs | {"units": model.card.units[target.name]}
-        source = source.assign({target.name: like})
-    return source
+        dataset = dataset.assign({target.name: like})
+    return source.with_dataset(dataset)
 
 
-def chosen_fields(
-    variables: list[str] | str | None, fields: list[str], task: str = SUPERRES
+def select_fields(
+    variables: Sequence[str] | str | None, fields: Sequence[str], task: str = SUPERRES
 ) -> list[str]:
-    """Return the variables that were asked for; None asks for all.
+    """Return the requested variables; None selects all.
 
     Raises
     ------
@@ -141,32 +118,46 @@ def chosen_fields(
         If none is named, or there is none of that name.
     """
     if variables is None:
-        return fields
-    if isinstance(variables, str):
-        variables = [variables]
-    if not variables:
-        raise FlexclimError("variables names none. Leave it out for all that there are.")
-    for name in variables:
+        return list(fields)
+    names = [variables] if isinstance(variables, str) else list(variables)
+    if not names:
+        raise FlexclimError("variables is empty. Leave it out for all that there are.")
+    for name in names:
         if name not in fields:
             raise FlexclimError(
                 f"there is no field {name!r} to {VERBS[task]}; there are {', '.join(fields)}."
             )
-    return list(variables)
+    return names
 
 
-def _check_inputs(
-    source: xr.Dataset, inputs: tuple[str, ...], fields: list[str], model: Model
-) -> None:
+def same_units(field: xr.DataArray, expected: str) -> bool:
+    """Return whether a field is in the expected units, however they are spelled."""
+    return cf_units(str(field.attrs.get("units", ""))) == cf_units(expected)
+
+
+def _check_any(source: Source) -> None:
+    """Raise if no variable can be downscaled on its own."""
+    if source.fields:
+        return
+    grid, variables = source.grid, source.dataset.data_vars.items()
+    kinds = [f"{name} is {field.dtype}" for name, field in variables][:4]
+    raise GridError(
+        f"no variable of numbers has the dimensions {grid.y!r} and {grid.x!r}: "
+        f"{', '.join(kinds) or 'there is none'}. Give one as float."
+    )
+
+
+def _check_inputs(source: Source, inputs: Sequence[str], model: Model) -> None:
     for name in inputs:
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields) or fields
+        if name not in source.fields:
+            near = difflib.get_close_matches(name, source.fields) or source.fields
             raise ModelError(
                 f"model {model.name!r} reads {', '.join(inputs)}, and the input has no field "
                 f"{name!r}; it has {', '.join(near) or 'none'}. Rename the one that is meant."
             )
-        found, meant = source[name].attrs.get("units"), model.card.units.get(name)
-        if found and meant and cf_units(str(found)) != cf_units(meant):
+        found, expected = source.units(name), model.card.units.get(name)
+        if found and expected and not same_units(source[name], expected):
             raise ModelError(
-                f"{name!r} is in {found!r}, and model {model.name!r} reads it in {meant!r}. "
+                f"{name!r} is in {found!r}, and model {model.name!r} reads it in {expected!r}. "
                 "Convert it first."
             )

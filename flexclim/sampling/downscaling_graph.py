@@ -1,4 +1,4 @@
-"""The members of fine fields as lazy arrays: one task prepares a time, others sample members.
+"""Downscaled members as lazy arrays: one task prepares a plane, others sample its members.
 
 Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one.
 """
@@ -23,7 +23,7 @@ from flexclim.execution.allocation import return_memory
 from flexclim.execution.network_tasks import network_layer
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.operators import interpolate
-from flexclim.planning.downscaling_plan import FieldPlan
+from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.planes import (
     Place,
@@ -40,63 +40,65 @@ from flexclim.sampling.planes import (
     signed,
     stored_planes,
 )
-from flexclim.sampling.training_range import judge
+from flexclim.sampling.training_range import warn_if_far
 
-# Regions at once: what is done beside passes would leave more than eight cores idle for long.
+# Regions computed at once: host-side work would leave more than eight cores idle for long.
 _few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
 
 
 def lazy_members(
-    fields: Sequence[xr.DataArray], plan: FieldPlan, statics: Sequence[Delayed] = ()
+    fields: Sequence[xr.DataArray], plan: DownscalingPlan, statics: Sequence[Delayed] = ()
 ) -> dict[str, da.Array]:
     """Return the dask array (realization, ..., y', x') of all members of each target.
 
-    One task samples ``plan.members_a_task`` members of all targets at one time (and level, ...) in
-    one region: slicing computes no other.
+    One task samples some members of all targets at one time (and level, ...) in one region, so
+    that slicing computes no other.
 
     Parameters
     ----------
     fields
-        The plan's inputs; of an ensemble, if members are paired.
+        The plan's inputs; an ensemble if members are paired.
     statics
-        From :func:`flexclim.sampling.statics.static_fields`, one a region; empty: the model takes
+        From :func:`flexclim.sampling.statics.static_fields`, one per region; empty: the model takes
         none.
     """
-    lead, first = plan.dims[:-2], fields[0]
-    planes = [planes_of(field, plan) for field in fields]
+    shared, first = plan.sampling, fields[0]
+    lead = shared.dims[:-2]
+    planes = [planes_of(field, shared) for field in fields]
     indices = list(itertools.product(*(range(first.sizes[dim]) for dim in lead)))
-    groups, coarse = plan.member_groups, range(len(plan.numbers) if plan.paired else 1)
+    groups = shared.member_groups
+    coarse = range(len(shared.numbers) if shared.paired else 1)
     keys = [delayed.key for delayed in statics]
     token = tokenize([plane.name for plane in planes], keys, plan)
     prepare, members = f"prepare-{token}", f"downscale-{token}"
     parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Any, Any] = {}
     for index in indices:
-        place = place_of(first, dict(zip(lead, index, strict=True)), plan.labels)
+        place = place_of(first, dict(zip(lead, index, strict=True)), shared)
         for (region, part), static in itertools.zip_longest(parts, keys):
             prepared = [(prepare, n, *index, *region.index) for n in coarse]
             for n in coarse:
-                at = (n, *index) if plan.paired else index
+                at = (n, *index) if shared.paired else index
                 own = [(plane.name, *at, 0, 0) for plane in planes]
                 tasks[prepared[n]] = (prepare_planes, own, static, part, place)
             for number, group in enumerate(groups):
-                read = [prepared[n] for n in group] if plan.paired else prepared
+                read = [prepared[n] for n in group] if shared.paired else prepared
                 task = (sample_members, read, part, place, group)
                 tasks[(members, 0, number, *index, *region.index)] = task
     chunks = [
         *((1,) * first.sizes[dim] for dim in lead),
         *(
             tuple(min(side, size - start) for start in range(0, size, side))
-            for size, side in zip(plan.tiles.domain.shape, plan.region, strict=True)
+            for size, side in zip(shared.tiles.domain.shape, plan.region, strict=True)
         ),
     ]
-    return lazy_targets({members: network_layer(tasks)}, [*planes, *statics], chunks, plan)
+    return lazy_targets({members: network_layer(tasks)}, [*planes, *statics], chunks, shared)
 
 
 def prepare_planes(
     planes: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
-    plan: FieldPlan,
+    plan: DownscalingPlan,
     place: Place,
 ) -> Prepared:
     """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
@@ -107,24 +109,24 @@ def prepare_planes(
 def _prepared(
     planes: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
-    plan: FieldPlan,
+    plan: DownscalingPlan,
     place: Place,
 ) -> Prepared:
     where = " ".join(filter(None, (place.time, place.rest)))
-    coarse = stored_planes(planes, plan, where)
+    coarse = stored_planes(planes, plan.sampling, where)
     part = plan.part
     inside = ... if part is None else (..., slice(*part.rows), slice(*part.columns))
     missing = np.isnan(coarse[inside])
     coarse = fill_missing(coarse)[inside].astype(float)
-    judge(coarse, plan, where)
-    predictors = predictors_of(statics, plan, place)
+    warn_if_far(coarse, plan.sampling, where)
+    predictors = predictors_of(statics, plan.sampling, place)
     inputs = inputs_of(coarse, plan, predictors)
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
     return Prepared(coarse, inputs, fine_missing, encode(inputs, plan, place))
 
 
 def sample_members(
-    prepared: list[Prepared], plan: FieldPlan, place: Place, members: tuple[int, ...]
+    prepared: list[Prepared], plan: DownscalingPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     """Sample some members of one time; (targets, members, 1, ..., y', x') in stored order."""
     with naming(place, _part(plan)), _turn(plan):
@@ -132,9 +134,9 @@ def sample_members(
 
 
 def _sampled(
-    prepared: list[Prepared], plan: FieldPlan, place: Place, members: tuple[int, ...]
+    prepared: list[Prepared], plan: DownscalingPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
-    fine = signed(sample(prepared, plan, place, members), plan.targets)
+    fine = signed(sample(prepared, plan, place, members), plan.sampling.targets)
     for number, one in zip(range(len(members)), itertools.cycle(prepared)):
         _conserve(fine[number], one, plan)
         if one.missing is not None:
@@ -142,12 +144,12 @@ def _sampled(
     if plan.part is not None:
         rows, columns = plan.part.core
         fine = fine[..., slice(*rows), slice(*columns)]
-    return block_of(fine, plan.grid.refined(plan.factor), plan)
+    return block_of(fine, plan.sampling.grid.refined(plan.factor), plan.sampling)
 
 
-def _conserve(fine: np.ndarray, prepared: Prepared, plan: FieldPlan) -> None:
-    """Give one member (T, y', x') the block means of what it was made of, in place."""
-    for number, target in enumerate(plan.targets):
+def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> None:
+    """Restore the block means of one member (T, y', x'), in place."""
+    for number, target in enumerate(plan.sampling.targets):
         if target.conserve:
             assert target.base is not None
             means = _block_means(plan)
@@ -156,21 +158,21 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: FieldPlan) -> None:
 
 
 @contextmanager
-def _turn(plan: FieldPlan) -> Iterator[None]:
-    """Work on few regions at once, which are large, and return the memory of one before the next.
+def _turn(plan: DownscalingPlan) -> Iterator[None]:
+    """Compute few regions at once, since they are large, and free one's memory before the next.
 
-    On a GPU passes take less time than what is done beside them, so others go on meanwhile.
+    On a GPU forward passes take less time than host-side work, so regions run concurrently.
     """
     if plan.part is None:
         yield
         return
-    with _few if plan.device == "cpu" else nullcontext():
+    with _few if plan.sampling.device == "cpu" else nullcontext():
         yield
         return_memory()
 
 
-def _part(plan: FieldPlan) -> str:
-    """Say which part of the fine field a plan is of; nothing if of all."""
+def _part(plan: DownscalingPlan) -> str:
+    """Return which part of the fine field a plan covers, as text; empty: all."""
     if plan.part is None:
         return ""
     rows, columns = (
@@ -181,16 +183,16 @@ def _part(plan: FieldPlan) -> str:
 
 
 @lru_cache(maxsize=8)
-def _block_means(plan: FieldPlan) -> BlockMeans:
-    fine = plan.grid.refined(plan.factor)
+def _block_means(plan: DownscalingPlan) -> BlockMeans:
+    fine = plan.sampling.grid.refined(plan.factor)
     return BlockMeans(plan.coarse, plan.factor, fine.row_area)
 
 
-def _fine_missing(missing: np.ndarray, plan: FieldPlan) -> np.ndarray:
+def _fine_missing(missing: np.ndarray, plan: DownscalingPlan) -> np.ndarray:
     """Return fine cells (T, y', x') whose nearest coarse cell is missing.
 
-    What counts is the input that a target adds to, else all inputs.
+    A target without a base is missing where all inputs are.
     """
-    coarse = [missing.all(0) if t.base is None else missing[t.base] for t in plan.targets]
+    coarse = [missing.all(0) if t.base is None else missing[t.base] for t in plan.sampling.targets]
     marked = interpolate(np.stack(coarse).astype(float), plan.coarse, plan.factor, "nearest")
     return cast(np.ndarray, marked > 0)

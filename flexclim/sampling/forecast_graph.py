@@ -1,9 +1,9 @@
-"""A forecast as lazy arrays: one task takes a group of members a step further.
+"""A forecast as lazy arrays: one task advances a group of members by one time step.
 
-A task reads the states before it, so a chain of tasks is a roll-out: asking for its first steps
-computes no later one, asking for some members no others.
+A task depends on the states before it, so a chain of tasks is a roll-out: its first steps compute
+no later one, some members compute no others.
 
-Legend: K snapshots that are read, T targets, M members, Y X the plane.
+Legend: K input snapshots, T targets, M members, Y X the plane.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from flexclim.sampling.planes import (
     stored_planes,
     time_text,
 )
-from flexclim.sampling.training_range import judge
+from flexclim.sampling.training_range import warn_if_far
 
-# Planes (K, T, Y, X), filled, and where the last ones are missing.
+# Planes (K, T, Y, X) with gaps filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]
 Tasks = dict[Any, object]  # by key
 
@@ -58,8 +58,9 @@ def lazy_rollout(
     statics
         What :func:`flexclim.sampling.statics.static_fields` returns; None: the model takes none.
     """
-    lead, first = plan.dims[:-2], fields[0]
-    planes = [planes_of(field, plan) for field in fields]
+    shared, first = plan.sampling, fields[0]
+    lead = shared.dims[:-2]
+    planes = [planes_of(field, shared) for field in fields]
     static = None if statics is None else statics.key
     token = tokenize([plane.name for plane in planes], static, plan)
     names = [f"{name}-{token}" for name in ("past", "prepare", "forecast", "ahead")]
@@ -68,15 +69,15 @@ def lazy_rollout(
     reading, network, blocks = Tasks(), Tasks(), Tasks()
     for index in itertools.product(*others):
         at = dict(zip(lead, index, strict=True)) | {plan.time: plan.past - 1}
-        last = place_of(first, at, plan.labels)
+        last = place_of(first, at, shared)
         parts = _tasks([plane.name for plane in planes], static, plan, last, index, names)
         for layer, part in zip((reading, network, blocks), parts, strict=True):
             layer.update(part)
     past, _, state, made = names
     layers = {past: reading, state: network_layer(network), made: blocks}
     dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
-    chunks = [*((1,) * size for size in sizes), *((side,) for side in plan.grid.domain.shape)]
-    return lazy_targets(layers, dependencies, chunks, plan)
+    chunks = [*((1,) * size for size in sizes), *((side,) for side in shared.grid.domain.shape)]
+    return lazy_targets(layers, dependencies, chunks, shared)
 
 
 def _tasks(
@@ -89,25 +90,26 @@ def _tasks(
 ) -> tuple[Tasks, Tasks, Tasks]:
     """Return the tasks of one roll-out at one ``index`` of other dimensions.
 
-    They are those that read the past, that run the network, and that make blocks of the output.
-    ``names`` are those of tasks that read the past, prepare the first step, take a step, and make
-    a block of the output.
+    They are those that read the past, that run the network, and that return blocks of the output.
+    ``names`` are those of tasks that read the past, prepare the first step, take a step, and
+    return a block of the output.
     """
     past, start, state, made = names
-    along = plan.dims.index(plan.time)
+    sampling = plan.sampling
+    along = sampling.dims.index(plan.time)
     times = range(max(plan.past, len(plan.kept)))
     at = [(*index[:along], time, *index[along + 1 :]) for time in times]
     places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
     reading, network, blocks = Tasks(), Tasks(), Tasks()
-    for n in range(len(plan.numbers) if plan.paired else 1):
-        where = [(n,) * plan.paired + at[k] for k in range(plan.past)]
+    for n in range(len(sampling.numbers) if sampling.paired else 1):
+        where = [(n,) * sampling.paired + at[k] for k in range(plan.past)]
         own = [(plane, *one, 0, 0) for one in where for plane in planes]
         reading[(past, n, *index)] = (read_past, own, plan, last)
         first = (prepare_past, (past, n, *index), static, plan, places[1])
         network[(start, n, *index)] = first
-    for number, group in enumerate(plan.member_groups):
+    for number, group in enumerate(sampling.member_groups):
         states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
-        pasts = group if plan.paired else (0,)
+        pasts = group if sampling.paired else (0,)
         read = [(past, n, *index) for n in pasts]
         shared = [(start, n, *index) for n in pasts]
         network[states[1]] = (first_states, shared, read, plan, places[1], group)
@@ -122,34 +124,34 @@ def _tasks(
 
 
 def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
-    """Return the place of a step.
+    """Return the identity of a step's plane.
 
-    Its noise is keyed by the valid time and that of the last snapshot of the past; the network is
-    told the time of the snapshot before, as in training.
+    Its noise is keyed by the valid time and the time of the last past snapshot; the network is
+    conditioned on the time of the snapshot before, as in training.
     """
     valid, before = (later(last.when, plan.lead * n) for n in (step, step - 1))
     return replace(last, time=f"{time_text(valid)[0]} from {last.time}", when=before)
 
 
 def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Past:
-    """Check, fill and judge past planes."""
+    """Check and fill past planes, and warn if they are far from the training data."""
     with naming(place):
         where = f"times up to {place.time} {place.rest}".rstrip()
-        found = stored_planes(planes, plan, where)
+        found = stored_planes(planes, plan.sampling, where)
         past = found.reshape(plan.past, -1, *found.shape[-2:])
         missing = np.isnan(past[-1])
         past = fill_missing(past).astype(float)
         for snapshot in past:
-            judge(snapshot, plan, where)
+            warn_if_far(snapshot, plan.sampling, where)
         return past, missing if missing.any() else None
 
 
 def prepare_past(
     past: Past, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, place: Place
 ) -> Prepared:
-    """Return what members share at the first step: what they read, and its features."""
+    """Return the inputs of the first step, which members share, with their encoded features."""
     with naming(place):
-        inputs = inputs_of(past[0], plan, predictors_of(statics, plan, place))
+        inputs = inputs_of(past[0], plan, predictors_of(statics, plan.sampling, place))
         return Prepared(past[0], inputs, None, encode(inputs, plan, place))
 
 
@@ -160,9 +162,9 @@ def first_states(
     place: Place,
     members: tuple[int, ...],
 ) -> np.ndarray:
-    """Take some members their first step: (M, T, Y, X) float64, canonical."""
+    """Advance some members by their first step: (M, T, Y, X) float64, canonical."""
     with naming(place):
-        return _filled(signed(sample(prepared, plan, place, members), plan.targets), pasts)
+        return _filled(signed(sample(prepared, plan, place, members), plan.sampling.targets), pasts)
 
 
 def next_states(
@@ -173,9 +175,9 @@ def next_states(
     place: Place,
     members: tuple[int, ...],
 ) -> np.ndarray:
-    """Take some members a step further, each from its own last states, the last one last.
+    """Advance some members by a step, each from its own last states, the most recent one last.
 
-    ``pasts``, one or one a member, go before where these are fewer than the model reads.
+    ``pasts``, one or one per member, precede them where they are fewer than the model reads.
     """
     with naming(place):
         prepared = []
@@ -183,13 +185,13 @@ def next_states(
             if len(states) < plan.past:
                 known, _ = pasts[member % len(pasts)]
                 history = np.concatenate([known[len(states) - plan.past :], history])
-            inputs = inputs_of(history, plan, predictors_of(statics, plan, place))
+            inputs = inputs_of(history, plan, predictors_of(statics, plan.sampling, place))
             prepared.append(Prepared(history, inputs, None, None))
-        return _filled(signed(sample(prepared, plan, place, members), plan.targets), pasts)
+        return _filled(signed(sample(prepared, plan, place, members), plan.sampling.targets), pasts)
 
 
 def _filled(states: np.ndarray, pasts: list[Past]) -> np.ndarray:
-    """Fill what the past misses as the past is filled: the network never learnt to make it."""
+    """Fill cells missing in the past as the past is filled: the network was not trained on gaps."""
     for member, own in enumerate(states):
         _, missing = pasts[member % len(pasts)]
         if missing is not None:
@@ -204,4 +206,4 @@ def kept_states(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np
         _, missing = pasts[member % len(pasts)]
         if missing is not None:
             own[missing] = np.nan
-    return block_of(states, plan.grid, plan)
+    return block_of(states, plan.sampling.grid, plan.sampling)

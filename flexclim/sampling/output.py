@@ -1,4 +1,4 @@
-"""What was planned, as users get it: described, computed, or written to a store."""
+"""A planned ensemble as users get it: described, computed, or written to a store."""
 
 from __future__ import annotations
 
@@ -7,67 +7,78 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import dask
+import dask.array as da
 import xarray as xr
 from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim._version import __version__
 from flexclim.cf.description import REALIZATION, describe_fields
-from flexclim.cf.fields import as_dataset, pick
+from flexclim.cf.fields import pick
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
 from flexclim.grids.discovery import find_grid
-from flexclim.models.model import Model
-from flexclim.planning.model_choice import GIVEN
-from flexclim.planning.plan import Plan, Request, attributes_of, whole
-from flexclim.planning.variable_groups import Group
+from flexclim.planning.downscaling_plan import DownscalingPlan
+from flexclim.planning.forecast_plan import ForecastPlan
+from flexclim.planning.plan import Attributes, SamplingOptions, is_whole
+from flexclim.planning.source import Source
+from flexclim.planning.variable_groups import VariableGroup
 from flexclim.sampling.statics import check_static, static_fields, wanted_fields
-from flexclim.sampling.training_range import arm, warn_once
-from flexclim.stores import datasets as io
+from flexclim.sampling.training_range import warn
+from flexclim.stores.datasets import open_input
 from flexclim.stores.identity import identity_of
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=SamplingOptions)
+Plan = DownscalingPlan | ForecastPlan
 CHOICE = "flexclim_model_choice"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """Lazy fields of a source, and what they were planned by.
+class PlannedEnsemble:
+    """Lazy output fields, with the source and the plans that they are computed from.
 
-    ``follows`` are dimensions along which more of the source makes more of the fields.
+    Parameters
+    ----------
+    source, fields
+        Input and described output.
+    groups, plans
+        Variables that are sampled together, and how; in the same order.
+    follows
+        Dimensions along which a longer source gives a longer output.
     """
 
-    source: xr.Dataset
+    source: Source
     fields: xr.Dataset
+    groups: Sequence[VariableGroup]
     plans: Sequence[Plan]
-    groups: Sequence[Group]
     follows: tuple[str, ...] = ()
 
     @property
-    def inputs(self) -> list[str]:
+    def inputs(self) -> xr.Dataset:
         """The variables that are read."""
-        return list(dict.fromkeys(name for group in self.groups for name in group.inputs))
+        names = dict.fromkeys(name for group in self.groups for name in group.inputs)
+        return self.source.dataset[list(names)]
 
     @property
     def returned(self) -> list[str]:
-        """The variables that are made."""
+        """The variables that are returned."""
         return [name for group in self.groups for name in group.returned]
 
 
-def as_given(obj: T, made: Made) -> T:
-    """Return what was made as the kind of thing that was given: computed if that was."""
-    result = made.fields
-    if not any(dask.is_dask_collection(made.source[name].data) for name in made.inputs):
+def as_given(obj: T, planned: PlannedEnsemble) -> T:
+    """Return the output as the type of object that was given, computed if that was in memory."""
+    result = planned.fields
+    if not any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
         with progress_bar():
             result = result.compute()
-    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, made.returned))
+    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, planned.returned))
 
 
 def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
-    """Return the one variable that was made of a DataArray."""
+    """Return the one variable that was predicted from a DataArray."""
     first, *others = names
     if others:
         raise FlexclimError(
@@ -78,112 +89,158 @@ def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
 
 
 def write(
-    obj: xr.Dataset | xr.DataArray,
+    source: Source,
     where: stores.StoreLike,
-    make: Callable[[xr.Dataset, R], Made],
+    plan: Callable[[Source, R], PlannedEnsemble],
     options: R,
-    static: xr.Dataset | None,
     keep_bits: int | None,
 ) -> xr.Dataset:
-    """Write what is made of fields into a store, or go on with it; return it, opened lazily."""
-    keep_bits = _whole_bits(keep_bits)
+    """Write an ensemble into a store, or continue one; return it, opened lazily.
+
+    ``plan`` returns the ensemble of a source with some options.
+    """
+    keep_bits = _check_keep_bits(keep_bits)
     place = stores.Place(where)
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
-    source = (obj if isinstance(obj, xr.Dataset) else as_dataset(obj)).chunk()
+    source = source.with_dataset(source.dataset.chunk())
     options = replace(options, entire=True)
-    made = make(source, options if begun is None else _as_begun(options, begun))
-    plan = _store_plan(made, keep_bits)
-    if static is not None:
-        wanted = [one for group in made.groups for one in group.model.settings.statics]
-        plan["static"] = identity_of(wanted_fields(static, wanted))
+    planned = plan(source, options if begun is None else _as_begun(options, begun))
+    request = _store_plan(planned, keep_bits)
     if keep_bits is not None:
-        made.fields.attrs["flexclim_keep_bits"] = keep_bits
-    so_far = plan if begun is None else _plan_so_far(plan, begun, made)
-    equip([each.model for each in made.plans], made.plans[0].device, made.plans[0].precision)
-    stores.write_store(made.fields, place, plan, plan_so_far=so_far, keep_bits=keep_bits)
-    return io.open_input(place.store)
+        planned.fields.attrs["flexclim_keep_bits"] = keep_bits
+    so_far = request if begun is None else _plan_so_far(request, begun, planned)
+    shared = [each.sampling for each in planned.plans]
+    equip([each.model for each in shared], shared[0].device, shared[0].precision)
+    stores.write_store(planned.fields, place, request, plan_so_far=so_far, keep_bits=keep_bits)
+    return open_input(place.store)
 
 
-def _whole_bits(keep_bits: int | None) -> int | None:
-    """Return how many bits to keep, as Python's own number; refuse what is none."""
+def _check_keep_bits(keep_bits: int | None) -> int | None:
+    """Return the number of mantissa bits to keep as an int; raise if it can't be used."""
     if keep_bits is None:
         return None
-    if not whole(keep_bits) or keep_bits not in range(1, 24):
+    if not is_whole(keep_bits) or keep_bits not in range(1, 24):
         raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
     return int(keep_bits)
 
 
-def lazy_statics(
-    source: xr.Dataset, static: xr.Dataset | None, plan: Plan, group: Group
-) -> list[Delayed]:
-    """Return the static fields that the model takes, on the grid of each part of the plan."""
+def lazy_statics(source: Source, plan: Plan, group: VariableGroup) -> list[Delayed]:
+    """Return the static fields that the model needs, on the grid of each part of the plan."""
     wanted = group.model.settings.statics
-    grid = find_grid(source, plan.grid.domain.kind)
-    if wanted or group.reason == GIVEN:
-        check_static(static, plan.fine_grid(grid), wanted, group.model.name)
+    grid = source.grid_for(plan.sampling.grid.domain.kind)
+    if wanted or group.requested:
+        check_static(source.static, plan.fine_grid(grid), wanted, group.model.name)
     if not wanted:
         return []
-    fields = None if static is None else wanted_fields(static, wanted)
+    fields = None if source.static is None else wanted_fields(source.static, wanted)
     read = dask.delayed(static_fields, pure=True)
     return [read(fields, part.fine_grid(grid), wanted) for part in plan.parts]
 
 
 def describe(
-    source: xr.Dataset,
-    lazy: Mapping[str, Any],
+    source: Source,
+    arrays: Mapping[str, da.Array],
     plans: Sequence[Plan],
-    groups: Sequence[Group],
+    groups: Sequence[VariableGroup],
     action: str,
 ) -> xr.Dataset:
-    """Put arrays into a CF dataset that tells how they were made."""
-    dims = {target.name: plan.dims for plan in plans for target in plan.targets}
-    fields = {name: xr.Variable((REALIZATION, *dims[name]), array) for name, array in lazy.items()}
+    """Put arrays into a CF dataset with attributes that record how each was made.
+
+    What all variables share stands in the dataset's attributes, what differs in each variable's.
+    """
+    dims = {target.name: plan.sampling.dims for plan in plans for target in plan.sampling.targets}
+    fields = {
+        name: xr.Variable((REALIZATION, *dims[name]), array) for name, array in arrays.items()
+    }
     models = dict.fromkeys(group.model.name for group in groups)
+    made = attributes_by_variable(plans, groups)
+    shared = shared_attributes(made)
     result = describe_fields(
         fields,
-        source,
-        plans[0].fine_grid(find_grid(source, plans[0].grid.domain.kind)),
+        source.dataset,
+        plans[0].fine_grid(source.grid_for(plans[0].sampling.grid.domain.kind)),
         action=f"{action} with {' and '.join(models)}",
-        attributes=attributes_of(plans) | {CHOICE: _choice(groups)} | provenance(),
+        attributes=shared | provenance(),
     )
-    for plan in plans:  # so that verify.seam knows the borders in one variable too
-        for target in plan.targets:
-            if target.name in lazy:
-                result[target.name].attrs["flexclim_tiles"] = plan.attributes()["flexclim_tiles"]
+    for name, attributes in made.items():
+        own = {key: value for key, value in attributes.items() if key not in shared}
+        # A DataArray alone must show its tiles too, for verify.seam.
+        result[name].attrs |= own | {"flexclim_tiles": attributes["flexclim_tiles"]}
     return result
 
 
-def warn_of_spacing(plan: Plan, model: Model) -> None:
-    """Warn once if the grid that is made is far from those of training."""
-    key = ("spacing", plan.request)
-    arm(key)
-    said = model.card.far_spacing(plan.spacing_km)
-    warn_once(key, model.name, [said] if said else [])
-
-
-def _choice(groups: Sequence[Group]) -> str:
-    """Say why each model was taken."""
-    return "; ".join(dict.fromkeys(f"{group.model.name}: {group.reason}" for group in groups))
-
-
-def _store_plan(made: Made, keep_bits: int | None) -> dict[str, Any]:
-    """Return all that decides the values in a store."""
-    time = stores.time_dimension(made.fields)
-    plan: dict[str, Any] = {
-        key.removeprefix("flexclim_"): value for key, value in attributes_of(made.plans).items()
+def attributes_by_variable(
+    plans: Sequence[Plan], groups: Sequence[VariableGroup]
+) -> dict[str, Attributes]:
+    """Return for each returned variable the attributes that record how it was made."""
+    return {
+        target.name: plan.attributes(target) | {CHOICE: f"{group.model.name}: {group.reason}"}
+        for plan, group in zip(plans, groups, strict=True)
+        for target in plan.sampling.targets
+        if target.name in group.returned
     }
-    return plan | {
+
+
+def shared_attributes(made: Mapping[str, Attributes]) -> Attributes:
+    """Return the attributes that all variables have in common."""
+    first, *others = made.values()
+    return {
+        key: value
+        for key, value in first.items()
+        if all(key in other and other[key] == value for other in others)
+    }
+
+
+def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:
+    """Warn, once per model, if the output's grid spacing is far from those of training."""
+    by_model = {
+        group.model.sha256: (plan, group.model) for plan, group in zip(plans, groups, strict=True)
+    }
+    for plan, model in by_model.values():
+        if far := model.card.far_spacing(plan.spacing_km):
+            warn(model.name, [far])
+
+
+def _store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any]:
+    """Return everything that decides the values in a store."""
+    made = attributes_by_variable(planned.plans, planned.groups)
+    shared = shared_attributes(made)
+    time = stores.time_dimension(planned.fields)
+    plan: dict[str, Any] = _settings(shared) | {
         "version": __version__,
-        "input": identity_of(made.source[made.inputs]),
-        "members": made.fields.sizes[REALIZATION],
-        "times": made.fields.sizes[time] if time else 1,
+        "input": _input_identity(planned, planned.inputs),
+        "members": planned.fields.sizes[REALIZATION],
+        "times": planned.fields.sizes[time] if time else 1,
         "keep_bits": keep_bits,
     }
+    own = {
+        name: {key: value for key, value in attributes.items() if key not in shared}
+        for name, attributes in made.items()
+    }
+    if variables := {name: _settings(one) for name, one in own.items() if _settings(one)}:
+        plan["variables"] = variables
+    if (static := planned.source.static) is not None:
+        wanted = [one for group in planned.groups for one in group.model.settings.statics]
+        needed = wanted_fields(static, wanted)
+        grid = find_grid(needed)
+        plan["static"] = identity_of(needed, (grid.y, grid.x))
+    return plan
+
+
+def _settings(attributes: Attributes) -> Attributes:
+    """Return attributes as settings of a store's plan."""
+    return {
+        key.removeprefix("flexclim_"): value for key, value in attributes.items() if key != CHOICE
+    }
+
+
+def _input_identity(planned: PlannedEnsemble, inputs: xr.Dataset) -> str:
+    return identity_of(inputs, (planned.source.grid.y, planned.source.grid.x))
 
 
 def _as_begun(options: R, begun: stores.Begun) -> R:
-    """Leave to the store what was not asked for: how passes run, so that all of it is alike."""
+    """Take from the store how forward passes run where it was not requested, for equal values."""
     batch, members = begun.plan.get("batch"), begun.plan.get("members")
     if options.batch is None and isinstance(batch, int):
         options = replace(options, batch=batch)
@@ -193,18 +250,19 @@ def _as_begun(options: R, begun: stores.Begun) -> R:
     return replace(options, breaks=breaks)
 
 
-def _plan_so_far(plan: dict[str, Any], begun: stores.Begun, made: Made) -> dict[str, Any]:
-    """Return what the plan was for the members and times that a store has already."""
+def _plan_so_far(
+    plan: dict[str, Any], begun: stores.Begun, planned: PlannedEnsemble
+) -> dict[str, Any]:
+    """Return what the plan was for the members and times that a store already holds."""
     first = {}
-    sizes = {"members": REALIZATION, "times": stores.time_dimension(made.fields)}
+    sizes = {"members": REALIZATION, "times": stores.time_dimension(planned.fields)}
     for name, dim in sizes.items():
         count = begun.plan.get(name)
         if isinstance(count, int) and 0 < count < plan[name]:
             plan = plan | {name: count}
-            if dim in made.follows:
+            if dim in planned.follows:
                 first[str(dim)] = slice(count)
     if first:
-        plan = plan | {
-            "input": identity_of(made.source[made.inputs].isel(first, missing_dims="ignore"))
-        }
+        earlier = planned.inputs.isel(first, missing_dims="ignore")
+        plan = plan | {"input": _input_identity(planned, earlier)}
     return plan

@@ -1,9 +1,9 @@
-"""Members of a plane: what names it, what the network is given, and what it answers.
+"""One plane of an ensemble: its identity, the network's inputs for it, and its sampled members.
 
-Downscaling and forecasting both come through here.
+Downscaling and forecasting share these functions.
 
-Legend: N fields that are read, one or one a member; I inputs or past snapshots, T targets,
-M members, Y X the plane that is made.
+Legend: N input fields, one or one per member; I inputs or past snapshots, T targets, M members,
+Y X the plane that is sampled.
 """
 
 from __future__ import annotations
@@ -29,25 +29,35 @@ from flexclim.execution.allocation import return_memory
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, row_bands
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
-from flexclim.planning.plan import Plan, TargetPlan, time_name
+from flexclim.planning.downscaling_plan import DownscalingPlan
+from flexclim.planning.forecast_plan import ForecastPlan
+from flexclim.planning.plan import SamplingPlan, TargetPlan
 from flexclim.sampling.labels import label_values
-from flexclim.sampling.network_inputs import physical, stacked
+from flexclim.sampling.local_scaling import Rows
+from flexclim.sampling.network_inputs import physical, see, see_past, stacked
 from flexclim.sampling.statics import static_channels
 
 if TYPE_CHECKING:
     from flexclim.nn.flex import TaskFeatures
     from flexclim.sampling.tiled_sampler import TiledSampler
 
+Plan = DownscalingPlan | ForecastPlan
+
 VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a plane belongs: by value, so that a sub-period keeps its noise.
+    """The identity of a plane: values of coordinates, so that a sub-period keeps its noise.
 
-    ``time`` is a text, ``seconds`` the same since 1970 (in the calendar's own seconds), ``when``
-    the value itself; ``rest`` names other coordinates; ``known`` are those that the model's label
-    tells.
+    Parameters
+    ----------
+    time, seconds, when
+        Valid time as text, in seconds since 1970 of its own calendar, and as it is stored.
+    rest
+        Other coordinates, as text.
+    known
+        Scalar coordinates that the model's label holds.
     """
 
     time: str = ""
@@ -59,11 +69,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is read for one plane, ready to be sampled: members may share it.
+    """One plane ready to be sampled; members may share it.
 
-    ``given`` holds coarse planes (I, y, x), or past ones (K, T, Y, X), ``inputs`` (C, Y, X) is
-    what the network reads of them; ``missing`` is (T, Y, X). Features are None where the plan keeps
-    none, and where they stayed on the GPU of another process.
+    Parameters
+    ----------
+    given
+        Coarse planes (I, y, x), or past ones (K, T, Y, X), in the variables' units.
+    inputs
+        (C, Y, X), the network's inputs.
+    missing
+        (T, Y, X), cells without a value; None: there are none.
+    features
+        Encoded windows; None where the plan does not keep them, or where they stayed on the GPU
+        of another process.
     """
 
     given: np.ndarray
@@ -87,16 +105,26 @@ class Prepared:
         return sum(array.nbytes for array in arrays)
 
 
+def rows_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None = None) -> Rows:
+    """Return a function that computes network inputs, base and amplitude for a slice of rows."""
+    settings = plan.sampling.settings
+    if isinstance(plan, ForecastPlan):
+        return see_past(given, plan.lead, settings, statics)
+    return see(given, plan.coarse, plan.factor, settings, statics)
+
+
 def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.ndarray:
-    """Return what the network reads of planes and of static fields (S, Y, X): (C, Y, X)."""
-    seen = plan.seen(given, statics)
-    parts = [seen(rows).inputs for rows in row_bands(plan.tiles.domain.shape)]
+    """Return the network's inputs (C, Y, X) from planes and static fields (S, Y, X)."""
+    rows_at = rows_of(given, plan, statics)
+    parts = [rows_at(rows).inputs for rows in row_bands(plan.sampling.tiles.domain.shape)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
 
 def encode(inputs: np.ndarray, plan: Plan, place: Place) -> TaskFeatures | None:
     """Run the task encoder on all windows; None where features are not kept."""
-    return sampler_of(plan).encode(inputs, _label(plan, place)) if plan.keeps else None
+    if not plan.sampling.keeps:
+        return None
+    return sampler_of(plan.sampling).encode(inputs, _label(plan, place))
 
 
 def sample(
@@ -107,48 +135,48 @@ def sample(
     Parameters
     ----------
     prepared
-        One that all share, or one a member.
+        One that all members share, or one per member.
     members
-        Positions among ``plan.numbers``.
+        Positions among the plan's ``numbers``.
 
     Returns
     -------
     ndarray
-        (M, T, Y, X) in the targets' units, canonical; signs and means are not mended yet.
+        (M, T, Y, X) in the targets' units, canonical; signs and block means are not corrected.
     """
-    sampler, label = sampler_of(plan), _label(plan, place)
+    shared = plan.sampling
+    sampler, label = sampler_of(shared), _label(plan, place)
     inputs = stacked([one.inputs for one in prepared])
     features = _together([one.features for one in prepared])
-    if plan.keeps and features is None:
+    if shared.keeps and features is None:
         features = sampler.encode(inputs, label)
-    method = cast(Any, plan.method)
     residual = sampler.sample(
         inputs,
         label,
-        _noise(plan, place, [plan.numbers[position] for position in members]),
-        plan.steps,
-        method,
+        _noise(shared, place, [shared.numbers[position] for position in members]),
+        shared.steps,
+        shared.method,
         features,
     )
-    if plan.active:
+    if shared.active:
         return_memory()
-    return _answered(prepared, plan, residual)
+    return _in_units(prepared, plan, residual)
 
 
-def _answered(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) -> np.ndarray:
-    """Return members (M, T, Y, X) in the targets' units, from what the network made of them."""
-    targets, fine = plan.settings.targets, np.empty(residual.shape)
+def _in_units(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) -> np.ndarray:
+    """Return members (M, T, Y, X) in the targets' units from the network's residuals."""
+    targets, fine = plan.sampling.settings.targets, np.empty(residual.shape)
     assert targets is not None
     for number, one in enumerate(prepared):
-        own, seen = number if len(prepared) > 1 else ALL, plan.seen(one.given)
-        for rows in row_bands(plan.tiles.domain.shape):
+        own, rows_at = number if len(prepared) > 1 else ALL, rows_of(one.given, plan)
+        for rows in row_bands(plan.sampling.tiles.domain.shape):
             part = (own, ..., rows, ALL)
-            fine[part] = physical(seen(rows), residual[part], targets)
+            fine[part] = physical(rows_at(rows), residual[part], targets)
     return fine
 
 
 def signed(fields: np.ndarray, targets: Sequence[TargetPlan]) -> np.ndarray:
-    """Raise to 0, in place, what is below where that makes no sense; (M, T, Y, X)."""
+    """Raise negative values of non-negative targets to 0, in place; (M, T, Y, X)."""
     floors = np.array([0.0 if target.non_negative else -np.inf for target in targets])
     return np.maximum(fields, floors[:, None, None], out=fields)
 
@@ -162,7 +190,7 @@ def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
 
 @contextmanager
 def naming(place: Place, part: str = "") -> Iterator[None]:
-    """Have an error say at which time, and in which part of the plane, it happened."""
+    """Add to an error at which time, and in which part of the plane, it happened."""
     try:
         yield
     except Exception as error:
@@ -170,7 +198,7 @@ def naming(place: Place, part: str = "") -> Iterator[None]:
         raise
 
 
-def planes_of(field: xr.DataArray, plan: Plan) -> da.Array:
+def planes_of(field: xr.DataArray, plan: SamplingPlan) -> da.Array:
     """Return a field as one chunk a plane."""
     field = field.transpose(*([REALIZATION] if plan.paired else []), *plan.dims)
     data = field.data if isinstance(field.data, da.Array) else da.from_array(field.data, name=False)
@@ -181,7 +209,7 @@ def lazy_targets(
     layers: Mapping[str, Mapping[Key, object]],
     dependencies: Sequence[Any],
     chunks: Sequence[tuple[int, ...]],
-    plan: Plan,
+    plan: SamplingPlan,
 ) -> dict[str, da.Array]:
     """Return the dask array (M, ..., Y, X) of each target.
 
@@ -211,7 +239,7 @@ def lazy_targets(
     }
 
 
-def block_of(made: np.ndarray, grid: Grid, plan: Plan) -> np.ndarray:
+def block_of(made: np.ndarray, grid: Grid, plan: SamplingPlan) -> np.ndarray:
     """Return fields (M, T, Y, X) of a canonical grid as a block in stored order."""
     stored = grid.restore(made.swapaxes(0, 1))
     shape = *stored.shape[:2], *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
@@ -219,7 +247,7 @@ def block_of(made: np.ndarray, grid: Grid, plan: Plan) -> np.ndarray:
 
 
 def predictors_of(
-    statics: Mapping[str, np.ndarray] | None, plan: Plan, place: Place
+    statics: Mapping[str, np.ndarray] | None, plan: SamplingPlan, place: Place
 ) -> np.ndarray | None:
     """Return the channels of static fields, (P, Y, X); None where the model takes none."""
     if statics is None:
@@ -227,12 +255,12 @@ def predictors_of(
     return static_channels(statics, plan.settings.statics, plan.tiles.domain.shape, place.when)
 
 
-def _dtype_of(plan: Plan) -> np.dtype:
+def _dtype_of(plan: SamplingPlan) -> np.dtype:
     """Return the type of the arrays of all targets together."""
     return np.result_type(*(target.dtype for target in plan.targets))
 
 
-def stored_planes(planes: Sequence[np.ndarray], plan: Plan, where: str) -> np.ndarray:
+def stored_planes(planes: Sequence[np.ndarray], plan: SamplingPlan, where: str) -> np.ndarray:
     """Check planes as they are stored, and return them in canonical order, (I, y, x)."""
     turned = [plane.reshape(plane.shape[-2:]) for plane in planes]
     found = stacked([plan.grid.canonical(plane) for plane in turned])
@@ -241,9 +269,9 @@ def stored_planes(planes: Sequence[np.ndarray], plan: Plan, where: str) -> np.nd
     return found
 
 
-def _noise(plan: Plan, place: Place, numbers: Sequence[int]) -> Any:
+def _noise(plan: SamplingPlan, place: Place, numbers: Sequence[int]) -> Any:
     """Return the noise of members of some numbers (M, T, Y, X), on the device that samples."""
-    draw, stack = _drawing(plan.device)
+    draw, stack = _noise_functions(plan.device)
     shape = plan.tiles.domain.shape
     time = place.time if plan.noise == "independent" else ""
 
@@ -260,10 +288,10 @@ def _noise(plan: Plan, place: Place, numbers: Sequence[int]) -> Any:
     return drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
 
 
-def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return what draws noise of members (M, Y, X) on a device, and what stacks it."""
+def _noise_functions(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return functions that draw noise of members (M, Y, X) on a device, and that stack it."""
     if device == "cpu":
-        return _drawn_here, np.stack
+        return _draw_on_host, np.stack
     import torch
 
     from flexclim.nn.device_noise import device_normal
@@ -271,15 +299,15 @@ def _drawing(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return partial(device_normal, device=torch.device(device)), torch.stack
 
 
-def _drawn_here(
+def _draw_on_host(
     shape: tuple[int, int], key: NoiseKey, numbers: Sequence[int], origin: tuple[int, int]
 ) -> np.ndarray:
     return stacked([standard_normal(shape, key, member, origin) for member in numbers])
 
 
 @lru_cache(maxsize=8)
-def sampler_of(plan: Plan) -> TiledSampler:
-    """Return what samples a plan's planes; kept for the next ones."""
+def sampler_of(plan: SamplingPlan) -> TiledSampler:
+    """Return the sampler of a plan's planes, kept for the next ones."""
     from flexclim.sampling.tiled_sampler import TiledSampler
 
     model, settings = plan.model.load(), plan.settings
@@ -299,19 +327,19 @@ def sampler_of(plan: Plan) -> TiledSampler:
 
 
 def _label(plan: Plan, place: Place) -> np.ndarray:
-    """Return what the network is told of a plane, (L,)."""
+    """Return the label of a plane, (L,)."""
     return label_values(
-        plan.settings.labels,
-        **plan.told,
+        plan.sampling.settings.labels,
+        factor=plan.factor if isinstance(plan, DownscalingPlan) else None,
+        lead=plan.lead if isinstance(plan, ForecastPlan) else None,
         when=place.when,
-        variable=plan.targets[0].name,
+        variable=plan.sampling.targets[0].name,
         known=dict(place.known),
     )
 
 
-def place_of(field: xr.DataArray, index: dict[str, int], labels: Sequence[str] = ()) -> Place:
-    """Name the plane at ``index`` by the values of its coordinates; ``labels`` are told too."""
-    time = time_name(field)
+def place_of(field: xr.DataArray, index: Mapping[str, int], plan: SamplingPlan) -> Place:
+    """Identify the plane at ``index`` by the values of its coordinates."""
     text, seconds, when, rest = "", 0.0, None, []
     for name in (*index, *(n for n in field.coords if field[n].ndim == 0)):
         if name not in field.coords:
@@ -319,12 +347,12 @@ def place_of(field: xr.DataArray, index: dict[str, int], labels: Sequence[str] =
             continue
         coordinate = field[name]
         value = coordinate.values[index[str(name)]] if coordinate.ndim else coordinate.values[()]
-        if name == time:
+        if name == plan.time:
             (text, seconds), when = time_text(value), value
         elif name in index or name in VERTICAL:
             rest.append(f"{name}={_text(value)}")
     plane = field.isel({name: n for name, n in index.items() if name in field.dims})
-    known = tuple((name, float(plane[name])) for name in labels)
+    known = tuple((name, float(plane[name])) for name in plan.labels)
     return Place(text, seconds, " ".join(sorted(rest)), when, known)
 
 

@@ -23,7 +23,7 @@ from flexclim.sampling.local_scaling import local_scaling
 from flexclim.sampling.network_inputs import transform
 
 if TYPE_CHECKING:
-    from flexclim.planning.plan import Plan
+    from flexclim.planning.plan import SamplingPlan
 
 # A card's ranges are of samples, so what lies a little beyond them is not far.
 FAR_SCALE, FAR_CONTRAST = 2.0, 1.5
@@ -31,7 +31,8 @@ FAR_VALUES = 0.25  # of the range of values
 HIGH = 0.999, 0.99  # quantiles of the local scale: of training, and of a field that is judged
 LOW = 0.01
 
-_told: set[object] = set()
+# Calls and inputs that were warned about; a call has an identifier of its own.
+_warned: set[tuple[str, tuple[str, ...]]] = set()
 _lock = threading.Lock()
 
 
@@ -136,46 +137,35 @@ def _judged(seen: Looks, name: str, known: list[Coverage], *, named: bool) -> It
         )
 
 
-def judge(planes: np.ndarray, plan: Plan, where: str) -> None:
-    """Warn once if planes (I, y, x), as their plan reads them, are far from those of training."""
+def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
+    """Warn if input planes (I, y, x) are far from the training data, once per call and inputs."""
+    key = plan.run, plan.inputs
     card = plan.model.load().card
-    if card.coverage and not told(plan.request):
-        read = plan.read[: len(planes)]
-        said = far_values(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
-        warn_once(plan.request, plan.model_name, said, where)
-
-
-def arm(key: object) -> None:
-    """Let :func:`warn_once` warn anew of a request."""
     with _lock:
-        _told.discard(key)
+        if not card.coverage or key in _warned:
+            return
+    read = plan.read[: len(planes)]
+    found = far_values(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
+    with _lock:
+        if not found or key in _warned:
+            return
+        _warned.add(key)
+    warn(plan.model.name, found, where)
 
 
-def warn_once(key: object, model: str, said: Sequence[str], where: str = "") -> None:
-    """Warn that a field is far from what a model was trained on, once a request and process.
+def warn(model: str, found: Sequence[str], where: str = "") -> None:
+    """Warn that a field is far from what a model was trained on.
 
     A dask.distributed worker passes the warning on to its client.
     """
-    if not said:
-        return
-    with _lock:
-        if key in _told:
-            return
-        _told.add(key)
     place = f" ({where})" if where else ""
     message = (
-        f"far from what {model!r} was trained on{place}: {'; '.join(said)}. Check units and "
+        f"far from what {model!r} was trained on{place}: {'; '.join(found)}. Check units and "
         f"values; `flexclim info {model}` shows what it covers."
     )
     distributed = sys.modules.get("distributed")
-    warn = warnings.warn if distributed is None else distributed.warn
-    warn(message, FlexclimWarning)
-
-
-def told(key: object) -> bool:
-    """Say whether a request was warned of."""
-    with _lock:
-        return key in _told
+    show = warnings.warn if distributed is None else distributed.warn
+    show(message, FlexclimWarning)
 
 
 def _short(value: float) -> float:

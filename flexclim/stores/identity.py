@@ -1,4 +1,4 @@
-"""Whether a source is the one that a store was begun with."""
+"""A hash of a store's input, to tell whether it is the one that the store was begun with."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from collections.abc import Hashable
 
 import xarray as xr
 
-from flexclim.grids.discovery import find_grid
-
 STEPS = "flexclim_lead_hours"  # an attribute that forecasts have
 
 
-def identity_of(source: xr.Dataset) -> str:
+def identity_of(source: xr.Dataset, plane_dims: tuple[str, str]) -> str:
     """Return a hash of a source's coordinates, and of each field's first and last plane.
 
-    Of a forecast it is the first step, not the last, which decides all that follows: so a lazy
-    one is not computed to know it.
+    For a forecast it is the first step, not the last, which decides all that follow: so a lazy
+    one is not computed to identify it.
 
     Parameters
     ----------
     source
         Fields (..., y, x).
+    plane_dims
+        Names of the last two dimensions.
     """
     digest = hashlib.sha256()
-    grid = find_grid(source)
-    plane_dims = grid.y, grid.x
     for name in sorted(map(str, source.coords)):
         values = source[name].values
         digest.update(f"{name}{source[name].dims}{values.dtype}".encode())
@@ -44,7 +42,7 @@ def identity_of(source: xr.Dataset) -> str:
 
 
 def _rolled_out(field: xr.DataArray) -> tuple[Hashable, ...]:
-    """Return the dimension of the steps of a forecast that flexclim made."""
+    """Return the dimension of the steps of a forecast made by flexclim; empty: it is none."""
     for coordinate in field.coords.values():
         if coordinate.attrs.get("standard_name") == "forecast_period" and STEPS in field.attrs:
             return coordinate.dims

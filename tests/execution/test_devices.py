@@ -21,7 +21,8 @@ from flexclim.execution.devices import choose_batch, device_here, free_memory, p
 from flexclim.grids.domain import Domain
 from flexclim.nn.flex import Flex
 from flexclim.planning import plan as request
-from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
+from flexclim.planning.source import resolve
 from flexclim.planning.tiles import plan_tiles
 from flexclim.sampling.downscaling_graph import prepare_planes
 from flexclim.sampling.planes import Place
@@ -98,14 +99,14 @@ def test_the_plan_takes_what_a_small_machine_has(toy_model, monkeypatch, tmp_pat
 
 def test_members_of_large_fields_share_features_that_are_not_kept(toy_model, monkeypatch):
     def planned(coarse):
-        asked = Options(factor=4, members=6, batch=2, device="cpu")
-        return plan_field(coarse.to_dataset(), ["t"], ["t"], toy_model, asked)
+        asked = DownscalingOptions(factor=4, members=6, batch=2, device="cpu")
+        return plan_downscaling(resolve(coarse.to_dataset()), ["t"], ["t"], toy_model, asked)
 
     def members_a_task():
-        return [planned(coarse).members_a_task for coarse in (field(), field().chunk())]
+        return [planned(coarse).sampling.members_a_task for coarse in (field(), field().chunk())]
 
     options = {"model": toy_model, "members": 6, "batch": 2, "device": "cpu"}
-    network, kept = planned(field()).settings.network, downscale(field(), 4, **options)
+    network, kept = planned(field()).sampling.settings.network, downscale(field(), 4, **options)
     most = pass_bytes(network) // memory.feature_bytes(network)
     assert memory.keeps_features(network, most, 2)
     assert not memory.keeps_features(network, most + 1, 2)
@@ -256,8 +257,8 @@ PLACE = Place(time="2018-09-14T00")
 
 
 def planned(model):
-    asked = Options(factor=4, members=1, batch=2, device="cpu")
-    return plan_field(field().to_dataset(), ["t"], ["t"], model, asked)
+    asked = DownscalingOptions(factor=4, members=1, batch=2, device="cpu")
+    return plan_downscaling(resolve(field()), ["t"], ["t"], model, asked)
 
 
 def prepared_field(model):

@@ -89,12 +89,19 @@ def why(fine):
 
 def test_each_variable_goes_to_the_model_that_is_made_for_it(static):
     fine = downscale(fields(), 4, members=1, static=static)
-    assert chosen(fine) == "u10 v10: flex-wind; t2m: flex-t2m; msl: flex-nano"
-    assert fine.attrs["flexclim_steps"] == "u10 v10: 1; t2m msl: 2"
-    assert fine.attrs["flexclim_static"] == "u10 v10 msl: none; t2m: orog"
+    own = {name: fine[name].attrs for name in ("u10", "v10", "t2m", "msl")}
+    models = {name: attributes["flexclim_model"] for name, attributes in own.items()}
+    assert models == {"u10": "flex-wind", "v10": "flex-wind", "t2m": "flex-t2m", "msl": "flex-nano"}
+    steps = {name: attributes["flexclim_steps"] for name, attributes in own.items()}
+    assert steps == {"u10": 1, "v10": 1, "t2m": 2, "msl": 2}
+    assert own["t2m"]["flexclim_static"] == "orog"
+    assert "flexclim_static" not in own["msl"]
+    assert fine.attrs["flexclim_seed"] == 0  # what all share is told once
+    assert not {"flexclim_model", "flexclim_steps", "flexclim_static"} & set(fine.attrs)
+    assert "flexclim_seed" not in own["u10"]
     assert list(fine.data_vars)[:4] == ["u10", "v10", "t2m", "msl"]
-    assert "flex-wind: made for u10, v10" in why(fine)
-    assert "flex-nano: serves any field" in why(fine)
+    assert why(fine["v10"]).startswith("flex-wind: made for u10, v10")
+    assert why(fine["msl"]).startswith("flex-nano: serves any field")
     assert "flex-wind and flex-t2m and flex-nano" in fine.attrs["history"]
 
 
@@ -149,7 +156,7 @@ def test_time_scales_of_noise_are_each_model_s_own(static):
     """flex-wind and flex-nano tell none here, flex-t2m does."""
     fine = downscale(fields()[["t2m"]], 4, static=static, noise="ar1", members=1)
     assert fine.attrs["flexclim_noise_timescale_seconds"] == 5 * 3600
-    with pytest.raises(ModelError, match="'flex-wind' tells no correlation time"):
+    with pytest.raises(ModelError, match="'flex-wind' holds no correlation time"):
         downscale(fields(), 4, static=static, noise="ar1", members=1)
 
 

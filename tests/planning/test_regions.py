@@ -12,8 +12,9 @@ import xarray as xr
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain
 from flexclim.models.model import keep_loaded
-from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.regions import region_shape, regions
+from flexclim.planning.source import resolve
 from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.local_scaling import fill_missing
@@ -42,8 +43,10 @@ def both(coarse, model, shape, **options):
     keep_loaded(model)
     made = []
     for region in (None, shape):
-        asked = Options(**({"factor": 4, "members": 1, "region": region, "batch": 8} | options))
-        plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], model, asked)
+        asked = DownscalingOptions(
+            **({"factor": 4, "members": 1, "region": region, "batch": 8} | options)
+        )
+        plan = plan_downscaling(resolve(coarse.to_dataset()), ["u10"], ["u10"], model, asked)
         made.append(lazy_members([coarse], plan)["u10"])
     whole, parts = (array.compute(scheduler="synchronous") for array in made)
     assert made[1].numblocks[-2:] != (1, 1)
@@ -81,8 +84,8 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
     """Its part of the field has no value near the hole's other end."""
     holed = field(np.arange(80.0, -80, -1), np.arange(0.0, 160))
     holed[:, 40:, 10:] = np.nan
-    asked = Options(factor=4, members=1, region=(64, 64))
-    plan = plan_field(holed.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    asked = DownscalingOptions(factor=4, members=1, region=(64, 64))
+    plan = plan_downscaling(resolve(holed.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     part = next(p for p in plan.parts if p.part.rows[0] > 40 and p.part.columns[0] > 20)
     plane = holed.values[0]
     made = members.prepare_planes([plane], None, part, Place())
@@ -106,28 +109,38 @@ def test_static_fields_reach_each_region(make_toy, monkeypatch):
 
 def test_one_region_reads_and_samples_little(toy_model):
     coarse = field(np.arange(80.0, -80, -1), np.arange(0.0, 160))
-    asked = Options(factor=4, members=1, region=(64, 64))
-    plan = plan_field(coarse.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    asked = DownscalingOptions(factor=4, members=1, region=(64, 64))
+    plan = plan_downscaling(resolve(coarse.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     middle = plan.of(plan.regions[55])
-    assert middle.tiles.domain.shape[0] <= 64 + 2 * 2 * 32 + 2 * 4 * 16
+    assert middle.sampling.tiles.domain.shape[0] <= 64 + 2 * 2 * 32 + 2 * 4 * 16
     first, last = (len(windows) for windows in middle.part.windows)
-    assert last < first < plan.tiles.count / 4
+    assert last < first < plan.sampling.tiles.count / 4
 
 
 def test_chunks_are_cut_in_stored_order(toy_model):
-    asked = Options(factor=4, region=(64, 64))
-    plan = plan_field(UPWARD.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    asked = DownscalingOptions(factor=4, region=(64, 64))
+    plan = plan_downscaling(resolve(UPWARD.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     assert lazy_members([UPWARD], plan)["u10"].chunks[-2:] == ((64, 32), (64, 44))
 
 
 def test_plans_of_equal_content_are_equal(toy_model):
     import pickle
 
-    asked = Options(factor=4, region=(64, 64))
-    plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+    asked = DownscalingOptions(factor=4, region=(64, 64))
+    plan = plan_downscaling(resolve(REGION.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     part = plan.of(plan.regions[1])
     assert pickle.loads(pickle.dumps(part)) == part
-    assert len({plan, part, plan.of(plan.regions[2]), replace(part, seed=1)}) == 4
+    assert (
+        len(
+            {
+                plan,
+                part,
+                plan.of(plan.regions[2]),
+                replace(part, sampling=replace(part.sampling, seed=1)),
+            }
+        )
+        == 4
+    )
 
 
 @pytest.mark.parametrize("shape", [(8000, 8000), (20000, 20000), (300, 90000), (90000, 300)])
@@ -147,8 +160,8 @@ def test_memory_is_returned_after_each_part_of_the_work_on_a_region(toy_model, m
     for module in ("downscaling_graph", "planes", "tiled_sampler"):
         monkeypatch.setattr(f"flexclim.sampling.{module}.return_memory", lambda: returned.append(1))
     for region, count, times in ((None, 1, 0), ((48, 108), 2, 10)):
-        asked = Options(factor=4, members=1, region=region, batch=8)
-        plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+        asked = DownscalingOptions(factor=4, members=1, region=region, batch=8)
+        plan = plan_downscaling(resolve(REGION.to_dataset()), ["u10"], ["u10"], toy_model, asked)
         assert len(plan.regions) == count
         lazy_members([REGION], plan)["u10"].compute(scheduler="synchronous")
         assert len(returned) == times
@@ -177,8 +190,8 @@ def test_regions_are_worked_on_one_at_a_time(toy_model, monkeypatch):
     monkeypatch.setattr(members, "_few", threading.BoundedSemaphore(1))
     found = {}
     for region in (None, (48, 108)):
-        asked = Options(factor=4, members=4, region=region, batch=8, device="cpu")
-        plan = plan_field(REGION.to_dataset(), ["u10"], ["u10"], toy_model, asked)
+        asked = DownscalingOptions(factor=4, members=4, region=region, batch=8, device="cpu")
+        plan = plan_downscaling(resolve(REGION.to_dataset()), ["u10"], ["u10"], toy_model, asked)
         lazy_members([REGION], plan)["u10"].compute(scheduler="threads", num_workers=4)
         found[len(plan.regions)] = max(most)
         most.clear()

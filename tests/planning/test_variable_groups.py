@@ -13,7 +13,8 @@ from flexclim.errors import StoreError
 from flexclim.models.model import keep_loaded
 from flexclim.models.settings import Static, Target, Variable
 from flexclim.planning import variable_groups as groups
-from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
+from flexclim.planning.source import resolve
 from flexclim.resampling import coarsen
 
 RAIN = {"transform": "log1p", "unit": 0.1, "std": 0.5}
@@ -236,7 +237,8 @@ def test_targets_may_be_other_variables(energy, region):
     assert fine["u100"].attrs["units"] == "m s-1"
     assert float(fine["ke"].min()) >= 0
     # Only what adds to an input has means to keep.
-    assert fine.attrs["flexclim_conserve"] == "u100"
+    assert fine["u100"].attrs["flexclim_conserve"] == "true"
+    assert fine["ke"].attrs["flexclim_conserve"] == "false"
     error = coarsen(fine["u100"], 4, grid="cell") - region["u10"]
     assert float(abs(error).max()) < 1e-5
     holes = region.assign(u10=region["u10"].where(region.lat > 46))
@@ -314,14 +316,14 @@ def test_units_of_inputs_are_compared(energy, region):
 
 
 def test_what_can_not_be_is_said(energy, region):
-    with pytest.raises(flexclim.ModelError, match="makes 'ke' of no coarse one: conserve can't be"):
+    with pytest.raises(flexclim.ModelError, match="predicts 'ke', which has no coarse counterpart"):
         downscale(region, 4, model=energy, conserve=True)
     with pytest.raises(flexclim.ModelError, match="takes no static fields"):
         downscale(region, 4, model=energy, static=region)
 
 
 def test_the_model_s_variables_are_one_group(model, region):
-    (group,) = groups.group_variables(region, model, None, None)
+    (group,) = groups.group_variables(resolve(region), model, None)
     assert group.inputs == group.targets == group.returned == ("u10", "v10", "tp")
 
 
@@ -334,9 +336,9 @@ def test_sets_of_a_model_are_saved_and_read(model, tmp_path):
 def test_what_turns_at_a_pole_is_told_to_the_sampler(model, energy, region):
     def turning(model, inputs, targets):
         keep_loaded(model)
-        source = groups.with_targets(region, model)
-        plan = plan_field(source, inputs, targets, model, Options(factor=4))
-        sampler = flexclim.sampling.planes.sampler_of(plan)
+        source = groups.with_targets(resolve(region), model)
+        plan = plan_downscaling(source, inputs, targets, model, DownscalingOptions(factor=4))
+        sampler = flexclim.sampling.planes.sampler_of(plan.sampling)
         return [part.ravel().tolist() for part in (sampler._turning, sampler._turning_in)]
 
     names = ["u10", "v10", "tp"]

@@ -183,7 +183,7 @@ def test_ar1_takes_its_time_scale_from_the_card(make_toy, covered):
     asked = downscale(field(), 4, model=model, noise="ar1", noise_timescale="2h", members=1)
     assert asked.attrs["flexclim_noise_timescale_seconds"] == 2 * 3600
     silent = make_toy(card={"coverage": (covered,)})
-    with pytest.raises(ModelError, match="tells no correlation time: give noise_timescale"):
+    with pytest.raises(ModelError, match="holds no correlation time: give noise_timescale"):
         downscale(field(), 4, model=silent, noise="ar1", members=1)
     assert flexclim.FlexclimWarning is FlexclimWarning
 

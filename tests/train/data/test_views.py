@@ -9,7 +9,8 @@ import xarray as xr
 
 import flexclim
 from flexclim.grids.operators import ALL
-from flexclim.planning.downscaling_plan import Options, plan_field
+from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
+from flexclim.planning.source import resolve
 from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling import planes as ensemble
 from flexclim.sampling.network_inputs import physical
@@ -78,7 +79,7 @@ def test_a_patch_is_what_sampling_sees_there(
     monkeypatch.setattr(ensemble, "sampler_of", lambda _: SimpleNamespace(encode=lambda *_: None))
     coarse = flexclim.coarsen(fine, 4)
     inputs, targets = ["u10", "v10", "tp"], ["u10", "tp"]
-    plan = plan_field(coarse, inputs, targets, model, Options(factor=4))
+    plan = plan_downscaling(resolve(coarse), inputs, targets, model, DownscalingOptions(factor=4))
     predictors = static_fields(static, flexclim.find_grid(fine), settings.statics)
 
     compared = 0

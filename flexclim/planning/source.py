@@ -1,0 +1,124 @@
+"""A Dataset with what flexclim understands of it, resolved once where data enter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import xarray as xr
+
+from flexclim.cf.description import REALIZATION
+from flexclim.cf.fields import as_dataset, check_field
+from flexclim.cf.times import is_time
+from flexclim.errors import FlexclimError
+from flexclim.grids.discovery import find_grid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import Grid
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """Fields to be downscaled or forecast, with their grid, variables, times and static fields.
+
+    Parameters
+    ----------
+    dataset
+        Everything that was given, lazy or in memory.
+    grid
+        The grid of its fields, with the kind that the user stated or that coordinates suggest.
+    stated_kind
+        ``"cell"`` or ``"point"`` as stated by the user; None: not stated.
+    fields
+        Names of numeric variables with both grid dimensions.
+    times
+        For each field the coordinate of its valid times (a dimension, or scalar); None: it has
+        none.
+    static
+        Fields that models may need besides, on grids of their own.
+    """
+
+    dataset: xr.Dataset
+    grid: Grid
+    stated_kind: Kind | None
+    fields: tuple[str, ...]
+    times: Mapping[str, str | None]
+    static: xr.Dataset | None = None
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        return self.dataset[name]
+
+    def grid_for(self, kind: Kind | None) -> Grid:
+        """Return the grid for a model trained on one kind; what the user stated comes first."""
+        return self.grid if self.stated_kind or kind is None else self.grid.as_kind(kind)
+
+    def with_dataset(self, dataset: xr.Dataset) -> Source:
+        """Return the source with other times, or further variables, on the same grid."""
+        return replace(self, dataset=dataset)
+
+    def units(self, name: str) -> str | None:
+        """Return the units of a field as its file states them; None: it states none."""
+        units = self.dataset[name].attrs.get("units")
+        return str(units) if units else None
+
+
+def resolve(
+    obj: xr.Dataset | xr.DataArray, kind: Kind | None = None, static: xr.Dataset | None = None
+) -> Source:
+    """Find the grid, fields and times of a Dataset; no data is computed.
+
+    Parameters
+    ----------
+    obj
+        Fields (..., y, x); a DataArray becomes a Dataset of one variable.
+    kind
+        ``"cell"`` or ``"point"`` where the coordinates can't tell.
+    static
+        Fields that models may need besides.
+
+    Raises
+    ------
+    GridError
+        If the grid can't be found.
+    FlexclimError
+        If a variable is packed or has a name that can't be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> field = xr.DataArray(
+    ...     np.zeros((2, 2)), coords={"lat": [1.0, 0.0], "lon": [5.0, 6.0]}, name="t2m"
+    ... )
+    >>> resolve(field).fields
+    ('t2m',)
+    """
+    dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
+    grid = find_grid(dataset, kind)
+    fields = [
+        field
+        for field in dataset.data_vars.values()
+        if {grid.y, grid.x} <= set(field.dims) and field.dtype.kind in "fiu"
+    ]
+    for field in fields:
+        check_field(field)
+        if field.name == REALIZATION:
+            raise FlexclimError(
+                f"a field can't have the name {field.name!r}, of members. Rename it."
+            )
+    times = {str(field.name): time_name(field) for field in fields}
+    return Source(
+        dataset=dataset,
+        grid=grid,
+        stated_kind=kind,
+        fields=tuple(times),
+        times=times,
+        static=static,
+    )
+
+
+def time_name(field: xr.DataArray) -> str | None:
+    """Return the coordinate that holds valid time: of a dimension, or scalar."""
+    for name, coordinate in field.coords.items():
+        own = name in field.dims or (coordinate.ndim == 0 and name == "time")
+        if own and is_time(coordinate):
+            return str(name)
+    return None
