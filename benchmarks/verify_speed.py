@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -98,7 +98,7 @@ def tool_of(score: str, tool: str) -> Callable[[xr.DataArray, xr.DataArray], Any
 
         if score == "ranks":
             return lambda f, t: verify.rank_histogram(f, t, weights=None).compute()
-        estimator = score.split()[1]
+        estimator: Literal["fair", "ecdf"] = "fair" if score == "crps fair" else "ecdf"
         return lambda f, t: verify.crps(f, t, estimator=estimator, weights=None).compute()
     if tool == "scores":
         if score == "ranks":

@@ -39,7 +39,9 @@ from benchmarks.skill.tables import Table, below
 from flexclim import verify
 from flexclim.errors import ModelError
 from flexclim.models.model import Model
-from flexclim.verify.metrics.spectra import decibels, distance_of, powers
+from flexclim.verify.core.pairs import Pair
+from flexclim.verify.metrics.spectra import powers
+from flexclim.verify.metrics.spectral_scores import decibels, distance_of
 
 
 def main() -> None:
@@ -128,7 +130,7 @@ def measured(made: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         one, other = made[name], truth[name].reset_coords(drop=True)
         one, rows = one.reset_coords(drop=True), other.dims[1:]
         ensemble = "realization" in one.dims
-        both = powers(one, other, dim=(), fill="mean")
+        both = powers(Pair.align(one, other), dim=(), fill="mean")
         error = verify.rmse(one, other, dim=rows) ** 2
         told = {
             "square": error,

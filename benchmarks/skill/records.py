@@ -14,6 +14,7 @@ import xarray as xr
 import flexclim
 from flexclim import verify
 from flexclim.verify.core.geometry import area_weights
+from flexclim.verify.core.pairs import Pair
 from flexclim.verify.metrics.spectra import powers, resolved
 
 Record = dict[str, Any]
@@ -93,7 +94,7 @@ def _block_error(forecast: xr.DataArray, coarse: xr.DataArray, factor: int) -> f
 def _powers(forecast: xr.DataArray, truth: xr.DataArray, kind: Any) -> Record:
     if kind == "radial":  # on numbered cells: wavelengths are grid lengths whatever the spacing
         forecast, truth = (_numbered(field) for field in (forecast, truth))
-    both = powers(forecast, truth, kind)
+    both = powers(Pair.align(forecast, truth), kind)
     nyquist = both["truth"].attrs["nyquist"]
     found = {}
     for name, key in (("forecast", "power"), ("truth", "truth_power")):

@@ -1,15 +1,10 @@
-"""Scores, spectra and a report for ensembles of fields: the verification of forecasts."""
+"""Verification of ensembles and single fields: scores, spectra and a report."""
 
 from flexclim.verify import plot
 from flexclim.verify.baselines import residual_ensemble, residuals
-from flexclim.verify.evaluate import evaluate
-from flexclim.verify.metrics.calibration import (
-    crps_decomposition,
-    flatness,
-    pit_histogram,
-    pull,
-    rank_histogram,
-)
+from flexclim.verify.evaluation import evaluate
+from flexclim.verify.metrics.calibration import crps_decomposition, pull, spread_error
+from flexclim.verify.metrics.contingency import contingency
 from flexclim.verify.metrics.distribution import (
     anomaly_correlation,
     exceedance,
@@ -17,28 +12,22 @@ from flexclim.verify.metrics.distribution import (
     quantiles,
     threshold_weighted_crps,
 )
+from flexclim.verify.metrics.patches import energy_score, variogram_score
 from flexclim.verify.metrics.persistence import correlation_time
-from flexclim.verify.metrics.probability import (
-    brier,
-    brier_decomposition,
-    contingency,
-    reliability,
-    roc,
-)
+from flexclim.verify.metrics.probability import brier, brier_decomposition, reliability, roc
+from flexclim.verify.metrics.ranks import flatness, pit_histogram, rank_histogram
 from flexclim.verify.metrics.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
 from flexclim.verify.metrics.seam import seam
 from flexclim.verify.metrics.significance import bootstrap, diebold_mariano
-from flexclim.verify.metrics.spatial import energy_score, fss, rfne, ssim, variogram_score
-from flexclim.verify.metrics.spectra import (
+from flexclim.verify.metrics.spatial import fss, rfne, ssim
+from flexclim.verify.metrics.spectra import kinetic_energy, spectrum
+from flexclim.verify.metrics.spectral_scores import (
     amplitude_ratio,
     coherence,
     effective_resolution,
-    kinetic_energy,
     log_spectral_distance,
     spectral_bias,
-    spectrum,
 )
-from flexclim.verify.metrics.spread_bins import spread_error
 from flexclim.verify.report.report import report
 from flexclim.verify.report.summary import summary, table
 

@@ -1,40 +1,39 @@
-"""What a forecast must beat: interpolation, and interpolation plus residuals drawn at random."""
+"""Baselines of a forecast: interpolation, and interpolation plus residuals drawn at random."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
+from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.core.align import MEMBER_NAMES, check_coordinates, find_member
+from flexclim.verify.core.coordinates import check_coordinates
 from flexclim.verify.core.geometry import find_dimension, find_plane
+from flexclim.verify.core.pairs import MEMBER_NAMES, Fields, find_member
 
 LARGEST_FACTOR = 64
 
 
-def interpolations(coarse: Any, truth: xr.DataArray, name: str | None = None) -> dict[str, Any]:
-    """Return the coarse field brought to the grid of ``truth``, ``"bilinear"`` and ``"bicubic"``.
+def interpolations(coarse: xr.DataArray, truth: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Interpolate the coarse field to the grid of ``truth``, ``"bilinear"`` and ``"bicubic"``.
 
     Raises
     ------
     AlignmentError
-        If no whole factor leads from one grid to the other.
+        If the grids differ by no whole factor.
     """
-    field = coarse[name] if isinstance(coarse, xr.Dataset) else coarse
-    factor, kind = find_factor(field, truth)
-    methods: tuple[Any, ...] = ("bilinear", "bicubic")
-    return {method: interpolate(field, factor, method, grid=kind) for method in methods}
+    factor, kind = find_factor(coarse, truth)
+    methods: tuple[Method, ...] = ("bilinear", "bicubic")
+    return {method: interpolate(coarse, factor, method, grid=kind) for method in methods}
 
 
 def find_factor(coarse: xr.DataArray, truth: xr.DataArray) -> tuple[int, Kind]:
-    """Return the factor, and the kind of grid, that give as many rows and columns as ``truth``.
+    """Return the factor and the kind of grid that give as many rows and columns as ``truth``.
 
-    A region cut from a grid of points looks like one of cells, but has another size when fine.
+    A region cut from a grid of points looks like one of cells, but its fine grid has another size.
     """
     plane, grid = find_plane(truth), find_grid(coarse)
     wanted = (truth.sizes[plane.y], truth.sizes[plane.x])
@@ -45,13 +44,14 @@ def find_factor(coarse: xr.DataArray, truth: xr.DataArray) -> tuple[int, Kind]:
                 return factor, domain.kind
     raise AlignmentError(
         f"the coarse field has {grid.domain.shape[0]} x {grid.domain.shape[1]} {grid.domain.kind}s,"
-        f" the truth {wanted[0]} x {wanted[1]}: no whole factor leads from one to the other. Crop "
-        "the truth to the area of the coarse field."
+        f" the truth {wanted[0]} x {wanted[1]}: no whole factor relates their sizes. Crop the "
+        "truth to the area of the coarse field."
     )
 
 
-def residuals(fine: Any, factor: int, method: Any = "bicubic") -> Any:
-    """Return what interpolation misses of fields: the raw material of the residual baseline.
+@suggest_options
+def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
+    """Return the interpolation errors of fields, from which the residual baseline draws.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def residuals(fine: Any, factor: int, method: Any = "bicubic") -> Any:
     factor
         Fine cells along one side of a coarse cell.
     method
-        Of the interpolation.
+        Interpolation method.
 
     Returns
     -------
     DataArray or Dataset
-        ``fine`` less its block means brought back to the fine grid, with dimension ``time``.
+        ``fine`` minus its block means interpolated back to the fine grid; same dimensions.
 
     >>> field = xr.DataArray(np.eye(8), {"lat": np.arange(8.0), "lon": np.arange(8.0)})
     >>> float(abs(residuals(field, 4)).max()) > 0.5
@@ -76,29 +76,36 @@ def residuals(fine: Any, factor: int, method: Any = "bicubic") -> Any:
         missed = {n: residuals(field, factor, method) for n, field in planes.items()}
         return xr.Dataset(missed, attrs=fine.attrs)
     smooth = interpolate(coarsen(fine, factor), factor, method)
-    with xr.set_options(keep_attrs=True):
-        return fine - check_coordinates(smooth, fine, "interpolated field")
+    difference = fine - check_coordinates(smooth, fine, "interpolated field")
+    return difference.assign_attrs(fine.attrs)
 
 
 def _has_plane(field: xr.DataArray) -> bool:
     return all(find_dimension(field, axis) is not None for axis in ("Y", "X"))
 
 
+@suggest_options
 def residual_ensemble(
     base: xr.DataArray, residuals: xr.DataArray, members: int, seed: int = 0
 ) -> xr.DataArray:
-    """Add residuals of other fields, drawn at random for each member and time.
+    """Add residuals of other fields to a field, drawn at random for each member and time.
 
     Parameters
     ----------
     base
         Interpolated field, (..., y, x).
     residuals
-        (sample, y, x), any number of leading dimensions; same grid.
+        (sample, y, x) on the same grid, with any number of sample dimensions.
     members
-        How many to draw: without repetition at one time, as long as there are enough.
+        Number of members. The residuals at one time are drawn without replacement if there are
+        enough of them.
     seed
-        Of the draws.
+        Of the random draws.
+
+    Returns
+    -------
+    DataArray
+        (realization, ..., y, x), lazy if an input is.
 
     Raises
     ------
@@ -113,12 +120,12 @@ def residual_ensemble(
     plane = find_plane(base)
     core = (plane.y, plane.x)
     if (extra := find_member(base)) is not None:
-        raise FlexclimError(f"the base has members along {extra!r}: give a single field.")
+        raise FlexclimError(f"the base field has members along {extra!r}. Give a single field.")
     for name in core:
         if residuals.sizes.get(name) != base.sizes[name]:
             raise AlignmentError(
                 f"residuals have {residuals.sizes.get(name, 'no')} values along {name!r}, the "
-                f"field {base.sizes[name]}. Take residuals on the same grid."
+                f"field {base.sizes[name]}. Compute residuals on the same grid."
             )
     residuals = residuals.drop_vars(residuals.coords)
     samples = [name for name in residuals.dims if name not in core]

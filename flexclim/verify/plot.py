@@ -1,20 +1,21 @@
-"""Pictures of scores: each takes what :func:`flexclim.verify.evaluate` returns.
+"""Figures of the scores that :func:`flexclim.verify.evaluate` returns.
 
-All return axes, draw into ``ax`` where it is given, and need no network.
+All functions return axes, draw into ``ax`` if it is given, and work offline.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import FlexclimError, GridError
+from flexclim.errors import FlexclimError, GridError, suggest_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0b6fa4", "#b8b8b8", "#7a7a7a", "#e08214", "#5aae61", "#9970ab")
 INK = "#222222"
@@ -22,10 +23,26 @@ REGION = 60.0  # degrees of latitude
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+class LineStyle(TypedDict):
+    """Width of a line, and its drawing order."""
+
+    lw: float
+    zorder: int
+
+
+class Style(TypedDict, total=False):
+    """Colours of a map."""
+
+    cmap: str
+    vmin: float
+    vmax: float
+
+
+@suggest_options
 def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     """Draw the power of the truth and all candidates against wavelength.
 
-    A curve below the truth's lacks variance at that scale.
+    Where a curve lies below the truth's, variance is missing at that scale.
     """
     ax = ax or _new_axes()
     power = _get(scores, "spectrum", variable)
@@ -43,10 +60,11 @@ def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     return _finish(ax)
 
 
+@suggest_options
 def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
-    """Draw how far the waves of each candidate follow the truth's, against wavelength.
+    """Draw the coherence of each candidate with the truth against wavelength.
 
-    Below the dotted line at one half, chance has more part in them than the truth.
+    Below the dotted line at one half, less than half of the variance is explained by the truth.
     """
     ax = ax or _new_axes()
     values = _get(scores, "coherence", variable)
@@ -63,10 +81,11 @@ def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
     return _finish(ax)
 
 
+@suggest_options
 def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
-    """Draw how often the truth has each rank, with a line where a perfect ensemble lies.
+    """Draw the rank histogram, with a line for a perfect ensemble.
 
-    A bowl means too little spread, a dome too much, a slope a bias.
+    A U shape means too little spread, a dome too much, a slope a bias.
     """
     ax = ax or _new_axes()
     ranks = _get(scores, "rank_histogram", variable)
@@ -84,13 +103,14 @@ def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) ->
     return _finish(ax)
 
 
+@suggest_options
 def reliability(
     scores: xr.Dataset, variable: str, candidate: str = "forecast", ax: Axes | None = None
 ) -> Axes:
-    """Draw how often the event happened for each forecast probability, with consistency bars.
+    """Draw the observed frequency for each forecast probability, with consistency bars.
 
-    On the diagonal probabilities mean what they say; flatter is overconfident. Bars show where a
-    reliable forecast would lie if all points were independent.
+    On the diagonal the forecast is reliable; a flatter curve is overconfident. Bars show the range
+    of a reliable forecast if all points were independent.
     """
     ax = ax or _new_axes()
     parts = {
@@ -114,8 +134,9 @@ def reliability(
     return _finish(ax)
 
 
+@suggest_options
 def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
-    """Draw the error of the ensemble mean against the spread, bin by bin, beside the diagonal."""
+    """Draw the error of the ensemble mean against the spread, bin by bin, with the diagonal."""
     ax = ax or _new_axes()
     spread, error = (_get(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
     most = float(np.nanmax([spread.max(), error.max()])) * 1.05 or 1.0
@@ -130,6 +151,7 @@ def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> A
     return _finish(ax)
 
 
+@suggest_options
 def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     """Draw quantiles of each candidate minus the truth's, against the truth's."""
     ax = ax or _new_axes()
@@ -140,18 +162,22 @@ def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
         gap = mine.sel(candidate=candidate) - truth
         ax.plot(truth, gap, "o-", ms=4, color=colour, label=candidate, **_weight(candidate))
     unit = _units(mine)
-    ax.set(xlabel=f"quantile of the truth, {unit}", ylabel=f"forecast less truth, {unit}")
+    ax.set(xlabel=f"quantile of the truth, {unit}", ylabel=f"forecast minus truth, {unit}")
     ax.set_title("Quantiles, 1 % to 99.9 %")
     return _finish(ax)
 
 
+@suggest_options
 def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | None = None) -> Axes:
     """Draw one score of all candidates over time."""
     ax = ax or _new_axes()
     values = _get(scores, metric, variable)
     times = [d for d in values.dims if d != "candidate"]
     if len(times) != 1:
-        raise FlexclimError(f"{metric}.{variable} runs along {times}, not along one dimension.")
+        raise FlexclimError(
+            f"{metric}.{variable} has the dimensions {times} besides the candidate; a series needs "
+            "one. Average over the others first."
+        )
     place = values[times[0]].values if times[0] in values.coords else np.arange(values.shape[-1])
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
@@ -169,9 +195,9 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
 
 
 def field_map(
-    field: xr.DataArray, ax: Axes | None = None, *, title: str = "", **style: Any
+    field: xr.DataArray, ax: Axes | None = None, *, title: str = "", **style: Unpack[Style]
 ) -> Axes:
-    """Draw one field with a colour bar, with coastlines where its place on Earth is known."""
+    """Draw one field with a colour bar, and with coastlines if it has latitudes and longitudes."""
     from matplotlib.figure import Figure
 
     from flexclim.plotting.maps import draw_map
@@ -192,23 +218,24 @@ def field_map(
 
 
 def _map_or_plain_axes(
-    figure: Any, rows: int, columns: int, index: int, field: xr.DataArray
+    figure: Figure, rows: int, columns: int, index: int, field: xr.DataArray
 ) -> Axes:
-    """Return a map; plain axes for a projected grid without latitude and longitude, or none."""
+    """Return map axes, or plain ones for a grid without latitudes and longitudes."""
     from flexclim.plotting.maps import map_axes
 
     try:
-        ax = map_axes(figure, rows, columns, index, field)
+        ax: Axes = map_axes(figure, rows, columns, index, field)
     except GridError:
-        return figure.add_subplot(rows, columns, index)
+        plain: Axes = figure.add_subplot(rows, columns, index)
+        return plain
     south, north = ax.get_ylim()
-    if north - south < REGION:  # a degree of longitude is as long as it is there
+    if north - south < REGION:  # the length of a degree of longitude at the region's latitude
         ax.set_aspect(1 / np.cos(np.deg2rad((south + north) / 2)))
     return ax
 
 
 def _fit_figure(ax: Axes, width: float, rows: int, columns: int) -> None:
-    """Make the figure as high as its maps need."""
+    """Set the height of the figure to fit its maps."""
     shape = abs(np.diff(ax.get_ylim())[0] / np.diff(ax.get_xlim())[0])
     aspect = ax.get_aspect()
     shape = float(np.clip(shape * (1.0 if aspect == "auto" else aspect), 0.25, 1.2))
@@ -218,17 +245,19 @@ def _fit_figure(ax: Axes, width: float, rows: int, columns: int) -> None:
     figure.set_size_inches(width, height)
 
 
+@suggest_options
 def score_map(
     scores: xr.Dataset, variable: str, metric: str = "crps", candidate: str = "forecast"
 ) -> Axes:
-    """Draw where a score is good and bad: ``"crps"``, ``"rmse"``, ``"bias"``, ``"spread"``, ..."""
+    """Draw a map of a score: ``"crps"``, ``"mae"``, ``"rmse"``, ``"bias"`` or ``"spread"``."""
     field = _get(scores, f"{metric}_map", variable).sel(candidate=candidate)
-    style: dict[str, Any] = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
+    style: Style = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
     if metric == "bias":
         style = {"cmap": "RdBu_r", "vmin": -_top(abs(field)), "vmax": _top(abs(field))}
     return field_map(field, title=f"{_name(metric)}, {candidate}", **style)
 
 
+@suggest_options
 def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
     """Draw the case with the largest CRPS: truth, forecast and baseline, in one figure."""
     from matplotlib.figure import Figure
@@ -243,8 +272,8 @@ def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
     return drawn
 
 
-def worst_panels(scores: xr.Dataset, variable: str) -> list[tuple[str, xr.DataArray, dict]]:
-    """Return name, field and colours of each map of :func:`worst_case`."""
+def worst_panels(scores: xr.Dataset, variable: str) -> list[tuple[str, xr.DataArray, Style]]:
+    """Return the name, field and colours of each map of :func:`worst_case`."""
     fields = _get(scores, "worst_case", variable)
     truth = fields.sel(panel="truth")
     low, high = (float(truth.quantile(q)) for q in (0.005, 0.995))
@@ -253,7 +282,7 @@ def worst_panels(scores: xr.Dataset, variable: str) -> list[tuple[str, xr.DataAr
     panels = []
     for name in map(str, fields["panel"].values):
         field = fields.sel(panel=name).assign_attrs(fields.attrs)
-        style: dict[str, Any] = {"cmap": "viridis", "vmin": low, "vmax": high}
+        style: Style = {"cmap": "viridis", "vmin": low, "vmax": high}
         if name == "spread":
             style = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
         panels.append((name, field, style))
@@ -265,8 +294,8 @@ def _get(scores: xr.Dataset, metric: str, variable: str) -> xr.DataArray:
     if name not in scores:
         known = sorted({str(n).partition(".")[2] for n in scores.data_vars})
         raise FlexclimError(
-            f"no {name!r} in these scores, which have the variables {known}. Scores of members "
-            "need an ensemble forecast."
+            f"no {name!r} in these scores, which have the variables {known}. Ensemble scores need "
+            "a forecast with members."
         )
     return scores[name]
 
@@ -276,8 +305,8 @@ def _coloured(values: xr.DataArray) -> list[tuple[str, str]]:
     return [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(names)]
 
 
-def _weight(name: str) -> dict[str, Any]:
-    """Return a line's width, and its place before or behind others."""
+def _weight(name: str) -> LineStyle:
+    """Return the width of a line and its drawing order."""
     own = name in ("truth", "forecast")
     return {"lw": 2.2 if own else 1.3, "zorder": 3 if name == "forecast" else 2}
 
@@ -294,7 +323,7 @@ def _name(metric: str) -> str:
 
 
 def _top(field: xr.DataArray) -> float:
-    """Return a colour limit that a few extreme cells don't set."""
+    """Return a colour limit that ignores a few extreme cells."""
     top = float(np.nanquantile(field, 0.995))
     return top if top > 0 else 1.0
 
@@ -304,7 +333,7 @@ def _units(values: xr.DataArray) -> str:
 
 
 def pretty_units(text: str) -> str:
-    """Write units as a reader expects them; what is not understood stays as it is.
+    """Format units with superscripts; text in an unknown form is returned unchanged.
 
     >>> pretty_units("m s-1"), pretty_units("(K)2"), pretty_units("(m s**-1)1")
     ('m s⁻¹', 'K²', 'm s⁻¹')

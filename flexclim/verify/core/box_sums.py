@@ -1,4 +1,4 @@
-"""Sums over boxes around each cell, exact for whole numbers. Numpy only."""
+"""Sums and means over square windows around each cell; sums of integers are exact."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def box_sum(field: np.ndarray, size: int, wrap: bool) -> np.ndarray:
-    """Sum (..., y, x) over the ``size`` x ``size`` cells around each cell (an odd number).
+    """Sum (..., y, x) over the ``size`` x ``size`` window around each cell; ``size`` is odd.
 
-    Columns wrap if ``wrap``; beyond other borders nothing counts.
+    Columns wrap if ``wrap``; cells beyond other edges count as 0.
 
     >>> box_sum(np.ones((2, 4)), 3, wrap=True)
     array([[6., 6., 6., 6.],
@@ -18,7 +18,7 @@ def box_sum(field: np.ndarray, size: int, wrap: bool) -> np.ndarray:
 
 
 def _along(field: np.ndarray, size: int, wrap: bool, swapped: bool = False) -> np.ndarray:
-    """Sum along axis -2, and swap the last axes back where they are swapped."""
+    """Sum along axis -2; swap the last two axes back if they were ``swapped``."""
     reach, length = size // 2, field.shape[-2]
     pad = [(0, 0)] * (field.ndim - 2) + [(reach + 1, reach), (0, 0)]
     if wrap:
@@ -27,14 +27,14 @@ def _along(field: np.ndarray, size: int, wrap: bool, swapped: bool = False) -> n
     else:
         padded = np.pad(field, pad)
     total = padded.cumsum(axis=-2)
-    result = total[..., size:, :] - total[..., :-size, :]
+    result: np.ndarray = total[..., size:, :] - total[..., :-size, :]
     return result.swapaxes(-1, -2) if swapped else result
 
 
 def local_mean(field: np.ndarray, size: int, wrap: bool) -> np.ndarray:
-    """Mean of the values that are there in the ``size`` x ``size`` cells around each cell."""
+    """Average the values of the window around each cell, ignoring NaN."""
     known = ~np.isnan(field)
-    # One value near the field's level keeps the digits of sums of large numbers.
+    # Subtracting the mean keeps cumulative sums small, and so their rounding errors.
     level = np.nan_to_num(np.nanmean(field)) if known.any() else 0.0
     total = box_sum(np.where(known, field - level, 0.0), size, wrap)
     count = box_sum(known, size, wrap)

@@ -75,6 +75,11 @@ def find_plane(field: xr.DataArray) -> Plane:
     return Plane(y=y, x=x, step_y=step_y, step_x=step_x, wrap=wrap, geographic=geographic)
 
 
+def whole_planes(field: xr.DataArray, plane: Plane) -> xr.DataArray:
+    """Return ``field`` with each plane in one chunk."""
+    return field.chunk({plane.y: -1, plane.x: -1}) if field.chunks is not None else field
+
+
 def find_dimension(field: xr.DataArray, axis: str) -> str | None:
     """Return the dimension of rows (``"Y"``) or columns (``"X"``): by attributes, then by name."""
     names = [str(name) for name in field.dims]
@@ -121,9 +126,9 @@ def row_bounds(field: xr.DataArray, name: str) -> np.ndarray:
     values = field[name].values.astype(float)
     stated = field[name].attrs.get("bounds")
     if stated is not None and stated in field.coords:
-        return field[stated].transpose(name, ...).values.astype(float)
+        return np.asarray(field[stated].transpose(name, ...).values, float)
     if values.size == 1:
-        return np.clip(values[:, None] + [-0.5, 0.5], -90, 90)
+        return np.asarray(np.clip(values[:, None] + [-0.5, 0.5], -90, 90))
     middle = (values[1:] + values[:-1]) / 2
     edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
     edges = np.clip(edges, -90, 90)

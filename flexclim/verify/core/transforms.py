@@ -1,4 +1,4 @@
-"""Power of planes by wavenumber, such that the powers sum to the variance. Numpy only."""
+"""Power of planes by wavenumber, normalised to sum to the variance (numpy arrays)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Fill = Literal["mean"] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """Which wavenumber each coefficient of a plane belongs to.
+    """The wavenumber of each coefficient of a plane.
 
     Parameters
     ----------
     index
-        (ky, kx) or (kx,): bin of each coefficient; -1 leaves it out (the mean).
+        (ky, kx) or (kx,): bin of each coefficient; -1 excludes it (the mean).
     share
-        How often a coefficient counts: 2 where its mirror image is not stored.
+        Multiplicity of a coefficient: 2 if its complex conjugate is not stored.
     wavenumber
         (bins,) in cycles per metre.
     nyquist
-        The largest wavenumber that the grid holds in every direction.
+        The largest wavenumber that the grid resolves in every direction.
     """
 
     index: np.ndarray
@@ -47,7 +47,7 @@ class Bins:
 
 
 def fill_gaps(field: np.ndarray, fill: Fill) -> np.ndarray:
-    """Put each plane's mean where values of (..., y, x) are missing, if ``fill`` says so."""
+    """Replace missing values of (..., y, x) by the mean of their plane if ``fill`` is "mean"."""
     if fill is None:
         return field
     if fill != "mean":
@@ -79,7 +79,7 @@ def make_bins(kind: Kind, shape: tuple[int, int], plane: Plane, edges: Edges) ->
 
 
 def _axis(size: int, step: float, folded: bool, real: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return wavenumbers of one axis and how often each counts."""
+    """Return the wavenumbers of one axis and the multiplicity of each."""
     if folded:
         return np.arange(size) / (2 * size * step), np.ones(size)
     if not real:
@@ -87,22 +87,27 @@ def _axis(size: int, step: float, folded: bool, real: bool) -> tuple[np.ndarray,
     share = np.full(size // 2 + 1, 2.0)
     share[0] = 1.0
     if size % 2 == 0:
-        share[-1] = 1.0  # the Nyquist wave is its own mirror image
+        share[-1] = 1.0  # the Nyquist wave is its own conjugate
     return fft.rfftfreq(size, step), share
 
 
 def coefficients(field: np.ndarray, kind: Kind, plane: Plane, edges: Edges) -> np.ndarray:
-    """Transform (..., y, x) so that the mean of squared coefficients times shares is the variance.
+    """Transform (..., y, x) so that squared coefficients times multiplicities sum to the variance.
 
-    Directions that wrap use a Fourier transform. Others, with ``"dct"``, the cosine transform of
-    Denis et al. (2002), Mon. Weather Rev. 130, which mirrors the field at its edges; with
-    ``"taper"`` a Hann window that keeps the variance on average; with ``"periodic"`` the field
-    is taken to wrap.
+    Directions that wrap use a Fourier transform. In other directions, ``"dct"`` uses the cosine
+    transform of Denis et al. (2002), Mon. Weather Rev. 130, which mirrors the field at its edges;
+    ``"taper"`` applies a Hann window that preserves the variance on average; ``"periodic"``
+    assumes that the field wraps.
+
+    Raises
+    ------
+    FlexclimError
+        If a value is missing.
     """
     if np.isnan(field).any():
         raise FlexclimError(
             f"{int(np.isnan(field).sum())} NaN in the field: a spectrum needs all values. Select "
-            "a part without gaps, or pass fill='mean' to put each plane's mean there."
+            "a part without gaps, or pass fill='mean' to replace them by each plane's mean."
         )
     field = np.asarray(field, float)
     axes = (-1,) if kind == "zonal" else (-2, -1)
@@ -120,11 +125,11 @@ def coefficients(field: np.ndarray, kind: Kind, plane: Plane, edges: Edges) -> n
         waves = fft.rfft(field, axis=-1, norm="ortho")
     if kind != "zonal" and edges != "dct":
         waves = fft.fft(waves, axis=-2, norm="ortho")
-    return waves / np.sqrt(np.prod([field.shape[axis] for axis in axes]))
+    return np.asarray(waves / np.sqrt(np.prod([field.shape[axis] for axis in axes])))
 
 
 def _taper(field: np.ndarray, axis: int) -> np.ndarray:
     size = field.shape[axis]
     window = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
     window /= np.sqrt(np.mean(window**2))
-    return field * (window[:, None] if axis == -2 else window)
+    return np.asarray(field * (window[:, None] if axis == -2 else window))

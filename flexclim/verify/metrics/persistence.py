@@ -98,7 +98,7 @@ def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float
     def off(numbers: np.ndarray) -> np.ndarray:
         level, log_time = numbers
         curve: np.ndarray = level * (1 - np.exp(-lags / np.exp(log_time)))
-        return (curve - scaled) * weights
+        return np.asarray((curve - scaled) * weights)
 
     log_time = least_squares(off, (1.0, np.log(lags[0]))).x[1]
     hours = float(np.exp(log_time))

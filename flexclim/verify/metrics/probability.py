@@ -1,41 +1,34 @@
-"""Forecasts of events: a value at or above a threshold, and how often members say so.
+"""Scores of the probability of an event, "at or above a threshold", given by the members.
 
-xskillscore computes the Brier score, contingency scores, and the table behind reliability, ROC and
-the parts of the Brier score where all points count alike. Its ``reliability`` and ``roc`` take no
-weights, so with weights (of area, by default) the same table is added up here; and its ``roc``,
-which builds one contingency table for each probability, computes lazy input while it plans, so the
-curve is drawn from the table too. Tests hold all of them equal to xskillscore.
+xskillscore computes the Brier score and, where all points count equally, the table behind the
+reliability diagram, the ROC curve and the parts of the Brier score. Its ``reliability`` and ``roc``
+accept no weights, so weighted tables (by area, the default) are summed here. The ROC curve always
+comes from the table, because ``xskillscore.roc`` builds one contingency table per probability and
+loads lazy input while it builds the graph. Tests compare both ways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy import stats
 
-from flexclim.errors import FlexclimError
-from flexclim.verify.core.align import align, each_variable, find_member, need_member
-from flexclim.verify.core.sums import (
-    Dims,
-    Weights,
-    point_weights,
-    reduced_dims,
-    sum_bins,
-)
+from flexclim.errors import suggest_options
+from flexclim.verify.core.pairs import Dims, Fields, Pair, Weights, score_pairs
+from flexclim.verify.core.sums import Contribution, sum_bins
 
 
-@each_variable
+@suggest_options
 def brier(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
+    forecast: Fields,
+    truth: Fields,
     threshold: float,
     weights: Weights = "area",
     dim: Dims = None,
     fair: bool = False,
-) -> xr.DataArray:
+) -> Fields:
     """Brier score of the event "at or above ``threshold``": mean squared error of probability.
 
     Parameters
@@ -45,7 +38,7 @@ def brier(
     threshold
         In the forecast's units.
     fair
-        Whether to score what an ensemble without end would (Ferro 2014).
+        Whether to estimate the score of an infinite ensemble (Ferro 2014).
 
     Notes
     -----
@@ -55,34 +48,20 @@ def brier(
     >>> float(brier(forecast, xr.DataArray(3.0), threshold=1.0))
     0.25
     """
-    import xskillscore
-
-    member = need_member(forecast, least=2 if fair else 1)
-    forecast, truth = align(forecast, truth)
-    known = truth.notnull() & forecast.notnull().all(member)
-    over = list(reduced_dims(truth.dims, dim))
-    result = xskillscore.brier_score(
-        (truth >= threshold).astype(float).where(known),
-        forecast >= threshold,
-        member_dim=member,
-        fair=fair,
-        dim=over,
-        weights=point_weights(truth, weights).broadcast_like(truth) if over else None,
-    )
-    return result.assign_attrs(_attributes(forecast, truth, "Brier score", threshold))
+    return score_pairs(brier_of, forecast, truth, threshold, weights, dim, fair)
 
 
-@each_variable
+@suggest_options
 def brier_decomposition(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
+    forecast: Fields,
+    truth: Fields,
     threshold: float,
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.Dataset:
-    """Brier score in three parts: ``brier`` = ``reliability`` - ``resolution`` + ``uncertainty``.
+    """Decompose the Brier score: ``brier`` = ``reliability`` - ``resolution`` + ``uncertainty``.
 
-    M members can say M + 1 probabilities, and these are the groups, so the sum is exact.
+    M members can give M + 1 probabilities. Each of these is a group, so the sum is exact.
     Parameters as in :func:`brier`.
 
     Notes
@@ -95,50 +74,29 @@ def brier_decomposition(
     >>> [float(parts[n]) for n in ("brier", "reliability", "resolution", "uncertainty")]
     [0.125, 0.125, 0.25, 0.25]
     """
-    table = _table(forecast, truth, threshold, weights, dim)
-    total = table["issued"].sum("probability")
-    share = table["issued"] / total.where(total > 0)
-    base = table["observed"].sum("probability") / total.where(total > 0)
-    frequency = table["observed"] / table["issued"].where(table["issued"] > 0)
-    reliability = (share * (frequency - table["probability"]) ** 2).sum("probability")
-    resolution = (share * (frequency - base) ** 2).sum("probability")
-    uncertainty = base * (1 - base)
-    parts = {
-        "brier": reliability - resolution + uncertainty,
-        "reliability": reliability,
-        "resolution": resolution,
-        "uncertainty": uncertainty,
-    }
-    texts = {"brier": "Brier score"}
-    return xr.Dataset(
-        {
-            n: v.assign_attrs(table.attrs, long_name=texts.get(n, f"{n} part of the Brier score"))
-            for n, v in parts.items()
-        }
-    )
+    return score_pairs(brier_decomposition_of, forecast, truth, threshold, weights, dim)
 
 
-@each_variable
+@suggest_options
 def reliability(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
+    forecast: Fields,
+    truth: Fields,
     threshold: float,
     weights: Weights = "area",
     dim: Dims = None,
     level: float = 0.9,
     independent: float = 1.0,
 ) -> xr.Dataset:
-    """Reliability diagram: how often the event happened when members gave each probability.
+    """Reliability diagram: observed frequency of the event for each forecast probability.
 
     Parameters
     ----------
     forecast, truth, threshold, weights, dim
         As in :func:`brier`.
     level
-        Share of diagrams of a reliable forecast that lie inside the consistency bars at one
-        probability.
+        Probability that a reliable forecast lies inside the consistency bar at one probability.
     independent
-        Independent cases a point counts as; below 1 for fields whose neighbours are alike.
+        Number of independent cases per point; below 1 for fields with correlated neighbours.
 
     Returns
     -------
@@ -156,7 +114,101 @@ def reliability(
     >>> reliability(forecast, truth, threshold=1.0).frequency.values
     array([nan,  0.,  1.])
     """
-    table = _table(forecast, truth, threshold, weights, dim)
+    return score_pairs(reliability_of, forecast, truth, threshold, weights, dim, level, independent)
+
+
+@suggest_options
+def roc(
+    forecast: Fields,
+    truth: Fields,
+    threshold: float,
+    weights: Weights = "area",
+    dim: Dims = None,
+) -> xr.Dataset:
+    """Relative operating characteristic: hit rate against false alarm rate.
+
+    Parameters as in :func:`brier`.
+
+    Returns
+    -------
+    Dataset
+        (kept dimensions..., probability) ``hit_rate`` and ``false_alarm_rate`` where a warning is
+        issued at that probability or above (at infinity: never), and ``area`` under the curve: 1
+        is perfect, 1/2 no skill.
+
+    Notes
+    -----
+    Mason (1982), Aust. Meteorol. Mag. 30.
+
+    >>> forecast = xr.DataArray([[0.0, 2.0], [2.0, 2.0]], dims=["member", "point"])
+    >>> truth = xr.DataArray([0.0, 3.0], dims=["point"])
+    >>> float(roc(forecast, truth, threshold=1.0).area)
+    1.0
+    """
+    return score_pairs(roc_of, forecast, truth, threshold, weights, dim)
+
+
+def brier_of(
+    pair: Pair,
+    threshold: float,
+    weights: Weights = "area",
+    dim: Dims = None,
+    fair: bool = False,
+) -> xr.DataArray:
+    """Score an aligned pair with :func:`brier`."""
+    import xskillscore
+
+    member = pair.need_members(least=2 if fair else 1)
+    known = pair.truth.notnull() & pair.forecast.notnull().all(member)
+    over = list(pair.reduced_dims(dim))
+    result: xr.DataArray = xskillscore.brier_score(
+        (pair.truth >= threshold).astype(float).where(known),
+        pair.forecast >= threshold,
+        member_dim=member,
+        fair=fair,
+        dim=over,
+        weights=pair.point_weights(weights).broadcast_like(pair.truth) if over else None,
+    )
+    return result.assign_attrs(describe_event(pair, "Brier score", threshold))
+
+
+def brier_decomposition_of(
+    pair: Pair, threshold: float, weights: Weights = "area", dim: Dims = None
+) -> xr.Dataset:
+    """Score an aligned pair with :func:`brier_decomposition`."""
+    table = _table(pair, threshold, weights, dim)
+    total = table["issued"].sum("probability")
+    share = table["issued"] / total.where(total > 0)
+    base = table["observed"].sum("probability") / total.where(total > 0)
+    frequency = table["observed"] / table["issued"].where(table["issued"] > 0)
+    reliable = (share * (frequency - table["probability"]) ** 2).sum("probability")
+    resolution = (share * (frequency - base) ** 2).sum("probability")
+    uncertainty = base * (1 - base)
+    parts = {
+        "brier": reliable - resolution + uncertainty,
+        "reliability": reliable,
+        "resolution": resolution,
+        "uncertainty": uncertainty,
+    }
+    texts = {"brier": "Brier score"}
+    return xr.Dataset(
+        {
+            n: v.assign_attrs(table.attrs, long_name=texts.get(n, f"{n} part of the Brier score"))
+            for n, v in parts.items()
+        }
+    )
+
+
+def reliability_of(
+    pair: Pair,
+    threshold: float,
+    weights: Weights = "area",
+    dim: Dims = None,
+    level: float = 0.9,
+    independent: float = 1.0,
+) -> xr.Dataset:
+    """Score an aligned pair with :func:`reliability`."""
+    table = _table(pair, threshold, weights, dim)
     issued = table["issued"]
     total = issued.sum("probability")
     cases = np.maximum(1, (table["points"] * independent).round())
@@ -188,36 +240,12 @@ def reliability(
     )
 
 
-@each_variable
-def roc(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
-    threshold: float,
-    weights: Weights = "area",
-    dim: Dims = None,
-) -> xr.Dataset:
-    """Relative operating characteristic: hits against false alarms at each probability.
-
-    Returns
-    -------
-    Dataset
-        (kept dimensions..., probability) ``hit_rate`` and ``false_alarm_rate`` where the alarm
-        is given at that probability or above (an infinite one: never), and ``area`` below the
-        curve: 1 is perfect, 1/2 no skill. Parameters as in :func:`brier`.
-
-    Notes
-    -----
-    Mason (1982), Aust. Meteorol. Mag. 30.
-
-    >>> forecast = xr.DataArray([[0.0, 2.0], [2.0, 2.0]], dims=["member", "point"])
-    >>> truth = xr.DataArray([0.0, 3.0], dims=["point"])
-    >>> float(roc(forecast, truth, threshold=1.0).area)
-    1.0
-    """
-    table = _table(forecast, truth, threshold, weights, dim)
-    hits = _alarms(table["observed"])
-    false = _alarms(table["issued"] - table["observed"])
-    # hits fall from 1 to 0, so trapezoids are counted from the right
+def roc_of(pair: Pair, threshold: float, weights: Weights = "area", dim: Dims = None) -> xr.Dataset:
+    """Score an aligned pair with :func:`roc`."""
+    table = _table(pair, threshold, weights, dim)
+    hits = _warned_share(table["observed"])
+    false = _warned_share(table["issued"] - table["observed"])
+    # Both rates fall from 1 to 0 as the probability rises: trapezoids run from right to left.
     width = -false.diff("probability", label="lower")
     height = (hits + hits.shift(probability=-1)).isel(probability=slice(0, -1)) / 2
     parts = {
@@ -233,8 +261,29 @@ def roc(
     )
 
 
-def _alarms(counts: xr.DataArray) -> xr.DataArray:
-    """Return the share of ``counts`` at each probability and above, and 0 at the end."""
+def event_and_probability(pair: Pair, threshold: float) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return whether the event occurred, and its forecast probability (NaN if a value is missing).
+
+    The probability of a single field is 0 or 1.
+    """
+    known, chance = pair.truth.notnull() & pair.forecast.notnull(), pair.forecast >= threshold
+    if pair.member is not None:
+        known, chance = known.all(pair.member), chance.mean(pair.member)
+    return pair.truth >= threshold, chance.astype(float).where(known)
+
+
+def describe_event(pair: Pair, text: str, threshold: float) -> dict[str, object]:
+    """Return the attributes of a dimensionless score of an event."""
+    attributes: dict[str, object] = {"long_name": text, "units": "1", "threshold": threshold}
+    if pair.units is not None:
+        attributes["threshold_units"] = pair.units
+    if pair.member is not None:
+        attributes["ensemble_size"] = pair.size
+    return attributes
+
+
+def _warned_share(counts: xr.DataArray) -> xr.DataArray:
+    """Return the share of ``counts`` at each probability or above, and 0 at infinity."""
     total = counts.sum("probability")
     above = counts.isel(probability=slice(None, None, -1)).cumsum("probability")
     above = above.isel(probability=slice(None, None, -1)) / total.where(total > 0)
@@ -243,103 +292,23 @@ def _alarms(counts: xr.DataArray) -> xr.DataArray:
     return xr.concat([above, never], "probability")
 
 
-@each_variable
-def contingency(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
-    threshold: float,
-    probability: float = 0.5,
-    dim: Dims = None,
-) -> xr.Dataset:
-    """Scores of yes-or-no warnings: yes where enough members are at or above ``threshold``.
-
-    Parameters
-    ----------
-    forecast
-        Ensemble, or a single field.
-    truth, threshold, dim
-        As in :func:`brier`; all points count alike.
-    probability
-        Share of the members that a warning takes.
-
-    Raises
-    ------
-    FlexclimError
-        If ``dim`` names no dimension: a table needs points to count.
-
-    Returns
-    -------
-    Dataset
-        ``hit_rate``, ``false_alarm_ratio``, ``false_alarm_rate``, ``bias_score``,
-        ``threat_score``, ``equit_threat_score``, ``heidke_score``, ``peirce_score``, as
-        :class:`xskillscore.Contingency` defines them.
-
-    >>> forecast = xr.DataArray([0.0, 2.0, 2.0, 0.0], dims=["point"])
-    >>> truth = xr.DataArray([0.0, 3.0, 0.0, 0.0], dims=["point"])
-    >>> float(contingency(forecast, truth, threshold=1.0).threat_score)
-    0.5
-    """
-    import xskillscore
-
-    forecast, truth = align(forecast, truth)
-    over = list(reduced_dims(truth.dims, dim))
-    if not over:
-        raise FlexclimError(
-            f"dim={dim!r} leaves no points to count: name at least one of {tuple(truth.dims)}."
-        )
-    event, chance = _event_and_chance(forecast, truth, threshold)
-    edges = np.array([-0.5, 0.5, 1.5])
-    table = xskillscore.Contingency(
-        event.astype(float),
-        (chance >= probability).astype(float).where(chance.notnull()),
-        edges,
-        edges,
-        dim=over,
-    )
-    parts = {
-        "hit_rate": table.hit_rate(),
-        "false_alarm_ratio": table.false_alarm_ratio(),
-        "false_alarm_rate": table.false_alarm_rate(),
-        "bias_score": table.bias_score(),
-        "threat_score": table.threat_score(),
-        "equit_threat_score": table.equit_threat_score(),
-        "heidke_score": table.heidke_score(),
-        "peirce_score": table.peirce_score(),
-    }
-    attributes = _attributes(forecast, truth, "", threshold)
-    return xr.Dataset(
-        {n: v.assign_attrs(attributes, long_name=n.replace("_", " ")) for n, v in parts.items()}
-    ).drop_vars(["observations_category", "forecasts_category"], errors="ignore")
-
-
-def _table(
-    forecast: xr.DataArray, truth: xr.DataArray, threshold: float, weights: Weights, dim: Dims
-) -> xr.Dataset:
-    """Add up forecasts of each probability k / M, and events among them.
-
-    Where all points count alike it is :func:`xskillscore.reliability` that counts. It takes no
-    weights, so weighted sums are added here.
-    """
-    member = need_member(forecast)
-    size = forecast.sizes[member]
-    forecast, truth = align(forecast, truth)
-    over = list(reduced_dims(truth.dims, dim))
+def _table(pair: Pair, threshold: float, weights: Weights, dim: Dims) -> xr.Dataset:
+    """Sum the forecasts of each probability k / M, and the events among them."""
+    pair.need_members()
+    over = list(pair.reduced_dims(dim))
     if weights is None and over:
-        table = _counted(forecast, truth, threshold, over)
+        table = _counted(pair, threshold, over)
     else:
-        table = _weighted(forecast, truth, threshold, weights, dim)
-    table = table.assign_coords(probability=np.arange(size + 1) / size)
-    return table.assign_attrs(_attributes(forecast, truth, "", threshold))
+        table = _weighted(pair, threshold, weights, dim)
+    table = table.assign_coords(probability=np.arange(pair.size + 1) / pair.size)
+    return table.assign_attrs(describe_event(pair, "", threshold))
 
 
-def _counted(
-    forecast: xr.DataArray, truth: xr.DataArray, threshold: float, over: list[Hashable]
-) -> xr.Dataset:
+def _counted(pair: Pair, threshold: float, over: list[Hashable]) -> xr.Dataset:
     import xskillscore
 
-    size = forecast.sizes[need_member(forecast)]
-    event, chance = _event_and_chance(forecast, truth, threshold)
-    edges = (np.arange(size + 2) - 0.5) / size
+    event, chance = event_and_probability(pair, threshold)
+    edges = (np.arange(pair.size + 2) - 0.5) / pair.size
     found = xskillscore.reliability(event, chance, dim=over, probability_bin_edges=edges)
     found = found.rename(forecast_probability="probability")
     issued = found["samples"].drop_vars("samples")
@@ -347,12 +316,10 @@ def _counted(
     return xr.Dataset({"issued": issued, "observed": observed, "points": issued})
 
 
-def _weighted(
-    forecast: xr.DataArray, truth: xr.DataArray, threshold: float, weights: Weights, dim: Dims
-) -> xr.Dataset:
+def _weighted(pair: Pair, threshold: float, weights: Weights, dim: Dims) -> xr.Dataset:
     def binned(
         members: np.ndarray, observed: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, list[Any]]:
+    ) -> tuple[np.ndarray, list[Contribution]]:
         votes, known = np.zeros(observed.shape, int), ~np.isnan(observed)
         for one in members:
             votes += one >= threshold
@@ -362,27 +329,5 @@ def _weighted(
         return known, [(name, place, amount) for name, amount in amounts.items()]
 
     names = ["issued", "observed", "points"]
-    bins = forecast.sizes[need_member(forecast)] + 1
-    table = sum_bins(forecast, truth, binned, names, bins, weights=weights, dim=dim)
+    table = sum_bins(pair, binned, names, pair.size + 1, weights=weights, dim=dim)
     return table.rename(bin="probability")
-
-
-def _event_and_chance(
-    forecast: xr.DataArray, truth: xr.DataArray, threshold: float
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return whether the event happened, and its chance, NaN where a value is missing."""
-    known, chance = truth.notnull() & forecast.notnull(), forecast >= threshold
-    if (member := find_member(forecast)) is not None:
-        known, chance = known.all(member), chance.mean(member)
-    return truth >= threshold, chance.astype(float).where(known)
-
-
-def _attributes(
-    forecast: xr.DataArray, truth: xr.DataArray, text: str, threshold: float
-) -> dict[str, object]:
-    attributes: dict[str, object] = {"long_name": text, "units": "1", "threshold": threshold}
-    if (unit := forecast.attrs.get("units", truth.attrs.get("units"))) is not None:
-        attributes["threshold_units"] = unit
-    if (member := find_member(forecast)) is not None:
-        attributes["ensemble_size"] = forecast.sizes[member]
-    return attributes

@@ -1,44 +1,37 @@
 """Scores of ensembles and single fields against a truth.
 
-Each takes two DataArrays or two Datasets (then each variable that both have), numpy or dask, and
-leaves the coordinates of the dimensions that it keeps. ``dim=None`` reduces all, ``dim=()`` none
-but the members. A point counts only where the truth and all members are there. Weights are areas
-of cells (``"area"``), equal (None), or a DataArray.
+Each takes two DataArrays, or two Datasets (every variable that both have), backed by numpy or
+dask, and keeps the coordinates of the remaining dimensions. ``dim=None`` averages over all
+dimensions, ``dim=()`` over the members only. A point counts only where the truth and all members
+have a value. Points are weighted by cell area (``"area"``), equally (None), or by a DataArray.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import FlexclimError
-from flexclim.verify.core.align import NO_POINT, align, each_variable, find_member, need_member
-from flexclim.verify.core.sums import Dims, Weights, weighted_sums
+from flexclim.errors import FlexclimError, suggest_options
+from flexclim.verify.core.pairs import NO_POINT, Dims, Fields, Pair, Weights, score_pairs
+from flexclim.verify.core.sums import weighted_sums
 
 Estimator = Literal["fair", "ecdf"]
+Correction = Literal["spread", "error"] | None
 
 
-def crps_of(sums: xr.DataArray, members: int, estimator: Estimator) -> xr.Dataset:
-    """Return ``crps`` and its parts ``skill`` and ``dispersion`` from sums of the kernel."""
-    pairs = members * (members - 1 if estimator == "fair" else members)
-    skill = ratio(sums, "skill")
-    dispersion = ratio(sums, "dispersion") / pairs
-    return xr.Dataset({"crps": skill - dispersion, "skill": skill, "dispersion": dispersion})
-
-
-@each_variable
+@suggest_options
 def crps(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
+    forecast: Fields,
+    truth: Fields,
     estimator: Estimator = "fair",
     weights: Weights = "area",
     dim: Dims = None,
-) -> xr.DataArray:
+) -> Fields:
     """Continuous ranked probability score: the error of a whole distribution, in field units.
 
-    It is the mean distance of members from the truth minus half their mean distance from each
+    The mean distance of the members from the truth minus half their mean distance from each
     other: 0 is perfect, and for a single field it is the absolute error.
 
     Parameters
@@ -48,12 +41,13 @@ def crps(
     truth
         The same dimensions without members.
     estimator
-        ``"fair"`` estimates what an ensemble without end would score (Ferro 2014, its eq. 2):
-        pairs are divided by M (M - 1). ``"ecdf"`` scores the M members as they are: by M squared.
+        ``"fair"`` estimates the score of an infinite ensemble (Ferro 2014, eq. 2): the sum over
+        pairs of members is divided by M (M - 1). ``"ecdf"`` scores the M members as they are and
+        divides by M squared.
     weights
         ``"area"``, None or a DataArray.
     dim
-        Dimensions to average; None: all.
+        Dimensions to average over; None: all.
 
     Raises
     ------
@@ -71,54 +65,32 @@ def crps(
     >>> float(crps(forecast, xr.DataArray(0.0), estimator="ecdf"))
     1.5
     """
-    return _crps_dataset(forecast, truth, estimator, weights, dim)["crps"]
+    return score_pairs(crps_of, forecast, truth, estimator, weights, dim)
 
 
-@each_variable
+@suggest_options
 def crps_parts(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
+    forecast: Fields,
+    truth: Fields,
     estimator: Estimator = "fair",
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.Dataset:
     """CRPS and its two parts: ``crps`` = ``skill`` - ``dispersion``.
 
-    ``skill`` is the mean distance of members from the truth, ``dispersion`` half the mean
-    distance of two members from each other. Parameters as in :func:`crps`.
+    ``skill`` is the mean distance of the members from the truth, ``dispersion`` half the mean
+    distance between two members. Parameters as in :func:`crps`.
 
     >>> forecast = xr.DataArray([1.0, 3.0], dims=["realization"])
     >>> parts = crps_parts(forecast, xr.DataArray(0.0), estimator="ecdf")
     >>> [float(parts[name]) for name in ("crps", "skill", "dispersion")]
     [1.5, 2.0, 0.5]
     """
-    return _crps_dataset(forecast, truth, estimator, weights, dim)
+    return score_pairs(crps_parts_of, forecast, truth, estimator, weights, dim)
 
 
-def _crps_dataset(
-    forecast: xr.DataArray, truth: xr.DataArray, estimator: Estimator, weights: Weights, dim: Dims
-) -> xr.Dataset:
-    if estimator not in ("fair", "ecdf"):
-        raise FlexclimError(f"estimator={estimator!r} is unknown: use 'fair' or 'ecdf'.")
-    member = need_member(forecast, least=2 if estimator == "fair" else 1)
-    size = forecast.sizes[member]
-    forecast, truth = align(forecast, truth)
-    sums = weighted_sums(forecast, truth, ["skill", "dispersion"], weights=weights, dim=dim)
-    parts = crps_of(sums, size, estimator)
-    names = {
-        "crps": f"continuous ranked probability score ({estimator})",
-        "skill": "mean distance of members from the truth",
-        "dispersion": f"half the mean distance between members ({estimator})",
-    }
-    for name, text in names.items():
-        parts[name].attrs = describe(truth, forecast, text, estimator=estimator)
-    return parts
-
-
-@each_variable
-def mae(
-    forecast: xr.DataArray, truth: xr.DataArray, weights: Weights = "area", dim: Dims = None
-) -> xr.DataArray:
+@suggest_options
+def mae(forecast: Fields, truth: Fields, weights: Weights = "area", dim: Dims = None) -> Fields:
     """Mean absolute error, of the ensemble mean where there are members.
 
     Parameters as in :func:`crps`.
@@ -126,13 +98,11 @@ def mae(
     >>> float(mae(xr.DataArray([1.0, -2.0]), xr.DataArray([0.0, 0.0])))
     1.5
     """
-    return _of_mean(forecast, truth, "absolute_error", "mean absolute error", weights, dim)
+    return score_pairs(mae_of, forecast, truth, weights, dim)
 
 
-@each_variable
-def rmse(
-    forecast: xr.DataArray, truth: xr.DataArray, weights: Weights = "area", dim: Dims = None
-) -> xr.DataArray:
+@suggest_options
+def rmse(forecast: Fields, truth: Fields, weights: Weights = "area", dim: Dims = None) -> Fields:
     """Root mean square error, of the ensemble mean where there are members.
 
     The root is taken after averaging over ``dim``. Parameters as in :func:`crps`.
@@ -140,13 +110,11 @@ def rmse(
     >>> float(rmse(xr.DataArray([3.0, -4.0]), xr.DataArray([0.0, 0.0])).round(4))
     3.5355
     """
-    return _of_mean(forecast, truth, "squared_error", "root mean square error", weights, dim)
+    return score_pairs(rmse_of, forecast, truth, weights, dim)
 
 
-@each_variable
-def bias(
-    forecast: xr.DataArray, truth: xr.DataArray, weights: Weights = "area", dim: Dims = None
-) -> xr.DataArray:
+@suggest_options
+def bias(forecast: Fields, truth: Fields, weights: Weights = "area", dim: Dims = None) -> Fields:
     """Mean error, forecast minus truth, of the ensemble mean where there are members.
 
     Parameters as in :func:`crps`.
@@ -154,94 +122,136 @@ def bias(
     >>> float(bias(xr.DataArray([1.0, -2.0]), xr.DataArray([0.0, 0.0])))
     -0.5
     """
-    return _of_mean(forecast, truth, "error", "bias", weights, dim)
+    return score_pairs(bias_of, forecast, truth, weights, dim)
 
 
-def _of_mean(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
-    statistic: str,
-    text: str,
-    weights: Weights,
-    dim: Dims,
-) -> xr.DataArray:
-    forecast, truth = align(forecast, truth)
-    mean = ratio(weighted_sums(forecast, truth, [statistic], weights=weights, dim=dim), statistic)
-    if statistic == "squared_error":
-        mean = mean**0.5
-    if find_member(forecast) is not None:
-        text += " of the ensemble mean"
-    return mean.assign_attrs(describe(truth, forecast, text))
-
-
-@each_variable
-def spread(
-    forecast: xr.DataArray, truth: xr.DataArray, weights: Weights = "area", dim: Dims = None
-) -> xr.DataArray:
+@suggest_options
+def spread(forecast: Fields, truth: Fields, weights: Weights = "area", dim: Dims = None) -> Fields:
     """Ensemble spread: root of the mean variance between members (divided by M - 1).
 
-    Points without truth don't count, so that it compares with :func:`rmse`. Parameters as in
-    :func:`crps`.
+    Points without a truth are excluded, so that the spread is comparable to :func:`rmse`.
+    Parameters as in :func:`crps`.
 
     >>> forecast = xr.DataArray([1.0, 3.0], dims=["realization"])
     >>> float(spread(forecast, xr.DataArray(0.0)).round(4))
     1.4142
     """
-    need_member(forecast, least=2)
-    forecast, truth = align(forecast, truth)
-    sums = weighted_sums(forecast, truth, ["variance"], weights=weights, dim=dim)
-    text = "root mean ensemble variance"
-    return (ratio(sums, "variance") ** 0.5).assign_attrs(describe(truth, forecast, text))
+    return score_pairs(spread_of, forecast, truth, weights, dim)
 
 
-@each_variable
+@suggest_options
 def spread_skill(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
+    forecast: Fields,
+    truth: Fields,
     weights: Weights = "area",
     dim: Dims = None,
-    correction: Literal["spread", "error"] | None = "spread",
-) -> xr.DataArray:
-    """Spread of the ensemble over the error of its mean: 1 where the spread is right.
+    correction: Correction = "spread",
+) -> Fields:
+    """Ratio of the ensemble spread to the error of the ensemble mean: 1 is calibrated.
 
     Parameters
     ----------
     forecast, truth, weights, dim
         As in :func:`crps`.
     correction
-        The mean of M members errs more than that of many. ``"spread"`` multiplies the spread by
-        sqrt((M + 1) / M) (Fortin et al. 2014, J. Hydrometeorol. 15, eq. 15); ``"error"`` takes
-        variance / M off the squared error; None compares the two as they are.
+        How to correct for the sampling error of the mean of M members. ``"spread"`` multiplies
+        the spread by sqrt((M + 1) / M) (Fortin et al. 2014, J. Hydrometeorol. 15, eq. 15);
+        ``"error"`` subtracts variance / M from the squared error; None corrects nothing.
 
     >>> forecast = xr.DataArray([1.0, 3.0], dims=["realization"])
     >>> float(spread_skill(forecast, xr.DataArray(0.0)).round(4))
     0.866
     """
-    member = need_member(forecast, least=2)
-    if correction not in ("spread", "error", None):
-        raise FlexclimError(f"correction={correction!r} is unknown: use 'spread', 'error' or None.")
-    size = forecast.sizes[member]
-    forecast, truth = align(forecast, truth)
-    sums = weighted_sums(forecast, truth, ["variance", "squared_error"], weights=weights, dim=dim)
-    result = spread_skill_of(sums, size, correction)
-    text = "spread over error of the ensemble mean"
-    return result.assign_attrs(
-        describe(truth, forecast, text, units="1"), correction=correction or "none"
+    return score_pairs(spread_skill_of, forecast, truth, weights, dim, correction)
+
+
+def crps_of(
+    pair: Pair, estimator: Estimator = "fair", weights: Weights = "area", dim: Dims = None
+) -> xr.DataArray:
+    """Score an aligned pair with :func:`crps`."""
+    return crps_parts_of(pair, estimator, weights, dim)["crps"]
+
+
+def crps_parts_of(
+    pair: Pair, estimator: Estimator = "fair", weights: Weights = "area", dim: Dims = None
+) -> xr.Dataset:
+    """Score an aligned pair with :func:`crps_parts`."""
+    check_estimator(pair, estimator)
+    sums = weighted_sums(pair, ["skill", "dispersion"], weights=weights, dim=dim)
+    parts = crps_from_sums(sums, pair.size, estimator)
+    names = {
+        "crps": f"continuous ranked probability score ({estimator})",
+        "skill": "mean distance of members from the truth",
+        "dispersion": f"half the mean distance between members ({estimator})",
+    }
+    for name, text in names.items():
+        parts[name].attrs = pair.describe(text, estimator=estimator)
+    return parts
+
+
+def mae_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.DataArray:
+    """Score an aligned pair with :func:`mae`."""
+    return _error(pair, "absolute_error", weights, dim).assign_attrs(
+        _describe_error(pair, "mean absolute error")
     )
 
 
-def spread_skill_of(sums: xr.DataArray, members: int, correction: str | None) -> xr.DataArray:
-    """Return spread / skill from sums of the kernel."""
+def rmse_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.DataArray:
+    """Score an aligned pair with :func:`rmse`."""
+    return (_error(pair, "squared_error", weights, dim) ** 0.5).assign_attrs(
+        _describe_error(pair, "root mean square error")
+    )
+
+
+def bias_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.DataArray:
+    """Score an aligned pair with :func:`bias`."""
+    return _error(pair, "error", weights, dim).assign_attrs(_describe_error(pair, "bias"))
+
+
+def spread_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.DataArray:
+    """Score an aligned pair with :func:`spread`."""
+    pair.need_members(least=2)
+    sums = weighted_sums(pair, ["variance"], weights=weights, dim=dim)
+    root = ratio(sums, "variance") ** 0.5
+    return root.assign_attrs(pair.describe("root mean ensemble variance"))
+
+
+def spread_skill_of(
+    pair: Pair, weights: Weights = "area", dim: Dims = None, correction: Correction = "spread"
+) -> xr.DataArray:
+    """Score an aligned pair with :func:`spread_skill`."""
+    pair.need_members(least=2)
+    if correction not in ("spread", "error", None):
+        raise FlexclimError(f"correction={correction!r} is unknown: use 'spread', 'error' or None.")
+    sums = weighted_sums(pair, ["variance", "squared_error"], weights=weights, dim=dim)
     variance, error = ratio(sums, "variance"), ratio(sums, "squared_error")
     if correction == "spread":
-        variance = variance * (members + 1) / members
+        variance = variance * (pair.size + 1) / pair.size
     elif correction == "error":
-        error = (error - variance / members).clip(min=0)
-    return (variance / error) ** 0.5
+        error = (error - variance / pair.size).clip(min=0)
+    text = "spread over error of the ensemble mean"
+    return ((variance / error) ** 0.5).assign_attrs(
+        pair.describe(text, units="1", correction=correction or "none")
+    )
+
+
+def check_estimator(pair: Pair, estimator: Estimator) -> None:
+    """Raise an error unless ``pair`` has enough members for the CRPS ``estimator``."""
+    if estimator not in ("fair", "ecdf"):
+        raise FlexclimError(f"estimator={estimator!r} is unknown: use 'fair' or 'ecdf'.")
+    pair.need_members(least=2 if estimator == "fair" else 1)
+
+
+def crps_from_sums(sums: xr.DataArray, members: int, estimator: Estimator) -> xr.Dataset:
+    """Return ``crps``, ``skill`` and ``dispersion`` from weighted sums of the last two."""
+    pairs = members * (members - 1 if estimator == "fair" else members)
+    skill = ratio(sums, "skill")
+    dispersion = ratio(sums, "dispersion") / pairs
+    return xr.Dataset({"crps": skill - dispersion, "skill": skill, "dispersion": dispersion})
 
 
 def ratio(sums: xr.DataArray, statistic: str) -> xr.DataArray:
-    """Return the weighted mean of a statistic: NaN where no point counts.
+    """Return the weighted mean of a statistic; NaN where no point counts.
 
     Raises
     ------
@@ -249,7 +259,10 @@ def ratio(sums: xr.DataArray, statistic: str) -> xr.DataArray:
         If no point counts at all.
     """
     total, weight = (sums.sel(statistic=name, drop=True) for name in (statistic, "weight"))
-    return xr.apply_ufunc(_divide, total, weight, dask="parallelized", output_dtypes=[float])
+    mean: xr.DataArray = xr.apply_ufunc(
+        _divide, total, weight, dask="parallelized", output_dtypes=[float]
+    )
+    return mean
 
 
 def _divide(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -259,16 +272,9 @@ def _divide(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.where(weight > 0, total / weight, np.nan)
 
 
-def describe(
-    truth: xr.DataArray, forecast: xr.DataArray, text: str, *, units: str | None = None, **more: Any
-) -> dict[str, Any]:
-    """Return the attributes of a score: units of the field unless said, long name, members."""
-    own = forecast.attrs.get("units", truth.attrs.get("units"))
-    name = truth.attrs.get("long_name", truth.name)
-    attributes: dict[str, Any] = {"long_name": f"{text} of {name}" if name else text}
-    if units or own:
-        attributes["units"] = units or own
-    member = find_member(forecast)
-    if member is not None:
-        attributes["ensemble_size"] = forecast.sizes[member]
-    return {**attributes, **more}
+def _error(pair: Pair, statistic: str, weights: Weights, dim: Dims) -> xr.DataArray:
+    return ratio(weighted_sums(pair, [statistic], weights=weights, dim=dim), statistic)
+
+
+def _describe_error(pair: Pair, text: str) -> dict[str, object]:
+    return pair.describe(text if pair.member is None else f"{text} of the ensemble mean")

@@ -1,19 +1,20 @@
-"""Whether the borders of tiles can be told from any other place in a field."""
+"""Visibility of tile borders: statistics at the borders compared with those elsewhere."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import FlexclimError, GridError
-from flexclim.verify.core.align import check_coordinates, find_member
+from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
 from flexclim.verify.core.box_sums import local_mean
-from flexclim.verify.core.geometry import Plane, find_plane
+from flexclim.verify.core.coordinates import check_coordinates
+from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
+from flexclim.verify.core.pairs import find_member, join_variables
+from flexclim.verify.metrics.spectra import gridded
 
 TILES = "flexclim_tiles"
 DETAIL = 9
@@ -29,6 +30,7 @@ class Borders:
     wrap: bool
 
 
+@suggest_options
 def seam(
     da: xr.DataArray | xr.Dataset,
     *,
@@ -39,65 +41,99 @@ def seam(
     baseline: xr.DataArray | xr.Dataset | None = None,
     reference: xr.DataArray | xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Compare the borders of tiles with places between them: 1 where no seam shows.
+    """Compare the borders of tiles with places between them: 1 if there is no seam.
 
-    Each statistic at the borders is divided by the same statistic with the borders shifted,
-    averaged over all shifts to both sides that stay clear of every border's overlap.
+    Each statistic at the borders is divided by the same statistic at shifted borders, averaged
+    over all shifts in both directions that avoid the overlap of every border.
 
     Parameters
     ----------
     da
-        (..., y, x): an output of :func:`flexclim.downscale`, which carries its tiles as the
-        attribute ``flexclim_tiles``, or any field. All other dimensions are averaged before
-        the ratios are taken.
+        (..., y, x): an output of :func:`flexclim.downscale`, whose attribute ``flexclim_tiles``
+        lists its tiles, or any other field. All other dimensions are averaged before the ratios
+        are taken.
     rows, columns
         Border positions in the fine grid's canonical order: rows counted from the north (or the
         top), columns from the first at or east of 0 degrees on a global grid. Position p lies
-        between p - 1 and p. None: as the attribute says.
+        between cells p - 1 and p. None: from the attribute.
     overlap
-        Cells that neighbouring tiles share around a border.
+        Cells that neighbouring tiles share at a border.
     wrap
-        Whether columns go around the globe. None: as the attribute or the coordinates say.
+        Whether the columns wrap around the globe. None: from the attribute or the coordinates.
     baseline
-        A field without seams, such as the interpolated coarse field: then the variance is that
-        of ``da - baseline``. None: of the deviations from the mean of 9 x 9 cells around.
+        A field without seams, such as the interpolated coarse field: the variance is then that
+        of ``da - baseline``. None: that of the deviations from the mean over 9 x 9 cells.
     reference
-        A field of the same place without seams, such as the truth: the ratios of ``gradient``
-        and ``variance`` are divided by its own. Coasts and storm tracks alone move these ratios
-        by 3 to 5 per cent for winds of 1 degree, and this takes that out.
+        A field of the same area without seams, such as the truth: the ratios ``gradient`` and
+        ``variance`` are divided by those of the reference. This removes the effect of coasts and
+        storm tracks, which alone change the ratios of winds at 1 degree by 3 to 5 per cent.
 
     Returns
     -------
     Dataset
-        ``gradient``: mean absolute difference across the borders; ``variance``: mean square of
-        the detail inside the overlaps (without overlap in the two cells at the border); for an
-        ensemble ``spread``, the variance between members there. Each over both axes, and with
-        the suffix ``_by_axis`` along ``axis`` (y, x). Of a Dataset ``gradient.u10`` and so on.
+        Ratios of ``gradient``, the mean absolute difference across the borders; ``variance``, the
+        mean square of the detail in the overlaps (without overlap, in the two cells at the
+        border); and for an ensemble ``spread``, the variance between members there. Each for both
+        axes together, and with the suffix ``_by_axis`` along ``axis`` (y, x). Of a Dataset
+        ``gradient.u10`` and so on.
 
     Raises
     ------
     GridError
         If no borders are known, or none has room for shifts.
+    AlignmentError
+        If the coordinates of ``baseline`` or ``reference`` differ.
 
     >>> noise = xr.DataArray(np.random.default_rng(0).normal(size=(64, 64)), dims=["y", "x"])
     >>> float(seam(noise, rows=[32], columns=[32], overlap=8).gradient.round(1))
     1.0
     """
-    if isinstance(da, xr.Dataset):
-        from flexclim.verify.core.align import join_variables
-        from flexclim.verify.metrics.spectra import gridded
+    if isinstance(da, xr.DataArray):
+        if isinstance(baseline, xr.Dataset) or isinstance(reference, xr.Dataset):
+            raise AlignmentError(
+                "the field is a DataArray, but baseline= or reference= a Dataset. Select the "
+                "variable that they share."
+            )
+        return _seam_of_field(da, rows, columns, overlap, wrap, baseline, reference)
+    found: dict[str, xr.DataArray | xr.Dataset] = {}
+    for name in gridded(da):
+        # A variable with tiles of its own uses those.
+        shared = {TILES: da.attrs[TILES]} if TILES in da.attrs else {}
+        field = da[name].assign_attrs(shared | da[name].attrs)
+        found[name] = _seam_of_field(
+            field,
+            rows,
+            columns,
+            overlap,
+            wrap,
+            _pick(baseline, name, "baseline"),
+            _pick(reference, name, "reference"),
+        )
+    return join_variables(found)
 
-        options: dict[str, Any] = {"rows": rows, "columns": columns, "overlap": overlap}
-        found = {}
-        for name in gridded(da):
-            # Where variables have other tiles each, theirs count.
-            told = {TILES: da.attrs[TILES]} if TILES in da.attrs else {}
-            field = da[name].assign_attrs(told | da[name].attrs)
-            base, like = (None if f is None else f[name] for f in (baseline, reference))
-            found[name] = seam(field, wrap=wrap, baseline=base, reference=like, **options)
-        return join_variables(found)
-    assert not isinstance(baseline, xr.Dataset)
-    assert not isinstance(reference, xr.Dataset)
+
+def _pick(other: xr.DataArray | xr.Dataset | None, name: str, role: str) -> xr.DataArray | None:
+    """Return the variable ``name`` of a Dataset that belongs to the field's Dataset."""
+    if other is None:
+        return None
+    if isinstance(other, xr.DataArray):
+        raise AlignmentError(
+            f"the fields are a Dataset, but {role}= is a DataArray. Give a Dataset with {name!r}."
+        )
+    if name not in other.data_vars:
+        raise AlignmentError(f"no {name!r} among {list(other.data_vars)} of {role}=.")
+    return other[name]
+
+
+def _seam_of_field(
+    da: xr.DataArray,
+    rows: Sequence[int] | None,
+    columns: Sequence[int] | None,
+    overlap: int | None,
+    wrap: bool | None,
+    baseline: xr.DataArray | None,
+    reference: xr.DataArray | None,
+) -> xr.Dataset:
     plane = find_plane(da)
     borders = find_borders(da, plane, rows, columns, overlap, wrap)
     da = canonical(da, plane)
@@ -150,7 +186,7 @@ def find_borders(
 
 
 def canonical(da: xr.DataArray, plane: Plane) -> xr.DataArray:
-    """Return ``da`` with rows from the north and, around the globe, columns from 0 degrees."""
+    """Sort rows from the north and, on a global grid, columns eastward from 0 degrees."""
     if plane.y in da.coords and da[plane.y][0] < da[plane.y][-1]:
         da = da.isel({plane.y: slice(None, None, -1)})
     if plane.x in da.coords and plane.wrap:
@@ -162,13 +198,12 @@ def canonical(da: xr.DataArray, plane: Plane) -> xr.DataArray:
 def _profiles(
     da: xr.DataArray, base: xr.DataArray | None, plane: Plane, wrap: bool
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return the statistics along each axis, averaged over all else."""
+    """Return the statistics along each axis, averaged over all other dimensions."""
     size = min(DETAIL, *(2 * ((da.sizes[d] - 1) // 2) + 1 for d in (plane.y, plane.x)))
     if base is None:
-        whole = da.chunk({plane.y: -1, plane.x: -1}) if da.chunks is not None else da
         base = xr.apply_ufunc(
             local_mean,
-            whole,
+            whole_planes(da, plane),
             input_core_dims=[[plane.y, plane.x]],
             output_core_dims=[[plane.y, plane.x]],
             kwargs={"size": size, "wrap": wrap},
@@ -225,12 +260,12 @@ def _ratios(profiles: dict[str, dict[str, np.ndarray]], borders: dict[str, Borde
 
 
 def compare(profile: np.ndarray, borders: Borders, gradient: bool) -> tuple[int, float, float]:
-    """Sum a statistic at the borders, and its mean over shifted borders.
+    """Sum a statistic over the borders, and its mean over shifted borders.
 
     Returns
     -------
     tuple
-        Number of borders that have room for shifts, sum at them, sum of their shifted means.
+        Number of borders with room for shifts, sum over them, sum of their shifted means.
     """
     width = 1 if gradient else max(borders.overlap, 2)
     first = 0 if gradient else -(width // 2)
@@ -248,7 +283,7 @@ def compare(profile: np.ndarray, borders: Borders, gradient: bool) -> tuple[int,
 
 
 def allowed_shifts(position: int, borders: Borders, width: int, first: int) -> np.ndarray:
-    """Return the shifts of one border, to both sides alike, that keep clear of all overlaps."""
+    """Return the shifts of one border, symmetric, that avoid the overlaps of all borders."""
     clear = max(borders.overlap, 1)
     others = [p for p in borders.positions if p != position]
     if borders.wrap:
@@ -259,7 +294,7 @@ def allowed_shifts(position: int, borders: Borders, width: int, first: int) -> n
     else:
         left = min([position - p - clear for p in others if p < position], default=borders.size)
         right = min([p - position - clear for p in others if p > position], default=borders.size)
-        # Column 0 has no left neighbour, so a gradient there is none.
+        # Column 0 has no left neighbour, so it has no gradient.
         lowest, highest = max(1, -first), borders.size - (first + width)
         room = min(left, right, position - lowest, highest - position)
     steps = np.arange(clear, room + 1)

@@ -1,4 +1,4 @@
-"""The pieces of a self-contained HTML page: style, lists, pictures as PNG inside the text."""
+"""Parts of a self-contained HTML page: style, lists, figures embedded as PNG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import base64
 import io
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STYLE = """
 :root{--ink:#222;--soft:#5d6470;--line:#dfe3e8;--own:#eaf4fa}
@@ -44,7 +47,7 @@ dd{margin-bottom:.4rem}}
 
 
 def document(title: str, body: str) -> str:
-    """Return a whole page."""
+    """Return a complete page."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -54,13 +57,13 @@ def document(title: str, body: str) -> str:
 
 
 def facts(items: Mapping[str, str]) -> str:
-    """Return a list of names and what they are."""
+    """Return a list of terms and their descriptions."""
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in items.items())
     return f"<dl>{rows}</dl>"
 
 
 def folded(title: str, body: str) -> str:
-    """Return a part that opens when a reader asks for it."""
+    """Return a part that is folded until a reader opens it."""
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
 
 
@@ -69,10 +72,12 @@ def pair(*figures: str) -> str:
     return f'<div class="pair">{"".join(figures)}</div>'
 
 
-def picture(ax: Any, name: str, caption: str) -> str:
-    """Draw the figure of ``ax`` into the page as PNG; ``name`` is for those who can't see it."""
+def picture(ax: Axes, name: str, caption: str) -> str:
+    """Embed the figure of ``ax`` as PNG; ``name`` is its alternative text."""
     stream = io.BytesIO()
-    ax.figure.savefig(stream, format="png", dpi=120)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(stream, format="png", dpi=120)
     data = base64.b64encode(stream.getvalue()).decode()
     return (
         f'<figure><img alt="{escape(name)}" src="data:image/png;base64,{data}">'

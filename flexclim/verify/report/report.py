@@ -1,27 +1,33 @@
-"""One HTML file that tells a reader who was not there how good a forecast is."""
+"""The verification report: one self-contained HTML file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from flexclim.errors import suggest_options
 from flexclim.verify import plot
-from flexclim.verify.metrics.calibration import flatness
-from flexclim.verify.report.captions import CAPTIONS, NOTES
-from flexclim.verify.report.html import document, facts, folded, pair, picture
-from flexclim.verify.report.summary import BEST, TABLE, intervals, number, summary, variables_of
+from flexclim.verify.report import figures
+from flexclim.verify.report.figures import OWN
+from flexclim.verify.report.html import document, facts, folded, pair
+from flexclim.verify.report.summary import (
+    COLUMNS,
+    intervals,
+    number,
+    summary,
+    used_columns,
+    variables_of,
+)
 
-OWN = "forecast"
 IN_UNITS = ("crps", "mae", "rmse", "bias", "energy_score")
 
 
+@suggest_options
 def report(scores: xr.Dataset, path: str | Path) -> Path:
-    """Write what :func:`flexclim.verify.evaluate` found into one HTML file without links.
+    """Write the scores of :func:`flexclim.verify.evaluate` to one self-contained HTML file.
 
     Parameters
     ----------
@@ -38,9 +44,9 @@ def report(scores: xr.Dataset, path: str | Path) -> Path:
     Raises
     ------
     FlexclimError
-        If ``scores`` hold no scores.
+        If ``scores`` holds no scores.
     """
-    # numbagg, where it is installed, compiles for longer than all of this takes.
+    # numbagg, where it is installed, takes longer to compile than the whole report takes.
     with xr.set_options(use_numbagg=False):
         text = page(scores)
     path = Path(path)
@@ -66,7 +72,7 @@ def page(scores: xr.Dataset) -> str:
 
 
 def lead(scores: xr.Dataset, means: xr.Dataset, variables: list[str]) -> str:
-    """Say in a sentence a variable how the forecast does against its baselines."""
+    """Return one sentence per variable that compares the forecast with its baselines."""
     sentences = []
     for variable in variables:
         crps = means[f"crps.{variable}"]
@@ -81,7 +87,7 @@ def lead(scores: xr.Dataset, means: xr.Dataset, variables: list[str]) -> str:
 
 
 def compared(scores: xr.Dataset, variables: list[str]) -> str:
-    """List what was compared: variables, files, candidates, members, area and times."""
+    """List the variables, files, candidates, members, area and times."""
     example, series = (scores[f"{name}.{variables[0]}"] for name in ("crps_map", "crps"))
     listed = {"variables": "; ".join(_describe(scores, v) for v in variables)}
     for name in ("forecast", "truth", "coarse", "residuals"):
@@ -92,65 +98,47 @@ def compared(scores: xr.Dataset, variables: list[str]) -> str:
         listed["members"] = str(example.attrs["ensemble_size"])
     for dim in [d for d in (*example.dims, *series.dims) if d != "candidate"]:
         listed[str(dim)] = _extent(scores, str(dim))
-    made = {
+    settings = {
         str(key).removeprefix("flexclim_").replace("_", " "): str(value)
         for key, value in scores.attrs.items()
         if str(key).startswith("flexclim_") and len(str(value)) < 90
     }
-    how = folded("How the forecast was made", facts(made)) if made else ""
+    how = folded("Settings of the forecast", facts(settings)) if settings else ""
     return f"<h2>What was compared</h2>{facts(listed)}{how}"
 
 
 def section(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
-    """Return the table and the pictures of one variable."""
+    """Return the table and the figures of one variable."""
     name = escape(str(scores[f"crps.{variable}"].attrs.get("variable", variable)))
     more = f' <span class="name">{name}</span>' if name != variable else ""
-    parts = [f'<h2 id="{escape(variable)}">{escape(variable)}{more}</h2>']
-    parts.append(score_table(scores, means, variable))
-    parts.append("<h3>Scale by scale</h3>")
-    parts.append(
-        pair(
-            _figure(plot.spectrum, scores, variable, spectrum_text(scores, variable)),
-            _figure(plot.coherence, scores, variable),
-        )
-    )
+    parts = [
+        f'<h2 id="{escape(variable)}">{escape(variable)}{more}</h2>',
+        score_table(scores, means, variable),
+        "<h3>By scale</h3>",
+        pair(*figures.spectra(scores, variable)),
+    ]
     if f"rank_histogram.{variable}" in scores:
-        parts.append("<h3>Does the ensemble know what it does not know?</h3>")
-        parts.append(
-            pair(
-                _figure(plot.rank_histogram, scores, variable, ranks_text(scores, variable)),
-                _figure(plot.spread_error, scores, variable),
-                _figure(plot.reliability, scores, variable),
-                _figure(plot.quantiles, scores, variable),
-            )
-        )
-    if f"crps.{variable}" in scores and scores[f"crps.{variable}"].ndim == 2:
-        parts.append("<h3>Time by time</h3>")
-        parts.append(
-            pair(
-                _figure(plot.series, scores, variable),
-                _figure(
-                    plot.series,
-                    scores,
-                    variable,
-                    "Error of the ensemble mean at each time.",
-                    metric="rmse",
-                ),
-            )
-        )
-    parts.append("<h3>Where</h3>")
-    parts.append(pair(*maps(scores, variable)))
-    case = scores[f"worst_case.{variable}"].attrs.get("case", "")
-    parts.append(f"<h3>The worst case: {escape(case)}</h3>")
-    parts.append(f'<p class="soft">{CAPTIONS["worst_case"]}</p>')
-    parts.append(pair(*worst(scores, variable)))
+        parts.append("<h3>Calibration of the ensemble</h3>")
+        parts.append(pair(*figures.ensemble(scores, variable)))
+    if scores[f"crps.{variable}"].ndim == 2:
+        parts.append("<h3>By time</h3>")
+        parts.append(pair(*figures.series(scores, variable)))
+    case = escape(scores[f"worst_case.{variable}"].attrs.get("case", ""))
+    parts += [
+        "<h3>By place</h3>",
+        pair(*figures.maps(scores, variable)),
+        f"<h3>The worst case: {case}</h3>",
+        '<p class="soft">The case with the largest CRPS of the forecast, on the truth\'s colour '
+        "scale.</p>",
+        pair(*figures.worst_case(scores, variable)),
+    ]
     return "\n".join(parts)
 
 
 def score_table(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
-    """Return the scores of all candidates, the best in bold, with intervals where there are any."""
-    metrics = [m for m in TABLE if f"{m}.{variable}" in means]
-    head = "".join(f"<th>{escape(TABLE[m])}</th>" for m in metrics)
+    """Return the scores of all candidates, the best in bold, with intervals if there are any."""
+    metrics = [m for m in COLUMNS if f"{m}.{variable}" in means]
+    head = "".join(f"<th>{escape(COLUMNS[m].heading)}</th>" for m in metrics)
     limits = {
         m: intervals(scores, f"{m}.{variable}")
         for m in ("crps", "mae")
@@ -166,7 +154,7 @@ def score_table(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
         own = ' class="own"' if candidate == OWN else ""
         rows.append(f"<tr{own}>{''.join(cells)}</tr>")
     unit = escape(_unit(scores[f"crps.{variable}"]))
-    named = [TABLE[m] for m in IN_UNITS if m in metrics]
+    named = [COLUMNS[m].heading for m in IN_UNITS if m in metrics]
     return (
         f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -176,15 +164,12 @@ def score_table(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
 
 
 def differences(scores: xr.Dataset, variable: str) -> str:
-    """Say how sure the difference of the CRPS from each baseline is."""
+    """Report the difference of the CRPS from that of each baseline, with its interval."""
     found = []
     for other in [str(c) for c in scores["candidate"].values if c != OWN]:
         gap = intervals(scores, f"crps.{variable}", against=other)
         if gap is None:
-            return (
-                '<p class="soft">Fewer than five times: too few to say how much of a difference '
-                "is chance.</p>"
-            )
+            return '<p class="soft">Fewer than five times: too few for confidence intervals.</p>'
         own = gap.sel(candidate=OWN)
         found.append(
             f"{escape(other)} {float(own['mean']):+.3g} [{float(own['low']):+.3g}, "
@@ -193,88 +178,26 @@ def differences(scores: xr.Dataset, variable: str) -> str:
     if not found:
         return ""
     return (
-        '<p class="soft">CRPS of the forecast less that of '
+        '<p class="soft">CRPS of the forecast minus that of '
         + "; ".join(found)
-        + " (95 % intervals, here and in the table, from a moving-block bootstrap over times, "
-        "paired).</p>"
+        + " (95 % confidence intervals, here and in the table, from a paired moving-block "
+        "bootstrap over times).</p>"
     )
-
-
-def ranks_text(scores: xr.Dataset, variable: str) -> str:
-    """Explain the rank histogram, with the test of flatness where times allow it."""
-    text = "Flat: the truth is like one more member. A bowl: too little spread. A slope: a bias."
-    ranks = scores[f"rank_histogram.{variable}"].sel(candidate=OWN)
-    times = [d for d in ranks.dims if d != "rank"]
-    if len(times) == 1 and ranks.sizes[times[0]] >= 5:
-        test = flatness(ranks, dim=str(times[0]))
-        text += (
-            f" Convexity {float(test.convexity):+.3f} (p = {float(test.convexity_p):.2g}), slope "
-            f"{float(test.slope):+.3f} (p = {float(test.slope_p):.2g}), by t-tests over times."
-        )
-    return text
-
-
-def spectrum_text(scores: xr.Dataset, variable: str) -> str:
-    """Explain the spectra, and say down to which wavelength each holds half the true power."""
-    lengths = scores[f"effective_resolution.{variable}"]
-    unit = lengths.attrs.get("units", "m")
-    found = {str(c): float(lengths.sel(candidate=c)) for c in lengths["candidate"].values}
-    texts = [
-        f"{name} {value / 1000:,.0f} km" if unit == "m" else f"{name} {value:.3g} {unit}"
-        for name, value in found.items()
-        if np.isfinite(value)
-    ]
-    more = f" Half of the truth's power is there down to: {', '.join(texts)}." if texts else ""
-    return CAPTIONS["spectrum"] + more
-
-
-def worst(scores: xr.Dataset, variable: str) -> list[str]:
-    """Return the maps of the worst case one by one, so that they stand on a narrow page too."""
-    texts = {
-        "truth": "What happened.",
-        OWN: "The forecast.",
-        "one member": "One member of the forecast.",
-        "ensemble mean": "The mean of all members.",
-        "spread": "Their spread.",
-    }
-    return [
-        picture(
-            plot.field_map(field, title=name, **style),
-            f"{name} of {variable} in the worst case",
-            texts.get(name, f"The baseline: {name}."),
-        )
-        for name, field, style in plot.worst_panels(scores, variable)
-    ]
-
-
-def maps(scores: xr.Dataset, variable: str) -> list[str]:
-    """Return maps of CRPS, error, bias and spread of the forecast."""
-    texts = {
-        "crps": "CRPS of the forecast, averaged over times.",
-        "rmse": "Root mean square error of the ensemble mean.",
-        "spread": "Ensemble spread: where it looks like the error, the ensemble knows its doubts.",
-        "bias": "Mean error, forecast less truth.",
-    }
-    return [
-        _figure(plot.score_map, scores, variable, text, metric=metric)
-        for metric, text in texts.items()
-        if f"{metric}_map.{variable}" in scores
-    ]
 
 
 def glossary(means: xr.Dataset) -> str:
     """Explain the columns of the table."""
-    used = [m for m in TABLE if any(str(n).startswith(f"{m}.") for n in means.data_vars)]
+    notes = {COLUMNS[m].heading: COLUMNS[m].note for m in used_columns(means)}
     return (
-        f"<h2>What the numbers mean</h2>{facts({TABLE[m]: NOTES[m] for m in used})}"
-        '<p class="soft">Averages are weighted by the area of cells. A point counts only where '
-        "the truth and all members are there.</p>"
+        f"<h2>Scores</h2>{facts(notes)}"
+        '<p class="soft">Averages are weighted by cell area. A point counts only where the truth '
+        "and all members have a value.</p>"
     )
 
 
 def _best(means: xr.Dataset, metric: str, variable: str) -> str:
     values = means[f"{metric}.{variable}"]
-    distance = abs(values - BEST.get(metric, 0.0))
+    distance = abs(values - COLUMNS[metric].best)
     if not np.isfinite(distance).any():
         return ""
     return str(values["candidate"].values[int(np.nanargmin(distance))])
@@ -286,7 +209,7 @@ def _interval(limits: xr.Dataset | None, candidate: str) -> str:
     low, high = (float(limits[n].sel(candidate=candidate)) for n in ("low", "high"))
     if np.isnan(low):
         return ""
-    # CRPS and MAE are no less than 0, though few times give a wide interval.
+    # CRPS and MAE are never negative, though a wide interval from few times may be.
     return f'<span class="interval">{max(low, 0.0):.3g} … {high:.3g}</span>'
 
 
@@ -310,14 +233,3 @@ def _describe(scores: xr.Dataset, variable: str) -> str:
     values = scores[f"crps.{variable}"]
     name = str(values.attrs.get("variable", variable))
     return f"{variable}{f', {name}' if name != variable else ''} ({_unit(values)})"
-
-
-def _figure(
-    draw: Callable[..., Any],
-    scores: xr.Dataset,
-    variable: str,
-    text: str | None = None,
-    **options: Any,
-) -> str:
-    name = f"{draw.__name__.replace('_', ' ')} of {variable}"
-    return picture(draw(scores, variable, **options), name, text or CAPTIONS[draw.__name__])

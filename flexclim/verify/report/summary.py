@@ -1,29 +1,65 @@
-"""From scores of each time to one number, and to a table."""
+"""Averages over time of the scores of an evaluation, and a table of them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.metrics.significance import bootstrap
 
 ROOTS = ("rmse", "spread")
-TABLE = {
-    "crps": "CRPS",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "bias": "bias",
-    "spread_skill": "spread/skill",
-    "log_spectral_distance": "spectrum, dB",
-    "energy_score": "energy",
-    "variogram_score": "variogram",
-    "ssim": "SSIM",
-    "rfne": "RFNE",
-    "brier": "Brier",
-    "roc_area": "ROC area",
+
+
+@dataclass(frozen=True)
+class Column:
+    """A score in the tables: its heading, an explanation for readers, and its best value."""
+
+    heading: str
+    note: str
+    best: float = 0.0
+
+
+COLUMNS = {
+    "crps": Column(
+        "CRPS",
+        "Continuous ranked probability score (fair), in the variable's units. For a single field "
+        "it is the mean absolute error. Lower is better.",
+    ),
+    "mae": Column("MAE", "Mean absolute error of the ensemble mean."),
+    "rmse": Column("RMSE", "Root mean square error of the ensemble mean."),
+    "bias": Column("bias", "Mean error. 0 is best."),
+    "spread_skill": Column(
+        "spread/skill",
+        "Ensemble spread over the RMSE of the ensemble mean, corrected for ensemble size. 1 is "
+        "best; below 1 the ensemble is overconfident.",
+        best=1.0,
+    ),
+    "log_spectral_distance": Column(
+        "spectrum, dB",
+        "Root mean square distance between the power spectra of forecast and truth. 0 is best.",
+    ),
+    "energy_score": Column("energy", "CRPS of patches of 8 × 8 cells. Lower is better."),
+    "variogram_score": Column(
+        "variogram",
+        "Error of the differences between neighbouring cells. Lower is better.",
+    ),
+    "ssim": Column("SSIM", "Structural similarity of the ensemble mean. 1 is best.", best=1.0),
+    "rfne": Column(
+        "RFNE",
+        "Norm of the error of the ensemble mean over the norm of the truth. Lower is better.",
+    ),
+    "brier": Column(
+        "Brier", "Mean squared error of the forecast probability of the event. Lower is better."
+    ),
+    "roc_area": Column(
+        "ROC area",
+        "Area under the relative operating characteristic. 1 is best, 0.5 is no skill.",
+        best=1.0,
+    ),
 }
-BEST = {"bias": 0.0, "spread_skill": 1.0, "ssim": 1.0, "roc_area": 1.0}
 
 
 def variables_of(scores: xr.Dataset) -> list[str]:
@@ -32,21 +68,22 @@ def variables_of(scores: xr.Dataset) -> list[str]:
     Raises
     ------
     FlexclimError
-        If ``scores`` did not come from :func:`flexclim.verify.evaluate`.
+        If ``scores`` are not from :func:`flexclim.verify.evaluate`.
     """
     names = [str(n).partition(".")[2] for n in scores.data_vars if str(n).startswith("crps.")]
     if not names:
         raise FlexclimError(
-            f"no scores among {list(scores.data_vars)[:4]}: give what verify.evaluate returned."
+            f"no scores among {list(scores.data_vars)[:4]}: give the result of verify.evaluate."
         )
     return names
 
 
+@suggest_options
 def summary(scores: xr.Dataset) -> xr.Dataset:
-    """Average the scores of :func:`flexclim.verify.evaluate` over times.
+    """Average the scores of :func:`flexclim.verify.evaluate` over time.
 
-    Root mean squares are averaged as squares, and spread over skill is the ratio of the averages,
-    with the spread times sqrt((M + 1) / M).
+    Root mean squares are averaged as squares. The ratio of spread to skill is that of the averages,
+    with the spread multiplied by sqrt((M + 1) / M) for M members.
 
     Returns
     -------
@@ -55,7 +92,7 @@ def summary(scores: xr.Dataset) -> xr.Dataset:
     """
     found: dict[str, xr.DataArray] = {}
     for variable in variables_of(scores):
-        for metric in TABLE:
+        for metric in COLUMNS:
             name = f"{metric}.{variable}"
             if name not in scores:
                 continue
@@ -73,13 +110,13 @@ def _spread_skill(scores: xr.Dataset, variable: str) -> xr.DataArray:
     spread, error = (scores[f"{name}.{variable}"] for name in ROOTS[::-1])
     size = scores[f"rank_histogram.{variable}"].sizes["rank"] - 1
     times = [d for d in spread.dims if d != "candidate"]
-    ratio = (((spread**2).mean(times, skipna=False)) / (error**2).mean(times)) ** 0.5
+    ratio: xr.DataArray = ((spread**2).mean(times, skipna=False) / (error**2).mean(times)) ** 0.5
     ratio = ratio * ((size + 1) / size) ** 0.5
     return ratio.assign_attrs(long_name="spread over error of the ensemble mean", units="1")
 
 
 def intervals(scores: xr.Dataset, name: str, against: str | None = None) -> xr.Dataset | None:
-    """Bootstrap one score over times, or its difference from the method ``against``.
+    """Bootstrap one score over times, or its difference from that of the candidate ``against``.
 
     Returns
     -------
@@ -96,8 +133,9 @@ def intervals(scores: xr.Dataset, name: str, against: str | None = None) -> xr.D
     return bootstrap(values, other, dim=str(times[0]))
 
 
+@suggest_options
 def table(scores: xr.Dataset) -> str:
-    """Return the summary as text, one row for each variable and method.
+    """Format the summary as text, one row per variable and candidate.
 
     >>> scores = xr.Dataset({"crps.u": ("candidate", [0.5])}, {"candidate": ["forecast"]})
     >>> print(table(scores))
@@ -105,12 +143,12 @@ def table(scores: xr.Dataset) -> str:
     u         forecast   0.5000
     """
     means = summary(scores)
-    columns = [m for m in TABLE if any(str(n).startswith(f"{m}.") for n in means.data_vars)]
-    rows = [["variable", "candidate", *(TABLE[metric] for metric in columns)]]
+    columns = used_columns(means)
+    rows = [["variable", "candidate", *(COLUMNS[metric].heading for metric in columns)]]
     for variable in variables_of(scores):
-        for method in means["candidate"].values:
-            cells = [number(means, f"{metric}.{variable}", method) for metric in columns]
-            rows.append([variable, str(method), *cells])
+        for candidate in map(str, means["candidate"].values):
+            cells = [number(means, f"{metric}.{variable}", candidate) for metric in columns]
+            rows.append([variable, candidate, *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -120,15 +158,20 @@ def table(scores: xr.Dataset) -> str:
     return "\n".join(lines)
 
 
-def number(means: xr.Dataset, name: str, method: str) -> str:
-    """Return one cell of a table, a dash where there is none."""
+def used_columns(means: xr.Dataset) -> list[str]:
+    """Return the metrics in ``COLUMNS`` that a summary has for any variable."""
+    return [m for m in COLUMNS if any(str(n).startswith(f"{m}.") for n in means.data_vars)]
+
+
+def number(means: xr.Dataset, name: str, candidate: str) -> str:
+    """Format one cell of a table; a dash where there is no value."""
     if name not in means:
         return "–"
-    value = float(means[name].sel(candidate=method))
+    value = float(means[name].sel(candidate=candidate))
     if np.isnan(value):
         return "–"
     metric, _, variable = name.partition(".")
-    # A forecast that keeps the coarse means has no bias but for rounding.
+    # The bias of a forecast that conserves the coarse means is only rounding.
     if metric == "bias" and abs(value) < 1e-6 * float(means[f"rmse.{variable}"].max()):
         return "0"
     return f"{value:#.4g}".rstrip(".")

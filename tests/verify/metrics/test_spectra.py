@@ -147,7 +147,7 @@ def test_gaps_on_the_sphere_are_refused_or_filled():
 def test_too_fine_a_sphere_is_refused():
     lat = np.linspace(90, -90, 3601)
     field = xr.DataArray(np.zeros((3601, 4)), {"lat": lat, "lon": np.arange(4) * 90.0})
-    with pytest.raises(GridError, match="good to degree 1900"):
+    with pytest.raises(GridError, match="up to degree 1900"):
         verify.spectrum(field, "spherical")
 
 

@@ -1,0 +1,350 @@
+"""A forecast and its truth on the same points: what every score starts from.
+
+One rule for missing values serves all scores: a point counts only where the truth and all members
+have a value; a NaN in any of them excludes the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Concatenate, Literal, ParamSpec, TypeVar, overload
+
+import numpy as np
+import xarray as xr
+
+from flexclim.cf.units import cf_units as spelled
+from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.verify.core import kernel
+from flexclim.verify.core.coordinates import check_coordinates
+from flexclim.verify.core.geometry import Plane, area_weights, find_plane
+
+Weights = Literal["area"] | xr.DataArray | None
+Dims = str | Iterable[Hashable] | None
+Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
+P = ParamSpec("P")
+
+MEMBER_NAMES = ("realization", "member", "number", "ensemble")
+NO_POINT = (
+    "no point has a truth and all members: each one holds a NaN or has zero weight. Check the "
+    "masks and units of both fields."
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """A forecast and its truth with the same units, coordinates and order of dimensions.
+
+    Parameters
+    ----------
+    forecast
+        (member, ..., y, x), or (..., y, x) for a single field.
+    truth
+        (..., y, x) in the forecast's units.
+    member
+        The ensemble dimension; None for a single field.
+    """
+
+    forecast: xr.DataArray
+    truth: xr.DataArray
+    member: str | None
+
+    @classmethod
+    def align(cls, forecast: xr.DataArray, truth: xr.DataArray) -> Pair:
+        """Pair two fields, after checking that they describe the same points.
+
+        Coordinates that differ by less than 1e-4 of a spacing, or by the rounding of their type,
+        are replaced by the truth's. The truth is converted to the forecast's units.
+
+        Raises
+        ------
+        AlignmentError
+            If dimensions, sizes, coordinates or units differ: which, where and by how much.
+        FlexclimError
+            If a dimension is empty, or fields in memory have no point with a truth and all
+            members.
+        """
+        member = find_member(forecast)
+        _check_dimensions(forecast, truth, member)
+        forecast = check_coordinates(forecast, truth)
+        order = truth.dims if member is None else (member, *truth.dims)
+        forecast = forecast.transpose(*order)
+        if forecast.chunks is None and truth.chunks is None:
+            members = forecast.values if member is not None else forecast.values[None]
+            _check_points(members, truth.values)
+        return cls(forecast=forecast, truth=same_units(truth, forecast), member=member)
+
+    @property
+    def size(self) -> int:
+        """Number of members; 1 for a single field."""
+        return 1 if self.member is None else self.forecast.sizes[self.member]
+
+    @property
+    def units(self) -> str | None:
+        """Units of the fields, where either of them states any."""
+        units = self.forecast.attrs.get("units", self.truth.attrs.get("units"))
+        return None if units is None else str(units)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether one of the fields is a dask array."""
+        return self.forecast.chunks is not None or self.truth.chunks is not None
+
+    @cached_property
+    def plane(self) -> Plane:
+        """The horizontal dimensions; raises GridError where there are none."""
+        return find_plane(self.truth)
+
+    @cached_property
+    def area(self) -> xr.DataArray:
+        """Relative cell area of each row."""
+        return area_weights(self.truth)
+
+    @cached_property
+    def mean(self) -> xr.DataArray:
+        """The ensemble mean, or the single field; NaN where a member is missing."""
+        return ensemble_mean(self.forecast, self.member)
+
+    def need_members(self, least: int = 1) -> str:
+        """Return the ensemble dimension.
+
+        Raises
+        ------
+        FlexclimError
+            If there is none, or it has fewer than ``least`` members.
+        """
+        if self.member is None:
+            raise FlexclimError(
+                f"no ensemble dimension among {self.forecast.dims}. Name it 'realization', or use "
+                "a score of single fields such as verify.mae or verify.rmse."
+            )
+        if self.size < least:
+            raise FlexclimError(
+                f"{self.size} member along {self.member!r}, but this score needs at least {least}. "
+                "Give a larger ensemble; verify.crps with estimator='ecdf' takes a single member."
+            )
+        return self.member
+
+    def reduced_dims(self, dim: Dims) -> tuple[Hashable, ...]:
+        """Return the dimensions of the truth that ``dim`` names: None all, () none."""
+        return reduced_dims(self.truth.dims, dim)
+
+    def point_weights(self, weights: Weights) -> xr.DataArray:
+        """Return the weights of the points as an array that broadcasts against the truth.
+
+        Raises
+        ------
+        AlignmentError
+            If a DataArray of weights has other sizes or coordinates than the truth.
+        """
+        if weights is None:
+            return xr.DataArray(1.0)
+        if isinstance(weights, str):
+            if weights != "area":
+                raise FlexclimError(
+                    f"weights={weights!r} is unknown: use 'area', None or a DataArray."
+                )
+            return self.area
+        for name in weights.dims:
+            if weights.sizes[name] != self.truth.sizes.get(name):
+                raise AlignmentError(
+                    f"weights have {weights.sizes[name]} values along {name!r}, the fields "
+                    f"{self.truth.sizes.get(name, 'no such dimension')}. Give weights on the same "
+                    "grid."
+                )
+        return check_coordinates(weights, self.truth, "weights")
+
+    def describe(self, text: str, *, units: str | None = None, **more: object) -> dict[str, object]:
+        """Return the attributes of a score: long name, units (the fields' by default), members."""
+        name = self.truth.attrs.get("long_name", self.truth.name)
+        attributes: dict[str, object] = {"long_name": f"{text} of {name}" if name else text}
+        if units or self.units:
+            attributes["units"] = units or self.units
+        if self.member is not None:
+            attributes["ensemble_size"] = self.size
+        return {**attributes, **more}
+
+
+def find_member(field: xr.DataArray) -> str | None:
+    """Return the ensemble dimension: by standard name ``realization``, then by common names.
+
+    >>> find_member(xr.DataArray(np.zeros((2, 3)), dims=["number", "time"]))
+    'number'
+    """
+    names = [str(name) for name in field.dims]
+    for name in names:
+        if name in field.coords and field[name].attrs.get("standard_name") == "realization":
+            return name
+    return next((name for known in MEMBER_NAMES for name in names if name == known), None)
+
+
+def ensemble_mean(field: xr.DataArray, member: str | None) -> xr.DataArray:
+    """Average over members in float64; NaN where a member is missing."""
+    return field if member is None else field.mean(member, skipna=False, dtype=float)
+
+
+def reduced_dims(dims: Sequence[Hashable], dim: Dims) -> tuple[Hashable, ...]:
+    """Return the dimensions of ``dims`` that ``dim`` names: None all, () none.
+
+    Raises
+    ------
+    FlexclimError
+        If a named dimension does not exist.
+    """
+    if dim is None:
+        return tuple(dims)
+    wanted = (dim,) if isinstance(dim, str) else tuple(dim)
+    if missing := [name for name in wanted if name not in dims]:
+        raise FlexclimError(f"no dimension {missing[0]!r}: choose from {tuple(dims)}.")
+    return wanted
+
+
+def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
+    """Convert ``truth`` to the units of ``forecast``; missing units are assumed to be equal.
+
+    Raises
+    ------
+    AlignmentError
+        If the units cannot be converted.
+    """
+    have, want = (spelled(str(field.attrs.get("units", ""))) for field in (truth, forecast))
+    if have == want or not have or not want:
+        return truth
+    try:
+        import cf_units  # type: ignore[import-untyped]
+    except ImportError:  # udunits is optional: without it only equal units are accepted
+        raise AlignmentError(
+            f"the forecast is in {want!r}, the truth in {have!r}. Install cf-units to convert "
+            "units automatically, or convert one of them."
+        ) from None
+    try:
+        source, target = cf_units.Unit(have), cf_units.Unit(want)
+        if source == target:
+            return truth
+        offset, one = source.convert(np.array([0.0, 1.0]), target)
+    except ValueError:
+        raise AlignmentError(
+            f"the forecast is in {want!r}, the truth in {have!r}, and neither converts into the "
+            "other. Compare the same quantity, or correct the units attribute."
+        ) from None
+    converted: xr.DataArray = truth * (one - offset) + offset
+    return converted.assign_attrs({**truth.attrs, "units": want})
+
+
+@overload
+def score_pairs(
+    score: Callable[Concatenate[Pair, P], xr.DataArray],
+    forecast: Fields,
+    truth: Fields,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Fields: ...
+
+
+@overload
+def score_pairs(
+    score: Callable[Concatenate[Pair, P], xr.Dataset],
+    forecast: Fields,
+    truth: Fields,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> xr.Dataset: ...
+
+
+def score_pairs(
+    score: Callable[Concatenate[Pair, P], xr.DataArray | xr.Dataset],
+    forecast: xr.DataArray | xr.Dataset,
+    truth: xr.DataArray | xr.Dataset,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> xr.DataArray | xr.Dataset:
+    """Align two fields and score them; of two Datasets score each variable that both have.
+
+    A score that returns a Dataset gives names such as ``skill.u10`` for Datasets.
+    """
+
+    def scored(left: xr.DataArray, right: xr.DataArray) -> xr.DataArray | xr.Dataset:
+        result = score(Pair.align(left, right), *args, **kwargs)
+        drop_inherited(result, left, right)
+        return result
+
+    if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
+        return scored(forecast, truth)
+    names = common_variables(forecast, truth)
+    return join_variables({name: scored(forecast[name], truth[name]) for name in names})
+
+
+def drop_inherited(result: xr.DataArray | xr.Dataset, *fields: xr.DataArray) -> None:
+    """Delete the attributes that a score has from its fields, such as standard_name, in place."""
+    inherited = {key for field in fields for key in field.attrs} - {"units", "long_name"}
+    for part in result.data_vars.values() if isinstance(result, xr.Dataset) else [result]:
+        part.attrs = {k: v for k, v in part.attrs.items() if k not in inherited}
+
+
+def common_variables(
+    forecast: xr.DataArray | xr.Dataset, truth: xr.DataArray | xr.Dataset
+) -> list[str]:
+    """Return the names of the variables that both Datasets have.
+
+    Raises
+    ------
+    AlignmentError
+        If there are none, or one of the two is not a Dataset.
+    """
+    if not (isinstance(forecast, xr.Dataset) and isinstance(truth, xr.Dataset)):
+        kinds = (type(forecast).__name__, type(truth).__name__)
+        raise AlignmentError(
+            f"the forecast is a {kinds[0]}, the truth a {kinds[1]}. Give two DataArrays or two "
+            "Datasets."
+        )
+    names = [
+        str(name)
+        for name in forecast.data_vars
+        if name in truth.data_vars and forecast[name].ndim and truth[name].dtype.kind in "fiub"
+    ]
+    if not names:
+        raise AlignmentError(
+            f"no variable in common: the forecast has {list(forecast.data_vars)}, the truth "
+            f"{list(truth.data_vars)}. Rename the variables."
+        )
+    return names
+
+
+def join_variables(found: dict[str, xr.DataArray | xr.Dataset]) -> xr.Dataset:
+    """Join results by variable into one Dataset; parts of a result are named ``part.variable``."""
+    joined = {}
+    for name, result in found.items():
+        if isinstance(result, xr.Dataset):
+            joined.update({f"{part}.{name}": result[part] for part in result.data_vars})
+        else:
+            joined[name] = result
+    return xr.Dataset(joined)
+
+
+def _check_dimensions(forecast: xr.DataArray, truth: xr.DataArray, member: str | None) -> None:
+    if (extra := find_member(truth)) is not None:
+        raise AlignmentError(
+            f"the truth has an ensemble dimension, {extra!r} of {truth.sizes[extra]}. "
+            "Choose one member with .isel, or swap forecast and truth."
+        )
+    others = [name for name in forecast.dims if name != member]
+    if set(others) != set(truth.dims):
+        raise AlignmentError(
+            f"the forecast has dimensions {tuple(others)} apart from its members, the truth "
+            f"{tuple(truth.dims)}. Rename, expand or select until they are the same."
+        )
+    empty = [name for name in forecast.dims if forecast.sizes[name] == 0]
+    if empty:
+        raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")
+
+
+def _check_points(members: np.ndarray, truth: np.ndarray) -> None:
+    """Raise an error if no point counts; the first block usually settles it."""
+    for slab in kernel.slabs(truth.shape):
+        known = ~np.isnan(truth[slab])
+        for member in members:
+            known &= ~np.isnan(member[slab])
+        if known.any():
+            return
+    raise FlexclimError(NO_POINT)
