@@ -39,7 +39,7 @@ from benchmarks.skill.tables import Table, below
 from flexclim import verify
 from flexclim.errors import ModelError
 from flexclim.models.model import Model
-from flexclim.verify.core.pairs import Pair
+from flexclim.verify.core.alignment import Pair
 from flexclim.verify.metrics.spectra import powers
 from flexclim.verify.metrics.spectral_scores import decibels, distance_of
 

@@ -13,8 +13,8 @@ import xarray as xr
 
 import flexclim
 from flexclim import verify
+from flexclim.verify.core.alignment import Pair
 from flexclim.verify.core.geometry import area_weights
-from flexclim.verify.core.pairs import Pair
 from flexclim.verify.metrics.spectra import powers, resolved
 
 Record = dict[str, Any]

@@ -12,7 +12,7 @@ from flexclim.verify.metrics.distribution import (
     quantiles,
     threshold_weighted_crps,
 )
-from flexclim.verify.metrics.patches import energy_score, variogram_score
+from flexclim.verify.metrics.multivariate import energy_score, variogram_score
 from flexclim.verify.metrics.persistence import correlation_time
 from flexclim.verify.metrics.probability import brier, brier_decomposition, reliability, roc
 from flexclim.verify.metrics.ranks import flatness, pit_histogram, rank_histogram

@@ -10,9 +10,10 @@ from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.core.coordinates import check_coordinates
+from flexclim.verify.core.alignment import MEMBER_NAMES, find_member
 from flexclim.verify.core.geometry import find_dimension, find_plane
-from flexclim.verify.core.pairs import MEMBER_NAMES, Fields, find_member
+from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.scoring import Fields
 
 LARGEST_FACTOR = 64
 
@@ -73,8 +74,12 @@ def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
     """
     if isinstance(fine, xr.Dataset):
         planes = {n: v for n, v in fine.data_vars.items() if _has_plane(v)}
-        missed = {n: residuals(field, factor, method) for n, field in planes.items()}
+        missed = {n: _residual(field, factor, method) for n, field in planes.items()}
         return xr.Dataset(missed, attrs=fine.attrs)
+    return _residual(fine, factor, method)
+
+
+def _residual(fine: xr.DataArray, factor: int, method: Method) -> xr.DataArray:
     smooth = interpolate(coarsen(fine, factor), factor, method)
     difference = fine - check_coordinates(smooth, fine, "interpolated field")
     return difference.assign_attrs(fine.attrs)

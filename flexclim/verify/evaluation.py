@@ -10,12 +10,13 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify import baselines
-from flexclim.verify.core.pairs import Pair, common_variables, drop_inherited, find_member
+from flexclim.verify.core.alignment import Pair, find_member
+from flexclim.verify.core.scoring import common_variables, drop_inherited
 from flexclim.verify.core.sums import weighted_sums
 from flexclim.verify.metrics import (
     calibration,
     distribution,
-    patches,
+    multivariate,
     probability,
     ranks,
     scores,
@@ -239,8 +240,8 @@ def ensemble_scores(
     """Return the scores that need members."""
     patch = min(PATCH, *(pair.truth.sizes[name] for name in space))
     found = {
-        "energy_score": patches.energy_score_of(pair, patch, dim=space),
-        "variogram_score": patches.variogram_score_of(pair, min(patch, 4), dim=space),
+        "energy_score": multivariate.energy_score_of(pair, patch, dim=space),
+        "variogram_score": multivariate.variogram_score_of(pair, min(patch, 4), dim=space),
         "rank_histogram": ranks.rank_histogram_of(pair, dim=space),
         "brier": probability.brier_of(pair, threshold, dim=space),
         "roc_area": probability.roc_of(pair, threshold)["area"],

@@ -1,4 +1,4 @@
-"""Where the rows and columns of a field are: names of dimensions, areas, lengths in metres."""
+"""The horizontal dimensions of a field, their spacing in metres, and the areas of rows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Plane:
     y, x
         Names of the dimensions of rows and columns.
     step_y, step_x
-        Distance between rows and between columns in metres; on a grid in degrees the latter on
-        the area's middle latitude. 1 where there is no coordinate.
+        Distance between rows and between columns in metres; on a grid in degrees, the latter at
+        the mean latitude. 1 without a coordinate.
     wrap
-        Whether the columns go once around the globe.
+        Whether the columns span the whole globe.
     geographic
         Whether the coordinates are in degrees.
     """
@@ -51,7 +51,7 @@ def find_plane(field: xr.DataArray) -> Plane:
     Raises
     ------
     GridError
-        If there are none, or their coordinates are irregular.
+        If there are none, or their coordinates are not equally spaced.
 
     >>> field = xr.DataArray(np.zeros((2, 4)), {"lat": [1, 0], "lon": [0, 1, 2, 3]}, ["lat", "lon"])
     >>> plane = find_plane(field)
@@ -61,8 +61,8 @@ def find_plane(field: xr.DataArray) -> Plane:
     y, x = find_dimension(field, "Y"), find_dimension(field, "X")
     if y is None or x is None:
         raise GridError(
-            f"no rows and columns among the dimensions {tuple(field.dims)}. Give the coordinates "
-            "a standard_name such as latitude and longitude, or rename them lat and lon."
+            f"no rows and columns among the dimensions {tuple(field.dims)}. Set the coordinates' "
+            "standard_name, for example to latitude and longitude, or rename them lat and lon."
         )
     step_y, step_x = _spacing(field, y), _spacing(field, x)
     geographic = is_angle(field, y) and is_angle(field, x)
@@ -92,7 +92,7 @@ def find_dimension(field: xr.DataArray, axis: str) -> str | None:
 
 
 def is_angle(field: xr.DataArray, name: str) -> bool:
-    """Tell whether the coordinate ``name`` is in degrees rather than a length."""
+    """Return whether the coordinate ``name`` is in degrees rather than a length."""
     if name not in field.coords:
         return False
     attributes = field[name].attrs
@@ -104,11 +104,12 @@ def is_angle(field: xr.DataArray, name: str) -> bool:
 
 
 def area_weights(field: xr.DataArray) -> xr.DataArray:
-    """Return the area of a cell of each row of ``field``, of mean 1.
+    """Return the relative cell area of each row of ``field``, with mean 1.
 
-    A row in degrees counts the difference of the sines of its bounds (from its bounds variable
-    where there is one, else half way to its neighbours, never beyond a pole), so a row on a pole
-    is half a cell. Rows of projected grids, and fields without rows, count alike.
+    The area of a row in degrees is the difference of the sines of its bounds (from its bounds
+    variable if it has one, otherwise half way to its neighbours, but not beyond a pole), so that a
+    row on a pole counts as half a cell. The cells of projected grids, and the points of fields
+    without rows, have equal weights.
 
     >>> rows = xr.DataArray(np.zeros(3), {"lat": [-90, 0, 90]}, ["lat"])
     >>> area_weights(rows).values.round(3)
@@ -140,7 +141,7 @@ def _spacing(field: xr.DataArray, name: str) -> float:
         return 1.0
     values = field[name].values
     steps = np.diff(values.astype(float))
-    # Steps of float32 at 0.003 degrees differ by a hundredth in rounding alone.
+    # Rounding alone changes steps of 0.003 degrees in float32 by a hundredth.
     rounded = 2 * np.spacing(np.abs(values).max()) if values.dtype.kind == "f" else 0.0
     allowed = max(1e-2 * abs(steps.mean()), min(rounded, 0.1 * abs(steps.mean())))
     if np.ptp(steps) > allowed or steps.mean() == 0:

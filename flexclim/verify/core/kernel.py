@@ -1,7 +1,7 @@
-"""All that one sort of an ensemble tells, in blocks that fit a processor's cache.
+"""Statistics of each point from one sort of its members, in blocks that fit a processor's cache.
 
-The observation is subtracted before sorting, so large offsets cost no digits, and sums are taken
-in float64. Arrays here are numpy; members come first.
+The observation is subtracted before sorting, so that large offsets cost no precision, and sums are
+in float64. Arrays are numpy, with members first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STATISTICS = (*SORTED, *MOMENTS, *COUNTS)
 
 
 def slabs(shape: Sequence[int], limit: int = BLOCK) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into blocks of at most ``limit`` points, last dimensions whole.
+    """Split an array into blocks of at most ``limit`` points, with whole last dimensions.
 
     >>> list(slabs((2, 3), limit=3))
     [(slice(0, 1, None), slice(0, 3, None)), (slice(1, 2, None), slice(0, 3, None))]
@@ -46,9 +46,9 @@ def slabs(shape: Sequence[int], limit: int = BLOCK) -> Iterator[tuple[slice, ...
 
 
 def differences(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return members minus truth, (n, M) with members next to each other in memory.
+    """Return members minus truth, (n, M) with the members of a point contiguous in memory.
 
-    Neighbouring floats subtract without rounding, so float32 input stays float32.
+    Close floats subtract without rounding, so float32 input stays float32.
     """
     dtype = np.result_type(members, truth, np.float32)
     flat = members.reshape(members.shape[0], -1)
@@ -60,7 +60,7 @@ def differences(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def point_statistics(
     members: np.ndarray, truth: np.ndarray, names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return statistics of each point.
+    """Compute statistics of each point.
 
     Parameters
     ----------
@@ -69,16 +69,17 @@ def point_statistics(
     truth
         (...).
     names
-        Of ``skill`` (mean distance of members from the truth), ``dispersion`` (sum over pairs of
-        members of their distance), ``error``, ``squared_error`` and ``absolute_error`` of the
-        ensemble mean, ``variance`` (divided by M - 1), ``pull`` and ``squared_pull`` (truth minus
-        mean over standard deviation; 0 where that is 0, which ``certain`` counts), ``below`` and
-        ``equal`` (how many members lie below the truth, or on it).
+        Any of ``skill`` (mean distance of the members from the truth), ``dispersion`` (sum of the
+        distances between all pairs of members), ``error``, ``squared_error`` and
+        ``absolute_error`` of the ensemble mean, ``variance`` (divided by M - 1), ``pull`` and
+        ``squared_pull`` (truth minus mean over standard deviation; 0 where that is 0, which
+        ``certain`` counts), ``below`` and ``equal`` (number of members below or equal to the
+        truth).
 
     Returns
     -------
     statistics, known
-        (len(names), ...) float64, 0 where a value is missing, and (...) whether all are there.
+        (len(names), ...) float64, 0 where a value is missing, and (...) whether none is missing.
     """
     shape, points = truth.shape, truth.size
     flat = np.ascontiguousarray(members.reshape(members.shape[0], -1))
@@ -100,7 +101,7 @@ def _block(
     count = members.shape[0]
     distance = differences(members, truth)
     if "dispersion" in names:
-        distance.sort(axis=1)  # NaN goes last
+        distance.sort(axis=1)  # NaN last
     wide = distance.astype(float)
     total = wide @ np.ones(count)
     known = ~np.isnan(total)
@@ -123,7 +124,7 @@ def _moments(wide: np.ndarray, mean: np.ndarray, names: Sequence[str]) -> dict[s
     if {"variance", "pull", "squared_pull", "certain"} & set(names):
         around = wide - mean[:, None]
         variance = np.einsum("nm,nm->n", around, around) / (wide.shape[1] - 1)
-        # The mean of equal values is off by a rounding, which is no spread.
+        # Rounding of the mean of equal values must not count as spread.
         variance[variance <= (1e-14 * mean) ** 2] = 0.0
         spread = np.sqrt(variance)
         pull = np.where(spread > 0, -mean / np.where(spread > 0, spread, 1.0), 0.0)
@@ -133,9 +134,9 @@ def _moments(wide: np.ndarray, mean: np.ndarray, names: Sequence[str]) -> dict[s
 
 
 def count_ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return how many members lie below the truth and on it, and whether all are there.
+    """Count the members below and equal to the truth, and flag points without missing values.
 
-    Members are read one after the other, so this needs no sort and no copy of the ensemble.
+    Members are read one after the other, which needs neither a sort nor a copy of the ensemble.
 
     Returns
     -------
@@ -155,12 +156,12 @@ def count_ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, ...
 def share_ranks(
     below: np.ndarray, equal: np.ndarray, weight: np.ndarray, first: np.ndarray, length: int
 ) -> np.ndarray:
-    """Add weights by rank; a truth that ties with k members is shared among k + 1 ranks.
+    """Add up weights by rank, sharing a truth that ties with k members among k + 1 ranks.
 
     Parameters
     ----------
     first
-        Where the ranks of each point start among ``length`` counts.
+        Position of rank 0 of each point among ``length`` counts.
 
     >>> share_ranks(np.array([0, 1]), np.array([0, 1]), np.ones(2), np.zeros(2, int), 3)
     array([1. , 0.5, 0.5])

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.verify.core import kernel
-from flexclim.verify.core.pairs import Dims, Pair, Weights
+from flexclim.verify.core.alignment import Dims, Pair, Weights
 
 if TYPE_CHECKING:
     from dask.array import Array

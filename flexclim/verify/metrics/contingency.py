@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.core.pairs import Dims, Fields, Pair, score_pairs
+from flexclim.verify.core.alignment import Dims, Pair
+from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.probability import describe_event, event_and_probability
 
 SCORES = (

@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.core.coordinates import check_coordinates
-from flexclim.verify.core.pairs import Dims, Fields, Pair, Weights, drop_inherited, score_pairs
+from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.scoring import Fields, drop_inherited, score_pairs
 from flexclim.verify.core.sums import Contribution, sum_bins, sum_blocks
 from flexclim.verify.metrics.scores import Estimator, crps_of
 

@@ -1,4 +1,4 @@
-"""How long a field stays like itself."""
+"""Correlation time: how long the anomalies of a field persist."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ import xarray as xr
 from scipy.optimize import least_squares
 
 from flexclim.cf.times import is_time, seconds_of
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, suggest_options
 
 FEWEST_TIMES = 6
-LONGEST = 0.5  # share of the series that lags may take
+LONGEST = 0.5  # longest lag, as a share of the series
 LAGS = 16
 
 
+@suggest_options
 def correlation_time(field: xr.DataArray, time: str | None = None) -> float:
-    """Return the time over which the correlation of a field with itself falls to 1/e.
+    """Return the e-folding time of the autocorrelation of a field.
 
-    Mean squared differences D of the same points at all pairs of times are fitted by
-    D(lag) = 2 s^2 (1 - exp(-lag / T)). Differences know nothing of a pattern that stays, such as
-    that of coasts, so it needs no removing and does not bias short series.
+    D(lag) = 2 s^2 (1 - exp(-lag / T)) is fitted to the mean squared difference D between pairs of
+    times. A constant pattern, such as that of coasts, cancels in differences, so it needs no
+    removal and does not bias short series.
 
     Parameters
     ----------
     field
-        (time, ...), such as what interpolation misses; NaN is left out. Times need not be
-        equally far apart.
+        (time, ...), such as interpolation errors; NaN is ignored. Times need not be equally
+        spaced.
     time
-        The dimension of times; None: ``"time"``.
+        The time dimension; None: ``"time"``.
 
     Returns
     -------
     float
-        T in hours; NaN where there are too few times (less than 6) to tell, or all differences
-        are alike, as those of noise are.
+        T in hours; NaN with fewer than 6 times, or if T is too short or too long to be resolved,
+        as for white noise.
 
     Raises
     ------
     FlexclimError
-        If the field has no such times.
+        If the field has no such time dimension.
 
     >>> steps = np.random.default_rng(0).normal(size=(40, 500))
     >>> values = [steps[0]]
@@ -59,12 +60,12 @@ def correlation_time(field: xr.DataArray, time: str | None = None) -> float:
 
 
 def structure(values: np.ndarray, hours: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return lags in hours, the mean squared difference (units squared) at each, and its pairs.
+    """Return lags in hours, mean squared differences (units squared), and numbers of pairs.
 
     Parameters
     ----------
     values
-        (time, point); NaN is left out.
+        (time, point); NaN is ignored.
     hours
         (time,), in any order.
     """
@@ -89,7 +90,7 @@ def structure(values: np.ndarray, hours: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float:
-    """Fit 2 s^2 (1 - exp(-lag / T)) to mean squared differences; return T, or NaN."""
+    """Fit 2 s^2 (1 - exp(-lag / T)) to mean squared differences and return T, or NaN."""
     if lags.size < 3 or not differences.max() > 0:
         return math.nan
 
@@ -102,16 +103,20 @@ def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float
 
     log_time = least_squares(off, (1.0, np.log(lags[0]))).x[1]
     hours = float(np.exp(log_time))
-    # Beyond these the series does not show the curve's bend.
+    # Outside these limits the lags do not sample the bend of the curve.
     return hours if lags[0] / 8 < hours < 4 * lags[-1] else math.nan
 
 
 def _hours(field: xr.DataArray, time: str) -> np.ndarray:
     if time not in field.dims or field[time].size == 0:
         raise FlexclimError(
-            f"{field.name!r} has no dimension {time!r} of times; it has {field.dims}."
+            f"{field.name!r} has no time dimension {time!r}; it has {field.dims}. Name it with "
+            "time=."
         )
     values = field[time].values
     if not is_time(field[time]):
-        raise FlexclimError(f"{time!r} of {field.name!r} holds {values[0]!r}, which is no date.")
+        raise FlexclimError(
+            f"{time!r} of {field.name!r} holds {values[0]!r}, which is no date. Decode times "
+            "first, for example with xr.decode_cf."
+        )
     return seconds_of(values) / 3600

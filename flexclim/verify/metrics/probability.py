@@ -16,7 +16,8 @@ import xarray as xr
 from scipy import stats
 
 from flexclim.errors import suggest_options
-from flexclim.verify.core.pairs import Dims, Fields, Pair, Weights, score_pairs
+from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import Contribution, sum_bins
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.core.pairs import NO_POINT, Dims, Fields, Pair, Weights, score_pairs
+from flexclim.verify.core.alignment import NO_POINT, Dims, Pair, Weights
+from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import weighted_sums
 
 Estimator = Literal["fair", "ecdf"]

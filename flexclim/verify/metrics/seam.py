@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
+from flexclim.verify.core.alignment import find_member
 from flexclim.verify.core.box_sums import local_mean
-from flexclim.verify.core.coordinates import check_coordinates
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
-from flexclim.verify.core.pairs import find_member, join_variables
+from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.scoring import join_variables
 from flexclim.verify.metrics.spectra import gridded
 
 TILES = "flexclim_tiles"

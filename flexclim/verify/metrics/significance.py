@@ -1,7 +1,7 @@
-"""Whether one forecast is better than another, from their scores time by time.
+"""Significance of score differences between two forecasts, from their scores at each time.
 
-Scores of neighbouring times are alike, so blocks of times are drawn, not single ones; and two
-forecasts are compared at the same times, since good and bad days are so for both.
+Scores at neighbouring times are correlated, so blocks of times are resampled; and two forecasts
+are compared at the same times, since some days are hard to predict for both.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 
 
+@suggest_options
 def bootstrap(
     scores: xr.DataArray,
     other: xr.DataArray | None = None,
@@ -25,27 +26,27 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Moving-block bootstrap of the mean of scores over times, or of a paired difference.
+    """Moving-block bootstrap of the mean of scores over time, or of a paired difference.
 
     Parameters
     ----------
     scores
-        One score a time (and any other dimensions), such as ``verify.crps(..., dim=space)``.
+        One score per time, such as ``verify.crps(..., dim=["lat", "lon"])``; other dimensions
+        are kept.
     other
-        The scores of another forecast at the same times: then ``scores - other`` is judged.
+        The scores of another forecast at the same times: ``scores - other`` is resampled.
     dim
-        Dimension of the times.
+        The time dimension.
     block
-        Length of the blocks that are drawn; None: the cube root of the number of times, rounded
-        up.
+        Block length; None: the cube root of the number of times, rounded up.
     resamples, level, seed
-        Number of draws, share of them inside the interval, and the seed of the draws.
+        Number of resamples, confidence level, and seed.
 
     Returns
     -------
     Dataset
-        ``mean``, ``low`` and ``high`` ends of the interval, and ``p``, the share of draws on the
-        other side of 0, doubled. NaN times are left out.
+        ``mean``, ``low`` and ``high`` ends of the interval, and the two-sided ``p``, twice the
+        share of resamples on the other side of 0. NaN times are ignored.
 
     Raises
     ------
@@ -56,8 +57,8 @@ def bootstrap(
 
     Notes
     -----
-    Künsch (1989), Ann. Stat. 17; percentile interval, widened from the normal distribution to
-    Student's t of as many values as there are blocks.
+    Künsch (1989), Ann. Stat. 17; percentile interval, widened by the ratio of the quantiles of
+    Student's t, for as many values as there are blocks, to those of the normal distribution.
 
     >>> scores = xr.DataArray([1.0, 2.0, 3.0, 2.0, 1.0, 3.0], dims=["time"])
     >>> found = bootstrap(scores, scores - 0.5)
@@ -68,7 +69,7 @@ def bootstrap(
     steps = series.sizes[dim]
     length = block or int(np.ceil(steps ** (1 / 3)))
     if not 1 <= length <= steps:
-        raise FlexclimError(f"block={block} must lie between 1 and the {steps} times.")
+        raise FlexclimError(f"block={block} must lie between 1 and {steps}, the number of times.")
     rng = np.random.default_rng(seed)
     count = -(-steps // length)
     starts = rng.integers(0, steps - length + 1, size=(resamples, count))
@@ -102,10 +103,10 @@ def _judge(
     values: np.ndarray, drawn: np.ndarray, length: int, level: float
 ) -> tuple[np.ndarray, ...]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # times that are all missing
+        warnings.simplefilter("ignore", RuntimeWarning)  # all times missing
         mean = np.nanmean(values, axis=-1)
         means = np.nanmean(values[..., drawn], axis=-1)
-    # A percentile interval of b blocks is as narrow as if their variance were known.
+    # A percentile interval of b blocks is too narrow, as if their variance were known.
     blocks = values.shape[-1] / length
     free = max(blocks - 1, 1.0)
     widened = stats.t.ppf((1 + level) / 2, free) / stats.norm.ppf((1 + level) / 2)
@@ -115,30 +116,31 @@ def _judge(
     return mean, low, high, np.where(np.isnan(mean), np.nan, np.minimum(1.0, 2 * across))
 
 
+@suggest_options
 def diebold_mariano(
     scores: xr.DataArray, other: xr.DataArray, *, dim: str = "time", horizon: int = 1
 ) -> xr.Dataset:
-    """Diebold-Mariano test that two forecasts score the same on average.
+    """Diebold-Mariano test that two forecasts have the same mean score.
 
     Parameters
     ----------
     scores, other
         Scores of two forecasts at the same times.
     dim
-        Dimension of the times.
+        The time dimension.
     horizon
-        Steps over which forecasts overlap: differences up to ``horizon - 1`` steps apart are
-        taken as correlated.
+        Forecast horizon in time steps: differences up to ``horizon - 1`` steps apart are assumed
+        to be correlated.
 
     Returns
     -------
     Dataset
         ``mean`` difference, ``statistic`` (below 0 where ``scores`` are smaller) and two-sided
-        ``p``; NaN where the variance comes out as 0 or less.
+        ``p``; NaN where the estimated variance is not positive.
 
     Notes
     -----
-    Diebold and Mariano (1995), J. Bus. Econ. Stat. 13, with the correction for few times of
+    Diebold and Mariano (1995), J. Bus. Econ. Stat. 13, with the small-sample correction of
     Harvey, Leybourne and Newbold (1997), Int. J. Forecast. 13.
 
     >>> a = xr.DataArray([1.0, 2.0, 3.0, 2.5], dims=["time"])
@@ -149,7 +151,9 @@ def diebold_mariano(
     series = _difference(scores, other, dim)
     steps = series.sizes[dim]
     if not 1 <= horizon < steps:
-        raise FlexclimError(f"horizon={horizon} must lie between 1 and the {steps} times less 1.")
+        raise FlexclimError(
+            f"horizon={horizon} must lie between 1 and {steps - 1} for {steps} times."
+        )
     mean = series.mean(dim)
     around = series - mean
     variance = (around**2).mean(dim)
@@ -173,7 +177,7 @@ def _difference(scores: xr.DataArray, other: xr.DataArray | None, dim: str) -> x
         raise FlexclimError(f"no dimension {dim!r} in the scores: choose from {scores.dims}.")
     if scores.sizes[dim] < 3:
         raise FlexclimError(
-            f"{scores.sizes[dim]} values along {dim!r} say nothing about chance: give at least 3."
+            f"{scores.sizes[dim]} values along {dim!r} are too few to resample: give at least 3."
         )
     if other is None:
         return scores

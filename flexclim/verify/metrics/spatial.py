@@ -9,9 +9,10 @@ import xarray as xr
 from scipy import ndimage
 
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.verify.core.alignment import Dims, Pair, Weights, ensemble_mean
 from flexclim.verify.core.box_sums import box_sum
 from flexclim.verify.core.geometry import Plane, whole_planes
-from flexclim.verify.core.pairs import Dims, Fields, Pair, Weights, ensemble_mean, score_pairs
+from flexclim.verify.core.scoring import Fields, score_pairs
 
 WINDOWS = (1, 3, 5, 9, 17, 33)
 

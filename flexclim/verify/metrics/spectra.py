@@ -14,8 +14,9 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core import harmonics
+from flexclim.verify.core.alignment import Dims, Pair, reduced_dims
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane, whole_planes
-from flexclim.verify.core.pairs import Dims, Pair, drop_inherited, reduced_dims
+from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
 

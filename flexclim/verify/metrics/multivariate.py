@@ -1,4 +1,4 @@
-"""Scores of patches of neighbouring cells: energy score and variogram score."""
+"""Multivariate scores, of patches of neighbouring cells: energy score and variogram score."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.geometry import whole_planes
-from flexclim.verify.core.pairs import Dims, Fields, Pair, Weights, score_pairs
+from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.scores import Estimator, check_estimator
 
 

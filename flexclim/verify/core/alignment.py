@@ -6,10 +6,10 @@ have a value; a NaN in any of them excludes the point.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -17,13 +17,11 @@ import xarray as xr
 from flexclim.cf.units import cf_units as spelled
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify.core import kernel
-from flexclim.verify.core.coordinates import check_coordinates
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane
+from flexclim.verify.core.matching import check_coordinates
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None
-Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
-P = ParamSpec("P")
 
 MEMBER_NAMES = ("realization", "member", "number", "ensemble")
 NO_POINT = (
@@ -230,96 +228,6 @@ def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
         ) from None
     converted: xr.DataArray = truth * (one - offset) + offset
     return converted.assign_attrs({**truth.attrs, "units": want})
-
-
-@overload
-def score_pairs(
-    score: Callable[Concatenate[Pair, P], xr.DataArray],
-    forecast: Fields,
-    truth: Fields,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> Fields: ...
-
-
-@overload
-def score_pairs(
-    score: Callable[Concatenate[Pair, P], xr.Dataset],
-    forecast: Fields,
-    truth: Fields,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> xr.Dataset: ...
-
-
-def score_pairs(
-    score: Callable[Concatenate[Pair, P], xr.DataArray | xr.Dataset],
-    forecast: xr.DataArray | xr.Dataset,
-    truth: xr.DataArray | xr.Dataset,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> xr.DataArray | xr.Dataset:
-    """Align two fields and score them; of two Datasets score each variable that both have.
-
-    A score that returns a Dataset gives names such as ``skill.u10`` for Datasets.
-    """
-
-    def scored(left: xr.DataArray, right: xr.DataArray) -> xr.DataArray | xr.Dataset:
-        result = score(Pair.align(left, right), *args, **kwargs)
-        drop_inherited(result, left, right)
-        return result
-
-    if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
-        return scored(forecast, truth)
-    names = common_variables(forecast, truth)
-    return join_variables({name: scored(forecast[name], truth[name]) for name in names})
-
-
-def drop_inherited(result: xr.DataArray | xr.Dataset, *fields: xr.DataArray) -> None:
-    """Delete the attributes that a score has from its fields, such as standard_name, in place."""
-    inherited = {key for field in fields for key in field.attrs} - {"units", "long_name"}
-    for part in result.data_vars.values() if isinstance(result, xr.Dataset) else [result]:
-        part.attrs = {k: v for k, v in part.attrs.items() if k not in inherited}
-
-
-def common_variables(
-    forecast: xr.DataArray | xr.Dataset, truth: xr.DataArray | xr.Dataset
-) -> list[str]:
-    """Return the names of the variables that both Datasets have.
-
-    Raises
-    ------
-    AlignmentError
-        If there are none, or one of the two is not a Dataset.
-    """
-    if not (isinstance(forecast, xr.Dataset) and isinstance(truth, xr.Dataset)):
-        kinds = (type(forecast).__name__, type(truth).__name__)
-        raise AlignmentError(
-            f"the forecast is a {kinds[0]}, the truth a {kinds[1]}. Give two DataArrays or two "
-            "Datasets."
-        )
-    names = [
-        str(name)
-        for name in forecast.data_vars
-        if name in truth.data_vars and forecast[name].ndim and truth[name].dtype.kind in "fiub"
-    ]
-    if not names:
-        raise AlignmentError(
-            f"no variable in common: the forecast has {list(forecast.data_vars)}, the truth "
-            f"{list(truth.data_vars)}. Rename the variables."
-        )
-    return names
-
-
-def join_variables(found: dict[str, xr.DataArray | xr.Dataset]) -> xr.Dataset:
-    """Join results by variable into one Dataset; parts of a result are named ``part.variable``."""
-    joined = {}
-    for name, result in found.items():
-        if isinstance(result, xr.Dataset):
-            joined.update({f"{part}.{name}": result[part] for part in result.data_vars})
-        else:
-            joined[name] = result
-    return xr.Dataset(joined)
 
 
 def _check_dimensions(forecast: xr.DataArray, truth: xr.DataArray, member: str | None) -> None:

@@ -1,0 +1,104 @@
+"""How a score of an aligned pair becomes a score of two DataArrays or two Datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar, overload
+
+import xarray as xr
+
+from flexclim.errors import AlignmentError
+from flexclim.verify.core.alignment import Pair
+
+Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
+P = ParamSpec("P")
+
+
+@overload
+def score_pairs(
+    score: Callable[Concatenate[Pair, P], xr.DataArray],
+    forecast: Fields,
+    truth: Fields,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Fields: ...
+
+
+@overload
+def score_pairs(
+    score: Callable[Concatenate[Pair, P], xr.Dataset],
+    forecast: Fields,
+    truth: Fields,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> xr.Dataset: ...
+
+
+def score_pairs(
+    score: Callable[Concatenate[Pair, P], xr.DataArray | xr.Dataset],
+    forecast: xr.DataArray | xr.Dataset,
+    truth: xr.DataArray | xr.Dataset,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> xr.DataArray | xr.Dataset:
+    """Align two fields and score them; of two Datasets score each variable that both have.
+
+    A score that returns a Dataset gives names such as ``skill.u10`` for Datasets.
+    """
+
+    def scored(left: xr.DataArray, right: xr.DataArray) -> xr.DataArray | xr.Dataset:
+        result = score(Pair.align(left, right), *args, **kwargs)
+        drop_inherited(result, left, right)
+        return result
+
+    if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
+        return scored(forecast, truth)
+    names = common_variables(forecast, truth)
+    return join_variables({name: scored(forecast[name], truth[name]) for name in names})
+
+
+def drop_inherited(result: xr.DataArray | xr.Dataset, *fields: xr.DataArray) -> None:
+    """Delete the attributes that a score has from its fields, such as standard_name, in place."""
+    inherited = {key for field in fields for key in field.attrs} - {"units", "long_name"}
+    for part in result.data_vars.values() if isinstance(result, xr.Dataset) else [result]:
+        part.attrs = {k: v for k, v in part.attrs.items() if k not in inherited}
+
+
+def common_variables(
+    forecast: xr.DataArray | xr.Dataset, truth: xr.DataArray | xr.Dataset
+) -> list[str]:
+    """Return the names of the variables that both Datasets have.
+
+    Raises
+    ------
+    AlignmentError
+        If there are none, or one of the two is not a Dataset.
+    """
+    if not (isinstance(forecast, xr.Dataset) and isinstance(truth, xr.Dataset)):
+        kinds = (type(forecast).__name__, type(truth).__name__)
+        raise AlignmentError(
+            f"the forecast is a {kinds[0]}, the truth a {kinds[1]}. Give two DataArrays or two "
+            "Datasets."
+        )
+    names = [
+        str(name)
+        for name in forecast.data_vars
+        if name in truth.data_vars and forecast[name].ndim and truth[name].dtype.kind in "fiub"
+    ]
+    if not names:
+        raise AlignmentError(
+            f"no variable in common: the forecast has {list(forecast.data_vars)}, the truth "
+            f"{list(truth.data_vars)}. Rename the variables."
+        )
+    return names
+
+
+def join_variables(found: dict[str, xr.DataArray | xr.Dataset]) -> xr.Dataset:
+    """Join results by variable into one Dataset; parts of a result are named ``part.variable``."""
+    joined = {}
+    for name, result in found.items():
+        if isinstance(result, xr.Dataset):
+            joined.update({f"{part}.{name}": result[part] for part in result.data_vars})
+        else:
+            joined[name] = result
+    return xr.Dataset(joined)
