@@ -1,7 +1,7 @@
-"""The functions of flexclim from a shell.
+"""The command line of flexclim.
 
-Each command opens files, calls one public function and says what it wrote. Nothing heavy is
-imported before a command runs, so that ``--help`` answers at once.
+Each command opens files, calls one public function and prints the paths that it wrote. Heavy
+packages are imported when a command runs, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: exit code 0 done, 1 failed, 2 bad arguments."""
+    """Run the command line; exit with 0 if done, 1 on failure, 2 on bad arguments."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     show = warnings.showwarning
@@ -52,13 +52,13 @@ def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, FlexclimError):
         return text
-    return f"{type(error).__name__}: {text} (--debug shows where it happened)"
+    return f"{type(error).__name__}: {text} (--debug shows the traceback)"
 
 
 def _show_warning(
-    usual: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any
+    usual: Callable[..., None], message: Warning | str, category: type[Warning], *where: object
 ) -> None:
-    """Show a warning of our own in one line, without the place in the code."""
+    """Print a warning of flexclim on one line, without its place in the code."""
     if issubclass(category, FlexclimWarning):
         typer.echo(f"flexclim: warning: {' '.join(str(message).split())}", err=True)
     else:
@@ -76,12 +76,12 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an error happened. Works anywhere.")
+        bool, typer.Option("--debug", help="Show tracebacks. May follow any command.")
     ] = False,
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:

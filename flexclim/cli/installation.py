@@ -1,4 +1,4 @@
-"""What flexclim finds on this machine: versions, devices, threads, and what is missing."""
+"""The installation: versions, devices, threads and bundled files, and what is missing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Findings = dict[str, dict[str, str]]
 
 
 def examine() -> Findings:
-    """Look at the installation.
+    """Examine the installation.
 
     Returns
     -------
     dict
-        Sections ``Versions``, ``Device`` and ``Files``, each from a name to what was found. What
-        is missing reads ``missing: ...`` with what to do about it.
+        Sections ``Versions``, ``Device`` and ``Files``, each a dict from a name to a description.
+        For a missing part it starts with ``missing:`` and says how to install it.
 
     >>> list(examine())
     ['Versions', 'Device', 'Files']
@@ -31,7 +31,7 @@ def examine() -> Findings:
 
 
 def missing(findings: Findings) -> list[str]:
-    """Return the names of what is missing in the findings of :func:`examine`.
+    """Return the names of missing parts among the findings of :func:`examine`.
 
     >>> missing({"Files": {"sample": "missing: install flexclim again", "recipes": "era5_x4"}})
     ['sample']
@@ -58,13 +58,13 @@ def _versions() -> dict[str, str]:
 
 
 def _found(requirement: Requirement) -> str:
-    advice = f"pip install '{requirement.name}{requirement.specifier}'"
+    remedy = f"pip install '{requirement.name}{requirement.specifier}'"
     try:
         installed = version(requirement.name)
     except PackageNotFoundError:
-        return f"missing: {advice}"
+        return f"missing: {remedy}"
     if not requirement.specifier.contains(installed, prereleases=True):
-        return f"missing: {installed} does not do; {advice}"
+        return f"missing: version {installed} is not supported; {remedy}"
     return installed
 
 

@@ -7,29 +7,38 @@ from typing import Annotated, Literal
 
 import typer
 
+from flexclim.cli import options
+
 
 def models() -> None:
-    """List the models that a name is enough for, and what each is for."""
+    """List the models that can be given by name, and what each is for."""
     import flexclim
 
     typer.echo(str(flexclim.list_models()))
 
 
 def import_minflex(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.pt) of minFLEX.")],
-    folder: Annotated[Path, typer.Argument(help="The model folder to write.")],
-    factor: Annotated[int, typer.Option("--factor", "-f", min=2, help="Its factor.")] = 4,
+    checkpoint: Annotated[Path, typer.Argument(help="minFLEX checkpoint (.pt).")],
+    folder: Annotated[Path, typer.Argument(help="Model folder to write.")],
+    factor: options.Factor = 4,
     prediction: Annotated[
-        Literal["v", "eps", "x"], typer.Option(help="What its network predicts.")
+        Literal["v", "eps", "x"], typer.Option(help="Quantity that the network predicts.")
     ] = "v",
     weights: Annotated[
-        Literal["ema", "raw"], typer.Option(help="Averaged weights, or those of the last step.")
+        Literal["ema", "raw"],
+        typer.Option(help="Moving average of weights, or the last."),
     ] = "ema",
     num_heads: Annotated[
-        int | None, typer.Option(min=1, help="Attention heads, which the file does not tell.")
+        int | None,
+        typer.Option(
+            callback=options.whole_number(1),
+            help="Attention heads, if not minFLEX's default; the file does not record them.",
+        ),
     ] = None,
 ) -> None:
-    """Turn a checkpoint of minFLEX into a model folder, weights only, nothing executed.
+    """Convert a minFLEX checkpoint into a model folder.
+
+    Only weights are read; no code in the file is executed.
 
     \b
     Examples:

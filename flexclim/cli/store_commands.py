@@ -1,4 +1,4 @@
-"""Commands that look at fields, models and stores."""
+"""Commands that inspect fields, models and stores."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def info(
-    thing: Annotated[str, typer.Argument(help="A NetCDF or Zarr field, or a model.")],
+    thing: Annotated[str, typer.Argument(help="NetCDF or Zarr file, a path or URL, or a model.")],
 ) -> None:
-    """Show what is understood of a field's grid, how far a store is, or a model's card.
+    """Show the grid of a field, the progress of a store, or the card of a model.
 
     \b
     Examples:
@@ -39,12 +39,12 @@ def info(
 
 
 def check(
-    store: Annotated[str, typer.Argument(help="A store that flexclim wrote, or its URL.")],
+    store: Annotated[str, typer.Argument(help="Store written by flexclim, a path or URL.")],
 ) -> None:
-    """Read all of a store; list what is missing or damaged, and exit with 1 if anything is.
+    """Read a whole store and list missing or damaged files; exit with 1 if there are any.
 
-    The store is not changed. Give the command that made it again to mend it: only the shards
-    listed here are made anew.
+    The store is not changed. To repair it, give the command that wrote it again: only the shards
+    listed here are recomputed.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def check(
     if found:
         typer.echo(
             f"flexclim: {len(found)} files of {store} are missing or damaged. Give the command "
-            "that made it again: only they are made anew.",
+            "that wrote it again: only these are recomputed.",
             err=True,
         )
         raise typer.Exit(1)

@@ -1,31 +1,38 @@
-"""Commands that train models and tune them."""
+"""Commands that train and calibrate models."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from flexclim.models.model import Model
+
+from flexclim.cli import options
 from flexclim.errors import FlexclimError, ModelError
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or a name that `recipes` lists.")],
+    recipe: Annotated[str, typer.Argument(help="YAML file, or a name from `flexclim recipes`.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings such as trainer.steps=2000.")
+        list[str] | None, typer.Argument(help="Settings to change, such as trainer.steps=2000.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint.")
+        bool,
+        typer.Option("--resume/--restart", help="Continue a run, or start over."),
     ] = True,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print each setting and what it means; train nothing.")
+        bool, typer.Option("--explain", help="Print all settings with their meaning and exit.")
     ] = False,
 ) -> None:
-    """Train a model by a recipe.
+    """Train a model from a recipe.
 
-    Under torchrun all processes share the work. A run that was stopped or killed goes on when the
-    same command is given again.
+    To continue an interrupted run, give the same command again. Under torchrun, processes share
+    the work.
 
     \b
     Examples:
@@ -44,7 +51,7 @@ def train(
 
 
 def recipes() -> None:
-    """List the recipes that ship with flexclim, each with its first comment."""
+    """List the bundled recipes with the first comment of each."""
     from flexclim.train import list_recipes
 
     for name, comment in list_recipes().items():
@@ -53,31 +60,34 @@ def recipes() -> None:
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="Name or folder of the model.")],
-    truth: Annotated[Path, typer.Argument(help="Fine fields that training never saw.")],
+    truth: Annotated[Path, typer.Argument(help="Fine fields that were not used in training.")],
     folder: Annotated[
         Path | None, typer.Argument(help="Model folder to write, with the new noise scale.")
     ] = None,
     factor: Annotated[
-        int | None, typer.Option("--factor", "-f", min=2, help="Refinement. [4]")
+        int | None,
+        typer.Option(
+            "--factor",
+            "-f",
+            callback=options.whole_number(2),
+            help="Fine cells along one side of a coarse cell. [default: 4, unless --lead]",
+        ),
     ] = None,
     lead: Annotated[
-        str | None, typer.Option(help="Calibrate forecasts by one step of so long, such as 6h.")
+        str | None, typer.Option(help="Calibrate forecasts, with one step of, for example, 6h.")
     ] = None,
     coarse: Annotated[
-        Path | None, typer.Option(help="What is downscaled. [block means of TRUTH]")
+        Path | None, typer.Option(help="Coarse input. [default: block means of TRUTH]")
     ] = None,
-    static: Annotated[
-        Path | None, typer.Option(help="Fields that the model asks for, such as orography.")
-    ] = None,
+    static: options.StaticFields = None,
     period: Annotated[
-        str | None, typer.Option(help="First and last time, such as 2018-10-15,2018-10-16. [all]")
+        str | None,
+        typer.Option(help="First and last time, e.g. 2018-10-15,2018-10-16. [default: all]"),
     ] = None,
-    variables: Annotated[str | None, typer.Option(help="Such as u10,v10. [all]")] = None,
-    members: Annotated[int, typer.Option("--members", "-n", min=2, help="Ensemble size.")] = 8,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Sampling steps. [as the model's card says]")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the ensembles.")] = 0,
+    variables: options.Variables = None,
+    members: options.ScoredMembers = 8,
+    steps: options.Steps = None,
+    seed: options.Seed = 0,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Change the model's own folder.")
     ] = False,
@@ -90,29 +100,22 @@ def calibrate(
       flexclim calibrate runs/gfs/model gfs.nc --in-place
       flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
     """  # noqa: D301
-    from flexclim.models.catalogue import BUNDLED
     from flexclim.models.model import load_model
-    from flexclim.stores import datasets as io
+    from flexclim.stores.datasets import open_input
     from flexclim.train.calibrate import calibrate as find_scale
 
-    if (folder is None) == (not in_place):
-        raise typer.BadParameter("give a FOLDER to write, or --in-place.", param_hint="FOLDER")
     loaded = load_model(model)
-    own = loaded.folder
-    assert own is not None
-    if in_place and own.parent == BUNDLED:
-        raise ModelError(f"{model} ships with flexclim and stays as it is; give a FOLDER to write.")
-    fine, source = (_chosen(path, period, variables) for path in (truth, coarse))
+    output = _output_folder(loaded, folder, in_place=in_place)
     found = find_scale(
         loaded,
-        fine,
+        _selected(truth, period, variables),
         factor or (4 if lead is None else None),
         lead=lead,
-        coarse=source,
+        coarse=_selected(coarse, period, variables) if coarse else None,
         members=members,
         steps=steps,
         seed=seed,
-        static=io.open_input(static) if static else None,
+        static=open_input(static) if static else None,
         data=" ".join(filter(None, (truth.name, period, lead and f"by {lead}"))),
     )
     for trial in found.trials:
@@ -120,24 +123,42 @@ def calibrate(
             f"noise scale {trial.noise_scale:.3f}  spread/skill {trial.spread_skill:.3f}  "
             f"CRPS {trial.crps:.4g}"
         )
-    typer.echo(str(found.model.save(folder or own, overwrite=in_place)))
+    typer.echo(str(found.model.save(output, overwrite=in_place)))
 
 
-def _chosen(path: Path | None, period: str | None, variables: str | None) -> Any:
-    """Open a field and take its period and variables, in memory."""
-    from flexclim.stores import datasets as io
+def _output_folder(model: Model, folder: Path | None, *, in_place: bool) -> Path:
+    """Return the folder to write a calibrated model to; bundled models are never changed."""
+    from flexclim.models.catalogue import BUNDLED
 
-    if path is None:
-        return None
-    field = io.open_input(path)
+    if folder is not None and not in_place:
+        return folder
+    if folder is not None or not in_place:
+        raise typer.BadParameter(
+            "give either a FOLDER to write or --in-place.", param_hint="FOLDER"
+        )
+    if model.folder is None or model.folder.parent == BUNDLED:
+        owner = "is not a model folder" if model.folder is None else "ships with flexclim"
+        raise ModelError(
+            f"{model.name} {owner} and can't be changed in place. Give a FOLDER to write."
+        )
+    return model.folder
+
+
+def _selected(path: Path, period: str | None, variables: str | None) -> xr.Dataset:
+    """Open fields, select a period and variables, and load them."""
+    from flexclim.stores.datasets import open_input
+
+    fields = open_input(path)
     if variables:
-        field = field[variables.split(",")]
+        fields = fields[variables.split(",")]
     if period:
         first, _, last = period.partition(",")
-        time = next((str(dim) for dim in field.dims if field[dim].dtype.kind == "M"), "time")
-        if time not in field.dims:
-            raise FlexclimError(f"{path} has no dimension of times. Leave --period out.")
-        field = field.sel({time: slice(first, last or first)})
-        if field.sizes[time] == 0:
-            raise FlexclimError(f"{path} has no time from {first} to {last or first}.")
-    return field.load()
+        time = next((str(dim) for dim in fields.dims if fields[dim].dtype.kind == "M"), "time")
+        if time not in fields.dims:
+            raise FlexclimError(f"{path} has no time dimension. Leave --period out.")
+        fields = fields.sel({time: slice(first, last or first)})
+        if fields.sizes[time] == 0:
+            raise FlexclimError(
+                f"{path} has no time from {first} to {last or first}. Give another --period."
+            )
+    return fields.load()

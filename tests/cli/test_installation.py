@@ -18,7 +18,7 @@ def test_every_requirement_is_looked_at(monkeypatch):
     found = installation.examine()["Versions"]
     assert found["numpy"] == importlib.metadata.version("numpy")
     assert found["torch"].startswith("missing: ")
-    assert found["torch"].endswith("does not do; pip install 'torch>=999'")
+    assert found["torch"].endswith("is not supported; pip install 'torch>=999'")
     assert found["no-such-package"] == "missing: pip install 'no-such-package'"
     assert "ruff" not in found
 

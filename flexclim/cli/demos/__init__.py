@@ -1,1 +1,1 @@
-"""Demos on what ships with the package."""
+"""Demos that need no download: bundled ERA5 sample, simulated turbulence."""

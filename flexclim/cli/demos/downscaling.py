@@ -1,7 +1,4 @@
-"""A real field, made coarse, downscaled, scored against the truth and drawn.
-
-Everything printed and drawn here is computed when it runs.
-"""
+"""Demo: coarsen ERA5 fields, downscale them, score the ensemble against the truth, plot it."""
 
 from __future__ import annotations
 
@@ -28,18 +25,17 @@ WINDOW = {"latitude": slice(74, 34), "longitude": slice(-16, 32)}
 
 
 def run(out: Path, *, members: int = 8, console: Console | None = None) -> dict[str, Path]:
-    """Downscale the shipped ERA5 sample, print its scores and draw it.
+    """Downscale the bundled ERA5 sample, print scores and draw figures.
 
     Parameters
     ----------
     out
-        Folder for ``fine-MEMBERS.zarr``, ``maps.png`` and ``spectra.png``, made where it is
-        missing. A store that an earlier run left is continued; figures are drawn anew; other
-        files stay.
+        Folder for ``fine-MEMBERS.zarr``, ``maps.png`` and ``spectra.png``; created if missing.
+        An existing store is continued, existing figures are replaced, other files are kept.
     members
-        Ensemble members, at least 2.
+        Ensemble size, at least 2.
     console
-        Where to print; None: standard output.
+        Where to print; default: standard output.
 
     Returns
     -------
@@ -108,8 +104,8 @@ def _print_scores(console: Console, truth: xr.Dataset, candidates: dict[str, xr.
         table.add_section()
     console.print(table)
     console.print(
-        "CRPS is fair, and the mean absolute error for a single field; lower is better. "
-        "Spread/skill is best at 1, the distance between spectra at 0."
+        "CRPS: fair estimator, or mean absolute error of a single field; lower is better. "
+        "Spread/skill is best at 1, the log-spectral distance at 0."
     )
 
 
@@ -141,7 +137,7 @@ def draw_maps(coarse: xr.Dataset, truth: xr.Dataset, fine: xr.Dataset, path: Pat
 
 
 def draw_spectra(truth: xr.Dataset, candidates: dict[str, xr.Dataset], path: Path) -> None:
-    """Draw the power spectra of all variables beside the truth's."""
+    """Draw power spectra of the truth and of all candidates, one panel per variable."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(truth.data_vars), 3.6), layout="constrained")
@@ -151,7 +147,7 @@ def draw_spectra(truth: xr.Dataset, candidates: dict[str, xr.Dataset], path: Pat
         for method, forecast in candidates.items():
             _draw_spectrum(ax, forecast[name], label=method)
         ax.set(title=name, xlabel="wavelength, km", xscale="log", yscale="log")
-        # Interpolation has zeros far below what is of interest.
+        # Interpolated fields have almost no power at some scales.
         ax.set_ylim(float(power.min()) / 1e4, float(power.max()) * 3)
         ax.invert_xaxis()
     panels[0].set_ylabel("power")

@@ -1,14 +1,11 @@
-"""A simulated flow, forecast as an ensemble, scored against what the equation makes of it, drawn.
-
-Everything printed and drawn here is computed when it runs.
-"""
+"""Demo: forecast an ensemble of a simulated turbulent flow, score it against the simulation."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -20,11 +17,13 @@ from flexclim.stores.datasets import open_input
 from flexclim.train import Turbulence, simulate
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
     from rich.console import Console
 
 MODEL, LEADS, FIELD = "flex-turbulence", 16, "vorticity"
-# As the model's recipe simulates flows, from a seed and with a Reynolds number of its own.
+# The flow of the model's recipe, with another seed and Reynolds number.
 FLOW = Turbulence(
     size=128,
     runs=1,
@@ -36,7 +35,7 @@ FLOW = Turbulence(
     viscosity=1 / 1200,
     seed=2000,
 )
-STYLE: dict[str, Any] = {"cmap": "RdBu_r", "interpolation": "nearest"}
+CMAP = "RdBu_r"
 
 
 def run(
@@ -48,24 +47,24 @@ def run(
     leads: int = LEADS,
     console: Console | None = None,
 ) -> dict[str, Path]:
-    """Simulate a flow, forecast it, print scores by lead time and draw it.
+    """Simulate a flow, forecast it, print scores by lead time and draw figures.
 
     Parameters
     ----------
     out
-        Folder for ``forecast-MEMBERS.zarr``, ``forecast.png`` and ``forecast.gif``, made where it
-        is missing. A store that an earlier run left is continued; figures are drawn anew; other
-        files stay.
+        Folder for ``forecast-MEMBERS.zarr``, ``forecast.png`` and ``forecast.gif``; created if
+        missing. An existing store is continued, existing figures are replaced, other files are
+        kept.
     members
-        Ensemble members, at least 2.
+        Ensemble size, at least 2.
     model
-        What forecasts vorticity.
+        Name of a model that forecasts vorticity, or a loaded one.
     flow
-        What is simulated.
+        Settings of the simulation.
     leads
-        Time steps to go ahead.
+        Number of time steps to forecast.
     console
-        Where to print; None: standard output.
+        Where to print; default: standard output.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def run(
 
 
 def simulated(flow: Turbulence, past: int, leads: int) -> tuple[xr.Dataset, xr.DataArray]:
-    """Return so many snapshots of a flow as its past, and the vorticity that follows."""
+    """Simulate a flow; return ``past`` snapshots and the vorticity of the ``leads`` after them."""
     fields = simulate(flow.model_copy(update={"snapshots": past + leads}))
     return fields.isel(time=slice(past)), fields[FIELD].isel(time=slice(past, None))
 
@@ -118,7 +117,7 @@ def score(ahead: xr.DataArray, truth: xr.DataArray) -> dict[str, float]:
     dict
         ``CRPS`` (fair; the mean absolute error of a single field), ``RMSE`` of the mean,
         ``spread/skill`` (NaN for a single field) and ``spectrum``, the log-spectral distance in
-        dB up to half the Nyquist wavenumber: beyond two thirds of it the flow holds nothing.
+        dB up to half the Nyquist wavenumber; dealiasing empties the upper third of the spectrum.
     """
     ratio = verify.amplitude_ratio(ahead, truth)
     level = 20 * np.log10(ratio[ratio["wavenumber"] <= ratio.attrs["nyquist"] / 2])
@@ -147,14 +146,14 @@ def _print_scores(
         table.add_section()
     console.print(table)
     console.print(
-        "CRPS is fair, and the mean absolute error for a single field; lower is better. "
-        "Spread/skill is best at 1, the distance between spectra (up to half the Nyquist "
-        "wavenumber) at 0. A day is a unit of the flow's time."
+        "CRPS: fair estimator, or mean absolute error of a single field; lower is better. "
+        "Spread/skill is best at 1, the log-spectral distance (up to half the Nyquist "
+        "wavenumber) at 0. One day is one time unit of the flow."
     )
 
 
 def shown(count: int) -> list[int]:
-    """Return the positions of a few of so many leads: the first, the last and between.
+    """Return the indices of up to four evenly spaced leads out of ``count``.
 
     >>> shown(12)
     [0, 4, 7, 11]
@@ -163,41 +162,32 @@ def shown(count: int) -> list[int]:
 
 
 def draw_forecast(ahead: xr.DataArray, truth: xr.DataArray, path: Path) -> None:
-    """Draw the truth, two members, the mean and the spread at some leads, and spectra."""
+    """Draw the truth, two members, mean and spread at some leads, with spectra below."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
 
     leads = shown(truth.sizes["time"])
     rows = len(leads)
     figure = Figure(figsize=(10, 2.1 * rows + 2.8))
     grid = figure.add_gridspec(rows + 1, 1, height_ratios=[2.1] * rows + [2.4], hspace=0.14)
-    spread = ahead.std("realization", ddof=1, skipna=False)
-    mean = ahead.mean("realization", skipna=False)
     fields = {
         "truth": truth,
         "one member": ahead.isel(realization=0),
         "another": ahead.isel(realization=1),
-        "mean": mean,
-        "spread": spread,
+        "mean": ahead.mean("realization", skipna=False),
+        "spread": ahead.std("realization", ddof=1, skipna=False),
     }
-    limit, most = _limit(truth), float(spread.max())
+    limit, most = _limit(truth), float(fields["spread"].max())
     for row, step in enumerate(leads):
         panels = grid[row].subgridspec(1, len(fields), wspace=0.04).subplots(squeeze=False)[0]
         for ax, (name, field) in zip(panels, fields.items(), strict=True):
-            style = STYLE | {"vmin": -limit, "vmax": limit}
-            if name == "spread":
-                style = {"vmin": 0, "vmax": most, "cmap": "YlOrRd"}
-            ax.imshow(field[step], **style)
+            low, high, cmap = (0.0, most, "YlOrRd") if name == "spread" else (-limit, limit, CMAP)
+            ax.imshow(field[step], vmin=low, vmax=high, cmap=cmap, interpolation="nearest")
             ax.set(xticks=[], yticks=[], title=name if row == 0 else "")
         panels[0].set_ylabel(f"{float(ahead.lead_time[step]):g} h")
     panels = grid[rows].subgridspec(1, rows, wspace=0.08).subplots(sharey=True, squeeze=False)[0]
+    spectra = {"truth": truth, "members": ahead, "mean": fields["mean"]}
     for ax, step in zip(panels, leads, strict=True):
-        for name, field in {"truth": truth, "members": ahead, "mean": mean}.items():
-            power = verify.spectrum(field.isel(time=step)).isel(wavenumber=slice(1, None))
-            power = power[power.wavenumber.values <= power.attrs["nyquist"]]
-            ax.plot(power.wavenumber, power, label=name, color="k" if name == "truth" else None)
-        ax.set(xscale="log", yscale="log", xlabel="wavenumber, 1 / cell")
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        _draw_spectra(ax, {name: field.isel(time=step) for name, field in spectra.items()})
         ax.set_title(f"power, {float(ahead.lead_time[step]):g} h", fontsize=9)
     top = float(verify.spectrum(truth).max())
     panels[0].set_ylim(top / 1e7, 5 * top)
@@ -205,17 +195,28 @@ def draw_forecast(ahead: xr.DataArray, truth: xr.DataArray, path: Path) -> None:
     figure.savefig(path, dpi=80, bbox_inches="tight")
 
 
+def _draw_spectra(ax: Axes, fields: Mapping[str, xr.DataArray]) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    for name, field in fields.items():
+        power = verify.spectrum(field).isel(wavenumber=slice(1, None))
+        power = power[power.wavenumber.values <= power.attrs["nyquist"]]
+        ax.plot(power.wavenumber, power, label=name, color="k" if name == "truth" else None)
+    ax.set(xscale="log", yscale="log", xlabel="wavenumber, 1 / cell")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
 def draw_film(panels: Mapping[str, xr.DataArray], path: Path, title: str = "") -> None:
-    """Draw fields side by side as an animated GIF.
+    """Animate fields side by side in a GIF.
 
     Parameters
     ----------
     panels
-        (time, y, x) at the same times, by title; the first one's values set the colours.
+        Fields (time, y, x) at the same times, by title; the first one sets the colour range.
     path
-        The GIF.
+        Output file.
     title
-        Before the time that each picture shows.
+        Text before the lead time of each frame.
     """
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.figure import Figure
@@ -224,13 +225,15 @@ def draw_film(panels: Mapping[str, xr.DataArray], path: Path, title: str = "") -
     figure: Figure = Figure(figsize=(2 * len(fields), 2.3), dpi=80)
     axes = figure.subplots(1, len(fields), squeeze=False)[0]
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.82, wspace=0.04)
-    limit, images = _limit(fields[0]), []
+    limit = _limit(fields[0])
+    images: list[AxesImage] = []
     for ax, (name, field) in zip(axes, panels.items(), strict=True):
-        images.append(ax.imshow(field[0], vmin=-limit, vmax=limit, **STYLE))
+        image = ax.imshow(field[0], vmin=-limit, vmax=limit, cmap=CMAP, interpolation="nearest")
+        images.append(image)
         ax.set_title(name, fontsize=9)
         ax.set(xticks=[], yticks=[])
 
-    def draw(step: int) -> list[Any]:
+    def draw(step: int) -> list[AxesImage]:
         for image, field in zip(images, fields, strict=True):
             image.set_data(field[step])
         hours = (fields[0].time[step] - fields[0].time[0]) / np.timedelta64(1, "h")

@@ -1,0 +1,139 @@
+"""Arguments and options that several commands share, with their help texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Number = Callable[[int | None], int | None]
+
+
+def whole_number(lowest: int, highest: int | None = None) -> Number:
+    """Return a callback that accepts whole numbers from ``lowest`` to ``highest``.
+
+    It raises ``typer.BadParameter`` for any other number.
+
+    >>> whole_number(1)(3)
+    3
+    """
+    allowed = f"of at least {lowest}" if highest is None else f"from {lowest} to {highest}"
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value < lowest:
+            raise typer.BadParameter(f"{value} is below {lowest}. Give a whole number {allowed}.")
+        if value is not None and highest is not None and value > highest:
+            raise typer.BadParameter(f"{value} is above {highest}. Give a whole number {allowed}.")
+        return value
+
+    return check
+
+
+Target = Annotated[
+    str,
+    typer.Argument(help="Output: .zarr (a path or URL; an existing store is continued) or .nc."),
+]
+Factor = Annotated[
+    int,
+    typer.Option(
+        "--factor",
+        "-f",
+        callback=whole_number(2),
+        help="Fine cells along one side of a coarse cell.",
+    ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Name, folder or file of the model. [default: by variables and grid]"
+    ),
+]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        "--members",
+        "-n",
+        callback=whole_number(1),
+        help="Ensemble size. [default: 8, or that of an ensemble input]",
+    ),
+]
+ScoredMembers = Annotated[
+    int,
+    typer.Option(
+        "--members", "-n", callback=whole_number(2), help="Ensemble size, at least 2 for a spread."
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(callback=whole_number(1), help="Sampling steps. [default: the model's]"),
+]
+Seed = Annotated[int, typer.Option(help="Random seed; each seed gives another ensemble.")]
+Variables = Annotated[
+    str | None, typer.Option(help="Names such as u10,v10. [default: all fields on the grid]")
+]
+NonNegative = Annotated[
+    bool | None,
+    typer.Option(
+        "--non-negative/--any-sign",
+        help="Whether values can't be negative. [default: by standard_name and units]",
+    ),
+]
+GridKind = Annotated[
+    Literal["cell", "point"] | None,
+    typer.Option(help="Whether values are cell means or point values. [default: by coordinates]"),
+]
+StaticFields = Annotated[
+    Path | None, typer.Option(help="File of static fields that the model needs, e.g. orography.")
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(
+        callback=whole_number(1),
+        help="Fine cells that neighbouring tiles share. [default: the model's]",
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        callback=whole_number(1), help="Tiles per forward pass. [default: by tile and device]"
+    ),
+]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda or cuda:1. [default: a GPU if there is one]")
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(help="float32, bf16 or fp16. [default: float32 on a CPU, bf16 on a GPU]"),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile/--no-compile",
+        help="Compile the network first, for long runs on a GPU. "
+        "[default: as in an existing store, else no]",
+    ),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a dask scheduler, such as tcp://10.0.0.1:8786.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        callback=whole_number(1),
+        help="Worker processes to start, one per GPU. [default: threads of one process]",
+    ),
+]
+KeepBits = Annotated[
+    int | None,
+    typer.Option(
+        callback=whole_number(1, 23),
+        help="Round values to this many mantissa bits, 1 to 23. [default: no rounding]",
+    ),
+]
+Split = Annotated[
+    Literal["member", "year"] | None,
+    typer.Option(help="Write one NetCDF file per member or year. [default: one file]"),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
