@@ -18,7 +18,7 @@ from flexclim.nn.keyed_noise import NoiseKey, standard_normal
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import fill_missing
-from flexclim.sampling.network_inputs import physical, see_past
+from flexclim.sampling.network_inputs import forecast_inputs, physical
 from flexclim.sampling.statics import static_channels, static_fields
 
 NAMES = "u10", "v10", "tp"
@@ -105,7 +105,7 @@ def test_each_member_goes_on_from_its_own_states(run, region, model):
                 for n in (step - 1, step)
             )
             statics = static_channels(known, STATICS, (16, 16), before)
-            scaled = see_past(np.stack(history[-2:]), 6.0, settings, statics)(ALL)
+            scaled = forecast_inputs(np.stack(history[-2:]), 6.0, settings, statics)(ALL)
             label = torch.from_numpy(label_values(settings.labels, lead=6.0, when=before))[None]
             features = network.encode("forecast", torch.from_numpy(scaled.inputs)[None], label)
 
@@ -223,14 +223,14 @@ def test_missing_cells_stay_missing_and_rain_is_never_negative(run, region):
 def test_missing_cells_are_filled_anew_at_each_step(run, region, monkeypatch):
     """The network never learnt what to make of them: it reads what lies next to them."""
     seen = []
-    plain = flexclim.sampling.planes.see_past
+    plain = flexclim.sampling.planes.forecast_inputs
 
     def noted(past, *rest):
         if not any(past is one for one in seen):
             seen.append(past)
         return plain(past, *rest)
 
-    monkeypatch.setattr(flexclim.sampling.planes, "see_past", noted)
+    monkeypatch.setattr(flexclim.sampling.planes, "forecast_inputs", noted)
     hole = (region.lat > 55) & (region.lon < 9)
     run(region.assign(u10=region["u10"].where(~hole)), 3, grid="cell", members=1)
     assert len(seen) == 3

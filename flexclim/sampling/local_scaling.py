@@ -69,7 +69,7 @@ def local_scaling(
     return mean, np.where(amplitude > SMALLEST * np.abs(mean), amplitude, 0.0)
 
 
-def scale(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False) -> Rows:
+def scale_locally(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False) -> Rows:
     """Return what brings a coarse field to some rows of the fine grid, scaled locally.
 
     Parameters

@@ -15,13 +15,13 @@ import numpy as np
 from flexclim.grids.domain import Domain
 from flexclim.grids.minflex_operator import minflex_interpolator
 from flexclim.grids.operators import interpolator
-from flexclim.sampling.local_scaling import Rows, Scaled, scale
+from flexclim.sampling.local_scaling import Rows, Scaled, scale_locally
 
 if TYPE_CHECKING:
     from flexclim.models.settings import ModelSettings, Target, Variable
 
 
-def see(
+def downscaling_inputs(
     coarse: np.ndarray,
     domain: Domain,
     factor: int,
@@ -77,7 +77,7 @@ def see(
     return some
 
 
-def see_past(
+def forecast_inputs(
     past: np.ndarray,
     lead: float,
     settings: ModelSettings,
@@ -135,7 +135,7 @@ def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) ->
     Parameters
     ----------
     scaled
-        From :func:`see`.
+        From :func:`downscaling_inputs`.
     residual
         (..., T, Y, X) in the network's units.
     """
@@ -152,7 +152,7 @@ def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.
     Parameters
     ----------
     scaled
-        From :func:`see`.
+        From :func:`downscaling_inputs`.
     fine
         (..., T, Y, X) targets in their units.
 
@@ -207,7 +207,7 @@ def _see_one(
 ) -> Rows:
     """Scale one transformed input; the amplitude is that of the residual."""
     if settings.scaling == "local":
-        return scale(field, domain, factor, vector=variable.vector)
+        return scale_locally(field, domain, factor, vector=variable.vector)
     if settings.operator == "minflex":
         fine = minflex_interpolator(field, factor)
     else:

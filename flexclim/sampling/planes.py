@@ -34,7 +34,7 @@ from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.plan import SamplingPlan, TargetPlan
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Rows
-from flexclim.sampling.network_inputs import physical, see, see_past, stacked
+from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
 from flexclim.sampling.statics import static_channels
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def rows_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None = None) ->
     """Return a function that computes network inputs, base and amplitude for a slice of rows."""
     settings = plan.sampling.settings
     if isinstance(plan, ForecastPlan):
-        return see_past(given, plan.lead, settings, statics)
-    return see(given, plan.coarse, plan.factor, settings, statics)
+        return forecast_inputs(given, plan.lead, settings, statics)
+    return downscaling_inputs(given, plan.coarse, plan.factor, settings, statics)
 
 
 def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.ndarray:

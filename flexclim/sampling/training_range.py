@@ -37,7 +37,7 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Looks:
+class FieldStatistics:
     """What is compared of one plane: see :class:`flexclim.models.card.Coverage`."""
 
     lowest: float
@@ -46,17 +46,21 @@ class Looks:
     contrast: float
 
 
-def look(plane: np.ndarray, domain: Domain, variable: Variable) -> Looks:
+def field_statistics(plane: np.ndarray, domain: Domain, variable: Variable) -> FieldStatistics:
     """Measure a plane (y, x) without NaN, in the variable's units."""
     mean, scale = local_scaling(field := transform(plane, variable), domain, vector=variable.vector)
     varies = scale > 0
     distance = np.abs(field - mean)[varies] / scale[varies]
     contrast = float(np.median(distance)) if varies.any() else math.nan
-    return Looks(float(plane.min()), float(plane.max()), scale, contrast)
+    return FieldStatistics(float(plane.min()), float(plane.max()), scale, contrast)
 
 
-def cover(
-    looks: Sequence[Looks], variable: str, units: str, spacing_km: float, task: str = SUPERRES
+def summarise_coverage(
+    looks: Sequence[FieldStatistics],
+    variable: str,
+    units: str,
+    spacing_km: float,
+    task: str = SUPERRES,
 ) -> Coverage:
     """Sum up what training saw of a variable.
 
@@ -78,7 +82,7 @@ def cover(
     )
 
 
-def far_values(
+def describe_departures(
     planes: np.ndarray,
     names: Sequence[str],
     domain: Domain,
@@ -109,11 +113,13 @@ def far_values(
         known = [part for part in covered if not named or part.variable == variable.name]
         if not known or plane.min() == plane.max():
             continue
-        said += _judged(look(plane, domain, variable), name, known, named=named)
+        said += _judged(field_statistics(plane, domain, variable), name, known, named=named)
     return said
 
 
-def _judged(seen: Looks, name: str, known: list[Coverage], *, named: bool) -> Iterator[str]:
+def _judged(
+    seen: FieldStatistics, name: str, known: list[Coverage], *, named: bool
+) -> Iterator[str]:
     if named:
         low, high = min(p.values[0] for p in known), max(p.values[1] for p in known)
         margin = FAR_VALUES * (high - low)
@@ -145,7 +151,7 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
         if not card.coverage or key in _warned:
             return
     read = plan.read[: len(planes)]
-    found = far_values(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
+    found = describe_departures(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
     with _lock:
         if not found or key in _warned:
             return

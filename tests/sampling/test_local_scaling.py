@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH as REACH
-from flexclim.sampling.local_scaling import fill_missing, scale
+from flexclim.sampling.local_scaling import fill_missing, scale_locally
 
 DOMAIN = Domain(shape=(20, 36), wrap=True)
 
@@ -19,8 +19,8 @@ def field():
 @given(gain=st.floats(1e-4, 1e4), offset=st.floats(-100, 100))
 def test_inputs_do_not_depend_on_units(gain, offset):
     field = np.random.default_rng(0).normal(size=DOMAIN.shape)
-    plain = scale(field, DOMAIN, 4)(ALL)
-    changed = scale(gain * field + gain * offset, DOMAIN, 4)(ALL)
+    plain = scale_locally(field, DOMAIN, 4)(ALL)
+    changed = scale_locally(gain * field + gain * offset, DOMAIN, 4)(ALL)
     np.testing.assert_allclose(changed.inputs, plain.inputs, atol=1e-3)
     np.testing.assert_allclose(changed.amplitude, gain * plain.amplitude, rtol=1e-6)
 
@@ -29,8 +29,8 @@ def test_scaling_is_local():
     """A window with REACH cells around it is scaled as the whole is."""
     domain = Domain(shape=(20, 80))
     field = np.random.default_rng(0).normal(size=domain.shape)
-    whole = scale(field, domain, 2)(ALL)
-    part = scale(
+    whole = scale_locally(field, domain, 2)(ALL)
+    part = scale_locally(
         field[:, 20 - REACH : 60 + REACH],
         Domain(shape=(20, 40 + 2 * REACH)),
         2,
@@ -41,15 +41,15 @@ def test_scaling_is_local():
 
 
 def test_rolling_a_global_field_rolls_the_result(field):
-    rolled = scale(np.roll(field, 5, axis=1), DOMAIN, 4)(ALL)
+    rolled = scale_locally(np.roll(field, 5, axis=1), DOMAIN, 4)(ALL)
     np.testing.assert_allclose(
-        rolled.inputs, np.roll(scale(field, DOMAIN, 4)(ALL).inputs, 20, axis=1)
+        rolled.inputs, np.roll(scale_locally(field, DOMAIN, 4)(ALL).inputs, 20, axis=1)
     )
 
 
 @pytest.mark.parametrize("value", [0.0, 101325.0, -3e-7])
 def test_a_constant_field_has_no_amplitude(value):
-    scaled = scale(np.full(DOMAIN.shape, value), DOMAIN, 4)(ALL)
+    scaled = scale_locally(np.full(DOMAIN.shape, value), DOMAIN, 4)(ALL)
     assert (scaled.amplitude == 0).all()
     assert (scaled.inputs == 0).all()
 

@@ -11,15 +11,20 @@ from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH as REACH
 from flexclim.models.settings import Target, Variable
-from flexclim.sampling.local_scaling import scale
-from flexclim.sampling.network_inputs import physical, residual, see, transform, untransform
+from flexclim.sampling.network_inputs import (
+    downscaling_inputs,
+    physical,
+    residual,
+    transform,
+    untransform,
+)
 
 GLOBE = Domain(shape=(12, 24), wrap=True, north="pole_edge", south="pole_edge")
 RAIN = {"transform": "log1p", "unit": 0.1}
 
 
 def settings(inputs, targets, scaling="fixed", residual_scale=None, operator="block_mean"):
-    """Settings as see() uses them; it asks for no network."""
+    """Settings as downscaling_inputs() uses them; it asks for no network."""
     scales = residual_scale or (1.0,) * len(targets)
     return SimpleNamespace(
         inputs=inputs,
@@ -71,7 +76,7 @@ def test_fixed_scaling_by_hand():
         (Target(name="t", base="t"), Target(name="q", mean=3.0)),
         residual_scale=(0.5, 0.25),
     )
-    scaled = see(np.full((1, 4, 5), 280.0), domain, 4, model)(ALL)
+    scaled = downscaling_inputs(np.full((1, 4, 5), 280.0), domain, 4, model)(ALL)
     np.testing.assert_allclose(scaled.inputs, np.full((1, 16, 20), 2.0), rtol=1e-6)
     np.testing.assert_allclose(scaled.base[:, 3, 3], [280, 3])
     np.testing.assert_allclose(scaled.amplitude[:, 3, 3], [0.5, 0.25])
@@ -82,8 +87,10 @@ def test_fixed_scaling_by_hand():
 
 def test_any_variable_is_scaled_as_ever(coarse):
     one = Target(name="any", base="any", vector=True)
-    scaled = see(coarse[:1], GLOBE, 4, settings((one,), (one,), "local", (0.9,)))(ALL)
-    known = scale(coarse[0], GLOBE, 4, vector=True)(ALL)
+    scaled = downscaling_inputs(coarse[:1], GLOBE, 4, settings((one,), (one,), "local", (0.9,)))(
+        ALL
+    )
+    known = scale_locally(coarse[0], GLOBE, 4, vector=True)(ALL)
     np.testing.assert_array_equal(scaled.inputs[0], known.inputs)
     np.testing.assert_array_equal(scaled.base[0], known.base)
     np.testing.assert_array_equal(scaled.amplitude[0], known.amplitude * 0.9)
@@ -91,8 +98,8 @@ def test_any_variable_is_scaled_as_ever(coarse):
 
 def test_static_channels_come_last(coarse):
     statics = np.random.default_rng(1).normal(size=(3, 48, 96)).astype("float32")
-    plain = see(coarse, GLOBE, 4, wind_and_rain("local"))(ALL)
-    scaled = see(coarse, GLOBE, 4, wind_and_rain("local"), statics)(ALL)
+    plain = downscaling_inputs(coarse, GLOBE, 4, wind_and_rain("local"))(ALL)
+    scaled = downscaling_inputs(coarse, GLOBE, 4, wind_and_rain("local"), statics)(ALL)
     np.testing.assert_array_equal(scaled.inputs[:2], plain.inputs)
     np.testing.assert_array_equal(scaled.inputs[2:], statics)
 
@@ -100,7 +107,7 @@ def test_static_channels_come_last(coarse):
 @pytest.mark.parametrize("scaling", ["local", "fixed"])
 def test_what_training_asks_for_is_what_sampling_adds(coarse, scaling):
     model = wind_and_rain(scaling)
-    scaled = see(coarse, GLOBE, 4, model)(ALL)
+    scaled = downscaling_inputs(coarse, GLOBE, 4, model)(ALL)
     fine = np.random.default_rng(2).normal(size=(2, 48, 96))
     fine[1] = np.maximum(fine[1], 0)
     fine[1, 3, 4] = np.nan
@@ -114,9 +121,9 @@ def test_what_training_asks_for_is_what_sampling_adds(coarse, scaling):
 @pytest.mark.parametrize("scaling", ["local", "fixed"])
 def test_bands_of_rows_are_those_of_the_whole(coarse, scaling):
     statics = np.random.default_rng(1).normal(size=(1, 48, 96)).astype("float32")
-    whole = see(coarse, GLOBE, 4, wind_and_rain(scaling), statics)(ALL)
+    whole = downscaling_inputs(coarse, GLOBE, 4, wind_and_rain(scaling), statics)(ALL)
     for rows in (slice(0, 21), slice(21, 48)):
-        part = see(coarse, GLOBE, 4, wind_and_rain(scaling), statics)(rows)
+        part = downscaling_inputs(coarse, GLOBE, 4, wind_and_rain(scaling), statics)(rows)
         for name in ("base", "inputs", "amplitude"):
             np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:, rows])
 
@@ -129,12 +136,12 @@ def test_a_window_is_seen_as_within_the_whole(scaling):
     values = np.random.default_rng(0).normal(size=(2, *domain.shape)).cumsum(-1)
     values[1] = np.maximum(values[1], 0)
     statics = np.random.default_rng(1).normal(size=(1, 120, 140)).astype("float32")
-    whole = see(values, domain, 2, model, statics)(ALL)
+    whole = downscaling_inputs(values, domain, 2, model, statics)(ALL)
     rows, columns = slice(20, 36), slice(24, 40)
     around = [slice(part.start - REACH, part.stop + REACH) for part in (rows, columns)]
     fine = [slice(2 * part.start, 2 * part.stop) for part in around]
     window = Domain(shape=tuple(part.stop - part.start for part in around))
-    part = see(values[:, *around], window, 2, model, statics[:, *fine])(ALL)
+    part = downscaling_inputs(values[:, *around], window, 2, model, statics[:, *fine])(ALL)
     inner = (
         slice(None),
         slice(2 * REACH, -2 * REACH),
@@ -150,7 +157,9 @@ def test_a_window_is_seen_as_within_the_whole(scaling):
 @pytest.mark.parametrize("scaling", ["local", "fixed"])
 def test_turning_the_globe_turns_what_is_seen(coarse, scaling):
     model = wind_and_rain(scaling)
-    scaled, turned = (see(x, GLOBE, 4, model)(ALL) for x in (coarse, np.roll(coarse, 7, -1)))
+    scaled, turned = (
+        downscaling_inputs(x, GLOBE, 4, model)(ALL) for x in (coarse, np.roll(coarse, 7, -1))
+    )
     for name in ("base", "inputs", "amplitude"):
         np.testing.assert_allclose(
             getattr(turned, name), np.roll(getattr(scaled, name), 28, -1), atol=1e-6
@@ -161,7 +170,9 @@ def test_turning_the_globe_turns_what_is_seen(coarse, scaling):
 def test_turning_the_sign_of_a_component_turns_what_is_seen_of_it(coarse, scaling):
     """So that a window across a pole sees it as it would be seen there."""
     model = wind_and_rain(scaling)
-    scaled, other = (see(x, GLOBE, 4, model)(ALL) for x in (coarse, coarse * [[[-1]], [[1]]]))
+    scaled, other = (
+        downscaling_inputs(x, GLOBE, 4, model)(ALL) for x in (coarse, coarse * [[[-1]], [[1]]])
+    )
     np.testing.assert_allclose(other.inputs, scaled.inputs * [[[-1]], [[1]]], atol=1e-6)
     np.testing.assert_array_equal(other.amplitude, scaled.amplitude)
 
@@ -170,6 +181,6 @@ def test_minflex_sees_fields_as_they_are(coarse):
     model = settings(
         (Variable(name="a"), Variable(name="b")), (Target(name="a", base="a"),), operator="minflex"
     )
-    scaled = see(coarse, GLOBE, 4, model)(ALL)
+    scaled = downscaling_inputs(coarse, GLOBE, 4, model)(ALL)
     np.testing.assert_array_equal(scaled.inputs[:1], scaled.base.astype("float32"))
     assert (scaled.amplitude == 1).all()

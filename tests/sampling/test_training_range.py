@@ -15,7 +15,11 @@ from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.domain import Domain
 from flexclim.models.settings import Target, Variable
-from flexclim.sampling.training_range import cover, far_values, look
+from flexclim.sampling.training_range import (
+    describe_departures,
+    field_statistics,
+    summarise_coverage,
+)
 
 WIND = Variable(name="u10", vector=True)
 DOMAIN = Domain(shape=(16, 16), kind="cell")
@@ -33,7 +37,9 @@ def waves():
 @pytest.fixture(scope="module")
 def covered():
     """Return what a training on white noise covered."""
-    return cover([look(rough(seed), DOMAIN, WIND) for seed in range(20)], "u10", "m s-1", 25.0)
+    return summarise_coverage(
+        [field_statistics(rough(seed), DOMAIN, WIND) for seed in range(20)], "u10", "m s-1", 25.0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,7 @@ def warned(make):
 
 def test_a_plane_is_measured_by_hand():
     plane = np.where(np.indices((16, 16)).sum(0) % 2, 3.0, -1.0)
-    seen = look(plane, DOMAIN, Variable(name="x"))
+    seen = field_statistics(plane, DOMAIN, Variable(name="x"))
     assert (seen.lowest, seen.highest) == (-1, 3)
     # A chequerboard lies 2 from its mean of 1 and from its binomial mean alike, edges apart.
     np.testing.assert_allclose(seen.scale[8, 8], 2, rtol=1e-2)
@@ -85,7 +91,7 @@ def test_training_fields_are_not_far(any_field, wind, covered):
     for model in (any_field, wind):
         plane = rough(3)[None]
         read = model.settings.named(vector=True).inputs
-        assert far_values(plane, ["u10"], DOMAIN, read, model.card) == []
+        assert describe_departures(plane, ["u10"], DOMAIN, read, model.card) == []
     assert covered.values[0] < -2
     assert covered.contrast[0] < 0.8 < covered.contrast[1]
 
@@ -100,7 +106,9 @@ def test_training_fields_are_not_far(any_field, wind, covered):
     ],
 )
 def test_what_is_far_is_named(wind, change, expected):
-    said = far_values(change(rough(3))[None], ["u10"], DOMAIN, wind.settings.inputs, wind.card)
+    said = describe_departures(
+        change(rough(3))[None], ["u10"], DOMAIN, wind.settings.inputs, wind.card
+    )
     assert any(text.startswith(expected) for text in said), said
     assert all("training had" in text for text in said)
 
@@ -108,10 +116,10 @@ def test_what_is_far_is_named(wind, change, expected):
 def test_a_model_of_any_field_knows_no_units(any_field):
     read, card = any_field.settings.named().inputs, any_field.card
     for change in (lambda f: 1000 * f, lambda f: f + 300):
-        assert far_values(change(rough(3))[None], ["t2m"], DOMAIN, read, card) == []
-    (said,) = far_values(waves()[None], ["t2m"], DOMAIN, read, card)
+        assert describe_departures(change(rough(3))[None], ["t2m"], DOMAIN, read, card) == []
+    (said,) = describe_departures(waves()[None], ["t2m"], DOMAIN, read, card)
     assert said.startswith("'t2m' is too smooth")
-    assert far_values(np.ones((1, 16, 16)), ["t2m"], DOMAIN, read, card) == []
+    assert describe_departures(np.ones((1, 16, 16)), ["t2m"], DOMAIN, read, card) == []
 
 
 def test_planning_computes_and_warns_of_nothing(wind):
@@ -170,7 +178,7 @@ def test_spacing_is_judged_while_planning(any_field):
 
 
 def test_simulated_flows_have_no_spacing():
-    seen = cover([look(rough(), DOMAIN, WIND)], "u", "", np.nan)
+    seen = summarise_coverage([field_statistics(rough(), DOMAIN, WIND)], "u", "", np.nan)
     assert seen.spacing_km is None
     assert str(seen).startswith("u: ")
 

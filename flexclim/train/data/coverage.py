@@ -14,7 +14,7 @@ from flexclim.models.card import Coverage
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.resampling import coarsen, interpolate
 from flexclim.sampling.local_scaling import fill_missing
-from flexclim.sampling.training_range import Looks, cover, look
+from flexclim.sampling.training_range import FieldStatistics, field_statistics, summarise_coverage
 from flexclim.train.data.normalisation import known_units
 from flexclim.train.data.pairs import Pair
 from flexclim.train.data.patches import Patches
@@ -47,7 +47,7 @@ def coverage(
         for task in settings.tasks:
             factors = sorted(data.factors) if task == SUPERRES else []
             for name, looks in looked[task](source, data, settings.named(), seed).items():
-                seen = cover(looks, name, units.get(name, ""), spacing, task)
+                seen = summarise_coverage(looks, name, units.get(name, ""), spacing, task)
                 update = {
                     "values": extremes(source, name, min(factors, default=1), seen.values),
                     "hours": correlation_hours(source, name, factors),
@@ -58,14 +58,15 @@ def coverage(
 
 def _coarse_looks(
     source: TrainingSource, data: Data, settings: ModelSettings, seed: int
-) -> dict[str, list[Looks]]:
+) -> dict[str, list[FieldStatistics]]:
     """Look at the coarse fields of patches, by name."""
     assert settings.inputs is not None
     patches = Patches([source], data, settings, seed)
     drawn = [patches.draw(0, position) for position in range(PATCHES)]
     return {
         name: [
-            look(one.coarse[n], one.window.domain.coarsen(one.factor), variable) for one in drawn
+            field_statistics(one.coarse[n], one.window.domain.coarsen(one.factor), variable)
+            for one in drawn
         ]
         for n, (name, variable) in enumerate(zip(source.inputs, settings.inputs, strict=True))
     }
@@ -73,7 +74,7 @@ def _coarse_looks(
 
 def _past_looks(
     source: TrainingSource, data: Data, settings: ModelSettings, seed: int
-) -> dict[str, list[Looks]]:
+) -> dict[str, list[FieldStatistics]]:
     """Look at the last snapshots that patches of forecasts read; none where no times follow."""
     assert settings.targets is not None
     past, last = data.forecast.past, data.forecast.past + data.forecast.rollout - 1
@@ -86,7 +87,7 @@ def _past_looks(
     ]
     domain = Domain(shape=patches.tile, kind=source.grid.domain.kind)
     return {
-        name: [look(plane[n], domain, variable) for plane in planes]
+        name: [field_statistics(plane[n], domain, variable) for plane in planes]
         for n, (name, variable) in enumerate(zip(source.targets, settings.targets, strict=True))
     }
 

@@ -17,7 +17,7 @@ from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH, ModelSettings
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing
-from flexclim.sampling.network_inputs import residual, see
+from flexclim.sampling.network_inputs import downscaling_inputs, residual
 from flexclim.sampling.statics import static_channels
 from flexclim.train.data.augment import components, mirror
 from flexclim.train.data.batches import Batches, Patch, base_scale, draw_known, patch_of
@@ -127,7 +127,9 @@ class Patches(Batches):
     def scaled(self, drawn: Drawn) -> tuple[Scaled, np.ndarray]:
         """Return a patch as the network sees it, and the residual (T, H, W) in its units."""
         window, factor = drawn.window, drawn.factor
-        whole = see(drawn.coarse, window.domain.coarsen(factor), factor, self.settings)(ALL)
+        whole = downscaling_inputs(
+            drawn.coarse, window.domain.coarsen(factor), factor, self.settings
+        )(ALL)
         inner = (slice(None), *window.inner)
         scaled = Scaled(whole.base[inner], whole.inputs[inner], whole.amplitude[inner])
         assert self.settings.targets is not None

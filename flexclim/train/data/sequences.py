@@ -17,7 +17,7 @@ from flexclim.grids.operators import ALL
 from flexclim.models.settings import FORECAST, ModelSettings
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing
-from flexclim.sampling.network_inputs import residual, see_past
+from flexclim.sampling.network_inputs import forecast_inputs, residual
 from flexclim.sampling.statics import static_channels
 from flexclim.train.data.augment import components
 from flexclim.train.data.batches import Batch, Batches, Patch, base_scale, draw_known, patch_of
@@ -129,7 +129,7 @@ class Sequences(Batches):
         if self.settings.statics:
             statics = static_channels(drawn.statics, self.settings.statics, self.tile, drawn.time)
         past = fill_missing(drawn.fields[: self.past])
-        return see_past(past, drawn.lead, self.settings, statics)(ALL)
+        return forecast_inputs(past, drawn.lead, self.settings, statics)(ALL)
 
     def _changes(self, drawn: Drawn, scaled: Scaled, truth: np.ndarray) -> np.ndarray:
         """Return by how much a later snapshot (T, H, W) differs from the last one that is read."""

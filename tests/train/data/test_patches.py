@@ -4,8 +4,8 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.grids.operators import ALL, block_mean
-from flexclim.sampling.local_scaling import Scaled, scale
-from flexclim.sampling.network_inputs import physical, see
+from flexclim.sampling.local_scaling import Scaled, scale_locally
+from flexclim.sampling.network_inputs import downscaling_inputs, physical
 from flexclim.train import load_recipe
 from flexclim.train.data.augment import direction, mirror
 from flexclim.train.data.normalisation import fit_normalisation, model_settings
@@ -113,7 +113,7 @@ def test_base_and_residual_make_the_true_field(folder, points):
         patch = made.patch(step, 0)
         inputs, residual = patch["inputs"], patch["residual"]
         coarse = block_mean(window.inputs[0], window.domain, 2, window.area)
-        found = scale(coarse, window.domain.coarsen(2), 2)(ALL)
+        found = scale_locally(coarse, window.domain.coarsen(2), 2)(ALL)
         inner = window.inner
         assert inner[0].start % 2 == inner[1].start % 2 == 0
         base, amplitude = found.base[inner], found.amplitude[inner]
@@ -133,7 +133,7 @@ def test_named_variables_come_together(folder, scaling):
         assert 0.3 < batch.inputs.std() < 3
     drawn = made.draw(0, 0)
     coarse = drawn.window.domain.coarsen(drawn.factor)
-    seen = see(drawn.coarse, coarse, drawn.factor, made.settings)(ALL)
+    seen = downscaling_inputs(drawn.coarse, coarse, drawn.factor, made.settings)(ALL)
     inner = (slice(None), *drawn.window.inner)
     seen = Scaled(seen.base[inner], seen.inputs[inner], seen.amplitude[inner])
     again = physical(seen, batch.residual[0], made.settings.targets)

@@ -9,7 +9,7 @@ from flexclim import load_model
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.grids.operators import ALL
 from flexclim.resampling import coarsen
-from flexclim.sampling.network_inputs import physical, see_past
+from flexclim.sampling.network_inputs import forecast_inputs, physical
 from flexclim.train import fit, load_recipe
 from flexclim.train.data.feed import open_feed
 from flexclim.train.data.sequences import runs
@@ -66,7 +66,7 @@ def test_what_is_learnt_is_what_a_forecast_adds(feed, folder):
         assert label[0] == np.float32(np.log2(drawn.lead / 6))
         later = drawn.time + np.timedelta64(int(drawn.lead), "h")
         assert later in truth.time
-        scaled = see_past(drawn.fields[:-1], drawn.lead, settings)(ALL)
+        scaled = forecast_inputs(drawn.fields[:-1], drawn.lead, settings)(ALL)
         fine = physical(scaled, residual.astype(float), settings.targets)
         np.testing.assert_allclose(fine, drawn.fields[-1], atol=1e-4)
         plane = truth.sel(time=later).u10.values
@@ -89,7 +89,7 @@ def test_a_roll_out_learns_from_what_follows_steps_later(folder):
     assert set(aheads) == {1, 2}
     drawn, settings, step = feed.train.draw(0, 0), feed.settings, aheads.index(2)
     patch = feed.train.learnt(drawn, 2)
-    scaled = see_past(drawn.fields[:2], drawn.lead, settings)(ALL)
+    scaled = forecast_inputs(drawn.fields[:2], drawn.lead, settings)(ALL)
     fine = physical(scaled, patch["later"].astype(float), settings.targets)
     np.testing.assert_allclose(fine, drawn.fields[3], atol=1e-4)
     plane = truth.sel(time=drawn.time + np.timedelta64(12, "h")).u10.values
@@ -98,7 +98,7 @@ def test_a_roll_out_learns_from_what_follows_steps_later(folder):
     names = "inputs", "residual", "scale"
     inputs, made, unit = (torch.from_numpy(patch[name][None]) for name in names)
     found = rolled(inputs, made, unit, past=2)[0][0]
-    wanted = see_past(drawn.fields[1:3], drawn.lead, settings)(ALL).inputs
+    wanted = forecast_inputs(drawn.fields[1:3], drawn.lead, settings)(ALL).inputs
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     batch = feed.train.batch(step, 3)
     assert batch.ahead == 2
