@@ -11,6 +11,7 @@ from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH as REACH
 from flexclim.models.settings import Target, Variable
+from flexclim.sampling.local_scaling import scale_locally
 from flexclim.sampling.network_inputs import (
     downscaling_inputs,
     physical,
