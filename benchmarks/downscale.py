@@ -38,7 +38,8 @@ import xarray as xr
 
 import flexclim
 from flexclim import stores
-from flexclim.execution import engine
+from flexclim.execution import workers
+from flexclim.execution.allocation import keep_memory
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, keep_loaded, new_model
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--like-gpu", type=float, metavar="MS")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
+    keep_memory()  # as the command line does
     coarse = wind(options.times, options.degrees)
     model = load(options.model)
     asked = DownscalingOptions(factor=FACTOR, members=options.members, compile=options.compile)
@@ -178,7 +180,7 @@ def show_like_gpu(downscale: Callable[[], None], pace: float, rounds: int) -> No
     with (
         passes_that(sample),
         patch.object(ensemble, "_drawing", lambda device: (draw, np.stack)),
-        patch.object(stores.store, "_threads", lambda fields: engine.GPU_THREADS),
+        patch.object(stores.store, "threads_for", lambda *_: workers.GPU_THREADS),
     ):
         for _ in range(rounds):
             took[0], began = 0.0, time.perf_counter()

@@ -34,7 +34,9 @@ def measure(members: int, times: int) -> None:
     import xarray as xr
 
     import flexclim
+    from flexclim.execution.allocation import keep_memory
 
+    keep_memory()  # as the command line does
     folder = Path(os.environ.get("FLEXCLIM_DATA", "../shared/data"))
     wind = xr.open_dataset(folder / "gfs_wind_1deg_2018.nc", chunks={"time": 1})["u10"]
     coarse = flexclim.coarsen(wind.isel(time=slice(0, times)), 4)

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import flexclim
 from flexclim.execution.allocation import keep_memory
-from flexclim.execution.devices import PASS_PIXELS
+from flexclim.execution.batch_size import PASS_PIXELS
 from flexclim.nn.compilation import programs
 from flexclim.nn.copies import to_host
 from flexclim.nn.flex import SIZES, Flex, flex_config

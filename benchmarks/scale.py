@@ -92,8 +92,10 @@ def run(case: dict[str, int]) -> dict[str, float]:
 def measure(area: int, members: int, steps: int, times: int, workers: int) -> dict[str, float]:
     """Downscale and return seconds and peak memory in MB."""
     import flexclim
+    from flexclim.execution.allocation import keep_memory
     from flexclim.execution.cluster import connected
 
+    keep_memory()  # as the command line does
     coarse = field(round(math.sqrt(area) / FACTOR), round(math.sqrt(area) / FACTOR), times)
     options: dict[str, Any] = {"model": flexclim.load_model("flex-nano"), "steps": steps}
     with tempfile.TemporaryDirectory() as folder, connected(workers=workers or None):

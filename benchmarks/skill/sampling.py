@@ -12,7 +12,7 @@ import flexclim
 from benchmarks.skill.borders import moved_borders
 from benchmarks.skill.cases import Case
 from flexclim import verify
-from flexclim.execution.devices import PASS_PIXELS
+from flexclim.execution.batch_size import PASS_PIXELS
 from flexclim.grids.discovery import find_grid
 from flexclim.models.model import Model
 from flexclim.planning.tiles import plan_tiles

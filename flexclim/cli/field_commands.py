@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 from flexclim.cli import options
 from flexclim.errors import StoreError
+from flexclim.execution.allocation import keep_memory
 
 
 def demo(
@@ -34,6 +35,7 @@ def demo(
       flexclim demo --out /tmp/demo
       flexclim demo --forecast
     """  # noqa: D301
+    keep_memory()
     if forecast:
         from flexclim.cli.demos.forecasting import run as run_forecast
 
@@ -161,6 +163,7 @@ def _write(
     from flexclim.execution.cluster import connected
     from flexclim.stores.datasets import open_input, write_netcdf_files
 
+    keep_memory()
     if arguments["variables"]:
         arguments["variables"] = arguments["variables"].split(",")
     if arguments["static"]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 from flexclim.cli import options
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.execution.allocation import keep_memory
 
 
 def train(
@@ -47,6 +48,7 @@ def train(
     if explain:
         typer.echo(explain_recipe(loaded))
     else:
+        keep_memory()
         typer.echo(str(fit(loaded, resume=resume)))
 
 
@@ -104,6 +106,7 @@ def calibrate(
     from flexclim.stores.datasets import open_input
     from flexclim.train.calibrate import calibrate as find_scale
 
+    keep_memory()
     loaded = load_model(model)
     output = _output_folder(loaded, folder, in_place=in_place)
     found = find_scale(

@@ -1,12 +1,15 @@
-"""Memory that stays with the process between network passes, and is returned after large work."""
+"""Memory that glibc's malloc keeps between forward passes, and returns after large work."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
 
+# The environment variable that asks for keep_memory() in a process that is not flexclim's own.
+KEEP_MEMORY = "FLEXCLIM_KEEP_MEMORY"
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 LARGEST = 2**31 - 1
@@ -15,13 +18,16 @@ PAD = 2**26
 
 @cache
 def keep_memory() -> bool:
-    """Have malloc keep freed memory for the next pass, once in a process.
+    """Set up malloc, for the whole process, to keep freed memory for the next forward pass.
 
-    PyTorch has no cache of its own on a CPU: activations of each pass are mapped from the system
-    and returned to it, and touching new pages takes up to a third of the time of a pass. What is
-    freed stays with the process, in one place for all threads: each would keep its own otherwise,
-    and what one has freed no other could use. Threads that have one already keep it, so call
+    PyTorch does not cache memory on a CPU: malloc maps the activations of each forward pass from
+    the system and unmaps them afterwards, and the first access to each new page costs time. With
+    these settings freed memory stays with the process, in one arena for all threads, so that one
+    thread can use what another has freed. Threads that already have an arena keep it: call this
     before they start.
+
+    flexclim's own processes (its commands and workers) call this; other programs decide for
+    themselves, by this function or by setting ``FLEXCLIM_KEEP_MEMORY=1``.
 
     Returns
     -------
@@ -33,11 +39,17 @@ def keep_memory() -> bool:
     return mallopt is not None and all(mallopt(name, value) for name, value in settings)
 
 
-def return_memory() -> None:
-    """Have malloc return what it keeps to the system, where it is glibc's.
+def keep_memory_if_requested() -> None:
+    """Call :func:`keep_memory` if the environment variable ``FLEXCLIM_KEEP_MEMORY`` is 1."""
+    if os.environ.get(KEEP_MEMORY) == "1":
+        keep_memory()
 
-    What is kept of work on large arrays lies in pieces that other work may not fit into, and piles
-    up.
+
+def return_memory() -> None:
+    """Return free memory to the system, where malloc is glibc's.
+
+    Memory freed by work on large arrays is fragmented; other work may not be able to use it, and
+    it accumulates.
     """
     if (malloc_trim := _glibc("malloc_trim")) is not None:
         malloc_trim(0)
@@ -48,7 +60,7 @@ def _glibc(name: str) -> Callable[..., int] | None:
     if not sys.platform.startswith("linux"):
         return None
     try:
-        found: Callable[..., int] = getattr(ctypes.CDLL("libc.so.6"), name)
+        function: Callable[..., int] = getattr(ctypes.CDLL("libc.so.6"), name)
     except (OSError, AttributeError):
         return None
-    return found
+    return function

@@ -1,34 +1,48 @@
-"""A cluster of worker processes: made or joined, and given the models once each."""
+"""Connect to a cluster of worker processes or start one, and load the models there."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dask
 
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.devices import device_here
-from flexclim.execution.engine import (
+from flexclim.execution.workers import (
     GPU,
     GPU_THREADS,
     NO_WORKERS,
     NO_WORKERS_SECONDS,
     TORCH_THREADS,
     active_client,
+    workers_now,
 )
 from flexclim.models.model import ModelReference
 
-# A task whose workers died so often is given up; one that runs for days meets some bad nodes.
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+# A task is given up after so many of its workers died; a run of days meets some bad nodes.
 ALLOWED_FAILURES = 10
-# Threads of a worker without a GPU: one samples, another prepares or writes meanwhile.
+# Threads of a worker without a GPU: one samples while another prepares or writes.
 THREADS = 2
 
 
-def equip(references: Sequence[ModelReference], device: str, precision: str) -> None:
-    """Have the workers of the active cluster, and those that join, load models once.
+def equip(
+    references: Sequence[ModelReference],
+    device: str,
+    precision: str,
+    zarr_settings: Mapping[str, object],
+) -> None:
+    """Have the workers of the active cluster, now and later, set up zarr and load models once.
+
+    Parameters
+    ----------
+    zarr_settings
+        zarr's configuration in worker processes.
 
     Raises
     ------
@@ -44,27 +58,27 @@ def equip(references: Sequence[ModelReference], device: str, precision: str) -> 
                 f"model {reference.name!r} was not saved, so workers can't load it; save it "
                 "first: model.save(folder)."
             )
-    from flexclim.execution.worker import LoadModels
+    from flexclim.execution.worker_plugin import LoadModels
 
-    client.register_plugin(LoadModels(references, device, precision))
+    client.register_plugin(LoadModels(references, device, precision, zarr_settings))
 
 
 @contextmanager
 def connected(scheduler: str | None = None, workers: int | None = None) -> Iterator[None]:
-    """Work on a cluster meanwhile: one that runs at an address, or new processes on this machine.
+    """Run on a cluster inside the block; without arguments nothing changes.
 
     Parameters
     ----------
     scheduler
-        Such as ``"tcp://10.0.0.1:8786"``.
+        The address of a running cluster, such as ``"tcp://10.0.0.1:8786"``.
     workers
-        Processes to start: one a GPU with dask-cuda where there are GPUs, else they share the
-        cores.
+        Processes to start on this machine: one per GPU with dask-cuda where there are GPUs,
+        otherwise they share the cores.
 
     Raises
     ------
     FlexclimError
-        If both are given, dask.distributed is missing, or nobody answers at the address.
+        If both are given, dask.distributed is missing, or no scheduler answers at the address.
     """
     if scheduler is None and workers is None:
         yield
@@ -78,28 +92,33 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
             "workers need dask.distributed. Install it: pip install 'flexclim[distributed]'."
         ) from None
     if workers is None:
-        try:
-            client = Client(scheduler)
-        except (OSError, ValueError) as error:
-            raise FlexclimError(
-                f"no dask scheduler answers at {scheduler} ({str(error).splitlines()[0]}). Start "
-                "one with: dask scheduler."
-            ) from None
-        with client:
+        with _client_of(scheduler):
             yield
         return
-    with dask.config.set(_patience()), _cluster(workers) as cluster, Client(cluster):
+    with dask.config.set(_settings()), _cluster(workers) as cluster, Client(cluster):
         yield
 
 
-def _patience() -> dict[str, Any]:
-    """Return settings for clusters that we start, but those that the user has set."""
-    wanted = {NO_WORKERS: f"{NO_WORKERS_SECONDS:g}s"}
-    kept = {key: value for key, value in wanted.items() if dask.config.get(key, None) is None}
-    return kept | {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES}
+def _client_of(scheduler: str | None) -> Client:
+    from distributed import Client
+
+    try:
+        return Client(scheduler)
+    except (OSError, ValueError) as error:
+        raise FlexclimError(
+            f"no dask scheduler answers at {scheduler} ({str(error).splitlines()[0]}). Start one "
+            "with: dask scheduler."
+        ) from None
 
 
-def _cluster(workers: int) -> Any:
+def _settings() -> dict[str, object]:
+    """Return dask settings for clusters that we start; the user's own take precedence."""
+    usual = {NO_WORKERS: f"{NO_WORKERS_SECONDS:g}s"}
+    unset = {key: value for key, value in usual.items() if dask.config.get(key, None) is None}
+    return unset | {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES}
+
+
+def _cluster(workers: int) -> LocalCluster:
     from distributed import LocalCluster
 
     if device_here()[0] == "cuda":
@@ -128,6 +147,5 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def _in_other_processes(client: Any) -> bool:
-    addresses = client.scheduler_info(n_workers=-1)["workers"]
-    return any(not address.startswith("inproc://") for address in addresses)
+def _in_other_processes(client: Client) -> bool:
+    return any(not address.startswith("inproc://") for address in workers_now(client))

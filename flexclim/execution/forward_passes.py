@@ -1,9 +1,10 @@
-"""The threads of a process that run network passes.
+"""The threads of a process that run forward passes of the network.
 
-On a CPU as many passes run at once as torch has threads, each on one. torch would rather spread
-each pass over all of them; but then they wait for each other after every layer, asleep where the
-pass is called from a thread that is not the program's first, as dask's are. And a pass on one
-thread gives the same numbers whatever the number of cores. On a GPU passes run one by one.
+On a CPU as many forward passes run at once as torch has threads, each on one thread. By default
+torch would spread each over all threads; they would then wait for each other after every layer,
+and sleep while they wait if the caller is not the program's main thread, as with dask. On one
+thread a forward pass also gives the same numbers whatever the number of cores. On a GPU forward
+passes run one by one.
 """
 
 from __future__ import annotations
@@ -17,15 +18,23 @@ from typing import TypeVar
 
 import torch
 
+from flexclim.execution.allocation import keep_memory_if_requested
+
 T = TypeVar("T")
 _pools: dict[str, ThreadPoolExecutor] = {}
 _starting = threading.Lock()
 
 
 def run_passes(passes: Sequence[Callable[[], T]], device: str) -> Iterator[T]:
-    """Run passes on the threads of a kind of device ("cpu", "cuda") and yield what each gives.
+    """Run forward passes on the threads of a type of device, and yield their results in order.
 
-    Those of other callers come in between. If one fails, those that have not begun never do.
+    Those of other callers may run in between. If one fails, those that have not started are
+    cancelled.
+
+    Parameters
+    ----------
+    device
+        The type, "cpu" or "cuda".
     """
     with _starting:
         if device not in _pools:
@@ -40,19 +49,20 @@ def run_passes(passes: Sequence[Callable[[], T]], device: str) -> Iterator[T]:
 
 
 def _single_threads() -> ThreadPoolExecutor:
-    """Start as many threads as torch uses here; in each of them torch uses that one only."""
+    """Start as many threads as torch uses in this process; within each, torch uses only one."""
+    keep_memory_if_requested()
     count = torch.get_num_threads()
-    pool, all_there = ThreadPoolExecutor(count, "cpu"), threading.Barrier(count)
+    pool, all_started = ThreadPoolExecutor(count, "cpu"), threading.Barrier(count)
 
-    def alone() -> None:
+    def use_one_thread() -> None:
         torch.set_num_threads(1)
-        torch.get_num_threads()  # settles it for this thread, before others hear of ``count``
-        all_there.wait()
+        torch.get_num_threads()  # fixes the number for this thread before ``count`` is restored
+        all_started.wait()
 
-    wait([pool.submit(alone) for _ in range(count)])
-    torch.set_num_threads(count)  # what threads that start later take over
+    wait([pool.submit(use_one_thread) for _ in range(count)])
+    torch.set_num_threads(count)  # for threads that start later
     return pool
 
 
-if hasattr(os, "register_at_fork"):  # a process that was forked has none of the threads
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
     os.register_at_fork(after_in_child=_pools.clear)

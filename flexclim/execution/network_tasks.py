@@ -12,17 +12,32 @@ import dask
 from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from dask.typing import Key
 
-RUNS_NETWORK = "flexclim_runs_network"
+# The key of the annotation; its value identifies the run whose plan the tasks carry.
+NETWORK_RUN = "flexclim_network_run"
 
 
-def network_layer(tasks: Mapping[Key, object]) -> MaterializedLayer:
-    """Return a graph layer of tasks that run the network; culling keeps the mark."""
-    return MaterializedLayer(tasks, annotations=dask.get_annotations() | {RUNS_NETWORK: True})
+def network_layer(tasks: Mapping[Key, object], run: str) -> MaterializedLayer:
+    """Return a graph layer of tasks that run the network; culling keeps its annotation.
+
+    Parameters
+    ----------
+    run
+        Identifies the call by the user that planned the tasks.
+    """
+    return MaterializedLayer(tasks, annotations=dask.get_annotations() | {NETWORK_RUN: run})
 
 
-def runs_network(layer: Mapping[Key, object]) -> bool:
-    """Return whether the tasks of a graph layer run the network."""
-    return bool((getattr(layer, "annotations", None) or {}).get(RUNS_NETWORK))
+def run_of(layer: Mapping[Key, object]) -> str | None:
+    """Return the run of a graph layer whose tasks run the network; None for any other layer."""
+    annotations = layer.annotations if isinstance(layer, Layer) else None
+    run: str | None = (annotations or {}).get(NETWORK_RUN)
+    return run
+
+
+def runs_of(graph: HighLevelGraph) -> list[str]:
+    """Return the runs whose tasks are in a graph: several where one's output is another's input."""
+    runs = map(run_of, graph.layers.values())
+    return list(dict.fromkeys(run for run in runs if run is not None))
 
 
 def with_resources(graph: HighLevelGraph, resources: Mapping[str, float]) -> HighLevelGraph:
@@ -31,10 +46,10 @@ def with_resources(graph: HighLevelGraph, resources: Mapping[str, float]) -> Hig
     Parameters
     ----------
     resources
-        What each task takes of a worker, by the name of the resource.
+        How much each task takes of a worker, by the name of the resource.
     """
     layers = {
-        name: _annotated(layer, resources=dict(resources)) if runs_network(layer) else layer
+        name: layer if run_of(layer) is None else _annotated(layer, resources=dict(resources))
         for name, layer in graph.layers.items()
     }
     return HighLevelGraph(layers, graph.dependencies)

@@ -1,4 +1,4 @@
-"""A progress bar in a terminal; silence elsewhere."""
+"""Progress bars in a terminal; nothing is shown elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar() -> Iterator[None]:
-    """Show how many tasks dask has done, where standard error is a terminal."""
+    """Show how many tasks dask has completed, where standard error is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -20,8 +20,16 @@ def progress_bar() -> Iterator[None]:
 
 
 @contextmanager
-def count_up(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Give a function that counts one more of ``total``; a terminal shows a bar and the rest."""
+def item_counter(total: int, noun: str) -> Iterator[Callable[[], None]]:
+    """Yield a function to call for each completed item; a terminal shows a bar and times.
+
+    Parameters
+    ----------
+    total
+        How many items there are.
+    noun
+        The plural that names items.
+    """
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -38,11 +46,11 @@ def count_up(total: int, what: str) -> Iterator[Callable[[], None]]:
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(what),
+        TextColumn(noun),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("remaining"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(what, total=total)
+        bar = progress.add_task(noun, total=total)
         yield lambda: progress.advance(bar)

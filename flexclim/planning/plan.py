@@ -17,7 +17,8 @@ from dask.base import is_dask_collection, tokenize
 
 from flexclim.cf.description import REALIZATION
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.execution.devices import choose_batch, choose_device, keeps_features
+from flexclim.execution.batch_size import choose_batch, keeps_features
+from flexclim.execution.devices import choose_device
 from flexclim.grids.grid import Grid
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import FORECAST, ModelSettings, Variable

@@ -111,7 +111,12 @@ def write(
         planned.fields.attrs["flexclim_keep_bits"] = keep_bits
     so_far = request if begun is None else _plan_so_far(request, begun, planned)
     shared = [each.sampling for each in planned.plans]
-    equip([each.model for each in shared], shared[0].device, shared[0].precision)
+    equip(
+        [each.model for each in shared],
+        shared[0].device,
+        shared[0].precision,
+        stores.ZARR_SETTINGS,
+    )
     stores.write_store(planned.fields, place, request, plan_so_far=so_far, keep_bits=keep_bits)
     return open_input(place.store)
 

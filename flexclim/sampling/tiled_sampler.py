@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from flexclim.execution.allocation import return_memory
-from flexclim.execution.devices import is_out_of_memory
+from flexclim.execution.batch_size import is_out_of_memory
 from flexclim.execution.engine import record
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.settings import SUPERRES

@@ -85,3 +85,8 @@ def _sides(blocks: Sequence[int]) -> tuple[int, int]:
 
 def _power_of_two(times: int) -> int:
     return 1 << max(0, times.bit_length() - 1)
+
+
+def lazy_names(ds: xr.Dataset) -> list[str]:
+    """Return the variables that are lazy, and so written shard by shard."""
+    return [str(name) for name, field in ds.data_vars.items() if field.chunks]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from flexclim.errors import ModelError, RecipeError
-from flexclim.execution.allocation import keep_memory
 from flexclim.models.model import load_model
 from flexclim.train.data.feed import Feed, open_feed
 from flexclim.train.loop import snapshot, state
@@ -78,7 +77,6 @@ class Run(AbstractContextManager["Run"]):
 
     def start(self, resume: bool) -> None:
         """Open the data, build the network, and take up the newest checkpoint if there is one."""
-        keep_memory()
         self._take_folder()
         saved = self._newest(resume)
         self.feed = open_feed(self.recipe, saved.fitted if saved else None, self.ranks)

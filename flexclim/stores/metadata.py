@@ -1,0 +1,100 @@
+"""Metadata of a store: written from a dataset, consolidated, restored where damaged."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+
+import dask.array as da
+import xarray as xr
+import zarr
+from zarr.abc.buffer import Buffer
+from zarr.storage import MemoryStore
+
+from flexclim.cf.encodings import encodings
+from flexclim.stores.layout import Layout
+from flexclim.stores.place import Place
+
+# The file of metadata of a group or an array.
+METADATA = "zarr.json"
+
+
+def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, bytes]:
+    """Return by key the files of a store that hold metadata or variables that are not lazy.
+
+    Parameters
+    ----------
+    layouts
+        Shards and chunks of the lazy variables.
+    """
+    encoding = encodings(ds, "zarr")
+    empty = {}
+    for name, layout in layouts.items():
+        field = ds[name]
+        encoding[name] |= {"chunks": layout.chunks, "shards": layout.shards}
+        blocks = da.zeros(field.shape, chunks=layout.shards, dtype=field.dtype)
+        empty[name] = field.copy(data=blocks)
+    memory: dict[str, Buffer] = {}
+    ds.assign(empty).to_zarr(
+        MemoryStore(memory),
+        mode="w-",
+        compute=False,
+        encoding=encoding,
+        zarr_format=3,
+        consolidated=False,
+        write_empty_chunks=True,
+    )
+    return {key: buffer.to_bytes() for key, buffer in memory.items()}
+
+
+def array_of(group: zarr.Group, name: str) -> zarr.Array:
+    """Return an array that is known to be in a group."""
+    array = group[name]
+    assert isinstance(array, zarr.Array), name
+    return array
+
+
+def consolidate(place: Place) -> None:
+    """Consolidate the metadata, which marks a store as complete."""
+    if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            zarr.consolidate_metadata(place.store)
+
+
+def restore_metadata(place: Place) -> None:
+    """Rewrite metadata of arrays that differ from their consolidated copy."""
+    for name, metadata in _consolidated(place).items():
+        key = f"{name}/{METADATA}"
+        try:
+            intact = json.loads(place.read(key) or b"") == metadata
+        except ValueError:
+            intact = False
+        if not intact:
+            place.write(key, json.dumps(metadata, indent=2).encode())
+
+
+def metadata_faults(place: Place) -> dict[str, str]:
+    """Return by key what is wrong with the metadata of arrays: missing or unreadable.
+
+    Metadata that differ from their consolidated copy count as unreadable.
+    """
+    consolidated = _consolidated(place)
+    faults = {}
+    for name in place.array_names() | consolidated.keys():
+        key = f"{name}/{METADATA}"
+        content = place.read(key)
+        try:
+            metadata = None if content is None else json.loads(content)
+        except ValueError:
+            metadata = None
+        if metadata is None or metadata != consolidated.get(name, metadata):
+            faults[key] = "missing" if content is None else "unreadable"
+    return faults
+
+
+def _consolidated(place: Place) -> dict[str, object]:
+    """Return the consolidated metadata of each array; empty if there are none."""
+    root = json.loads(place.read(METADATA) or b"{}")
+    return dict((root.get("consolidated_metadata") or {}).get("metadata", {}))
