@@ -24,7 +24,7 @@ def pass_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     block holds ``MAPS_PER_BLOCK`` more.
     """
     cells = network.tile[0] * network.tile[1] // network.unshuffle**2
-    widest = max(2 * cells // 4**level * n for level, n in enumerate(network.model_channels))
+    widest: int = max(2 * cells // 4**level * n for level, n in enumerate(network.model_channels))
     # Some intermediate results within a block are float32 in every precision.
     return 2 * feature_bytes(network, precision) + MAPS_PER_BLOCK * widest * 4
 
@@ -32,7 +32,7 @@ def pass_bytes(network: NetworkSettings, precision: str = "float32") -> int:
 def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     """Return the bytes of the task encoder's output for one tile."""
     cells = network.tile[0] * network.tile[1] // network.unshuffle**2
-    numbers = cells * network.model_channels[0]
+    numbers: int = cells * network.model_channels[0]
     for channels, blocks in zip(network.model_channels, network.res_blocks, strict=True):
         numbers += cells * channels * blocks + cells // 4 * channels
         cells //= 4

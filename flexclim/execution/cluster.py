@@ -129,9 +129,10 @@ def _cluster(workers: int) -> LocalCluster:
                 "one worker a GPU needs dask-cuda. Install it: pip install 'flexclim[cuda]', or "
                 "leave out the number of workers to use one GPU."
             ) from None
-        return LocalCUDACluster(
+        cluster: LocalCluster = LocalCUDACluster(
             n_workers=workers, threads_per_worker=GPU_THREADS, resources={GPU: 1}
         )
+        return cluster
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=THREADS,

@@ -88,7 +88,7 @@ def free_memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(psutil.virtual_memory().available, _control_group_memory())
+    return min(int(psutil.virtual_memory().available), _control_group_memory())
 
 
 def _control_group_memory() -> int:

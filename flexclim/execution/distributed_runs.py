@@ -45,7 +45,7 @@ def run_on_cluster(
     """
     if any(map(offers_gpu, workers_now(client).values())):
         graph = with_resources(graph, {GPU: GPU_SHARE})
-    futures: list[Future] = [
+    futures: list[Future[object]] = [
         future
         for number, keys in enumerate(rounds)
         for future in client.get(
@@ -53,7 +53,7 @@ def run_on_cluster(
         )
     ]
     pending = {future.key: future for future in futures}
-    finished: queue.Queue[Future] = queue.Queue()
+    finished: queue.Queue[Future[object]] = queue.Queue()
     failures: dict[Key, Failure] = {}
     try:
         for future in futures:
@@ -77,7 +77,7 @@ def run_on_cluster(
     return failures
 
 
-def _failure(future: Future) -> Failure:
+def _failure(future: Future[object]) -> Failure:
     """Return the failure of a future; raise if the user has to fix it."""
     if future.status in ("cancelled", "lost"):
         raise FlexclimError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import dask
+from dask.base import get_annotations
 from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from dask.typing import Key
 
@@ -24,7 +24,7 @@ def network_layer(tasks: Mapping[Key, object], run: str) -> MaterializedLayer:
     run
         Identifies the call by the user that planned the tasks.
     """
-    return MaterializedLayer(tasks, annotations=dask.get_annotations() | {NETWORK_RUN: run})
+    return MaterializedLayer(tasks, annotations=get_annotations() | {NETWORK_RUN: run})
 
 
 def run_of(layer: Mapping[Key, object]) -> str | None:

@@ -92,7 +92,8 @@ def lazy_members(
             for size, side in zip(shared.tiles.domain.shape, plan.region, strict=True)
         ),
     ]
-    return lazy_targets({members: network_layer(tasks)}, [*planes, *statics], chunks, shared)
+    layers = {members: network_layer(tasks, shared.run)}
+    return lazy_targets(layers, [*planes, *statics], chunks, shared)
 
 
 def prepare_planes(

@@ -74,7 +74,7 @@ def lazy_rollout(
         for layer, part in zip((reading, network, blocks), parts, strict=True):
             layer.update(part)
     past, _, state, made = names
-    layers = {past: reading, state: network_layer(network), made: blocks}
+    layers = {past: reading, state: network_layer(network, shared.run), made: blocks}
     dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
     chunks = [*((1,) * size for size in sizes), *((side,) for side in shared.grid.domain.shape)]
     return lazy_targets(layers, dependencies, chunks, shared)

@@ -28,7 +28,7 @@ from flexclim.planning.variable_groups import VariableGroup
 from flexclim.sampling.statics import check_static, static_fields, wanted_fields
 from flexclim.sampling.training_range import warn
 from flexclim.stores.datasets import open_input
-from flexclim.stores.identity import identity_of
+from flexclim.stores.identity import STEPS, identity_of
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 R = TypeVar("R", bound=SamplingOptions)
@@ -117,8 +117,17 @@ def write(
         shared[0].precision,
         stores.ZARR_SETTINGS,
     )
-    stores.write_store(planned.fields, place, request, plan_so_far=so_far, keep_bits=keep_bits)
+    how = stores.WriteOptions(
+        device=shared[0].device, members_in_order=_rolls_out(planned), keep_bits=keep_bits
+    )
+    stores.write_store(planned.fields, place, request, plan_so_far=so_far, options=how)
     return open_input(place.store)
+
+
+def _rolls_out(planned: PlannedEnsemble) -> bool:
+    """Return whether members are chains of steps: of a forecast, or downscaled from one."""
+    forecasts = any(isinstance(plan, ForecastPlan) for plan in planned.plans)
+    return forecasts or STEPS in planned.source.dataset.attrs
 
 
 def _check_keep_bits(keep_bits: int | None) -> int | None:

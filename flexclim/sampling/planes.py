@@ -26,6 +26,7 @@ from flexclim.cf.description import REALIZATION
 from flexclim.cf.fields import check_values
 from flexclim.cf.times import seconds_of
 from flexclim.execution.allocation import return_memory
+from flexclim.execution.notes import record
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import ALL, row_bands
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
@@ -124,7 +125,20 @@ def encode(inputs: np.ndarray, plan: Plan, place: Place) -> TaskFeatures | None:
     """Run the task encoder on all windows; None where features are not kept."""
     if not plan.sampling.keeps:
         return None
-    return sampler_of(plan.sampling).encode(inputs, _label(plan, place))
+    sampler = sampler_of(plan.sampling)
+    features = sampler.encode(inputs, _label(plan, place))
+    _note_split(sampler, plan.sampling.run)
+    return features
+
+
+def _note_split(sampler: TiledSampler, run: str) -> None:
+    """Leave a note if forward passes were split because memory did not suffice."""
+    if sampler.pass_size < sampler.batch:
+        record(
+            run,
+            f"memory did not suffice for {sampler.batch} tiles at once: forward passes were split "
+            f"into passes of {sampler.pass_size}, so values equal others to 1e-5 only",
+        )
 
 
 def sample(
@@ -158,6 +172,7 @@ def sample(
         shared.method,
         features,
     )
+    _note_split(sampler, shared.run)
     if shared.active:
         return_memory()
     return _in_units(prepared, plan, residual)

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.batch_size import is_out_of_memory
-from flexclim.execution.engine import record
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.settings import SUPERRES
 from flexclim.nn.compilation import forget, programs
@@ -229,18 +228,9 @@ class TiledSampler:
         return (clean * (rows[:, None, :, None] * columns[:, None, None, :]).float())[:count]
 
     def _run(self, passes: Sequence[Callable[[], T]]) -> Iterator[T]:
-        """Run passes on their threads, and tell if memory did not suffice for them whole."""
-        before = self.pass_size
-        try:
-            own = [torch.inference_mode()(one) for one in passes]
-            yield from run_passes(own, self.device.type)
-        finally:
-            if self.pass_size < before:
-                record(
-                    f"memory did not suffice for {before} tiles at once: passes of {self.batch} "
-                    f"were split into passes of {self.pass_size}, so values equal others to 1e-5 "
-                    "only"
-                )
+        """Run forward passes on their threads."""
+        own = [torch.inference_mode()(one) for one in passes]
+        yield from run_passes(own, self.device.type)
 
     def _pass(self, noisy: Tensor, t: Tensor, features: TaskFeatures, label: Tensor) -> Tensor:
         """Run the network on a batch."""

@@ -1,9 +1,10 @@
-"""What a store was begun with, in the attributes of its root."""
+"""The plan that a store was begun with, in the attributes of its root."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,20 @@ from flexclim.errors import StoreError
 from flexclim.stores.place import Place
 
 PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
-# While a store is extended: the counts of members from which it grows.
+# The numbers of members that a store had when it was extended.
 BREAKS = "flexclim_breaks"
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What an earlier call began.
+    """How an earlier call began a store.
 
-    ``breaks`` are the counts of members from which the store grows.
+    Parameters
+    ----------
+    plan
+        Everything that decides the values, by name.
+    breaks
+        The numbers of members that the store had each time it was extended.
     """
 
     plan: dict[str, Any]
@@ -27,17 +33,23 @@ class Begun:
 
 
 def begun_run(place: Place) -> Begun | None:
-    """Return what a store was begun with; None if there is no store of flexclim."""
+    """Return how a store was begun; None if there is no store of flexclim."""
     try:
         attributes = place.group().attrs.asdict()
         plan, breaks = (json.loads(str(attributes.get(k, "[]"))) for k in (PLAN, BREAKS))
         return Begun(dict(plan), tuple(breaks)) if PLAN in attributes else None
-    except Exception:  # zarr raises many kinds for a folder that is no store
+    except Exception:  # zarr raises many types for a folder that is no store
         return None
 
 
-def check_plan(place: Place, plan: dict[str, Any]) -> None:
-    """Refuse a store that this plan did not begin."""
+def check_plan(place: Place, plan: Mapping[str, object]) -> None:
+    """Raise if a store was begun with another plan; name up to four differences.
+
+    Raises
+    ------
+    StoreError
+        If the plans differ, or flexclim did not begin the store.
+    """
     run = begun_run(place)
     if run is None:
         raise StoreError(f"{place} exists and flexclim did not begin it. Give another name.")
@@ -45,22 +57,22 @@ def check_plan(place: Place, plan: dict[str, Any]) -> None:
     if differing := sorted(
         key for key in begun.keys() | plan.keys() if begun.get(key) != plan.get(key)
     ):
-        told = "; ".join(
+        listed = "; ".join(
             f"{key} {_short(begun.get(key))}, not {_short(plan.get(key))}" for key in differing[:4]
         )
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
         raise StoreError(
-            f"{place} was begun with {told}{more}. Ask for the same to continue, or give another "
-            "name."
+            f"{place} was begun with {listed}{more}. Ask for the same to continue, or give "
+            "another name."
         )
 
 
-def plan_attributes(plan: dict[str, Any]) -> dict[str, str]:
-    """Return the attributes that keep a plan."""
+def plan_attributes(plan: Mapping[str, object]) -> dict[str, str]:
+    """Return the attributes that hold a plan."""
     text = json.dumps(plan, sort_keys=True)
     return {PLAN: text, PLAN_SHA256: hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

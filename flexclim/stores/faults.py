@@ -1,27 +1,35 @@
-"""What can be wrong with one file of a store, and the list of what was found."""
+"""Faults of single files of a store, and the list of those that a check found."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import zarr
 
-from flexclim.stores.place import Place
+from flexclim.stores.place import Place, ZarrArray
 from flexclim.stores.shards import Index, Region, region_of
 
 DAMAGE = "damage"
 
 
 def fault_of(
-    place: Place, array: zarr.Array, key: str, index: Index, region: Region | None = None
+    place: Place, array: ZarrArray, key: str, index: Index, region: Region | None = None
 ) -> str | None:
-    """Return what is wrong with a shard or chunk, in a few words; None: nothing.
+    """Read a shard or chunk, compare it with its checksums, and return its fault, if any.
 
-    Everything in it is read and held against its checksums. ``region`` is the part of the array
-    that it should hold; None: all that its index stands for.
+    Parameters
+    ----------
+    key, index
+        Of the shard or chunk.
+    region
+        The part of the array that it should hold; default: the whole shard.
+
+    Returns
+    -------
+    str
+        missing, empty, truncated, chunks missing, checksum or unreadable; None: no fault.
     """
     region = region or region_of(array, index)
     content = place.read(key)
@@ -41,36 +49,36 @@ def fault_of(
             return "chunks missing"
     try:
         array[region]
-    except Exception as error:  # codecs raise many kinds
+    except Exception as error:  # codecs raise many types
         return "checksum" if "checksum" in str(error).lower() else "unreadable"
     return None
 
 
 def listed_damage(place: Place) -> dict[str, str]:
-    """Return what an earlier check found, by key."""
+    """Return by key the faults that an earlier check found."""
     try:
-        return dict(json.loads(place.read_beside(DAMAGE) or b"{}"))
+        return dict(json.loads(place.read_own(DAMAGE) or b"{}"))
     except ValueError:
         return {}
 
 
-def list_damage(place: Place, found: dict[str, str]) -> None:
-    """Keep what a check found, for the run that repairs it; nothing found ends the list."""
-    if found:
-        place.write_beside(DAMAGE, json.dumps(found, indent=1).encode())
-    elif place.read_beside(DAMAGE) is not None:
-        place.delete_beside(DAMAGE)
+def list_damage(place: Place, faults: Mapping[str, str]) -> None:
+    """Save the faults that a check found, for the run that repairs them; none ends the list."""
+    if faults:
+        place.write_own(DAMAGE, json.dumps(faults, indent=1).encode())
+    elif place.read_own(DAMAGE) is not None:
+        place.delete_own(DAMAGE)
 
 
-def _lengths(content: bytes, array: zarr.Array) -> np.ndarray | None:
-    """Return the lengths of the chunks in a shard, 0 where there is none.
+def _lengths(content: bytes, array: ZarrArray) -> np.ndarray | None:
+    """Return the lengths of the chunks in a shard, 0 where one is missing; None if it is truncated.
 
-    The table at the end of a shard holds offset and length of each chunk, and its own checksum.
+    The index at the end of a shard holds the offset and length of each chunk, and a checksum.
     """
     assert array.shards is not None
     counts = [s // c for s, c in zip(array.shards, array.chunks, strict=True)]
     size = 16 * math.prod(counts) + 4
     if len(content) < size:
         return None
-    table: Any = np.frombuffer(content[-size:-4], "<u8").reshape(*counts, 2)
+    table = np.frombuffer(content[-size:-4], "<u8").reshape(*counts, 2)
     return np.where(table[..., 0] == np.iinfo("u8").max, 0, table[..., 1])

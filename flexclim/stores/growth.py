@@ -1,36 +1,89 @@
-"""Shards that were not full along time when the store was extended, and wait for what is new."""
+"""Extend a store by members and later times.
+
+Shards that were not full along time when the store was extended wait for the new times.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
+import numpy as np
 import xarray as xr
 import zarr
 
-from flexclim.stores.layout import time_dimension
-from flexclim.stores.place import Place
+from flexclim.errors import StoreError
+from flexclim.stores.begun import BREAKS, plan_attributes
+from flexclim.stores.faults import fault_of
+from flexclim.stores.layout import MEMBERS, Layout, lazy_names, time_dimension
+from flexclim.stores.metadata import METADATA, array_of, small_files
+from flexclim.stores.place import Place, ZarrArray
 from flexclim.stores.shards import Index, Region, region_of, shards_of
 
 # Attribute of the root group while the store is extended.
 GROWING = "flexclim_growing"
+# A shard that waits for times: its hash until it gets them, their axis, and where they start.
+Waiting = tuple[str, int, int]
+
+
+def update(ds: xr.Dataset, place: Place, plan: Mapping[str, object]) -> None:
+    """Bring metadata and variables that are not lazy up to date: ``ds`` may have grown."""
+    group = place.group("r+")
+    arrays = {name: array_of(group, name) for name in lazy_names(ds)}
+    layouts = {
+        name: Layout(shards=array.shards or array.chunks, chunks=array.chunks)
+        for name, array in arrays.items()
+    }
+    files = small_files(ds, layouts)
+    del files[METADATA]
+    changed = {key: content for key, content in files.items() if place.read(key) != content}
+    if any(ds[name].shape != array.shape for name, array in arrays.items()):
+        # The root is written once, without consolidated metadata: readers see the store grow.
+        group.update_attributes(_growth_attributes(ds, place, group, arrays, plan))
+    elif any(key.endswith(METADATA) for key in changed):
+        group.update_attributes({})  # consolidated metadata are out of date
+    for key, content in changed.items():
+        place.write(key, content)
+
+
+def _growth_attributes(
+    ds: xr.Dataset,
+    place: Place,
+    group: zarr.Group,
+    arrays: Mapping[str, ZarrArray],
+    plan: Mapping[str, object],
+) -> dict[str, str]:
+    """Return the root's attributes while the store is extended."""
+    known = group.attrs.asdict()
+    waiting: dict[str, Waiting] = json.loads(str(known.get(GROWING, "{}")))
+    waiting |= _partial_shards(ds, place, arrays, waiting)
+    breaks = set(json.loads(str(known.get(BREAKS, "[]"))))
+    breaks |= {_member_count(ds, arrays)} - {None, ds.sizes.get(MEMBERS)}
+    history = [str(known.get("history", ""))]
+    if not plan_attributes(plan).items() <= known.items():
+        history.append(str(ds.attrs.get("history", "")).rpartition("\n")[2])
+    return {
+        GROWING: json.dumps(waiting),
+        BREAKS: json.dumps(sorted(breaks)),
+        "history": "\n".join(history),
+    } | plan_attributes(plan)
 
 
 def growing_shards(place: Place, group: zarr.Group) -> dict[str, tuple[int, int]]:
-    """Return, by key, the shards that wait for more times: along which axis, from which on."""
+    """Return by key the shards that wait for times: along which axis, and from which index."""
+    waiting: dict[str, Waiting] = json.loads(str(group.attrs.get(GROWING, "{}")))
     return {
-        key: (axis, stop)
-        for key, (digest, axis, stop) in json.loads(str(group.attrs.get(GROWING, "{}"))).items()
+        key: (axis, start)
+        for key, (digest, axis, start) in waiting.items()
         if (content := place.read(key)) is not None and _sha256(content) == digest
     }
 
 
 def held_region(
-    array: zarr.Array, key: str, index: Index, growing: Mapping[str, tuple[int, int]]
+    array: ZarrArray, key: str, index: Index, growing: Mapping[str, tuple[int, int]]
 ) -> Region:
-    """Return the part of an array that a shard holds now: one that waits for times has fewer."""
+    """Return the part of an array that a shard holds now, which is less if it waits for times."""
     region = region_of(array, index)
     if key in growing:
         axis, stop = growing[key]
@@ -38,12 +91,15 @@ def held_region(
     return region
 
 
-def ragged_shards(
-    ds: xr.Dataset, place: Place, arrays: dict[str, Any], growing: dict[str, Any]
-) -> dict[str, tuple[str, int, int]]:
-    """Return, by key, the last shards that get more times: their hash, the axis and its end.
+def _partial_shards(
+    ds: xr.Dataset,
+    place: Place,
+    arrays: Mapping[str, ZarrArray],
+    waiting: Mapping[str, Waiting],
+) -> dict[str, Waiting]:
+    """Return by key the last shards along time that are to get more times.
 
-    A shard whose hash is no longer that has got them.
+    A shard whose hash differs from the one in ``waiting`` has got them.
     """
     found = {}
     time = time_dimension(ds)
@@ -58,7 +114,7 @@ def ragged_shards(
             content = place.read(key) if index[axis] == stop // side else None
             if content is not None:
                 digest = _sha256(content)
-                if growing.get(key, ("",))[0] != digest:
+                if waiting.get(key, ("",))[0] != digest:
                     found[key] = (digest, axis, stop)
     return found
 
@@ -66,6 +122,62 @@ def ragged_shards(
 def along(region: Region, axis: int, part: slice) -> Region:
     """Return a region with another part along one axis."""
     return (*region[:axis], part, *region[axis + 1 :])
+
+
+def check_arrays(ds: xr.Dataset, place: Place) -> None:
+    """Raise if the arrays of a store are not those of ``ds`` or of an earlier part of it."""
+    group, time = place.group(), time_dimension(ds)
+    if time is not None:
+        known = _times(place, time)
+        if known is not None and not np.array_equal(known, ds[time].values[: known.size]):
+            raise StoreError(
+                f"{place} has times from {known[0]} to {known[-1]}, and these times do not begin "
+                "with them. Only later times extend a store: give those that it has, too."
+            )
+    growing = {MEMBERS, time}
+    for name in lazy_names(ds):
+        array, field = _readable(group, name), ds[name]
+        if (
+            array is None
+            or array.ndim != field.ndim
+            or any(
+                size != now and not (size < now and dim in growing)
+                for dim, size, now in zip(field.dims, array.shape, field.shape, strict=True)
+            )
+        ):
+            raise StoreError(
+                f"{place} lacks {name!r} or has it in another shape: {name}/{METADATA} is damaged "
+                "and can't be repaired. Give another name."
+            )
+
+
+def _times(place: Place, time: str) -> np.ndarray | None:
+    """Return the times that a store has; None if they are damaged."""
+    try:
+        array = array_of(place.group(), time)
+        if any(fault_of(place, array, key, index) for key, index in shards_of(array)):
+            return None
+        with xr.open_zarr(place.store, consolidated=False, chunks=None) as opened:
+            return np.asarray(opened[time].values)
+    except Exception:  # codecs and calendars raise many types; damaged times are rewritten
+        return None
+
+
+def _member_count(ds: xr.Dataset, arrays: Mapping[str, ZarrArray]) -> int | None:
+    """Return how many members a store has."""
+    for name, array in arrays.items():
+        if MEMBERS in ds[name].dims:
+            return int(array.shape[ds[name].dims.index(MEMBERS)])
+    return None
+
+
+def _readable(group: zarr.Group, name: str) -> ZarrArray | None:
+    """Return an array of a group; None if there is none or its metadata can't be read."""
+    try:
+        found = group.get(name)
+    except ValueError:  # not JSON, or not the metadata of an array
+        return None
+    return found if isinstance(found, zarr.Array) else None
 
 
 def _sha256(content: bytes) -> str:

@@ -1,8 +1,7 @@
-"""What a store holds, how far it is, and what of it is missing or damaged."""
+"""Inspect a store: how complete it is, and what is missing or damaged."""
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +13,29 @@ from flexclim.stores.begun import begun_run
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import growing_shards, held_region
 from flexclim.stores.lock import is_locked
+from flexclim.stores.metadata import METADATA, array_of, metadata_faults
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.shards import shards_of
-from flexclim.stores.store import ROOT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a store is.
+    """How complete a store is.
 
-    ``done`` and ``total`` count shards by variable; ``stored`` is in bytes.
+    Parameters
+    ----------
+    plan
+        Everything that decides the values, by name.
+    done, total
+        Numbers of shards by variable.
+    stored
+        Size in bytes.
+    writing
+        Whether a process writes to it now.
+    complete
+        Whether all of it is written.
+    damage
+        Faults that were found, by key.
     """
 
     plan: dict[str, Any]
@@ -47,16 +59,16 @@ class Progress:
 
 
 def progress_of(store: StoreLike) -> Progress | None:
-    """Return how far a store of flexclim's is; None for any other store."""
+    """Return how complete a store of flexclim's is; None for any other store."""
     place = Place(store)
     begun = begun_run(place)
     if begun is None:
         return None
-    group, broken = place.group(), _metadata_faults(place)
+    group, broken = place.group(), metadata_faults(place)
     growing, there = growing_shards(place, group), place.keys()
     done, total = {}, {}
     for name in sorted(place.array_names()):
-        array = None if f"{name}/{ROOT}" in broken else group[name]
+        array = None if f"{name}/{METADATA}" in broken else group[name]
         if isinstance(array, zarr.Array) and array.shards is not None:
             keys = {key for key, _ in shards_of(array)}
             total[name] = len(keys)
@@ -78,55 +90,37 @@ def progress_of(store: StoreLike) -> Progress | None:
 def check_store(store: StoreLike) -> dict[str, str]:
     """Read every chunk of a store and return what is missing or damaged.
 
-    Nothing in the store is changed. What is found is listed beside it, where the next run that
-    goes on with the store finds it and makes those shards anew.
+    The store is not changed. Damage is listed in a file next to it, from which the next run that
+    continues the store recomputes those shards.
 
     Returns
     -------
     dict
-        By key (such as ``u10/c/0/3/0/0``), what is wrong: missing, empty, truncated, chunks
-        missing, checksum or unreadable. Shards that a stopped run has not come to are missing.
+        By key (such as ``u10/c/0/3/0/0``) the fault: missing, empty, truncated, chunks missing,
+        checksum or unreadable. Shards that a stopped run has not reached are missing.
 
     Raises
     ------
     StoreError
-        If it is no store of flexclim's.
+        If flexclim did not begin the store.
     """
     place = Place(store)
     if begun_run(place) is None:
         raise StoreError(
-            f"{place} is no store that flexclim began, or its {ROOT} is damaged. Give one that "
+            f"{place} is no store that flexclim began, or its {METADATA} is damaged. Give one that "
             "downscale_to_zarr or forecast_to_zarr wrote."
         )
-    found = _metadata_faults(place)
+    found = metadata_faults(place)
     group = place.group()
     growing = growing_shards(place, group)
     for name in place.array_names():
-        if f"{name}/{ROOT}" in found:
+        if f"{name}/{METADATA}" in found:
             continue
-        array = group[name]
-        assert isinstance(array, zarr.Array)
+        array = array_of(group, name)
         for key, index in shards_of(array):
             wrong = fault_of(place, array, key, index, held_region(array, key, index, growing))
             if wrong or key in growing:
                 found[key] = wrong or "missing"
     with suppress(OSError):  # a folder that only others may write to
         list_damage(place, {key: wrong for key, wrong in found.items() if wrong != "missing"})
-    return found
-
-
-def _metadata_faults(place: Place) -> dict[str, str]:
-    """Return arrays whose metadata can't be read or are not as they were consolidated."""
-    root = json.loads(place.read(ROOT) or b"{}")
-    known = (root.get("consolidated_metadata") or {}).get("metadata", {})
-    found = {}
-    for name in place.array_names() | known.keys():
-        key = f"{name}/{ROOT}"
-        content = place.read(key)
-        try:
-            metadata = None if content is None else json.loads(content)
-        except ValueError:
-            metadata = None
-        if metadata is None or metadata != known.get(name, metadata):
-            found[key] = "missing" if content is None else "unreadable"
     return found

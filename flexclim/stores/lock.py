@@ -1,8 +1,8 @@
-"""One writer a store.
+"""A lock that allows one writer per store.
 
 On a file system the operating system holds the lock ``STORE.lock`` and frees it when its holder
-dies. Object stores have no such thing: there the lock is a lease, an object that its writer renews
-and that counts for nothing when it has not been renewed for some minutes.
+dies. Object stores have no locks: there it is a lease, an object that its writer renews and that
+expires when it has not been renewed for two minutes.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from flexclim.files import store_errors
 from flexclim.stores.place import Place
 
 LOCK = "lock"
-# Seconds after which a lease is renewed, and after which one that was not renewed is void.
-RENEWED, VOID = 20.0, 120.0
-LOOKING = 0.3
-# Seconds after which a lease that was just taken is looked at again: another writer may have found
-# the same void one, or none, in the same moment. The last of them to write keeps it.
+# Seconds between renewals of a lease, and after which one that was not renewed expires.
+RENEW_EVERY, EXPIRES_AFTER = 20.0, 120.0
+# Seconds to wait for a lock on a file: a process that checks it holds it for a moment.
+ACQUIRE_TIMEOUT = 0.3
+# Seconds after which a new lease is read again: another writer may have seen the same expired
+# lease, or none, at the same moment. The last of them to write keeps it.
 SETTLED = 1.0
 ADVICE = "Wait for it, or give another name."
 
 
 @contextmanager
 def locked(place: Place) -> Iterator[None]:
-    """Keep out a second writer.
+    """Hold the lock of a store inside the block.
 
     Raises
     ------
     StoreError
-        At once, if somebody else writes to the store.
+        At once, if another process writes to the store.
     """
     if place.path is None:
         with _leased(place):
@@ -49,8 +50,7 @@ def locked(place: Place) -> Iterator[None]:
     with store_errors(place.name, ""):
         place.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Whoever only looks holds it for a moment.
-            lock.acquire(timeout=LOOKING)
+            lock.acquire(timeout=ACQUIRE_TIMEOUT)
         except Timeout:
             if not os.path.exists(lock.lock_file):
                 raise StoreError(f"{place} can't be written there. Give another place.") from None
@@ -62,19 +62,19 @@ def locked(place: Place) -> Iterator[None]:
 
 
 def check_unlocked(place: Place) -> None:
-    """Refuse a second writer before it has planned anything; :func:`locked` is what keeps it out.
+    """Raise early, before a second writer has planned anything; :func:`locked` keeps it out.
 
     Raises
     ------
     StoreError
-        If somebody writes to the store now.
+        If another process writes to the store now.
     """
     if is_locked(place):
         raise StoreError(f"{place} is being written by {_writer(_holder(place))}. {ADVICE}")
 
 
 def is_locked(place: Place) -> bool:
-    """Return whether somebody writes to the store now."""
+    """Return whether a process writes to the store now."""
     if place.path is None:
         return _holder(place) is not None
     if not os.path.exists(f"{place.path}.{LOCK}"):
@@ -95,9 +95,9 @@ def _leased(place: Place) -> Iterator[None]:
     own = {"writer": f"{socket.gethostname()}, process {os.getpid()}", "token": uuid.uuid4().hex}
     with store_errors(place.name, ""):
         if (holder := _holder(place)) is None:
-            if place.read_beside(LOCK) is not None:  # a void one
-                place.delete_beside(LOCK)
-            place.claim_beside(LOCK, _content(own))
+            if place.read_own(LOCK) is not None:  # an expired one
+                place.delete_own(LOCK)
+            place.claim_own(LOCK, _content(own))
             time.sleep(SETTLED)
             holder = _holder(place)
     if holder is None or holder["token"] != own["token"]:
@@ -110,21 +110,23 @@ def _leased(place: Place) -> Iterator[None]:
     finally:
         ended.set()
         renewing.join()
-        with suppress(Exception):  # one that can't be deleted is void in some minutes
+        with suppress(Exception):  # one that can't be deleted expires
             if _is_own(place, own):
-                place.delete_beside(LOCK)
+                place.delete_own(LOCK)
 
 
 def _writer(holder: dict[str, str] | None) -> str:
-    """Say who writes."""
+    """Return who writes, for an error."""
     if holder is None:
         return "another process"
-    return f"{holder['writer']} (if it died, that is void {VOID / 60:.0f} minutes later)"
+    return (
+        f"{holder['writer']} (if it died, its lock expires {EXPIRES_AFTER / 60:.0f} minutes later)"
+    )
 
 
 def _holder(place: Place) -> dict[str, str] | None:
-    """Return who holds the lease; None if it is void or there is none."""
-    content = place.read_beside(LOCK) if place.path is None else None
+    """Return who holds the lease; None if it has expired or there is none."""
+    content = place.read_own(LOCK) if place.path is None else None
     if content is None:
         return None
     try:
@@ -133,18 +135,18 @@ def _holder(place: Place) -> dict[str, str] | None:
         found["writer"], found["token"]
     except (ValueError, KeyError, TypeError):
         return None
-    return found if abs(time.time() - renewed) < VOID else None
+    return found if abs(time.time() - renewed) < EXPIRES_AFTER else None
 
 
 def _renew(place: Place, own: dict[str, str], ended: threading.Event) -> None:
-    while not ended.wait(RENEWED):
-        with suppress(Exception):  # the next renewal, or the next shard, will tell
+    while not ended.wait(RENEW_EVERY):
+        with suppress(Exception):  # the next renewal or shard will fail too
             if _is_own(place, own):
-                place.write_beside(LOCK, _content(own))
+                place.write_own(LOCK, _content(own))
 
 
 def _is_own(place: Place, own: dict[str, str]) -> bool:
-    """Say whether nobody else took the lease: this process may have slept for long."""
+    """Return whether no other process took the lease while this one slept."""
     holder = _holder(place)
     return holder is None or holder["token"] == own["token"]
 

@@ -14,7 +14,7 @@ from zarr.storage import MemoryStore
 
 from flexclim.cf.encodings import encodings
 from flexclim.stores.layout import Layout
-from flexclim.stores.place import Place
+from flexclim.stores.place import Place, ZarrArray
 
 # The file of metadata of a group or an array.
 METADATA = "zarr.json"
@@ -48,7 +48,7 @@ def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byte
     return {key: buffer.to_bytes() for key, buffer in memory.items()}
 
 
-def array_of(group: zarr.Group, name: str) -> zarr.Array:
+def array_of(group: zarr.Group, name: str) -> ZarrArray:
     """Return an array that is known to be in a group."""
     array = group[name]
     assert isinstance(array, zarr.Array), name

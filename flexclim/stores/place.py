@@ -1,7 +1,7 @@
-"""Where a store lies: a folder, a URL that fsspec knows, or a store of zarr's own.
+"""The location of a store: a folder, a URL that fsspec can open, or a store object of zarr's.
 
-Everything that is not a Zarr array (locks, lists of damage) lies beside the store, as
-``NAME.lock`` beside ``NAME``; inside it, as ``.flexclim.lock``, where nothing lies beside.
+Files that are not part of Zarr (locks, lists of damage) lie next to the store: ``NAME.lock`` next
+to ``NAME``. They are named ``.flexclim.lock`` inside it where the store is all there is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import zarr
 from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
+from zarr.buffer import default_buffer_prototype
+
+# zarr's stores are asynchronous, and remote ones are bound to the event loop of zarr's own thread.
+# Nothing public runs their methods there.
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore
 
@@ -22,16 +25,19 @@ from flexclim.errors import StoreError
 from flexclim.files import PARTIAL
 
 StoreLike = str | os.PathLike[str] | Store
+ZarrArray: TypeAlias = "zarr.Array[Any]"  # of either version of metadata
+# How the names of flexclim's own files begin inside a store.
+OWN_PREFIX = ".flexclim."
 
 
 class Place:
-    """One store, by keys.
+    """A store whose files are read and written by key.
 
     Parameters
     ----------
     store
-        A path, a URL such as ``s3://bucket/fine.zarr`` (fsspec's own configuration holds
-        credentials and endpoints), or a store of zarr's such as ``zarr.storage.ObjectStore``.
+        A path, a URL such as ``s3://bucket/fine.zarr`` (fsspec's configuration holds credentials
+        and endpoints), or a store object of zarr's such as ``zarr.storage.ObjectStore``.
     """
 
     def __init__(self, store: StoreLike) -> None:
@@ -45,19 +51,19 @@ class Place:
             self.store, self.name = LocalStore(self.path), str(self.path)
         if isinstance(self.store, LocalStore):
             self.path = self.store.root.absolute()
-        self._beside, self._prefix = _beside(self.store)
+        self._own_store, self._prefix = _own_files(self.store)
 
     def __str__(self) -> str:
         return self.name
 
     def keys(self, prefix: str = "") -> set[str]:
-        """Return the keys of all files under a prefix; empty local files count as missing."""
+        """Return the keys of all files under a prefix; empty local files do not count."""
         if self.path is None:
             return set(sync(_listed(self.store, prefix)))
         return {key for key, size in self._files(prefix) if size}
 
     def size(self) -> int:
-        """Return the bytes of all files."""
+        """Return the size of all files in bytes."""
         if self.path is None:
             return sync(self.store.getsize_prefix(""))
         return sum(size for _, size in self._files(""))
@@ -69,7 +75,7 @@ class Place:
         return {entry.name for entry in self.path.iterdir() if entry.is_dir()}
 
     def read(self, key: str) -> bytes | None:
-        """Return a file's content; None if there is none."""
+        """Return the content of a file; None if there is none."""
         return _read(self.store, key)
 
     def write(self, key: str, content: bytes) -> None:
@@ -77,43 +83,43 @@ class Place:
         _write(self.store, key, content)
 
     def delete(self, key: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file, if it exists."""
         sync(self.store.delete(key))
 
-    def read_beside(self, name: str) -> bytes | None:
-        """Return the content of a file beside the store; None if there is none."""
-        return _read(self._beside, self._prefix + name)
+    def read_own(self, name: str) -> bytes | None:
+        """Return the content of one of flexclim's own files; None if there is none."""
+        return _read(self._own_store, self._prefix + name)
 
-    def write_beside(self, name: str, content: bytes) -> None:
-        """Write a file beside the store."""
-        _write(self._beside, self._prefix + name, content)
+    def write_own(self, name: str, content: bytes) -> None:
+        """Write one of flexclim's own files."""
+        _write(self._own_store, self._prefix + name, content)
 
-    def claim_beside(self, name: str, content: bytes) -> None:
-        """Write a file beside the store unless it is there."""
+    def claim_own(self, name: str, content: bytes) -> None:
+        """Write one of flexclim's own files unless it exists."""
         buffer = default_buffer_prototype().buffer.from_bytes(content)
-        sync(self._beside.set_if_not_exists(self._prefix + name, buffer))
+        sync(self._own_store.set_if_not_exists(self._prefix + name, buffer))
 
-    def delete_beside(self, name: str) -> None:
-        """Delete a file beside the store, if it is there."""
-        sync(self._beside.delete(self._prefix + name))
+    def delete_own(self, name: str) -> None:
+        """Delete one of flexclim's own files, if it exists."""
+        sync(self._own_store.delete(self._prefix + name))
 
-    def group(self, mode: Any = "r") -> zarr.Group:
-        """Open the root group without what was consolidated."""
+    def group(self, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+        """Open the root group without its consolidated metadata."""
         return zarr.open_group(self.store, mode=mode, use_consolidated=False)
 
     def sweep(self) -> None:
-        """Remove what killed writers left in a folder."""
+        """Remove partial files that killed writers left in a folder."""
         if self.path is not None:
             for left in self.path.rglob(f"*{PARTIAL}"):
                 left.unlink(missing_ok=True)
 
     def _files(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield the keys and sizes of files in a folder that somebody may write to."""
+        """Yield the keys and sizes of files; another process may be writing to the folder."""
         assert self.path is not None
         for folder, _, names in os.walk(self.path / prefix):
             for name in names:
                 path = Path(folder, name)
-                with suppress(FileNotFoundError):  # renamed by its writer meanwhile
+                with suppress(FileNotFoundError):  # its writer has renamed it
                     yield path.relative_to(self.path).as_posix(), path.stat().st_size
 
 
@@ -125,14 +131,14 @@ def _remote(url: str) -> FsspecStore:
         raise StoreError(f"{url} can't be opened: {reason}.") from None
 
 
-def _beside(store: Store) -> tuple[Store, str]:
-    """Return the store and the prefix of the keys of what lies beside a store."""
+def _own_files(store: Store) -> tuple[Store, str]:
+    """Return where flexclim's own files lie: a store, and the prefix of their keys."""
     if isinstance(store, LocalStore):
         return LocalStore(store.root.parent), f"{store.root.name}."
     path = PurePosixPath(store.path) if isinstance(store, FsspecStore) else PurePosixPath()
     if isinstance(store, FsspecStore) and str(path.parent) not in (".", "/"):
         return FsspecStore(store.fs, path=str(path.parent)), f"{path.name}."
-    return store, ".flexclim."
+    return store, OWN_PREFIX
 
 
 async def _listed(store: Store, prefix: str) -> list[str]:

@@ -1,45 +1,53 @@
 """Work items: shards, each written whole by one task.
 
-An item is done when its shard is there: shards appear under their names only when they are whole.
+A shard appears under its name only when it is whole, so an item is complete when its shard exists.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 from uuid import uuid4
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
 from dask.highlevelgraph import HighLevelGraph
+from dask.typing import DaskCollection, Key
 from numcodecs import BitRound
 from zarr.abc.store import Store
-from zarr.core.sync import sync
 
 from flexclim.files import store_errors
-from flexclim.stores.place import Place
+from flexclim.stores.place import Place, ZarrArray
 
 Index = tuple[int, ...]
 Region = tuple[slice, ...]
-# Chunks that zarr compresses as one piece of work: one by one, its default, keeps the thread that
-# all its work goes through busier.
-BATCHES = {"codec_pipeline.batch_size": 8}
-# Shards that a process writes at once; all others wait, and leave zarr's one thread to these.
-_few = threading.BoundedSemaphore(4)
-AGAIN = " Make room and call again to continue."
+# (number of a block, the part of it, its place in a region) along one dimension.
+Overlap = tuple[int, slice, slice]
+# zarr's configuration while shards are written: it compresses so many chunks in one task. One by
+# one, the default, keeps the single thread of its event loop busier.
+ZARR_SETTINGS = {"codec_pipeline.batch_size": 8}
+# Shards that a process writes at once; others wait and leave that thread to these.
+_writing = threading.BoundedSemaphore(4)
+ADVICE = " Make room and call again to continue."
 
 
 @dataclass(frozen=True)
 class Item:
-    """One shard: of a variable, at an index, and the part of the array that is to be written.
+    """One shard to write.
 
-    The part is all of the shard that lies in the array, or the times that were added to it.
-    ``damaged``: what is there can't be read.
+    Parameters
+    ----------
+    variable, index
+        Of the shard.
+    region
+        The part of the array to write: the whole shard, or the times that were added to it.
+    damaged
+        Whether the shard that exists can't be read.
     """
 
     variable: str
@@ -49,10 +57,17 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Writing:
-    """What :func:`write_item` needs beside the blocks: where to, and what of each block.
+class Target:
+    """Where an item is written, and from which parts of dask's blocks.
 
-    ``cuts`` pairs the part of each block with its place in the item's region.
+    Parameters
+    ----------
+    store, name
+        The store, and its name in errors.
+    keep_bits
+        Mantissa bits to keep; None: all.
+    cuts
+        For each block, the part that is taken and its place in the item's region.
     """
 
     store: Store = field(repr=False)
@@ -64,60 +79,58 @@ class Writing:
 
 @dataclass(frozen=True)
 class Work:
-    """A dask graph with one task an item, by key; other tasks make their blocks."""
+    """A dask graph that writes items, and the item that each of its output keys writes."""
 
     graph: HighLevelGraph
-    items: Mapping[Any, Item]
+    items: Mapping[Key, Item]
 
     @property
-    def keys(self) -> tuple[Any, ...]:
-        """The tasks that write an item each."""
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of the tasks that write an item each."""
         return tuple(self.items)
 
 
-def write_item(writing: Writing, blocks: list[np.ndarray]) -> Index:
-    """Write one item; again with the same result.
+def write_item(target: Target, blocks: Sequence[np.ndarray]) -> Index:
+    """Write one item; a repeated call has the same result.
 
     Parameters
     ----------
-    writing
-        Where it goes.
     blocks
-        One for each of ``writing.cuts``.
+        One for each of ``target.cuts``.
 
     Returns
     -------
     tuple of int
         The index of the shard.
     """
-    item = writing.item
-    whole = _together(blocks, writing)
-    with _few, store_errors(writing.name, AGAIN):
-        array = _target(writing.store, item.variable)
+    item = target.item
+    values = _values(blocks, target)
+    with _writing, store_errors(target.name, ADVICE):
+        array = _open(target.store, item.variable)
         if item.damaged:
             key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"
-            sync(writing.store.delete(key))
-        array[item.region] = rounded(whole, writing.keep_bits)
+            Place(target.store).delete(key)
+        array[item.region] = rounded(values, target.keep_bits)
     return item.index
 
 
-def _together(blocks: list[np.ndarray], writing: Writing) -> np.ndarray:
-    """Return what an item holds; where it is all of one block, that is not copied."""
-    shape = tuple(part.stop - part.start for part in writing.item.region)
+def _values(blocks: Sequence[np.ndarray], target: Target) -> np.ndarray:
+    """Return the values of an item; a view where they are all of one block."""
+    shape = tuple(part.stop - part.start for part in target.item.region)
     if len(blocks) == 1:
-        whole = blocks[0][writing.cuts[0][0]]
-        assert whole.shape == shape, (writing.item, whole.shape, shape)
-        return whole
-    whole, filled = np.empty(shape, blocks[0].dtype), 0
-    for block, (take, put) in zip(blocks, writing.cuts, strict=True):
-        whole[put] = block[take]
-        filled += whole[put].size
-    assert filled == whole.size, (writing.item, filled, shape)
-    return whole
+        values = blocks[0][target.cuts[0][0]]
+        assert values.shape == shape, (target.item, values.shape, shape)
+        return values
+    values, filled = np.empty(shape, blocks[0].dtype), 0
+    for block, (take, put) in zip(blocks, target.cuts, strict=True):
+        values[put] = block[take]
+        filled += values[put].size
+    assert filled == values.size, (target.item, filled, shape)
+    return values
 
 
 def rounded(values: np.ndarray, keep_bits: int | None) -> np.ndarray:
-    """Round to some bits of the mantissa, so that values compress well; None: not at all.
+    """Round to ``keep_bits`` bits of the mantissa, so that values compress well; None: keep all.
 
     The relative error is at most ``2 ** -(keep_bits + 1)``.
 
@@ -130,7 +143,7 @@ def rounded(values: np.ndarray, keep_bits: int | None) -> np.ndarray:
     return np.asarray(codec.decode(codec.encode(values))).view(values.dtype).reshape(values.shape)
 
 
-def shards_of(array: zarr.Array) -> Iterable[tuple[str, Index]]:
+def shards_of(array: ZarrArray) -> Iterable[tuple[str, Index]]:
     """Return the keys, from the root of the store, and indices of all shards of an array."""
     sides = array.shards or array.chunks
     counts = (-(-size // side) for size, side in zip(array.shape, sides, strict=True))
@@ -138,7 +151,7 @@ def shards_of(array: zarr.Array) -> Iterable[tuple[str, Index]]:
         yield f"{array.path}/{array.metadata.encode_chunk_key(index)}", index
 
 
-def region_of(array: zarr.Array, index: Index) -> Region:
+def region_of(array: ZarrArray, index: Index) -> Region:
     """Return the part of an array that a shard holds."""
     sides = array.shards or array.chunks
     return tuple(
@@ -149,40 +162,45 @@ def region_of(array: zarr.Array, index: Index) -> Region:
 
 def plan_work(ds: xr.Dataset, place: Place, items: Iterable[Item], keep_bits: int | None) -> Work:
     """Return the graph that writes ``items`` of a lazy dataset."""
-    tasks: dict[Any, Any] = {}
-    arrays: dict[str, Any] = {}
-    named: dict[Any, Item] = {}
-    run = uuid4().hex  # a cluster takes tasks of equal names for the same
+    tasks: dict[Key, object] = {}
+    fields: dict[str, DaskCollection] = {}
+    by_key: dict[Key, Item] = {}
+    token = uuid4().hex  # a cluster takes tasks of equal names for the same
     for item in items:
-        array = arrays.setdefault(item.variable, ds[item.variable].data)
-        found, cuts = _blocks_of(array.chunks, item.region)
-        writing = Writing(place.store, place.name, item, keep_bits, tuple(cuts))
-        key = (f"write-{item.variable}-{run}", *item.index)
-        named[key] = item
-        tasks[key] = (write_item, writing, [(array.name, *block) for block in found])
-    layer = "write-items"
-    graph = HighLevelGraph.from_collections(layer, tasks, dependencies=list(arrays.values()))
-    return Work(graph, named)
+        array: da.Array = ds[item.variable].data
+        fields[item.variable] = ds[item.variable].data
+        blocks, cuts = _blocks_of(array.chunks, item.region)
+        target = Target(place.store, place.name, item, keep_bits, tuple(cuts))
+        key: Key = (f"write-{item.variable}-{token}", *item.index)
+        by_key[key] = item
+        tasks[key] = (write_item, target, [(array.name, *block) for block in blocks])
+    graph = HighLevelGraph.from_collections(
+        "write-items", tasks, dependencies=list(fields.values())
+    )
+    return Work(graph, by_key)
 
 
 def _blocks_of(
     chunks: tuple[tuple[int, ...], ...], region: Region
 ) -> tuple[list[Index], list[tuple[Region, Region]]]:
-    """Return the blocks that cover a region, and what each gives to which place in it."""
-    sides = [_overlaps(sizes, part) for sizes, part in zip(chunks, region, strict=True)]
+    """Return the blocks that cover a region, and for each the part and its place in the region."""
+    sides = [
+        _overlaps(tuple(sizes), part.start, part.stop)
+        for sizes, part in zip(chunks, region, strict=True)
+    ]
     indices, cuts = [], []
-    for along in itertools.product(*sides):
-        number, take, put = zip(*along, strict=True)
-        indices.append(number)
+    for overlaps in itertools.product(*sides):
+        numbers, take, put = zip(*overlaps, strict=True)
+        indices.append(numbers)
         cuts.append((take, put))
     return indices, cuts
 
 
 @lru_cache(maxsize=4096)
-def _cached_overlaps(sizes: tuple[int, ...], start: int, stop: int) -> tuple[Any, ...]:
+def _overlaps(sizes: tuple[int, ...], start: int, stop: int) -> tuple[Overlap, ...]:
+    """Return how blocks of some sizes overlap with ``start`` to ``stop`` along one dimension."""
     found = []
-    ends = list(itertools.accumulate(sizes))
-    for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+    for number, (size, end) in enumerate(zip(sizes, itertools.accumulate(sizes), strict=True)):
         low, high = max(start, end - size), min(stop, end)
         if low < high:
             take = slice(low - (end - size), high - (end - size))
@@ -190,12 +208,7 @@ def _cached_overlaps(sizes: tuple[int, ...], start: int, stop: int) -> tuple[Any
     return tuple(found)
 
 
-def _overlaps(sizes: tuple[int, ...], part: slice) -> tuple[Any, ...]:
-    """Return (number of a block, part of it, place in the region) along one dimension."""
-    return _cached_overlaps(tuple(sizes), part.start, part.stop)
-
-
-def _target(store: Store, variable: str) -> zarr.Array:
-    # A shard of NaN must leave a file too: the file says that it is done.
+def _open(store: Store, variable: str) -> ZarrArray:
+    # A shard of NaN must exist too, since a file marks its item as complete.
     array = zarr.open_array(store, path=variable, mode="r+")
     return array.with_config({"write_empty_chunks": True})

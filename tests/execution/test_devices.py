@@ -1,32 +1,17 @@
-"""Batches that fit the memory, and what happens where they do not after all."""
+"""The device that samples: chosen here or on a cluster's workers, with its free memory."""
 
 import os
 import subprocess
 import sys
-from dataclasses import replace
-from functools import partial
 
 import dask
-import numpy as np
 import psutil
 import pytest
-import torch
 from coarse_fields import region
 
-from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
-from flexclim.execution import devices as memory
-from flexclim.execution import engine
-from flexclim.execution.devices import choose_batch, device_here, free_memory, pass_bytes
-from flexclim.grids.domain import Domain
-from flexclim.nn.flex import Flex
-from flexclim.planning import plan as request
-from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
-from flexclim.planning.source import resolve
-from flexclim.planning.tiles import plan_tiles
-from flexclim.sampling.downscaling_graph import prepare_planes
-from flexclim.sampling.planes import Place
-from flexclim.sampling.tiled_sampler import TiledSampler
+from flexclim.errors import FlexclimError
+from flexclim.execution import devices, workers
+from flexclim.execution.devices import device_here, free_memory
 
 
 @pytest.mark.parametrize("device", ["nope", "mps", "cuda:x", "cuda:999"])
@@ -56,88 +41,41 @@ class Cluster:
 
 
 def test_the_device_is_that_of_workers_also_if_they_come_later(monkeypatch):
-    monkeypatch.setattr(engine, "LOOK", 0.01)
+    monkeypatch.setattr(workers, "CHECK_EVERY", 0.01)
     for resources, expected in (
         ({"plain": {}, "other": {}}, ("cpu", 300)),
         ({"plain": {}, "gpu": {"GPU": 1}}, ("cuda", 600)),
     ):
         cluster = Cluster(**resources)
-        monkeypatch.setattr(memory, "active_client", lambda cluster=cluster: cluster)
-        assert memory.choose_device(None) == expected
+        monkeypatch.setattr(devices, "active_client", lambda cluster=cluster: cluster)
+        assert devices.choose_device(None) == expected
         assert cluster.work == 1
 
 
 def test_a_cluster_to_which_no_worker_comes_is_told_in_one_line(monkeypatch):
-    monkeypatch.setattr(engine, "LOOK", 0.01)
-    monkeypatch.setattr(memory, "active_client", Cluster)
+    monkeypatch.setattr(workers, "CHECK_EVERY", 0.01)
+    monkeypatch.setattr(devices, "active_client", Cluster)
     with (
-        dask.config.set({engine.NO_WORKERS: "50ms"}),
-        pytest.raises(FlexclimError, match=r"no worker for 0\.05 s, with nothing begun\. See"),
+        dask.config.set({workers.NO_WORKERS: "50ms"}),
+        pytest.raises(FlexclimError, match=r"no worker for 0\.05 s, with no work started\. See"),
     ):
-        memory.choose_device(None)
+        devices.choose_device(None)
 
 
-def test_a_batch_fits_what_is_free(toy_model):
-    network = toy_model.settings.network
-    one = pass_bytes(network)
-    assert choose_batch(network, "cpu", "float32", 10 * one) == 5
-    assert choose_batch(network, "cpu", "float32", 0) == 1
-    assert choose_batch(network, "cpu", "float32", 2**50) == 64
-    assert choose_batch(network, "cuda:1", "bf16", 2**50) == 1024
-
-
-def test_the_plan_takes_what_a_small_machine_has(toy_model, monkeypatch, tmp_path):
-    few = 6 * pass_bytes(toy_model.settings.network) * torch.get_num_threads()
-    monkeypatch.setattr(memory, "free_memory", lambda device: few)
-    options = {"model": toy_model, "members": 1, "device": "cpu"}
-    assert downscale(field(), 4, **options).attrs["flexclim_batch"] == 3
-    stored = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, **options)
-    monkeypatch.undo()
-    again = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, **options)
-    assert stored.attrs["flexclim_batch"] == again.attrs["flexclim_batch"] == 3
-
-
-def test_members_of_large_fields_share_features_that_are_not_kept(toy_model, monkeypatch):
-    def planned(coarse):
-        asked = DownscalingOptions(factor=4, members=6, batch=2, device="cpu")
-        return plan_downscaling(resolve(coarse.to_dataset()), ["t"], ["t"], toy_model, asked)
-
-    def members_a_task():
-        return [planned(coarse).sampling.members_a_task for coarse in (field(), field().chunk())]
-
-    options = {"model": toy_model, "members": 6, "batch": 2, "device": "cpu"}
-    network, kept = planned(field()).sampling.settings.network, downscale(field(), 4, **options)
-    most = pass_bytes(network) // memory.feature_bytes(network)
-    assert memory.keeps_features(network, most, 2)
-    assert not memory.keeps_features(network, most + 1, 2)
-    assert members_a_task() == [1, 1]
-    monkeypatch.setattr(request, "keeps_features", lambda *_: False)
-    assert members_a_task() == [4, 1]  # of a lazy field one member may be all that is wanted
-    again = downscale(field(), 4, **options)
-    np.testing.assert_allclose(again, kept, atol=1e-5 * float(kept.std()))
-    monkeypatch.setattr(request, "TOGETHER_CELLS", 2 * 56 * 56)
-    assert members_a_task() == [2, 1]
-    monkeypatch.setattr(request, "TOGETHER_CELLS", 0)
-    assert members_a_task() == [1, 1]
-
-
-def test_a_store_goes_on_as_it_was_compiled(toy_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    asked = {"factor": 4, "model": toy_model, "device": "cpu"}
-    downscale_to_zarr(field(), tmp_path / "a.zarr", members=1, compile=True, **asked)
-    stored = downscale_to_zarr(field(), tmp_path / "a.zarr", members=2, **asked)
-    assert stored.attrs["flexclim_compiled"] == "true"
-    plain = downscale(field(), members=2, **asked)
-    assert "flexclim_compiled" not in plain.attrs
-    scale = float(plain.std())
-    np.testing.assert_allclose(stored["t"], plain, atol=1e-5 * scale)
-    with pytest.raises(StoreError, match='compiled "true", not null'):
-        downscale_to_zarr(field(), tmp_path / "a.zarr", members=2, compile=False, **asked)
+def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "CGROUP", tmp_path)
+    free = free_memory("cpu")
+    assert 0.5 < free / psutil.virtual_memory().available < 2
+    (tmp_path / "memory.max").write_text("3000000\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert free_memory("cpu") == 2000000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory("cpu") > 2000000
 
 
 def test_where_nothing_compiles_it_is_said_before_a_store_is_begun(toy_model, tmp_path):
     toy_model.save(tmp_path / "model")
-    field().to_netcdf(tmp_path / "coarse.nc")
+    region(1, 14, 14).to_netcdf(tmp_path / "coarse.nc")
     lacking = {"CXX": "no-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     asked = "downscale coarse.nc fine.zarr --factor 4 --model model --device cpu --compile"
     done = subprocess.run(
@@ -149,119 +87,3 @@ def test_where_nothing_compiles_it_is_said_before_a_store_is_begun(toy_model, tm
     assert "no-compiler" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "fine.zarr").exists()
-
-
-def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    free = free_memory("cpu")
-    assert 0.5 < free / psutil.virtual_memory().available < 2
-    (tmp_path / "memory.max").write_text("3000000\n")
-    (tmp_path / "memory.current").write_text("1000000\n")
-    assert free_memory("cpu") == 2000000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_memory("cpu") > 2000000
-
-
-def test_the_estimate_is_near_what_tensors_take(toy_model):
-    """The sum of the sizes of all tensors that live at once, as torch's profiler counts them."""
-    network, tile = toy_model.network, torch.randn(4, 1, 32, 32)
-    with torch.inference_mode(), torch.profiler.profile(profile_memory=True) as profile:
-        features = network.encode("superres", tile)
-        network(tile, torch.ones(4), features)
-    events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = np.cumsum([event.nbytes() for event in sorted(events, key=lambda e: e.start_ns())])
-    assert 0.5 < held.max() / 4 / pass_bytes(toy_model.settings.network) < 1.5
-
-
-def field():
-    return region(1, 14, 14)
-
-
-def short_of_memory(monkeypatch, most):
-    """Let passes of more than ``most`` tiles fail as they do on a CPU."""
-    for name in ("forward", "encode"):
-        whole = getattr(Flex, name)
-
-        def fails(self, first, second, *rest, whole=whole, name=name):
-            tiles = second if name == "encode" else first
-            if len(tiles) > most:
-                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
-            return whole(self, first, second, *rest)
-
-        monkeypatch.setattr(Flex, name, fails)
-
-
-def test_a_batch_that_does_not_fit_is_split_and_told(toy_model, tmp_path, monkeypatch):
-    options = {"model": toy_model, "members": 3, "batch": 8, "precision": "float32"}
-    whole = downscale(field(), 4, **options)
-    short_of_memory(monkeypatch, most=3)
-    with pytest.warns(FlexclimWarning, match="passes of 8 were split into passes of 2"):
-        stored = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, **options)
-    scale = float(whole.std())
-    np.testing.assert_allclose(stored["t"].values, whole.values, atol=1e-5 * scale, rtol=0)
-    assert "passes of 2" in stored.attrs["flexclim_notes"]
-
-
-def test_a_tile_that_does_not_fit_is_an_error(toy_model, monkeypatch):
-    short_of_memory(monkeypatch, most=0)
-    tiles = plan_tiles(Domain(shape=(40, 40)), (32, 32), 4, 8)
-    sampler = TiledSampler(toy_model.network, toy_model.diffusion, tiles, batch=4)
-    with pytest.raises(RuntimeError, match="allocate"):
-        sampler.encode(np.zeros((1, 40, 40), "float32"), np.zeros(1, "float32"))
-    assert sampler.pass_size == 1
-
-
-def test_other_errors_are_not_taken_for_it():
-    assert not memory.is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
-
-
-def test_what_tasks_tell_is_returned_once():
-    from dask.highlevelgraph import HighLevelGraph
-
-    tasks = {("write", i): (engine.record, "half") for i in range(3)}
-    graph = HighLevelGraph.from_collections("work", tasks, dependencies=[])
-    for keys in (list(tasks), list(tasks)[:1]):
-        told: list[str] = []
-        engine.run(graph, keys, tell=told.extend)
-        assert told == ["half"]
-
-
-def test_dask_knows_the_size_of_what_members_share(toy_model):
-    import pickle
-
-    from dask.sizeof import sizeof
-
-    prepared, expected = prepared_field(toy_model)
-    assert sizeof(prepared) >= expected
-    sent = pickle.loads(pickle.dumps(prepared))
-    assert torch.equal(sent.features.maps[0], prepared.features.maps[0])
-
-
-def test_features_stay_on_their_gpu(toy_model):
-    import pickle
-    from types import SimpleNamespace
-
-    from flexclim.sampling import downscaling_graph as members
-
-    prepared, _ = prepared_field(toy_model)
-    plan = planned(toy_model)
-    on_gpu = replace(prepared, features=SimpleNamespace(maps=[SimpleNamespace(is_cuda=True)]))
-    sent = pickle.loads(pickle.dumps(on_gpu))
-    assert sent.features is None
-    found, expected = (members.sample_members([p], plan, PLACE, (0,)) for p in (sent, prepared))
-    np.testing.assert_array_equal(found, expected)
-
-
-PLACE = Place(time="2018-09-14T00")
-
-
-def planned(model):
-    asked = DownscalingOptions(factor=4, members=1, batch=2, device="cpu")
-    return plan_downscaling(resolve(field()), ["t"], ["t"], model, asked)
-
-
-def prepared_field(model):
-    """Return what members share, and at least how many bytes it has."""
-    prepared = prepare_planes([field().values], None, planned(model), PLACE)
-    return prepared, prepared.inputs.nbytes + prepared.features.maps[0].nbytes

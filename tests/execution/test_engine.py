@@ -1,9 +1,6 @@
 """Work items on threads and on clusters: retried, counted, named when they fail."""
 
-import os
-import signal
 import threading
-import time
 from pathlib import Path
 
 import dask
@@ -14,7 +11,6 @@ from dask.highlevelgraph import HighLevelGraph
 from flexclim.errors import FlexclimError
 from flexclim.execution import engine
 from flexclim.execution.engine import run
-from flexclim.execution.network_tasks import network_layer
 
 distributed = pytest.importorskip("distributed")
 
@@ -73,12 +69,12 @@ def test_all_items_are_done_and_counted(scheduler, tmp_path, monkeypatch):
     from contextlib import contextmanager
 
     @contextmanager
-    def counter(total, what):
-        counted.append((total, what))
+    def counter(total, noun):
+        counted.append((total, noun))
         yield lambda: counted.append(1)
 
-    monkeypatch.setattr(engine, "count_up", counter)
-    run(*work(tmp_path), what="shards")
+    monkeypatch.setattr(engine, "item_counter", counter)
+    run(*work(tmp_path), noun="shards")
     assert written(tmp_path) == list(range(6))
     assert counted == [(6, "shards"), *[1] * 6]
 
@@ -87,7 +83,7 @@ def test_all_items_are_done_and_counted(scheduler, tmp_path, monkeypatch):
 def test_a_terminal_sees_a_bar_and_all_else_is_quiet(tmp_path, monkeypatch, capsys, terminal):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setenv("TERM", "xterm")
-    run(*work(tmp_path), what="shards")
+    run(*work(tmp_path), noun="shards")
     seen = capsys.readouterr().err
     assert ("6/6" in seen and "shards" in seen) == terminal
     assert bool(seen) == terminal
@@ -101,7 +97,7 @@ def test_a_task_that_fails_twice_succeeds(scheduler, tmp_path):
 
 def test_a_task_that_fails_three_times_is_named_and_the_rest_done(scheduler, tmp_path):
     with pytest.raises(FlexclimError) as caught:
-        run(*work(tmp_path, fails={2: (9,)}), name=lambda key: f"shard {key[1]}", what="shards")
+        run(*work(tmp_path, fails={2: (9,)}), label=lambda key: f"shard {key[1]}", noun="shards")
     assert str(caught.value).startswith(
         "1 of 6 shards failed 3 times: shard 2 (time 2): RuntimeError: broken disk. The others"
     )
@@ -143,91 +139,8 @@ def test_as_many_turns_run_at_once_as_there_are_threads(tmp_path, said):
     graph = HighLevelGraph.from_collections("chains", tasks, dependencies=[])
     configured, threads = (2, 3) if said == "configuration" else (3, 2)
     with dask.config.set(num_workers=configured):
-        engine.run(graph, list(tasks), turn=lambda key: 3 - key[1], threads=threads)
+        engine.run(graph, list(tasks), round_of=lambda key: 3 - key[1], threads=threads)
     assert [set(begun[:2]), set(begun[2:])] == [{3, 2}, {1, 0}]
-
-
-def test_workers_with_a_gpu_get_the_sampling(tmp_path):
-    graph = network_graph(str(tmp_path))
-    with (
-        distributed.LocalCluster(
-            n_workers=0, processes=False, dashboard_address=":0", threads_per_worker=1
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        workers = {
-            "plain": {"cls": distributed.Worker, "options": {"nthreads": 1}},
-            "gpu": {"cls": distributed.Worker, "options": {"nthreads": 1, "resources": {"GPU": 1}}},
-        }
-        cluster.worker_spec.update(workers)
-        cluster.sync(cluster._correct_state)
-        distributed.get_client().wait_for_workers(2)
-        run(graph, [("write", i) for i in range(4)])
-    assert [path.name for path in tmp_path.iterdir()] == ["item-gpu"]
-
-
-def network_graph(folder):
-    """Return a graph of tasks that run the network, and of others that read what they make."""
-    sampling = network_layer({("sample", i): (worker_name, i) for i in range(4)})
-    writing = {("write", i): (write, folder, ("sample", i)) for i in range(4)}
-    return HighLevelGraph(
-        {"sample": sampling, "write": writing}, {"sample": set(), "write": {"sample"}}
-    )
-
-
-def worker_name(index):
-    return distributed.get_worker().name
-
-
-def when_written(folder, then):
-    while not written(folder):
-        time.sleep(0.05)
-    then()
-
-
-def slow(folder, index):
-    time.sleep(0.2)
-    return index
-
-
-def test_without_workers_a_run_ends_in_time(tmp_path):
-    with (
-        dask.config.set({"distributed.scheduler.no-workers-timeout": "2s"}),
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        leave = threading.Thread(target=when_written, args=(tmp_path, lambda: cluster.scale(0)))
-        leave.start()
-        began = time.monotonic()
-        with pytest.raises(FlexclimError, match=r"no worker for 2 s|NoValidWorker"):
-            run(*work(tmp_path, count=100, task=slow))
-        assert time.monotonic() - began < 60
-        leave.join()
-    assert 0 < len(written(tmp_path)) < 100
-
-
-def dies_once(folder, index):
-    """Kill the worker process at the first call of some tasks."""
-    mark = Path(folder) / f"died-{index}"
-    if index in (1, 4) and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return index
-
-
-def test_killed_workers_cost_nothing(tmp_path):
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 10}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        run(*work(tmp_path, task=dies_once))
-    assert written(tmp_path) == list(range(6))
-    assert len(list(tmp_path.glob("died-*"))) == 2
 
 
 def test_a_time_that_can_not_be_sampled_is_named_and_the_rest_written(

@@ -74,59 +74,63 @@ def test_a_remote_store_is_written_continued_extended_and_repaired(remote):
     with pytest.raises(StoreError, match="begun with seed 0, not 1"):
         write_store(small(), remote, PLAN | {"seed": 1})
     # Nothing of a run is left but the store.
-    assert place.read_beside("lock") is None
-    assert place.read_beside("damage") is None
+    assert place.read_own("lock") is None
+    assert place.read_own("damage") is None
 
 
 def test_a_remote_lock_is_a_lease(remote, monkeypatch):
     place = Place(remote)
     held = {"writer": "elsewhere, process 7", "token": "x", "renewed": time.time()}
-    place.write_beside("lock", json.dumps(held).encode())
+    place.write_own("lock", json.dumps(held).encode())
     begun = time.perf_counter()
-    with pytest.raises(StoreError, match=r"written by elsewhere, process 7 .*void 2 minutes later"):
+    with pytest.raises(StoreError, match=r"by elsewhere, process 7 .*expires 2 minutes later"):
         write_store(small(times=1), remote, PLAN)
     assert time.perf_counter() - begun < 1
     assert progress_of(remote) is None
     # Its holder has not been heard of for long.
-    held["renewed"] -= lock.VOID + 1
-    place.write_beside("lock", json.dumps(held).encode())
+    held["renewed"] -= lock.EXPIRES_AFTER + 1
+    place.write_own("lock", json.dumps(held).encode())
     write_store(small(times=1), remote, PLAN)
-    assert place.read_beside("lock") is None
+    assert place.read_own("lock") is None
     # A writer that is at work is heard of.
-    monkeypatch.setattr(lock, "RENEWED", 0.05)
+    monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
     with lock.locked(place):
-        first = json.loads(place.read_beside("lock"))["renewed"]
+        first = json.loads(place.read_own("lock"))["renewed"]
         time.sleep(0.4)
-        assert json.loads(place.read_beside("lock"))["renewed"] > first
+        assert json.loads(place.read_own("lock"))["renewed"] > first
         assert lock.is_locked(place)
     assert not lock.is_locked(place)
 
 
-def test_of_two_writers_that_find_a_void_lease_one_goes_on(remote, monkeypatch):
+def test_of_two_writers_that_find_an_expired_lease_one_goes_on(remote, monkeypatch):
     place = Place(remote)
-    void = {"writer": "gone, process 7", "token": "x", "renewed": time.time() - lock.VOID - 1}
-    place.write_beside("lock", json.dumps(void).encode())
+    expired = {
+        "writer": "gone, process 7",
+        "token": "x",
+        "renewed": time.time() - lock.EXPIRES_AFTER - 1,
+    }
+    place.write_own("lock", json.dumps(expired).encode())
     other = {"writer": "elsewhere, process 8", "token": "y", "renewed": time.time()}
 
     def comes_second(seconds):
-        """Take the lease like one that read of the void one before it was replaced."""
-        place.delete_beside("lock")
-        place.claim_beside("lock", json.dumps(other).encode())
+        """Take the lease like one that read the expired one before it was replaced."""
+        place.delete_own("lock")
+        place.claim_own("lock", json.dumps(other).encode())
 
     monkeypatch.setattr(lock, "time", SimpleNamespace(time=time.time, sleep=comes_second))
     with pytest.raises(StoreError, match="written by elsewhere, process 8"):
         write_store(small(times=1), remote, PLAN)
-    assert json.loads(place.read_beside("lock"))["token"] == "y"
+    assert json.loads(place.read_own("lock"))["token"] == "y"
 
 
 def test_a_lease_that_another_took_is_left_to_it(remote, monkeypatch):
     place = Place(remote)
-    monkeypatch.setattr(lock, "RENEWED", 0.05)
+    monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
     taken = {"writer": "elsewhere, process 7", "token": "x", "renewed": time.time()}
     with lock.locked(place):
-        place.write_beside("lock", json.dumps(taken).encode())
+        place.write_own("lock", json.dumps(taken).encode())
         time.sleep(0.2)
-    assert json.loads(place.read_beside("lock")) == taken
+    assert json.loads(place.read_own("lock")) == taken
 
 
 def test_what_can_not_be_reached_is_told_in_one_line(endpoint, monkeypatch):

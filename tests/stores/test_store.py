@@ -20,11 +20,12 @@ import zarr
 from toys import PLAN, contents, shards, toy
 
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
-from flexclim.execution import engine
+from flexclim.execution.network_tasks import NETWORK_RUN
+from flexclim.execution.notes import record
 from flexclim.files import PARTIAL
-from flexclim.stores import Place, check_store, progress_of, write_store
+from flexclim.stores import Place, WriteOptions, check_store, progress_of, write_store
 from flexclim.stores import shards as items
-from flexclim.stores.store import _threads, missing_items
+from flexclim.stores.store import missing_items, threads_for
 
 
 def missing(ds, store):
@@ -121,11 +122,13 @@ def test_what_fails_in_a_block_stops_and_can_be_continued(store):
 
 def test_what_tasks_told_is_kept_also_if_the_run_fails(store):
     def explode(block):
-        engine.record("passes were split")
+        record("a", "passes were split")
         raise FlexclimError("'t' has 1 infinite or fill values")
 
     broken = toy(times=1)
-    broken["t"] = broken["t"].copy(data=broken["t"].data.map_blocks(explode, dtype="float32"))
+    with dask.annotate(**{NETWORK_RUN: "a"}):
+        blocks = broken["t"].data.map_blocks(explode, dtype="float32")
+    broken["t"] = broken["t"].copy(data=blocks)
     with (
         pytest.warns(FlexclimWarning, match="passes were split"),
         pytest.raises(FlexclimError, match="infinite"),
@@ -239,7 +242,7 @@ def test_memory_does_not_grow_with_time(tmp_path):
 
 
 def test_rounding_is_stated_and_close(store):
-    write_store(toy(times=4), store, PLAN, keep_bits=7)
+    write_store(toy(times=4), store, PLAN, options=WriteOptions(keep_bits=7))
     found, exact = xr.open_zarr(store)["t"].load(), toy(times=4)["t"].compute()
     error = np.abs(found / exact - 1)
     assert 2**-10 < float(error.max()) <= 2**-8
@@ -255,19 +258,19 @@ def test_fewer_threads_make_large_blocks(monkeypatch, device, cores, small, larg
     for chunks, threads in (((1, 8, 8), small), ((2, 4096, 4096), large)):
         lazy = da.zeros((4, 8192, 8192), chunks=chunks)
         fields = xr.Dataset({"u10": (("time", "y", "x"), lazy), "plain": ("time", np.arange(4))})
-        assert _threads(fields.assign_attrs(flexclim_device=device)) == threads
+        assert threads_for(fields, device) == threads
 
 
 def test_the_user_may_ask_for_more_threads_than_cores(monkeypatch):
     monkeypatch.setattr("flexclim.stores.store.CPU_COUNT", 2)
     fields = xr.Dataset({"u10": (("y", "x"), da.zeros((64, 64), chunks=(8, 8)))})
     with dask.config.set(num_workers=6):
-        assert _threads(fields) == 6
+        assert threads_for(fields, "cpu") == 6
 
 
 def test_few_shards_are_written_at_once(store, monkeypatch):
     """Many write tasks on many threads: those that wait leave zarr's one thread to the others."""
-    now, most, lock, target = [0], [0], threading.Lock(), items._target
+    now, most, lock, opened = [0], [0], threading.Lock(), items._open
     four = threading.Event()
 
     def count(*place):
@@ -280,9 +283,9 @@ def test_few_shards_are_written_at_once(store, monkeypatch):
         time.sleep(0.02)  # for a fifth, if one may come
         with lock:
             now[0] -= 1
-        return target(*place)
+        return opened(*place)
 
-    monkeypatch.setattr(items, "_target", count)
-    monkeypatch.setattr("flexclim.stores.store._threads", lambda fields: 16)
+    monkeypatch.setattr(items, "_open", count)
+    monkeypatch.setattr("flexclim.stores.store.threads_for", lambda fields, device: 16)
     write_store(toy(times=16), store, PLAN)
     assert most[0] == 4

@@ -1,0 +1,60 @@
+"""Notes reach the run that they belong to, and no other."""
+
+import pytest
+from dask.highlevelgraph import HighLevelGraph
+
+from flexclim.execution.engine import run
+from flexclim.execution.network_tasks import network_layer
+from flexclim.execution.notes import collecting, record
+
+
+def graph_of(name, count=3):
+    tasks = {
+        (name, index): (record, name, f"{name}: memory did not suffice") for index in range(count)
+    }
+    return HighLevelGraph({name: network_layer(tasks, run=name)}, {name: set()}), list(tasks)
+
+
+def test_notes_are_returned_once_per_run():
+    for name, count in (("first", 3), ("second", 1)):
+        notes = []
+        graph, keys = graph_of(name, count)
+        run(graph, keys, on_notes=notes.extend)
+        assert notes == [f"{name}: memory did not suffice"]
+
+
+def test_notes_of_a_run_that_fails_are_returned():
+    graph, keys = graph_of("a", 1)
+    tasks = {"fail": (divide, 1, keys[0])}
+    graph = HighLevelGraph({**graph.layers, "fail": tasks}, {"a": set(), "fail": {"a"}})
+    notes = []
+    with pytest.raises(Exception, match="failed 3 times"):
+        run(graph, ["fail"], on_notes=notes.extend)
+    assert notes == ["a: memory did not suffice"]
+
+
+def divide(number, by):
+    return number / (by or 0)
+
+
+def test_simultaneous_runs_do_not_mix_up_their_notes():
+    with collecting(["a", "shared"], None) as first, collecting(["b", "shared"], None) as second:
+        record("a", "of a")
+        record("b", "of b")
+        record("shared", "of both")
+        record("c", "of neither")
+        assert (first(), second()) == (["of a", "of both"], ["of b", "of both"])
+    with collecting(["a"], None) as later:
+        assert later() == []
+
+
+def test_a_cluster_keeps_notes_by_run():
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(n_workers=1, processes=False, dashboard_address=":0") as client:
+        both = {}
+        for name in ("first", "second"):
+            graph, keys = graph_of(name)
+            notes = both.setdefault(name, [])
+            run(graph, keys, on_notes=notes.extend)
+        assert client.status == "running"
+    assert both == {name: [f"{name}: memory did not suffice"] for name in both}
