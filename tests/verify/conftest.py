@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from flexclim import coarsen, verify
+
 # numbagg, where it is installed, compiles for half a minute before its first minimum.
 xr.set_options(use_numbagg=False)
 
@@ -31,3 +33,42 @@ def area(ensemble):
     edges = np.concatenate([[90], (lat[1:] + lat[:-1]) / 2, [-90]])
     weight = -np.diff(np.sin(np.deg2rad(edges)))
     return xr.DataArray(weight, dims=["lat"])
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory):
+    """A good ensemble on 16 x 32 cells at five times, its truth from a file, the coarse field."""
+    rng = np.random.default_rng(0)
+    coords = {
+        "time": np.arange("2020-01-01", "2020-01-06", dtype="datetime64[D]").astype("M8[ns]"),
+        "lat": ("lat", 56.25 - 7.5 * np.arange(16), {"standard_name": "latitude"}),
+        "lon": ("lon", 5.625 + 11.25 * np.arange(32), {"standard_name": "longitude"}),
+    }
+    dims = ["time", "lat", "lon"]
+    attributes = {"units": "m s-1", "standard_name": "eastward_wind"}
+    shape = (5, 16, 32)
+    waves = np.sin(np.arange(32) / 32 * 4 * np.pi) * np.cos(np.arange(16) / 3)[:, None]
+    known = 3 * waves + rng.normal(0, 0.5, (5, 1, 1)) + rng.normal(size=shape)
+    truth = xr.DataArray(known + rng.normal(size=shape), coords, dims, "u10", attributes)
+    members = xr.DataArray(known + rng.normal(size=(5, *shape)), coords, ["realization", *dims])
+    members = members.rename("u10").assign_attrs(attributes)
+    path = tmp_path_factory.mktemp("fields") / "truth.nc"
+    truth.to_dataset().assign_attrs(title="Made up").to_netcdf(path)
+    stored = xr.load_dataset(path)
+    stored.encoding["source"] = str(path)
+    coarse = coarsen(stored, 4)
+    forecast, residuals = members.to_dataset(), verify.residuals(stored, 4)
+    scores = verify.evaluate(forecast, stored, coarse, residuals=residuals)
+    return (forecast, stored, coarse), scores
+
+
+@pytest.fixture
+def fields(evaluated):
+    """Forecast, truth and coarse field of ``scores``."""
+    return tuple(ds.copy(deep=True) for ds in evaluated[0])
+
+
+@pytest.fixture
+def scores(evaluated):
+    """Scores of an ensemble and three baselines."""
+    return evaluated[1].copy(deep=True)

@@ -60,7 +60,7 @@ def test_what_can_t_be_told_is_nan():
 
 def test_a_field_without_dates_is_refused():
     moving = process(np.arange(0, 60, 3), 6.0)
-    with pytest.raises(FlexclimError, match="has no dimension 'time'"):
+    with pytest.raises(FlexclimError, match="has no time dimension 'time'"):
         correlation_time(moving.rename(time="t"))
     with pytest.raises(FlexclimError, match="which is no date"):
         correlation_time(moving.assign_coords(time=np.arange(20)))

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 import xskillscore
 
-from flexclim import FlexclimError, verify
+from flexclim import verify
 
 SIZES = {"realization": 7, "time": 5, "lat": 6, "lon": 9}
 
@@ -108,18 +108,6 @@ def test_roc_equals_xskillscore(rain):
     np.testing.assert_allclose(ours.area, theirs, rtol=1e-12)
     assert float(ours.hit_rate[0]) == float(ours.false_alarm_rate[0]) == 1
     assert float(ours.hit_rate[-1]) == float(ours.false_alarm_rate[-1]) == 0
-
-
-def test_contingency_by_hand():
-    forecast = xr.DataArray([1.0, 1, 1, 0, 0, np.nan], dims=["point"])
-    truth = xr.DataArray([1.0, 1, 0, 1, 0, 1], dims=["point"])
-    found = verify.contingency(forecast, truth, threshold=0.5)
-    assert float(found.hit_rate) == pytest.approx(2 / 3)
-    assert float(found.false_alarm_ratio) == pytest.approx(1 / 3)
-    assert float(found.threat_score) == pytest.approx(2 / 4)
-    assert float(found.bias_score) == pytest.approx(1)
-    with pytest.raises(FlexclimError, match="no points to count"):
-        verify.contingency(forecast, truth, threshold=0.5, dim=())
 
 
 @pytest.mark.parametrize("score", [verify.brier, verify.brier_decomposition, verify.roc])

@@ -25,7 +25,7 @@ def test_a_small_paired_difference_is_found_though_days_differ():
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     inside = []
-    for seed in range(200):
+    for seed in range(120):
         a, b = series(steps=120, seed=seed, memory=0.5)
         found = verify.bootstrap(a, b, block=10, resamples=400, seed=seed)
         inside.append(float(found.low) <= 0 <= float(found.high))

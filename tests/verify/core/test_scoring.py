@@ -1,10 +1,10 @@
-"""What holds for all scores alike."""
+import inspect
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import FlexclimError, verify
+from flexclim import AlignmentError, FlexclimError, verify
 
 OPTIONS = {
     "amplitude_ratio": {},
@@ -39,17 +39,19 @@ OPTIONS = {
     "threshold_weighted_crps": {"lower": 0},
     "variogram_score": {"patch": 4},
 }
+
+
 every_score = pytest.mark.parametrize("name", OPTIONS)
 
 
 @pytest.fixture(scope="module")
-def fields():
+def noise():
     rng = np.random.default_rng(0)
-    coords = {"time": np.arange(3), "lat": np.linspace(60, -60, 12), "lon": np.arange(18) * 20.0}
+    coords = {"time": np.arange(2), "lat": np.linspace(60, -60, 8), "lon": np.arange(12) * 30.0}
     attributes = {"units": "m s-1", "standard_name": "eastward_wind", "valid_max": 99.0}
-    truth = xr.DataArray(rng.normal(size=(3, 12, 18)), coords, list(coords), "u", attributes)
+    truth = xr.DataArray(rng.normal(size=(2, 8, 12)), coords, list(coords), "u", attributes)
     forecast = xr.DataArray(
-        rng.normal(size=(5, 3, 12, 18)),
+        rng.normal(size=(5, 2, 8, 12)),
         {"realization": np.arange(5), **coords},
         ["realization", *coords],
         "u",
@@ -64,34 +66,60 @@ def run(name, forecast, truth):
 
 
 @every_score
-def test_it_is_named_and_has_no_standard_name(fields, name):
-    for part in run(name, *fields).data_vars.values():
+def test_scores_are_named_and_have_no_standard_name(noise, name):
+    for part in run(name, *noise).data_vars.values():
         assert {"units", "long_name"} <= set(part.attrs)
         assert not {"standard_name", "valid_max"} & set(part.attrs)
-    assert all("standard_name" in field.attrs for field in fields)
+    assert all("standard_name" in field.attrs for field in noise)
 
 
 @every_score
-def test_planning_computes_nothing(fields, name):
+def test_planning_computes_nothing(noise, name):
     def explode(block):
         raise AssertionError("computed")
 
-    lazy = fields[0].chunk(time=1)
+    lazy = noise[0].chunk(time=1)
     lazy = lazy.copy(data=lazy.data.map_blocks(explode, dtype=float, meta=np.empty((0,) * 4)))
-    assert all(part.chunks is not None for part in run(name, lazy, fields[1]).data_vars.values())
+    assert all(part.chunks is not None for part in run(name, lazy, noise[1]).data_vars.values())
 
 
 @every_score
-def test_no_chunks_and_no_order_move_it(fields, name):
-    forecast, truth = fields
+def test_no_chunks_and_no_order_change_a_score(noise, name):
+    forecast, truth = noise
     turned = forecast.transpose("lon", "time", "realization", "lat")
-    lazy = turned.chunk(realization=2, time=2, lat=5)
+    lazy = turned.chunk(realization=3, time=1, lat=5)
     found = run(name, lazy, truth.transpose("lat", "lon", "time").chunk(lon=7)).compute()
     xr.testing.assert_allclose(found, run(name, forecast, truth), rtol=1e-12, atol=1e-14)
 
 
 @every_score
-def test_fields_without_a_point_are_refused(fields, name):
-    forecast, truth = fields
+def test_fields_without_a_point_are_refused(noise, name):
+    forecast, truth = noise
     with pytest.raises(FlexclimError, match="no point has a truth and all members"):
         run(name, forecast.where(forecast.realization != 3), truth)
+
+
+def test_datasets_score_each_variable(ensemble):
+    forecast, truth = ensemble
+    both = verify.crps(forecast.to_dataset(), truth.to_dataset().assign(other=truth))
+    assert list(both.data_vars) == ["wind"]
+    assert float(both.wind) == float(verify.crps(forecast, truth))
+
+
+@pytest.mark.parametrize("name", sorted(set(verify.__all__) - {"plot"}))
+def test_a_misspelt_option_gets_a_suggestion(name):
+    with pytest.raises(FlexclimError, match=rf"{name}\(\) has no option 'sead'"):
+        getattr(verify, name)(sead=1)
+
+
+def test_signatures_show_the_fields_and_all_options():
+    found = list(inspect.signature(verify.crps).parameters)
+    assert found == ["forecast", "truth", "estimator", "weights", "dim"]
+    with pytest.raises(FlexclimError, match="did you mean 'edges'"):
+        verify.coherence(xr.DataArray(0.0), xr.DataArray(0.0), egdes="taper")
+
+
+def test_a_dataset_and_a_dataarray_are_refused(ensemble):
+    forecast, truth = ensemble
+    with pytest.raises(AlignmentError, match="Give two DataArrays or two Datasets"):
+        verify.crps(forecast.to_dataset(), truth)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import AlignmentError, FlexclimError, verify
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda f, t: (f.isel(realization=0, drop=True), t), FlexclimError, "no ensemble"),
+        (lambda f, t: (f.isel(realization=[0]), t), FlexclimError, "at least 2"),
+        (lambda f, t: (f, t.isel(time=[0, 1])), AlignmentError, "2020-01-03.*only in the forecast"),
+        (lambda f, t: (f.assign_coords(lat=f.lat + 0.1), t), AlignmentError, "'lat' differs in 8"),
+        (lambda f, t: (f.isel(lat=slice(None, None, -1)), t), AlignmentError, "sortby"),
+        (lambda f, t: (f, t.isel(lon=slice(0, 5))), AlignmentError, "'lon' has 10 .* but 5"),
+        (lambda f, t: (f, t.mean("time")), AlignmentError, "dimensions"),
+        (lambda f, t: (f * np.nan, t), FlexclimError, "each one holds a NaN"),
+        (lambda f, t: (f, t.assign_attrs(units="K")), AlignmentError, "neither converts"),
+        (lambda f, t: (f.isel(time=[]), t.isel(time=[])), FlexclimError, "'time' is empty"),
+        (lambda f, t: (f.to_dataset(name="a"), t.to_dataset(name="b")), AlignmentError, "common"),
+        (lambda f, t: (f, f), AlignmentError, "truth has an ensemble"),
+    ],
+)
+def test_bad_input_is_named(ensemble, change, error, words):
+    forecast, truth = ensemble
+    with xr.set_options(keep_attrs=True):
+        forecast, truth = change(forecast.assign_attrs(units="m s-1"), truth)
+    with pytest.raises(error, match=words):
+        verify.crps(forecast, truth)
+
+
+def test_a_missing_coordinate_matches_nothing(ensemble):
+    forecast, truth = ensemble
+    lat = truth.lat.values.copy()
+    lat[2] = np.nan
+    with pytest.raises(AlignmentError, match="'lat' differs in 1 of 8"):
+        verify.crps(forecast.assign_coords(lat=lat), truth)
+
+
+def test_a_point_with_any_missing_value_does_not_count(ensemble):
+    forecast, truth = ensemble
+    holes = forecast.copy()
+    holes[2, 0, 1, 1] = np.nan
+    gaps = truth.copy()
+    gaps[1, 3] = np.nan
+    whole = holes.notnull().all("realization") & gaps.notnull()
+    for score in (verify.crps, verify.rmse, verify.bias, verify.spread_skill):
+        points = score(holes, gaps, dim=())
+        assert (points.isnull() == ~whole).all()
+    expected = verify.crps(forecast, truth, dim=()).where(whole).mean()
+    np.testing.assert_allclose(verify.crps(holes, gaps, weights=None), expected, rtol=1e-12)
+
+
+def test_weights_are_aligned_as_strictly(ensemble, area):
+    forecast, truth = ensemble
+    there = area.assign_coords(lat=truth.lat + 1e-9)
+    for score in (verify.crps, verify.ssim):
+        expected = score(forecast, truth, weights=area)
+        np.testing.assert_allclose(score(forecast, truth, weights=there), expected, rtol=1e-12)
+        with pytest.raises(AlignmentError, match="in the weights"):
+            score(forecast, truth, weights=area.assign_coords(lat=truth.lat + 1))
+
+
+def test_units_are_converted(ensemble):
+    pytest.importorskip("cf_units")
+    forecast, truth = ensemble
+    other = (truth * 3.6).assign_attrs(units="km h-1")
+    np.testing.assert_allclose(verify.crps(forecast, other), verify.crps(forecast, truth))
+    same = truth.assign_attrs(units="m s**-1")
+    assert float(verify.crps(forecast, same)) == float(verify.crps(forecast, truth))

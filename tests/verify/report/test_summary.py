@@ -1,0 +1,25 @@
+import pytest
+
+from flexclim import FlexclimError, verify
+
+
+def test_the_summary_averages_as_the_scores_do(scores, fields):
+    forecast, truth, _ = (f["u10"] for f in fields)
+    means = verify.summary(scores).sel(candidate="forecast")
+    for name in ("crps", "rmse", "mae", "spread_skill"):
+        whole = float(getattr(verify, name)(forecast, truth))
+        assert float(means[f"{name}.u10"]) == pytest.approx(whole, rel=1e-9)
+    text = verify.table(scores)
+    assert text.splitlines()[0].split()[:3] == ["variable", "candidate", "CRPS"]
+    assert len(text.splitlines()) == 5
+
+
+def test_a_bias_of_rounding_alone_is_shown_as_zero(scores):
+    scores["bias.u10"] = scores["bias.u10"] * 0 + 1e-9
+    row = verify.table(scores).splitlines()[1].split()
+    assert row[5] == "0"
+
+
+def test_scores_from_elsewhere_are_refused(fields):
+    with pytest.raises(FlexclimError, match="no scores among"):
+        verify.summary(fields[1])

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import coarsen, interpolate, verify
+from flexclim.verify.baselines import find_factor, interpolations
+
+
+def test_interpolation_is_scored_as_interpolation(scores, fields):
+    _, truth, coarse = fields
+    fine = interpolate(coarse["u10"], 4, "bicubic")
+    expected = verify.mae(fine, truth["u10"], dim=["lat", "lon"])
+    found = scores["crps.u10"].sel(candidate="bicubic")
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert scores["spread.u10"].sel(candidate="bicubic").isnull().all()
+
+
+def test_a_region_of_points_finds_its_factor():
+    rng = np.random.default_rng(0)
+    coords = {"lat": 40.0 - np.arange(17), "lon": 5.0 + np.arange(25)}
+    truth = xr.DataArray(rng.normal(size=(17, 25)), coords, ["lat", "lon"], "t")
+    coarse = coarsen(truth, 4, grid="point")
+    assert find_factor(coarse, truth) == (4, "point")
+    found = interpolations(coarse, truth)
+    assert list(found) == ["bilinear", "bicubic"]
+    assert all(field.shape == truth.shape for field in found.values())
+
+
+def test_residuals_are_differ_between_members_and_repeat_with_the_seed(fields):
+    base, missed = fields[1]["u10"] * 0, verify.residuals(fields[1]["u10"], 4)
+    drawn = verify.residual_ensemble(base, missed, members=4, seed=3)
+    assert drawn.dims == ("realization", "time", "lat", "lon")
+    assert float(drawn.std("realization").min("time").max()) > 0
+    again = verify.residual_ensemble(base.chunk(time=2), missed.chunk(time=1), members=4, seed=3)
+    np.testing.assert_allclose(again, drawn)
+    pool = {tuple(plane) for plane in missed.values.reshape(5, -1)[:, :3].round(9).tolist()}
+    planes = drawn.values.reshape(20, -1)[:, :3].round(9).tolist()
+    assert {tuple(plane) for plane in planes} <= pool
+
+
+@pytest.mark.parametrize("step", [1.0, 0.1, 0.01])
+def test_float32_coordinates_lose_no_residual(step):
+    axes = {"lat": 50 - step * np.arange(16), "lon": 340.3 + step * np.arange(24)}
+    field = xr.DataArray(np.random.default_rng(1).normal(size=(16, 24)), axes, name="t")
+    narrow = field.assign_coords({n: v.astype("float32") for n, v in axes.items()})
+    expected = verify.residuals(field, 4)
+    for found in (verify.residuals(narrow, 4), verify.residuals(narrow.to_dataset(), 4).t):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        xr.testing.assert_identical(found.lon, narrow.lon)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import AlignmentError, FlexclimError, verify
+from flexclim.verify.core import alignment
+from flexclim.verify.core.alignment import Pair
+from flexclim.verify.evaluation import event_threshold
+
+
+def test_names_candidates_and_times(scores):
+    assert list(scores["candidate"].values) == [
+        "forecast",
+        "bilinear",
+        "bicubic",
+        "bicubic + residuals",
+    ]
+    crps = scores["crps.u10"]
+    assert crps.dims == ("candidate", "time")
+    assert crps.attrs["units"] == "m s-1"
+    assert crps.attrs["ensemble_size"] == 5
+    assert crps.attrs["estimator"] == "fair"
+    assert all("units" in v.attrs and "long_name" in v.attrs for v in scores.data_vars.values())
+    assert not any("standard_name" in v.attrs for v in scores.data_vars.values())
+    assert scores["crps_map.u10"].dims == ("candidate", "lat", "lon")
+
+
+def test_scores_are_those_of_the_functions(scores, fields):
+    forecast, truth, _ = (f["u10"] for f in fields)
+    space = ["lat", "lon"]
+    own = scores.sel(candidate="forecast")
+    for name in ("crps", "mae", "rmse", "bias", "spread", "energy_score", "rank_histogram"):
+        expected = getattr(verify, name)(forecast, truth, dim=space)
+        np.testing.assert_allclose(own[f"{name}.u10"], expected, rtol=1e-12)
+    distance = verify.log_spectral_distance(forecast, truth, dim=())
+    np.testing.assert_allclose(own["log_spectral_distance.u10"], distance, rtol=1e-10)
+    for candidate in ("truth", "forecast"):
+        power = verify.spectrum(truth if candidate == "truth" else forecast)
+        found = scores["spectrum.u10"].sel(source=candidate)
+        np.testing.assert_allclose(found, power, rtol=1e-10)
+
+
+def test_a_lazy_forecast_gives_the_same(scores, fields):
+    forecast, truth, _ = fields
+    lazy = verify.evaluate(forecast.chunk(realization=2, time=3), truth.chunk(time=2))
+    for name in ("crps.u10", "rmse_map.u10", "rank_histogram.u10", "quantiles_forecast.u10"):
+        both = (s[name].sel(candidate="forecast") for s in (lazy, scores))
+        np.testing.assert_allclose(*both, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["nc", "zarr"])
+def test_scores_travel_through_files(scores, tmp_path, form):
+    path = tmp_path / f"scores.{form}"
+    if form == "nc":
+        scores.to_netcdf(path)
+        back = xr.open_dataset(path)
+    else:
+        scores.to_zarr(path, consolidated=False)
+        back = xr.open_zarr(path, consolidated=False)
+    xr.testing.assert_allclose(back.load(), scores)
+    assert verify.table(back) == verify.table(scores)
+
+
+def test_a_single_field_without_time_or_coarse_is_enough(fields):
+    forecast, truth, _ = (f["u10"].isel(time=0, drop=True) for f in fields)
+    alone = verify.evaluate(forecast.isel(realization=0), truth)
+    assert alone["crps.u10"].item() == alone["mae.u10"].item()
+    assert "spread.u10" not in alone
+
+
+def test_the_event_of_dry_fields_is_half_of_the_wet_ones(fields, scores):
+    truth = fields[1]["u10"]
+    dry = truth.where(truth > truth.quantile(0.95), 0.0)
+    wet = dry.values[dry.values > 0]
+    assert event_threshold(dry) == pytest.approx(np.median(wet), rel=1e-2)
+    usual = scores["brier.u10"].attrs["threshold"]
+    lat = np.cos(np.deg2rad(truth.lat)).broadcast_like(truth)
+    assert usual == pytest.approx(float(truth.weighted(lat).quantile(0.9)), rel=1e-2)
+
+
+def test_thresholds_are_given_by_variable(fields):
+    forecast, truth = (f.isel(time=[0]) for f in fields[:2])
+    found = verify.evaluate(forecast, truth, thresholds={"u10": 1.5})
+    for name in ("brier", "fss", "reliability_frequency"):
+        assert found[f"{name}.u10"].attrs["threshold"] == 1.5
+
+
+def test_each_candidate_is_aligned_once_a_variable(monkeypatch, fields):
+    aligned, planes = [], []
+    align, find_plane = Pair.align.__func__, alignment.find_plane
+
+    def counted_align(cls, forecast, truth):
+        aligned.append(truth.name)
+        return align(cls, forecast, truth)
+
+    def counted_plane(field):
+        planes.append(field.name)
+        return find_plane(field)
+
+    monkeypatch.setattr(Pair, "align", classmethod(counted_align))
+    monkeypatch.setattr(alignment, "find_plane", counted_plane)
+    forecast, truth, coarse = (ds.isel(time=[0]).assign(v10=lambda ds: ds.u10 + 1) for ds in fields)
+    found = verify.evaluate(forecast, truth, coarse)
+    assert found.sizes["candidate"] == 3
+    assert sorted(aligned) == sorted(planes) == ["u10"] * 3 + ["v10"] * 3
+
+
+def test_bad_input_is_named(fields):
+    forecast, truth, coarse = fields
+    with pytest.raises(AlignmentError, match="no whole factor"):
+        verify.evaluate(forecast, truth, coarse.isel(lat=slice(0, 3)))
+    with pytest.raises(FlexclimError, match="pass coarse="):
+        verify.evaluate(forecast, truth, residuals=truth)
+    with pytest.raises(FlexclimError, match="no 'u10' among"):
+        verify.evaluate(forecast, truth, coarse.rename(u10="u"))
+    with pytest.raises(FlexclimError, match="NaN"):
+        verify.evaluate(forecast * np.nan, truth)
