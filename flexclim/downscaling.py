@@ -8,8 +8,9 @@ Nothing is computed while planning: every array is lazy, and a plan is plain dat
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import dask.array as da
 import xarray as xr
 from dask.delayed import Delayed
 
@@ -63,74 +64,77 @@ def downscale(
     Parameters
     ----------
     obj
-        Fields on a regular grid: latitude and longitude, or projected; any other dimensions.
-        Lazy if backed by dask.
+        Fields (..., y, x) on a regular grid of latitude and longitude or of projected
+        coordinates. The result is lazy if they are dask arrays.
     factor
-        Fine cells along one side of a coarse cell: 2, 4 or 8 with flex-nano.
+        Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano.
     model
-        A name, a folder or file, or a loaded model. None: of the models that ship, one made for
-        these variables and units, this factor and about this spacing, given the static fields
-        that it needs; flex-nano, which serves any field, for all else. Attributes say which and
-        why.
+        Name, folder or file of a model, or a loaded model. Default: the bundled model for these
+        variables and units, this factor and about this grid spacing, provided that ``static``
+        has the fields it needs; otherwise flex-nano, which takes any field. Attributes of the
+        output name the model and the reason for the choice.
     members
-        Size of the ensemble; None: 8. Asking for fewer or more changes no member. An ensemble
-        along ``realization`` is downscaled member by member: one fine member for each coarse one,
-        of the same number.
+        Ensemble size. Default: 8. A member does not depend on the ensemble size. Fields with a
+        dimension ``realization`` get one fine member for each coarse member, of the same number.
     steps
-        Steps of the sampler; None: what the model was made for.
+        Sampling steps. Default: the model's.
     seed
-        Another seed gives another ensemble.
+        Random seed; each seed gives another ensemble.
     variables
-        Of a Dataset; None: all that have rows and columns. For a model of named variables: which
-        of those that it makes to return.
+        Variables to return. Default: all fields of a Dataset or, with a model of specific
+        variables, all that it predicts.
     conserve
-        Whether block means of every member equal the input; None: as the model's card says.
+        Whether the block means of each member equal the input. Default: as the model's card says.
     non_negative
-        Whether values below 0 make no sense; None: from standard_name and units.
+        Whether values can't be negative. Default: as the model states, else inferred from
+        standard_name and units.
     grid
-        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: as the model was trained.
+        Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
+        Default: as in the model's training data.
     static
-        Fields that a model asks for, such as orography, on any grid that covers the field:
-        averaged over fine cells, or interpolated where they are coarser.
+        Static fields that the model needs, such as orography, on any grid that covers ``obj``.
+        They are averaged over fine cells, or interpolated where they are coarser.
     noise
-        ``"independent"`` between times, ``"frozen"`` (the same at all times) or ``"ar1"``.
+        ``"independent"`` at each time, ``"frozen"`` (the same at all times) or ``"ar1"``
+        (first-order autoregressive in time).
     noise_timescale
-        For ``"ar1"``: the time over which the correlation of noise falls to 1/e, such as
-        ``"6h"``. None: as measured on the model's training data, of the variable at about this
-        spacing.
+        e-folding time of the autocorrelation of ``"ar1"`` noise, such as ``"6h"``. Default: as
+        measured on the model's training data for this variable and about this grid spacing.
     overlap
-        Pixels that neighbouring tiles share at least; None: as the model says.
+        Minimum overlap of neighbouring tiles, in fine cells. Default: the model's.
     batch
-        Tiles in one pass of the network; None: by tile and device. It moves results by rounding.
+        Tiles per forward pass. Default: chosen from tile size and device. It affects results by
+        rounding only.
     device
-        Such as ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
+        Such as ``"cpu"`` or ``"cuda"``. Default: a GPU if there is one.
     precision
-        ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
+        ``"float32"``, ``"bf16"`` or ``"fp16"``. Default: float32 on a CPU, bf16 on a GPU.
     compile
-        Whether ``torch.compile`` makes one program of the network first, which pays for long runs
-        on a GPU. It moves results by rounding; where it can't be done, that is told before any
-        work. None: as a store was begun, else not.
+        Whether to compile the network with ``torch.compile``, which pays off in long runs on a
+        GPU. It affects results by rounding only; where compilation does not work, an error is
+        raised before any work. Default: the existing store's setting, else False.
 
     Returns
     -------
     Dataset or DataArray
-        (realization, ..., y, x) in the variables' units, by the CF conventions, on the grid that
-        nests in the input's. NaN where the coarse cell is NaN; attributes tell how it was made.
+        (realization, ..., y, x) in the variables' units, following the CF conventions, on the
+        fine grid nested in the input's grid. NaN where the coarse cell is NaN. Attributes
+        describe how it was made.
 
     Raises
     ------
     GridError
-        If the grid can't be found or ``factor`` does not fit.
+        If no grid is found, or ``factor`` does not fit it.
     ModelError
-        If the model can't be used.
+        If the model can't be read, or does not fit the fields.
     FlexclimError
-        If an option does not do; when values are computed, if some are infinite.
+        If an option is invalid or, when values are computed, if some are infinite.
 
     Warns
     -----
     FlexclimWarning
-        If the grid, or when they are computed the values, are far from what the model's card
-        covers; once.
+        If the grid or, when they are computed, the values lie far outside the range of the
+        model's training data; once per call.
     """
     source = resolve(obj, grid, static)
     options = DownscalingOptions(
@@ -177,23 +181,24 @@ def downscale_to_zarr(
 ) -> xr.Dataset:
     """Downscale into a Zarr store, shard by shard; call again to continue.
 
-    A store of fewer members, or of the first of these times, is extended: what it holds is not
-    made again. Shards that :func:`flexclim.check_store` found damaged are made anew.
+    An existing store of the same request with fewer members or only the first times is extended;
+    its content is not recomputed, except for shards that :func:`flexclim.check_store` found
+    damaged.
 
     Parameters
     ----------
     obj, factor
         As for :func:`downscale`.
     store
-        A folder, a URL such as ``s3://bucket/fine.zarr``, or a store of zarr's. One that holds
-        the same request is continued; nothing else is ever overwritten.
+        A folder, a URL such as ``s3://bucket/fine.zarr``, or a ``zarr`` store object. A store of
+        the same request is continued; anything else is left as it is.
     model, members, steps, seed, variables, conserve, non_negative, grid, static
         As for :func:`downscale`.
     noise, noise_timescale, overlap, batch, device, precision, compile
         As for :func:`downscale`.
     keep_bits
-        Bits of the mantissa to keep, 1 to 23: values are rounded to a relative precision of
-        ``2 ** -(keep_bits + 1)``, and compress well. None: all, exactly.
+        Mantissa bits to keep, 1 to 23. Values are rounded to a relative precision of
+        ``2 ** -(keep_bits + 1)`` and compress better. Default: no rounding.
 
     Returns
     -------
@@ -203,7 +208,9 @@ def downscale_to_zarr(
     Raises
     ------
     StoreError
-        If the store holds something else, another process writes to it, or it can't be written.
+        If the store holds another request, is in use by another process, or can't be written.
+    GridError, ModelError, FlexclimError
+        As for :func:`downscale`.
     """
     options = DownscalingOptions(
         factor=whole_factor(factor),
@@ -239,7 +246,7 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
         for group in groups
     ]
     warn_of_spacing(plans, groups)
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, da.Array] = {}
     statics: dict[str, list[Delayed]] = {}
     for group, plan in zip(groups, plans, strict=True):
         keep_loaded(group.model)  # the graph holds its reference

@@ -10,8 +10,9 @@ Each member reads its own history. Nothing is computed while planning.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -59,70 +60,73 @@ def forecast(
     precision: str | None = None,
     compile: bool | None = None,
 ) -> T:
-    """Forecast fields from their past, as an ensemble.
+    """Forecast an ensemble from the last times of fields.
 
-    Samples are fed back: each member goes on from its own states.
+    The forecast is autoregressive: each member continues from its own previous states.
 
     Parameters
     ----------
     past
-        Fields on a regular grid, with times; only the last ones, as many as the model reads,
-        count. Lazy if backed by dask.
+        Fields (..., y, x) on a regular grid with a time coordinate. Only as many of the last
+        times are used as the model reads. The result is lazy if they are dask arrays.
     leads
-        How many time steps to go ahead, or durations such as ``["6h", "24h"]`` to be kept of
-        them. A time step is the spacing of the last times of ``past``.
+        Number of time steps to forecast, or the lead times to return, such as ``["6h", "24h"]``.
+        The time step is the spacing of the last times of ``past``.
     model
-        A name, a folder or file, or a loaded model that forecasts. None: of the models that ship,
-        one made for these variables and units, this time step and about this spacing.
+        Name, folder or file of a forecast model, or a loaded model. Default: the bundled model
+        for these variables and units, this time step and about this grid spacing.
     members
-        Size of the ensemble; None: 8. Asking for fewer or more changes no member.
+        Ensemble size. Default: 8. A member does not depend on the ensemble size.
     steps
-        Steps of the sampler; None: what the model was made for.
+        Sampling steps of each time step. Default: the model's.
     seed
-        Another seed gives another ensemble.
+        Random seed; each seed gives another ensemble.
     variables
-        Which of those that the model makes to return; None: all.
+        Variables to return. Default: all that the model predicts.
     non_negative
-        Whether values below 0 make no sense; None: from standard_name and units.
+        Whether values can't be negative. Default: as the model states, else inferred from
+        standard_name and units.
     grid
-        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: as the model was trained.
+        Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
+        Default: as in the model's training data.
     static
-        Fields that a model asks for, such as orography, on any grid that covers the field.
+        Static fields that the model needs, such as orography, on any grid that covers ``past``.
     overlap
-        Pixels that neighbouring tiles share at least; None: as the model says.
+        Minimum overlap of neighbouring tiles, in fine cells. Default: the model's.
     batch
-        Tiles in one pass of the network; None: by tile and device. It moves results by rounding.
+        Tiles per forward pass. Default: chosen from tile size and device. It affects results by
+        rounding only.
     device
-        Such as ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
+        Such as ``"cpu"`` or ``"cuda"``. Default: a GPU if there is one.
     precision
-        ``"float32"``, ``"bf16"`` or ``"fp16"``; None: float32 on a CPU, bf16 on a GPU.
+        ``"float32"``, ``"bf16"`` or ``"fp16"``. Default: float32 on a CPU, bf16 on a GPU.
     compile
-        Whether ``torch.compile`` makes one program of the network first, which pays for long runs
-        on a GPU. It moves results by rounding; where it can't be done, that is told before any
-        work. None: as a store was begun, else not.
+        Whether to compile the network with ``torch.compile``, which pays off in long runs on a
+        GPU. It affects results by rounding only; where compilation does not work, an error is
+        raised before any work. Default: the existing store's setting, else False.
 
     Returns
     -------
     Dataset or DataArray
-        (realization, time, ..., y, x) at valid times, in the variables' units, by the CF
-        conventions, with ``forecast_reference_time``, the last time of ``past``, and
-        ``lead_time`` in hours. NaN where the last snapshot is NaN.
+        (realization, time, ..., y, x) at valid times, in the variables' units, following the CF
+        conventions. ``forecast_reference_time`` is the last time of ``past``, ``lead_time`` is in
+        hours. NaN where the last input field is NaN.
 
     Raises
     ------
     GridError
-        If the grid can't be found.
+        If no grid is found.
     ModelError
-        If the model can't be used, or none that ships serves.
+        If the model can't be read or does not fit the fields, or no bundled model fits them.
     FlexclimError
-        If there are too few past times, they are uneven, or an option does not do; when values
+        If there are too few past times, they are uneven, or an option is invalid; when values
         are computed, if some are infinite.
 
     Warns
     -----
     FlexclimWarning
-        If the grid, or when values are computed the past, is far from what the model's card
-        covers; once.
+        If the grid or, when they are computed, the past values lie far outside the range of the
+        model's training data; once per call.
     """
     source = resolve(past, grid, static)
     options = SamplingOptions(
@@ -163,8 +167,9 @@ def forecast_to_zarr(
 ) -> xr.Dataset:
     """Forecast into a Zarr store, shard by shard; call again to continue.
 
-    What a store holds is not written again: one of fewer members, or of the first of these leads,
-    is extended. More leads begin the roll-out anew, and give the same members.
+    An existing store of the same request with fewer members or leads is extended; its content is
+    not written again. For more leads the roll-out is repeated from the start, with the same
+    members.
 
     Parameters
     ----------
@@ -185,7 +190,9 @@ def forecast_to_zarr(
     Raises
     ------
     StoreError
-        If the store holds something else, another process writes to it, or it can't be written.
+        If the store holds another request, is in use by another process, or can't be written.
+    GridError, ModelError, FlexclimError
+        As for :func:`forecast`.
     """
     options = SamplingOptions(
         members=members,
@@ -220,7 +227,7 @@ def _planned(
     warn_of_spacing(plans, groups)
     longest = max(plan.past for plan in plans)
     source = source.with_dataset(source.dataset.isel({time: slice(-longest, None)}))
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, da.Array] = {}
     for group, plan in zip(groups, plans, strict=True):
         keep_loaded(group.model)  # the graph holds its reference
         last = source.dataset.isel({time: slice(-plan.past, None)})
@@ -238,8 +245,8 @@ def _with_time(source: Source) -> tuple[Source, str]:
     time = next((time for time in source.times.values() if time), None)
     if time is None:
         raise FlexclimError(
-            "the past has no coordinate of times, so its time step is not known. Give it a "
-            "dimension of dates, such as time."
+            "the past has no time coordinate, so its time step is unknown. Give it a dimension of "
+            "dates, such as time."
         )
     if time in source.dataset.dims:
         return source, time

@@ -21,7 +21,7 @@ from flexclim.grids.grid import Grid, whole_factor
 from flexclim.grids.operators import REACH, Method
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-# Canonical planes (..., y, x), and whether they turn at a pole, to others.
+# Maps canonical planes (..., y, x) to others; the flag says whether they change sign at a pole.
 Change = Callable[[np.ndarray, bool], np.ndarray]
 
 
@@ -32,25 +32,26 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     Parameters
     ----------
     obj
-        Fields on a regular grid, with any other dimensions; any units. Lazy if backed by dask.
+        Fields (..., y, x) on a regular grid; any units. The result is lazy if they are dask
+        arrays.
     factor
         Fine cells along one side of a coarse cell.
     grid
-        ``"cell"`` or ``"point"`` where the coordinates can't tell. On a grid of points every
-        ``factor``-th point is kept and blocks are centred on them; an even factor takes half of
-        the points at their ends.
+        Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
+        On a grid of points, blocks are centred on every ``factor``-th point; with an even factor
+        the points at their edges count half in each of two blocks.
 
     Returns
     -------
     Dataset or DataArray
-        The coarse fields in the order and of the kind of ``obj``, same units; a Dataset has
-        bounds. Missing cells are left out of the means; NaN where a whole block is missing.
-        Variables without rows and columns are carried over.
+        The coarse fields with the dimension order and units of ``obj``; a Dataset has bounds.
+        Missing cells are left out of the means; NaN where a whole block is missing. Variables
+        without rows and columns are kept as they are.
 
     Raises
     ------
     GridError
-        If the grid can't be found or ``factor`` does not fit.
+        If no grid is found, or ``factor`` does not fit it.
     FlexclimError
         When values are computed, if some are infinite.
 
@@ -74,30 +75,33 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
 
 @suggest_options
 def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind | None = None) -> T:
-    """Bring coarse fields to the fine grid that nests in theirs, aligned at cell centres.
+    """Interpolate coarse fields to the fine grid nested in theirs.
+
+    Fine cells are placed by their centres (or points), so that fields are not shifted.
 
     Parameters
     ----------
     obj
-        Fields on a regular grid, with any other dimensions; any units. Lazy if backed by dask.
+        Fields (..., y, x) on a regular grid; any units. The result is lazy if they are dask
+        arrays.
     factor
         Fine cells along one side of a coarse cell.
     method
         ``"nearest"``, ``"bilinear"`` or ``"bicubic"`` (Keys, 1981, a = -3/4).
     grid
-        ``"cell"`` or ``"point"`` where the coordinates can't tell.
+        Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
 
     Returns
     -------
     Dataset or DataArray
-        The fine fields in the order and of the kind of ``obj``, same units; a Dataset has
-        bounds. NaN spreads to all fine cells whose stencil has one. Bicubic values can exceed
-        those around them, also below zero. Variables without rows and columns are carried over.
+        The fine fields with the dimension order and units of ``obj``; a Dataset has bounds. NaN
+        where the stencil of a fine cell has a NaN. Bicubic interpolation can overshoot, also
+        below zero. Variables without rows and columns are kept as they are.
 
     Raises
     ------
     GridError
-        If the grid can't be found or ``method`` is unknown.
+        If no grid is found, or ``factor`` or ``method`` is invalid.
     FlexclimError
         When values are computed, if some are infinite.
 
@@ -149,7 +153,7 @@ def _resample(
 
 def _changed(field: xr.DataArray, old: Grid, new: Grid, change: Change) -> xr.Variable:
     name, vector = str(field.name), vector_component(field)
-    # What dask keeps of a block's function should be small: positions stay out of it.
+    # Leave 2-D positions out of the function, which dask stores in its graph.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
 
     def planes(values: np.ndarray) -> np.ndarray:

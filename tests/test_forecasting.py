@@ -342,8 +342,8 @@ def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
             {},
             "are 3 h apart, and model 'toy' forecasts by steps of 6, 12 h. Select times",
         ),
-        (lambda ds: ds.drop_vars("time"), 1, {}, "the past has no coordinate of times"),
-        (lambda ds: ds.assign_coords(time=[0, 6, 12]), 1, {}, "has no coordinate of times"),
+        (lambda ds: ds.drop_vars("time"), 1, {}, "the past has no time coordinate"),
+        (lambda ds: ds.assign_coords(time=[0, 6, 12]), 1, {}, "has no time coordinate"),
         (lambda ds: ds.isel(time=slice(0, 0)), 1, {}, "there are 0. Give the last 2"),
         (
             lambda ds: ds.assign_coords(time=ds.time.where(ds.time < ds.time[-1])),

@@ -92,7 +92,7 @@ def resolve(
     ('t2m',)
     """
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
-    grid = find_grid(dataset, kind)
+    grid = find_grid(obj, kind)
     fields = [
         field
         for field in dataset.data_vars.values()

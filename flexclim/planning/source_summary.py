@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.description import REALIZATION
-from flexclim.cf.fields import as_dataset, fields_on
-from flexclim.cf.times import calendar_of, is_time, seconds_of
-from flexclim.errors import FlexclimError
-from flexclim.grids.discovery import find_grid
+from flexclim.cf.times import calendar_of, seconds_of
+from flexclim.errors import FlexclimError, GridError
+from flexclim.planning.source import resolve
 
 # Seconds of the units in which a time step is given.
 UNITS = {"days": 86400, "h": 3600, "min": 60, "s": 1}
@@ -48,42 +47,30 @@ def _title(obj: xr.Dataset | xr.DataArray) -> str:
 
 
 def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
-    """Return what was found, or the reason why the field can't be used, by topic."""
+    """Return what was found by topic, or the reason why the fields can't be used."""
     try:
-        grid = find_grid(obj)
-    except FlexclimError as error:
+        source = resolve(obj)
+    except GridError as error:
         return {"Grid": f"not found: {error}"}
-    found = {"Grid": grid.summary}
-    try:
-        ds = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
-        fields = [ds[name] for name in fields_on(ds, grid)]
     except FlexclimError as error:
-        return found | {"Variables": f"can't be used: {error}"}
-    found["Variables"] = ", ".join(map(_named, fields)) or (
-        f"none with numbers along {grid.y} and {grid.x}"
-    )
-    for field in fields:
-        if time := _time(field):
-            values = field[time].variable
-            found |= {"Time": _span(values), "Calendar": calendar_of(values)}
-            break
-    if REALIZATION in ds.sizes:
-        found["Members"] = f"{ds.sizes[REALIZATION]} along {REALIZATION}"
-    return found
+        return {"Variables": f"can't be used: {error}"}
+    rows = {
+        "Grid": source.grid.summary,
+        "Variables": ", ".join(_named(source[name]) for name in source.fields)
+        or f"none with numbers along {source.grid.y} and {source.grid.x}",
+    }
+    time = next((name for name in source.times.values() if name), None)
+    if time is not None and source[time].size:
+        times = source[time].variable
+        rows |= {"Time": _span(times), "Calendar": calendar_of(times)}
+    if REALIZATION in source.dataset.sizes:
+        rows["Members"] = f"{source.dataset.sizes[REALIZATION]} along {REALIZATION}"
+    return rows
 
 
 def _named(field: xr.DataArray) -> str:
     units = field.attrs.get("units")
     return f"{field.name} ({units})" if units else f"{field.name}"
-
-
-def _time(field: xr.DataArray) -> str | None:
-    """Return the coordinate of valid times: of a dimension, or scalar."""
-    for name, coordinate in field.coords.items():
-        own = name in field.dims or (coordinate.ndim == 0 and name == "time")
-        if own and coordinate.size and is_time(coordinate):
-            return str(name)
-    return None
 
 
 def _span(times: xr.Variable) -> str:
