@@ -390,7 +390,7 @@ def test_odd_inputs(toy_model, case):
     check(case, toy_model)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 @odd_inputs(1000)
 @given(case=cases())

@@ -70,6 +70,7 @@ def test_features_that_are_not_kept_are_made_again_for_all_members(make, members
     assert len(encoded) == 2 * -(-sampler.windows // sampler.batch)
 
 
+@pytest.mark.slow
 def test_a_network_is_compiled_as_a_whole(make, monkeypatch):
     """Traced and run by torch itself, as making a program for a CPU takes half a minute."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))

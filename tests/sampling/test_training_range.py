@@ -157,7 +157,7 @@ def test_a_past_is_judged_as_forecasts_of_training_were(make_forecaster, covered
         cards = card | {"coverage": (covered.model_copy(update={"task": task}),)}
         scale = {"forecast": 1.0, "superres": 0.9}[task]  # equal models share a card
         model = make_forecaster((target,), card=cards, noise_scale=scale)
-        lazy, said = warned(lambda: forecast(past, 2, model=model, members=1, steps=1))
+        lazy, said = warned(lambda: forecast(past, 2, model=model, members=1, steps=1, batch=1))
         assert said == []
         return warned(lazy.compute)[1]
 
