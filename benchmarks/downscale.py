@@ -43,10 +43,11 @@ from flexclim.execution.allocation import keep_memory
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, keep_loaded, new_model
-from flexclim.models.settings import ModelSettings, NetworkSettings
+from flexclim.models.settings import ModelSettings
 from flexclim.nn.compilation import programs
+from flexclim.nn.configuration import SIZES, published_network
 from flexclim.nn.copies import to_host
-from flexclim.nn.flex import SIZES, Flex
+from flexclim.nn.flex import Flex
 from flexclim.planning.downscaling_plan import (
     DownscalingOptions,
     DownscalingPlan,
@@ -120,11 +121,11 @@ def load(name: str) -> Model:
     """Return a model, or a published size with random weights."""
     if name not in SIZES:
         return flexclim.load_model(name)
-    network = NetworkSettings(tile=(128, 128), **SIZES[name])
+    network = published_network(name)
     settings = ModelSettings(
         network=network, halo=32, factors=(FACTOR,), residual_scale={FACTOR: (1.0,)}
     )
-    return new_model(Flex(network.config()), settings, ModelCard(name=name))
+    return new_model(Flex(network), settings, ModelCard(name=name))
 
 
 def run(coarse: xr.DataArray, model: Model, members: int, compiled: bool) -> None:

@@ -27,8 +27,9 @@ import flexclim
 from flexclim.execution.allocation import keep_memory
 from flexclim.execution.batch_size import PASS_PIXELS
 from flexclim.nn.compilation import programs
+from flexclim.nn.configuration import SIZES, published_network
 from flexclim.nn.copies import to_host
-from flexclim.nn.flex import SIZES, Flex, flex_config
+from flexclim.nn.flex import Flex
 from flexclim.nn.weights_file import compute_in
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -96,7 +97,7 @@ def main() -> None:
 def load(name: str) -> Flex:
     """Return a published size with random weights, or the network of a model."""
     if name in SIZES:
-        return Flex(flex_config(name)).eval()
+        return Flex(published_network(name)).eval()
     return flexclim.load_model(name).network
 
 

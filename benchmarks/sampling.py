@@ -18,8 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.profile import TYPES, clock, product
 from flexclim.execution.allocation import keep_memory
+from flexclim.nn.configuration import published_network
 from flexclim.nn.diffusion import Diffusion
-from flexclim.nn.flex import Flex, TaskFeatures, flex_config
+from flexclim.nn.flex import Flex, TaskFeatures
 from flexclim.nn.sampler import sample, time_grid
 
 TILE = 128
@@ -38,7 +39,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = options.precision or ("bf16" if device == "cuda" else "float32")
     batch = options.batch or (64 if device == "cuda" else 4)
-    network = Flex(flex_config("small")).eval().to(device)
+    network = Flex(published_network("small")).eval().to(device)
     inputs = torch.randn(options.tiles, 1, TILE, TILE, device=device)
     noise = torch.randn(options.tiles, options.members, TILE, TILE, device=device)
     with FlopCounterMode(display=False) as counter:

@@ -135,7 +135,8 @@ def save_model(folder: Path) -> None:
 
     from flexclim.models.card import ModelCard
     from flexclim.models.model import new_model
-    from flexclim.models.settings import ModelSettings, NetworkSettings
+    from flexclim.models.settings import ModelSettings
+    from flexclim.nn.configuration import NetworkSettings
     from flexclim.nn.flex import Flex
 
     torch.manual_seed(0)
@@ -143,7 +144,7 @@ def save_model(folder: Path) -> None:
         tile=(32, 32), channels=1, conditions={"superres": 1}, model_channels=(32, 32),
         res_blocks=(1, 1), depth=3, num_heads=2, unshuffle=4,
     )  # fmt: skip
-    network = Flex(sizes.config())
+    network = Flex(sizes)
     for weights in network.parameters():
         if weights.ndim > 1 and not weights.any():
             torch.nn.init.normal_(weights, std=0.02)

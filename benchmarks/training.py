@@ -27,8 +27,9 @@ from torch_ema import ExponentialMovingAverage
 
 from benchmarks.profile import TYPES, clock, product
 from flexclim.execution.allocation import keep_memory
+from flexclim.nn.configuration import published_network
 from flexclim.nn.diffusion import Diffusion
-from flexclim.nn.flex import Flex, flex_config
+from flexclim.nn.flex import Flex
 from flexclim.train.data.batches import Batch
 from flexclim.train.loop.averages import Averages
 from flexclim.train.loop.dist import Ranks
@@ -132,7 +133,7 @@ def trainer_step(options: argparse.Namespace, device: torch.device) -> Callable[
 
 def new_network(size: str, device: torch.device) -> Flex:
     torch.manual_seed(0)
-    return Flex(flex_config(size, tile=(TILE, TILE))).to(device)
+    return Flex(published_network(size, tile=(TILE, TILE))).to(device)
 
 
 def patches(count: int) -> Batch:

@@ -20,7 +20,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def toy_sizes():
     """Return what makes the sizes of a small network that makes and reads so many channels."""
-    from flexclim.models.settings import NetworkSettings
+    from flexclim.nn.configuration import NetworkSettings
 
     def sizes(channels=1, read=1, **changed):
         usual = {
@@ -52,7 +52,7 @@ def make_toy(toy_sizes):
         sizes = toy_sizes(channels, read, **(network or {}))
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            network = Flex(sizes.config())
+            network = Flex(sizes)
             for weights in network.parameters():
                 if weights.ndim > 1 and not weights.any():
                     torch.nn.init.normal_(weights, std=0.02)

@@ -21,15 +21,8 @@ from flexclim.errors import ModelError, suggest_options
 from flexclim.models import archives
 from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, new_model
-from flexclim.models.settings import (
-    DiffusionSettings,
-    ModelSettings,
-    NetworkSettings,
-    Target,
-    Variable,
-    first_problem,
-)
-from flexclim.nn.flex import SIZES
+from flexclim.models.settings import ModelSettings, Target, Variable, first_problem
+from flexclim.nn.configuration import SIZES, DiffusionSettings, NetworkSettings
 from flexclim.nn.weights_file import build, check_shapes, shapes
 
 # Parts of a checkpoint in the order of its averaged weights, and where they go.
@@ -91,11 +84,10 @@ def import_minflex(
         for part, own in parts.items()
         for name, values in own.items()
     }
-    config = network.config()
-    check_shapes(shapes(config), {n: tuple(v.shape) for n, v in state.items()}, str(path))
+    check_shapes(shapes(network), {n: tuple(v.shape) for n, v in state.items()}, str(path))
     settings = _settings(network, factor, prediction)
     card = _card(path, settings, weights, content)
-    return new_model(build(config, state), settings, card)
+    return new_model(build(network, state), settings, card)
 
 
 def _settings(network: NetworkSettings, factor: int, prediction: Any) -> ModelSettings:
@@ -198,6 +190,7 @@ def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> Networ
             "depth": 2 * len(_indices(r"tr_blocks\.(\d+)\.", encoder)) + 1,
             "mlp_ratio": encoder["mid_block.mlp.fc1.weight"].shape[0] / width,
             "dropout": 0.1,
+            "unshuffle": 1,
             "use_transf": "pos_embed" in task,
             "label_size": encoder["cond_embed.0.weight"].shape[1],
         }

@@ -91,16 +91,17 @@ class Model:
     @property
     def diffusion(self) -> Diffusion:
         """The diffusion process that the network was trained with."""
-        return self.settings.diffusion.process()
+        from flexclim.nn.diffusion import Diffusion
+
+        return Diffusion.of(self.settings.diffusion)
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the settings and the weights: equal for models that compute the same.
 
-        Settings at their defaults are left out, so that settings added by later versions do not
-        change it.
+        See :meth:`~flexclim.models.settings.ModelSettings.hashed`.
         """
-        settings = digest(self.settings.model_dump(mode="json", exclude_defaults=True))
+        settings = digest(self.settings.hashed())
         return sha256(f"{settings}{self._weights.sha256}".encode()).hexdigest()
 
     @property
@@ -326,7 +327,7 @@ def new_model(
 
     state = weights_file.round_weights(network, precision)
     weights_file.check_shapes(
-        weights_file.shapes(settings.network.config()),
+        weights_file.shapes(settings.network),
         {name: tuple(values.shape) for name, values in state.items()},
         "the network",
     )

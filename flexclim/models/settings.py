@@ -7,15 +7,12 @@ anything is built from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from flexclim.grids.domain import Kind
-
-if TYPE_CHECKING:
-    from flexclim.nn.diffusion import Diffusion
-    from flexclim.nn.flex import FlexConfig
+from flexclim.nn.configuration import DiffusionSettings, Method, NetworkSettings, Settings
 
 Factor = Annotated[int, Field(ge=2, le=64)]
 NoiseScale = Annotated[float, Field(ge=0, le=100)]
@@ -26,59 +23,30 @@ SUPERRES, FORECAST = "superres", "forecast"  # names of task encoders
 LABELS = "factor", "lead", "day_of_year", "variable", "given"
 # Coarse cells around a cell that local scaling (flexclim.sampling.local_scaling) looks at.
 SCALING_REACH = 12
+# Values of network settings that do not count in a model's hash. They were the defaults when the
+# first models were published, and must not change with the defaults.
+UNHASHED: dict[str, JsonValue] = {
+    "channels": 1,
+    "conditions": {"superres": 1},
+    "mlp_ratio": 2.0,
+    "dropout": 0.0,
+    "use_transf": False,
+    "conditioning": "both",
+    "label_size": 1,
+    "unshuffle": 1,
+}
 
 
-class Part(BaseModel):
-    """Frozen values of exact types that refuse unknown names."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+class Part(Settings, strict=True, allow_inf_nan=False):
+    """Part of a model file: frozen values of exact types; an unknown name is an error."""
 
 
 def first_problem(error: ValidationError) -> str:
     """Describe the first problem of invalid settings in one line: the setting, then the reason."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"
-    return " ".join(f"{place}: {first['msg']}.".split())
-
-
-class NetworkSettings(Part):
-    """Sizes of the network, as :class:`flexclim.nn.flex.FlexConfig` explains them."""
-
-    tile: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
-    channels: int = Field(default=1, ge=1, le=1024)
-    conditions: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,30}$")], int] = {"superres": 1}
-    model_channels: tuple[Annotated[int, Field(ge=32, le=8192)], ...] = Field(
-        min_length=1, max_length=8
-    )
-    res_blocks: tuple[Annotated[int, Field(ge=0, le=32)], ...] = Field(min_length=1, max_length=8)
-    depth: int = Field(ge=1, le=100)
-    num_heads: int = Field(ge=1, le=1024)
-    mlp_ratio: float = Field(default=2.0, gt=0, le=16)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    use_transf: bool = False
-    conditioning: Literal["both", "weak", "strong"] = "both"
-    label_size: int = Field(default=1, ge=1, le=1024)
-    unshuffle: int = Field(default=1, ge=1, le=16)
-
-    def config(self) -> FlexConfig:
-        """Return what builds the network; loads torch."""
-        from flexclim.nn.flex import FlexConfig
-
-        return FlexConfig(**self.model_dump())
-
-
-class DiffusionSettings(Part):
-    """The diffusion process, as :class:`flexclim.nn.diffusion.Diffusion` explains it."""
-
-    prediction: Literal["v", "eps", "x"] = "v"
-    loss: Literal["squared", "absolute"] = "squared"
-    shift: float = Field(default=1.0, gt=0)
-
-    def process(self) -> Diffusion:
-        """Return the process; loads torch."""
-        from flexclim.nn.diffusion import Diffusion
-
-        return Diffusion(**self.model_dump())
+    reason = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
+    return " ".join(f"{place}: {reason}.".split())
 
 
 class Variable(Part):
@@ -260,7 +228,7 @@ class ModelSettings(Part):
 
     network: NetworkSettings
     diffusion: DiffusionSettings = DiffusionSettings()
-    method: Literal["ddim", "euler"] = "ddim"
+    method: Method = "ddim"
     steps: int = Field(default=2, ge=1, le=1000)
     noise_scale: NoiseScale = 1.0
     scaling: Literal["local", "fixed"] = "local"
@@ -273,7 +241,7 @@ class ModelSettings(Part):
     targets: tuple[Target, ...] | None = Field(default=None, min_length=1, max_length=1024)
     statics: tuple[Static, ...] = Field(default=(), max_length=1024)
     factors: tuple[Factor, ...] = ()
-    residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]] = {}
+    residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]] = Field(default={})
     forecast: Forecasting | None = None
 
     def named(self, *, vector: bool = False) -> ModelSettings:
@@ -288,6 +256,21 @@ class ModelSettings(Part):
             return self
         one = Target(name=ANY, base=ANY, vector=vector)
         return self.model_copy(update={"inputs": (one,), "targets": (one,)})
+
+    def hashed(self) -> dict[str, JsonValue]:
+        """Return the settings that count in the hash of a model, as JSON values.
+
+        Settings at their defaults (of the network: at ``UNHASHED``) are left out, so that settings
+        added by later versions do not change the hash of earlier models.
+        """
+        network = self.network.model_dump(mode="json").items()
+        values: dict[str, JsonValue] = self.model_dump(mode="json", exclude_defaults=True)
+        values["network"] = {
+            name: value
+            for name, value in network
+            if name not in UNHASHED or value != UNHASHED[name]
+        }
+        return values
 
     @property
     def tasks(self) -> tuple[str, ...]:

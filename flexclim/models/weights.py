@@ -92,7 +92,7 @@ class Weights:
 
         from flexclim.nn import weights_file
 
-        config = settings.network.config()
+        config = settings.network
         if self.path is not None:
             self.check()
             network = weights_file.read(self.path, config)

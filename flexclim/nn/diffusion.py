@@ -8,35 +8,28 @@ is the cosine schedule in log-SNR from 20 to -20 for a shift s of 1.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Self
 
 import torch
 from torch import Tensor
 
-Prediction = Literal["v", "eps", "x"]
+from flexclim.nn.configuration import DiffusionSettings
+
 LOWEST = math.atan(math.exp(-10))
 RANGE = math.atan(math.exp(10)) - LOWEST
 
 
-@dataclass(frozen=True, kw_only=True)
-class Diffusion:
-    """What the network predicts, and how noise grows with time.
+class Diffusion(DiffusionSettings):
+    """The diffusion process on tensors.
 
-    Parameters
-    ----------
-    prediction
-        ``"v"``: alpha eps - sigma r. ``"x"``: r. ``"eps"``: the output is read as a velocity and
-        the loss is taken on the noise.
-    loss
-        ``"squared"`` (estimates means) or ``"absolute"`` (medians; ensembles come out too narrow).
-    shift
-        s of the schedule; above 1 gives more noise at the same t. Training and sampling share it.
+    The network's prediction is ``"v"``: alpha eps - sigma r; ``"x"``: r; or ``"eps"``: the output
+    is read as a velocity, and the loss is that of the noise it implies.
     """
 
-    prediction: Prediction = "v"
-    loss: Literal["squared", "absolute"] = "squared"
-    shift: float = 1.0
+    @classmethod
+    def of(cls, settings: DiffusionSettings) -> Self:
+        """Return the process with these settings."""
+        return cls(prediction=settings.prediction, loss=settings.loss, shift=settings.shift)
 
     def angle(self, t: Tensor) -> Tensor:
         """Return theta in radians, in float64."""

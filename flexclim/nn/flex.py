@@ -7,10 +7,9 @@ Submodule names follow the published checkpoints, so that their state dicts load
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Literal
 
 import torch
 from einops import rearrange
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flexclim.errors import ModelError
+from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.layers import (
-    GROUPS,
     Block,
     MPFourier,
     Recomputable,
@@ -28,122 +27,6 @@ from flexclim.nn.layers import (
     initialise_linear,
     output_convolution,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlexConfig:
-    """Sizes of a network.
-
-    Parameters
-    ----------
-    tile
-        (H, W) of one tile; both divide by ``unshuffle`` x 2^L.
-    channels
-        Channels of the diffused field.
-    conditions
-        Channels that each task's encoder reads, by task name.
-    model_channels, res_blocks
-        Channels and residual blocks of each level.
-    depth
-        Transformer blocks in all: half in the encoder, one in the middle, half in the decoder.
-    use_transf
-        Whether task encoders have transformer blocks too.
-    conditioning
-        Where the task encoder's features enter. ``"weak"``: they are added in the common encoder.
-        ``"strong"``: to the bottleneck (or its tokens) and the skips that the decoder reads.
-        ``"both"``, as published.
-    label_size
-        Numbers in a label.
-    unshuffle
-        Fold blocks of this many cells a side into channels first (1: none).
-    """
-
-    tile: tuple[int, int] = (128, 128)
-    channels: int = 1
-    conditions: Mapping[str, int] = field(default_factory=lambda: {"superres": 1})
-    model_channels: tuple[int, ...] = (64, 128, 128, 256)
-    res_blocks: tuple[int, ...] = (2, 3, 3, 3)
-    depth: int = 13
-    num_heads: int = 4
-    mlp_ratio: float = 2.0
-    dropout: float = 0.1
-    use_transf: bool = False
-    conditioning: Literal["both", "weak", "strong"] = "both"
-    label_size: int = 1
-    unshuffle: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("tile", "model_channels", "res_blocks"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        levels = len(self.model_channels)
-        stride = self.unshuffle * 2**levels
-        if any(side % stride for side in self.tile):
-            raise ModelError(
-                f"tile {self.tile[0]} x {self.tile[1]} does not divide by {stride} "
-                f"({levels} levels, unshuffle {self.unshuffle}); choose multiples of {stride}."
-            )
-        if len(self.res_blocks) != levels:
-            raise ModelError(
-                f"res_blocks has {len(self.res_blocks)} numbers, model_channels {levels}; "
-                "give one a level."
-            )
-        if odd := [c for c in self.model_channels if c % GROUPS]:
-            raise ModelError(
-                f"model_channels holds {odd[0]}, which does not divide by {GROUPS}; "
-                f"choose multiples of {GROUPS}."
-            )
-        if self.use_transf and self.conditioning == "weak":
-            raise ModelError(
-                "weak conditioning uses no tokens of task encoders; set use_transf to false."
-            )
-        if self.width % self.num_heads:
-            raise ModelError(
-                f"{self.width} channels of the last level do not divide by {self.num_heads} heads."
-            )
-
-    @property
-    def width(self) -> int:
-        """Channels of the bottleneck, E."""
-        return self.model_channels[-1]
-
-    @property
-    def bottleneck(self) -> tuple[int, int]:
-        """Rows and columns of the bottleneck, (h, w)."""
-        stride = self.unshuffle * 2 ** len(self.model_channels)
-        return self.tile[0] // stride, self.tile[1] // stride
-
-
-SIZES: dict[str, dict[str, Any]] = {
-    "small": {
-        "model_channels": (64, 128, 128, 256),
-        "res_blocks": (2, 3, 3, 3),
-        "depth": 13,
-        "num_heads": 4,
-    },
-    "medium": {
-        "model_channels": (64, 128, 256, 512),
-        "res_blocks": (2, 3, 3, 4),
-        "depth": 13,
-        "num_heads": 8,
-    },
-    "big": {
-        "model_channels": (128, 256, 512, 1152),
-        "res_blocks": (2, 3, 3, 3),
-        "depth": 21,
-        "num_heads": 16,
-    },
-}
-
-
-def flex_config(size: str, **changes: Any) -> FlexConfig:
-    """Return the sizes of a published network by name, with changes.
-
-    >>> flex_config("medium", channels=2).width
-    512
-    """
-    if size not in SIZES:
-        raise ModelError(f"network size {size!r} is not one of {', '.join(SIZES)}.")
-    return replace(FlexConfig(**SIZES[size]), **changes)
 
 
 @dataclass(frozen=True)
@@ -177,7 +60,9 @@ class TaskFeatures:
 class Encoder(nn.Module):
     """Convolutional half, and the transformer half where one is asked for."""
 
-    def __init__(self, config: FlexConfig, channels_in: int, *, time: bool, tokens: bool) -> None:
+    def __init__(
+        self, config: NetworkSettings, channels_in: int, *, time: bool, tokens: bool
+    ) -> None:
         super().__init__()
         width = config.width
         self.cond_embed = embedding(config.label_size, width)
@@ -226,7 +111,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """From tokens and skips of the common and the task encoder back to a field."""
 
-    def __init__(self, config: FlexConfig, channels_out: int) -> None:
+    def __init__(self, config: NetworkSettings, channels_out: int) -> None:
         super().__init__()
         width = config.width
         self.bottleneck = config.bottleneck
@@ -275,7 +160,7 @@ class Flex(nn.Module):
     of noisy fields that share it.
     """
 
-    def __init__(self, config: FlexConfig) -> None:
+    def __init__(self, config: NetworkSettings) -> None:
         super().__init__()
         self.config = config
         fold = config.unshuffle**2
@@ -361,11 +246,11 @@ def _memory_format(x: Tensor) -> torch.memory_format:
     return torch.channels_last if last and not dense else torch.contiguous_format
 
 
-def _block(config: FlexConfig, *, skip: bool = False) -> Block:
+def _block(config: NetworkSettings, *, skip: bool = False) -> Block:
     return Block(config.width, config.num_heads, config.mlp_ratio, config.dropout, skip=skip)
 
 
-def _input_blocks(config: FlexConfig, channels_in: int) -> nn.ModuleList:
+def _input_blocks(config: NetworkSettings, channels_in: int) -> nn.ModuleList:
     channels = config.model_channels[0]
     stages = [nn.Sequential(nn.Conv2d(channels_in, channels, 3, padding=1))]
     for level_channels, blocks in zip(config.model_channels, config.res_blocks, strict=True):
@@ -377,7 +262,7 @@ def _input_blocks(config: FlexConfig, channels_in: int) -> nn.ModuleList:
     return nn.ModuleList(stages)
 
 
-def _output_blocks(config: FlexConfig) -> nn.ModuleList:
+def _output_blocks(config: NetworkSettings) -> nn.ModuleList:
     # Channels of the skips, in the order in which the encoder made them.
     skips = [config.model_channels[0]]
     for level_channels, blocks in zip(config.model_channels, config.res_blocks, strict=True):
@@ -397,5 +282,5 @@ def _output_blocks(config: FlexConfig) -> nn.ModuleList:
     return nn.ModuleList(stages)
 
 
-def _stage(config: FlexConfig, channels_in: int, channels_out: int) -> nn.Sequential:
+def _stage(config: NetworkSettings, channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(ResBlock(channels_in, channels_out, config.width, config.dropout))

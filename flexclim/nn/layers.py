@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from flexclim.nn.configuration import GROUPS
+
 Resample = Literal["down", "up"] | None
-GROUPS = 32
 
 
 class MPFourier(nn.Module):

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from flexclim.nn.configuration import Method
 from flexclim.nn.diffusion import Diffusion
 
-Method = Literal["ddim", "euler"]
 Estimate = Callable[[Tensor, float], Tensor]
 
 

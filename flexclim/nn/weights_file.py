@@ -16,7 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from flexclim.errors import ModelError
-from flexclim.nn.flex import Flex, FlexConfig
+from flexclim.nn.configuration import NetworkSettings
+from flexclim.nn.flex import Flex
 
 Precision = Literal["float32", "bf16", "fp16"]
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -52,12 +53,12 @@ def encode(state: dict[str, Tensor]) -> bytes:
     return save(state)
 
 
-def build(config: FlexConfig, state: dict[str, Tensor]) -> Flex:
+def build(config: NetworkSettings, state: dict[str, Tensor]) -> Flex:
     """Return a network in evaluation mode that holds ``state`` as float32."""
     return _filled(_empty(config), {name: tensor.float() for name, tensor in state.items()})
 
 
-def read(path: Path, config: FlexConfig) -> Flex:
+def read(path: Path, config: NetworkSettings) -> Flex:
     """Read a weights file into the network of ``config``.
 
     Names, shapes, types and the file's size are compared before any weight is read.
@@ -88,7 +89,7 @@ def read(path: Path, config: FlexConfig) -> Flex:
     return _filled(network, state)
 
 
-def shapes(config: FlexConfig) -> dict[str, tuple[int, ...]]:
+def shapes(config: NetworkSettings) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight and buffer; no memory is taken."""
     return _shapes_of(_empty(config))
 
@@ -134,7 +135,7 @@ def _filled(network: Flex, state: dict[str, Tensor]) -> Flex:
     return network.requires_grad_(False).eval()
 
 
-def _empty(config: FlexConfig) -> Flex:
+def _empty(config: NetworkSettings) -> Flex:
     """Return the network without memory for its weights."""
     with torch.device("meta"):
         return Flex(config)

@@ -12,14 +12,21 @@ import torch
 from flexclim.errors import ModelError
 from flexclim.models.minflex import HEADS, PARTS, import_minflex
 from flexclim.models.model import load_model
-from flexclim.nn.flex import Flex, FlexConfig
+from flexclim.nn.configuration import NetworkSettings
+from flexclim.nn.flex import Flex
 
-SMALL = {"tile": (16, 16), "model_channels": (32, 32), "res_blocks": (1, 2), "depth": 3}
+SMALL = {
+    "tile": (16, 16),
+    "model_channels": (32, 32),
+    "res_blocks": (1, 2),
+    "depth": 3,
+    "unshuffle": 1,
+}
 
 
 def checkpoint(**changes):
     """Return what minFLEX would save of a small network: random weights, averages half of them."""
-    network = Flex(FlexConfig(**(SMALL | {"num_heads": 2} | changes)))
+    network = Flex(NetworkSettings(**(SMALL | {"num_heads": 2} | changes)))
     random = torch.Generator().manual_seed(0)
     parts = dict(
         zip(PARTS, (network.encoder, network.decoder, network.tasks["superres"]), strict=True)
@@ -79,7 +86,7 @@ def save(path, content):
 def test_sizes_and_weights_are_read(tmp_path, changes):
     content = checkpoint(**changes)
     model = import_minflex(save(tmp_path / "a.pt", content), num_heads=2, weights="raw")
-    expected = FlexConfig(**(SMALL | {"num_heads": 2, "dropout": 0.1} | changes))
+    expected = NetworkSettings(**(SMALL | {"num_heads": 2, "dropout": 0.1} | changes))
     assert model.network.config == expected
     found = model.network.state_dict()
     for part, prefix in PARTS.items():

@@ -12,7 +12,8 @@ import torch
 from flexclim import files
 from flexclim.errors import RecipeError
 from flexclim.models.minflex import PARTS, import_minflex
-from flexclim.nn.flex import Flex, FlexConfig
+from flexclim.nn.configuration import NetworkSettings
+from flexclim.nn.flex import Flex
 from flexclim.train import load_recipe
 from flexclim.train.loop import snapshot, state
 from flexclim.train.loop.averages import Averages
@@ -106,7 +107,7 @@ ARCHIVES = {
 def network():
     """Return a network of as few weights as can be."""
     return Flex(
-        FlexConfig(
+        NetworkSettings(
             tile=(32, 32), model_channels=(32,), res_blocks=(1,), depth=1, num_heads=2, unshuffle=4
         )
     )

@@ -4,9 +4,11 @@ import itertools
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from flexclim.errors import ModelError
-from flexclim.nn.flex import SIZES, Flex, FlexConfig, flex_config
+from flexclim.nn.configuration import SIZES, NetworkSettings, published_network
+from flexclim.nn.flex import Flex
 from flexclim.nn.layers import GroupNorm
 from flexclim.nn.weights_file import compute_in
 
@@ -14,7 +16,8 @@ from flexclim.nn.weights_file import compute_in
 def make(seed=0, **changes):
     """Return a small network whose weights are all random."""
     sizes = {"tile": (16, 32), "model_channels": (32, 32), "res_blocks": (1, 1), "depth": 3}
-    network = Flex(FlexConfig(**(sizes | {"num_heads": 2} | changes))).eval()
+    usual = {"num_heads": 2, "unshuffle": 1}
+    network = Flex(NetworkSettings(**(sizes | usual | changes))).eval()
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in network.named_parameters():
@@ -50,8 +53,8 @@ def test_prediction_is_that_of_the_reference(imported, expected, label):
 @pytest.mark.parametrize("imported", ["raw"], indirect=True)
 def test_forecast_is_that_of_the_reference(imported, reference, expected):
     _, network = imported
-    changed = dict(vars(network.config)) | {"conditions": {"superres": 1, "forecast": 2}}
-    both = Flex(FlexConfig(**changed)).eval()
+    changed = dict(network.config) | {"conditions": {"superres": 1, "forecast": 2}}
+    both = Flex(NetworkSettings(**changed)).eval()
     both.load_state_dict(network.state_dict(), strict=False)
     both.tasks["forecast"].load_state_dict(
         torch.load(reference / "forecast_encoder_tiny.pt", weights_only=True)
@@ -66,7 +69,7 @@ def test_forecast_is_that_of_the_reference(imported, reference, expected):
 @pytest.mark.parametrize(("size", "millions"), [("small", 49.67), ("medium", 199.07), ("big", 950)])
 def test_published_sizes_have_their_parameters(size, millions):
     with torch.device("meta"):
-        network = Flex(flex_config(size))
+        network = Flex(published_network(size))
     count = sum(weight.numel() for weight in network.parameters()) / 1e6
     assert count == pytest.approx(millions, abs=0.005 if millions < 900 else 0.5)
     assert network.config.model_channels == SIZES[size]["model_channels"]
@@ -238,10 +241,10 @@ def test_another_tile_is_refused():
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(changes, message):
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ValidationError, match=message):
         make(**changes)
     with pytest.raises(ModelError, match="'large' is not one of small, medium, big"):
-        flex_config("large")
+        published_network("large")
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

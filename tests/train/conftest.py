@@ -64,6 +64,7 @@ def one_level():
         "res_blocks": (1,),
         "depth": 1,
         "num_heads": 2,
+        "unshuffle": 1,
     }
 
 

@@ -37,7 +37,7 @@ class Feed:
     @property
     def diffusion(self) -> Diffusion:
         """The diffusion process, the same in training and sampling."""
-        return self.settings.diffusion.process()
+        return Diffusion.of(self.settings.diffusion)
 
 
 def open_feed(recipe: Recipe, fitted: dict[str, Any] | None, ranks: Ranks = ALONE) -> Feed:

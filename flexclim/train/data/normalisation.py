@@ -18,15 +18,14 @@ from flexclim.errors import RecipeError
 from flexclim.models.settings import (
     FORECAST,
     SUPERRES,
-    DiffusionSettings,
     Forecasting,
     Label,
     ModelSettings,
-    NetworkSettings,
     Static,
     Target,
     Variable,
 )
+from flexclim.nn.configuration import DiffusionSettings, NetworkSettings
 from flexclim.sampling.network_inputs import transform
 from flexclim.train.data.pairs import Pair
 from flexclim.train.data.patches import Patches
@@ -141,12 +140,10 @@ def check_network(recipe: Recipe) -> None:
     ModelError
         If they do not fit together.
     """
-    config = _network(recipe).config()
+    network = _network(recipe)
     if not recipe.data.downscales:
         return
-    stride = math.lcm(
-        *recipe.data.factors, recipe.network.unshuffle * 2 ** len(config.model_channels)
-    )
+    stride = math.lcm(*recipe.data.factors, network.stride)
     tile = recipe.network.tile
     for factor in recipe.data.factors:
         if any(side % factor for side in tile):

@@ -13,13 +13,13 @@ import xarray as xr
 from flexclim.cf.fields import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
-from flexclim.models.settings import Static
+from flexclim.models.settings import COMPUTED, Static
 from flexclim.sampling.statics import static_fields
 from flexclim.train.data.opening import open_dataset
 from flexclim.train.data.pairs import Pair, align, match_times
 from flexclim.train.data.sources import apart, in_memory, open_fields, select_times
 from flexclim.train.data.windows import Coarsened
-from flexclim.train.recipes.data_settings import COMPUTED, Data, Reading, Source
+from flexclim.train.recipes.data_settings import Data, Reading, Source
 
 TrainingSource = Coarsened | Pair
 

@@ -47,7 +47,7 @@ class Learner:
         self.recipe, self.feed, self.ranks = recipe, feed, ranks
         trainer = recipe.trainer
         torch.manual_seed(trainer.seed)
-        network = Flex(feed.settings.network.config())
+        network = Flex(feed.settings.network)
         if recipe.start:
             network.load_state_dict(starting_weights(recipe.start, network))
         freeze(network, trainer.only)

@@ -106,7 +106,7 @@ class Run(AbstractContextManager["Run"]):
         outcome, rate = self.learner.step(self.done, batch)
         standing = self.standing
         standing.bad = standing.bad + 1 if outcome.bad else 0
-        if standing.bad >= self.recipe.trainer.patience:
+        if standing.bad >= self.recipe.trainer.max_nonfinite_steps:
             raise RecipeError(_advice(standing))
         standing.step += 1
         seconds = time.perf_counter() - began

@@ -16,6 +16,7 @@ from flexclim.nn import weights_file as weights
 from flexclim.nn.flex import Flex
 from flexclim.train.data.normalisation import model_settings
 from flexclim.train.loop.averages import Averages
+from flexclim.train.recipes.reading import rename_old_settings
 from flexclim.train.recipes.recipe import Recipe
 
 # Changing these would make another run of it; all else may change on the way.
@@ -176,7 +177,7 @@ def unpack(content: dict[str, Any], recipe: Recipe) -> Snapshot:
         text = json.loads(content["text"])
         standing = _STANDING.validate_json(json.dumps(text["standing"]))
         # What an earlier version did not know yet is at its default.
-        then, now = plain(Recipe.model_validate(text["recipe"])), plain(recipe)
+        then, now = plain(Recipe.model_validate(rename_old_settings(text["recipe"]))), plain(recipe)
         stages = dict(then["trainer"])
     except FOREIGN:
         raise _of_another_version(recipe) from None

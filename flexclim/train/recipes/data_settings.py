@@ -8,19 +8,14 @@ import os
 from typing import Any, Literal, Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from flexclim.grids.domain import Kind
+from flexclim.models.settings import COMPUTED
+from flexclim.nn.configuration import Settings
 
 Transform = Literal["none", "log1p", "sqrt"]
-COMPUTED = ("latitude", "day_of_year", "solar_time")  # static predictors that need no file
 SAME = "same"
-
-
-class Settings(BaseModel):
-    """Frozen settings that refuse unknown names."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class Derived(Settings):

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flexclim.train.recipes.data_settings import Settings
+from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.recipe import Recipe
 
 WIDTH = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from flexclim.errors import RecipeError
-from flexclim.train.recipes.data_settings import Settings
+from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.recipe import Recipe
+
+# Settings of earlier versions that have another name now.
+RENAMED = {"trainer.patience": "trainer.max_nonfinite_steps"}
 
 
 def recipes_folder() -> Path:
@@ -84,6 +88,16 @@ def section_of(annotation: Any) -> type[Settings] | None:
     return next(filter(None, map(section_of, get_args(annotation))), None)
 
 
+def rename_old_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe that an earlier version wrote, with today's names of its settings."""
+    renamed = copy.deepcopy(values)
+    for old, new in RENAMED.items():
+        section, _, name = old.partition(".")
+        if isinstance(part := renamed.get(section), dict) and name in part:
+            part[new.partition(".")[2]] = part.pop(name)
+    return renamed
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -127,6 +141,8 @@ def _complaint(error: ValidationError) -> str:
     place = ".".join(str(part) for part, _ in steps)
     section = next((found for _, found in reversed(steps[:-1]) if found), Recipe)
     if first["type"] == "extra_forbidden":
+        if place in RENAMED:
+            return f"{place} is now {RENAMED[place]}."
         known = [field.alias or name for name, field in section.model_fields.items()]
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         parent = place.removesuffix(str(first["loc"][-1]))

@@ -7,56 +7,20 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from flexclim.nn.configuration import Architecture, DiffusionSettings, Method, Settings
 from flexclim.train.recipes.data_settings import Data as Data
-from flexclim.train.recipes.data_settings import Settings
 from flexclim.train.recipes.data_settings import Source as Source
 
 
-class Network(Settings):
-    """Sizes of the FLEX network; its channels follow from data.inputs and data.targets."""
-
-    tile: tuple[int, int] = Field(default=(64, 64), description="rows and columns of a patch")
-    model_channels: tuple[int, ...] = Field(
-        default=(32, 64, 128), description="channels of each level"
-    )
-    res_blocks: tuple[int, ...] = Field(
-        default=(2, 2, 2), description="residual blocks of each level"
-    )
-    depth: int = Field(default=5, description="transformer blocks in all")
-    num_heads: int = Field(default=4, description="attention heads")
-    mlp_ratio: float = Field(default=2.0, description="width of a transformer block's hidden layer")
-    dropout: float = Field(default=0.0, description="share of values dropped in training")
-    unshuffle: int = Field(
-        default=2, description="blocks of this many cells a side are folded into channels first"
-    )
-    use_transf: bool = Field(
-        default=False, description="transformer blocks in the task encoders too"
-    )
-    conditioning: Literal["both", "weak", "strong"] = Field(
-        default="both",
-        description="weak: features of the task encoder are added along the common encoder; "
-        "strong: at its end and in the decoder",
-    )
-
-
-class Process(Settings):
+class Process(DiffusionSettings, strict=False):
     """The diffusion process and the sampler."""
 
-    prediction: Literal["v", "eps", "x"] = Field(
-        default="v", description="what the network predicts: velocity, noise or the residual"
-    )
-    loss: Literal["squared", "absolute"] = Field(
-        default="squared", description="absolute estimates medians, so ensembles come out narrow"
-    )
     times: Literal["uniform", "stratified", "logit_normal"] = Field(
         default="uniform",
         description="how times t are drawn: evenly, evenly with one in each share of the batch, "
         "or more of the middle",
     )
-    shift: float = Field(
-        default=1.0, gt=0, description="shift of the noise schedule, in training and sampling"
-    )
-    method: Literal["ddim", "euler"] = Field(default="euler", description="the sampler")
+    method: Method = Field(default="euler", description="the sampler")
     steps: int = Field(default=2, ge=1, description="sampler steps that downscale takes")
 
 
@@ -123,8 +87,10 @@ class Trainer(Settings):
         lt=1,
         description="share of patches whose label is left out, so that the model can do without",
     )
-    patience: int = Field(
-        default=10, ge=1, description="steps in a row without a finite gradient before giving up"
+    max_nonfinite_steps: int = Field(
+        default=10,
+        ge=1,
+        description="stop with an error after this many steps in a row without a finite gradient",
     )
     only: tuple[str, ...] = Field(
         default=(),
@@ -147,7 +113,7 @@ class Recipe(Settings):
         default="", description="model to start from, by name or folder; empty: random weights"
     )
     data: Data = Field(description="where fields come from and how patches are cut")
-    network: Network = Field(default=Network(), description="sizes of the network")
+    network: Architecture = Field(default=Architecture(), description="sizes of the network")
     diffusion: Process = Field(default=Process(), description="diffusion process and sampler")
     ensemble: Ensemble = Field(default=Ensemble(), description="few-step fine-tuning")
     trainer: Trainer = Field(default=Trainer(), description="how long and how fast")

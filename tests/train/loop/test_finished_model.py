@@ -8,7 +8,8 @@ import pytest
 import torch
 import xarray as xr
 
-from flexclim.models.settings import ModelSettings, NetworkSettings
+from flexclim.models.settings import ModelSettings
+from flexclim.nn.configuration import NetworkSettings
 from flexclim.train import load_recipe
 from flexclim.train.data.normalisation import model_settings
 from flexclim.train.data.splits import open_sources
@@ -20,7 +21,12 @@ from flexclim.train.loop.snapshot import Standing
 @pytest.fixture
 def settings():
     sizes = NetworkSettings(
-        tile=(64, 64), model_channels=(32, 32), res_blocks=(1, 1), depth=3, num_heads=2
+        tile=(64, 64),
+        model_channels=(32, 32),
+        res_blocks=(1, 1),
+        depth=3,
+        num_heads=2,
+        unshuffle=1,
     )
     scale = {2: (0.7,), 4: (0.9,), 8: (1.0,)}
     return ModelSettings(network=sizes, halo=16, factors=(2, 4, 8), residual_scale=scale)

@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from flexclim.models.settings import Target
+from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.diffusion import Diffusion
-from flexclim.nn.flex import Flex, FlexConfig
+from flexclim.nn.flex import Flex
 from flexclim.train.data.batches import Batch
 from flexclim.train.loop import learner, losses
 from flexclim.train.loop.averages import Averages
@@ -25,7 +26,7 @@ from flexclim.train.recipes.recipe import Trainer
 @pytest.fixture
 def network(one_level):
     torch.manual_seed(0)
-    config = FlexConfig(tile=(16, 16), dropout=0.0, **one_level)
+    config = NetworkSettings(tile=(16, 16), **one_level)
     network = Flex(config)
     for weights in network.parameters():
         if weights.ndim > 1 and not weights.any():

@@ -283,7 +283,7 @@ def test_a_folder_has_one_run_at_a_time(folder, recipe):
 
 
 def test_a_run_without_finite_gradients_gives_up(folder, monkeypatch):
-    recipe = tiny(folder, "run", "trainer.steps=50", "trainer.patience=3")
+    recipe = tiny(folder, "run", "trainer.steps=50", "trainer.max_nonfinite_steps=3")
     loss = Stage._loss
     monkeypatch.setattr(
         Stage, "_loss", lambda stage, step, *rest: loss(stage, step, *rest) * math.nan
@@ -293,7 +293,7 @@ def test_a_run_without_finite_gradients_gives_up(folder, monkeypatch):
 
 
 def test_one_bad_step_is_skipped(folder, monkeypatch):
-    recipe = tiny(folder, "run", "trainer.patience=2")
+    recipe = tiny(folder, "run", "trainer.max_nonfinite_steps=2")
     loss = Stage._loss
 
     def sometimes(stage, step, *rest):

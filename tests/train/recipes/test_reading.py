@@ -1,8 +1,8 @@
 import pytest
 
 from flexclim.errors import RecipeError
+from flexclim.nn.configuration import Settings
 from flexclim.train import explain_recipe, list_recipes, load_recipe
-from flexclim.train.recipes.data_settings import Settings
 from flexclim.train.recipes.reading import recipes_folder, section_of
 from flexclim.train.recipes.recipe import Recipe
 
