@@ -94,7 +94,7 @@ class Architecture(Settings):
     @property
     def stride(self) -> int:
         """Fine cells along one side of a bottleneck cell."""
-        return self.unshuffle * 2 ** len(self.model_channels)
+        return self.unshuffle << len(self.model_channels)
 
     @property
     def bottleneck(self) -> tuple[int, int]:
@@ -171,7 +171,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "depth": 21,
     },
 }
-PUBLISHED = {"tile": (128, 128), "depth": 13, "dropout": 0.1, "unshuffle": 1}
+PUBLISHED: dict[str, Any] = {"tile": (128, 128), "depth": 13, "dropout": 0.1, "unshuffle": 1}
 
 
 def published_network(size: str, **changes: Any) -> NetworkSettings:

@@ -26,9 +26,8 @@ NAMED = ("data.inputs=[u10]", "data.targets=[{name: v10, base: u10}]",
     ],
 )  # fmt: skip
 def test_a_network_that_can_not_be_is_refused_before_any_data(folder, override, message):
-    recipe = load_recipe(folder / "tiny.yaml", [override, "data.folder=/nowhere"])
     with pytest.raises(FlexclimError, match=message) as caught:
-        open_feed(recipe, None)
+        open_feed(load_recipe(folder / "tiny.yaml", [override, "data.folder=/nowhere"]), None)
     assert "\n" not in str(caught.value)
 
 

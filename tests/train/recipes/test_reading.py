@@ -3,7 +3,7 @@ import pytest
 from flexclim.errors import RecipeError
 from flexclim.nn.configuration import Settings
 from flexclim.train import explain_recipe, list_recipes, load_recipe
-from flexclim.train.recipes.reading import recipes_folder, section_of
+from flexclim.train.recipes.reading import recipes_folder, rename_old_settings, section_of
 from flexclim.train.recipes.recipe import Recipe
 
 
@@ -51,6 +51,9 @@ def test_periods_need_no_quotes(folder):
     [
         ("trainer.lerning_rate=1", "trainer.lerning_rate is not a setting; did you mean "
          "trainer.learning_rate?"),
+        ("trainer.patience=3", "trainer.patience is now trainer.max_nonfinite_steps."),
+        ("network.channels=2", "network.channels is not a setting"),
+        ("network.tile=[30, 30]", "network: tile 30 x 30 does not divide by"),
         ("trainr.steps=1", "trainr is not a setting; did you mean trainer?"),
         ("trainer.steps=many", "trainer.steps = 'many' does not do"),
         ("trainer.steps", "not of the form"),
@@ -111,6 +114,14 @@ def test_settings_that_do_not_fit_together_get_one_line(folder, overrides, messa
         load_recipe(folder / "tiny.yaml", ["data.sources.0.variables=[]", *overrides])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_recipes_of_earlier_versions_get_the_names_of_today():
+    old = {"name": "toy", "trainer": {"steps": 7, "patience": 3}}
+    new = {"name": "toy", "trainer": {"steps": 7, "max_nonfinite_steps": 3}}
+    assert rename_old_settings(old) == new
+    assert rename_old_settings(new) == new
+    assert old["trainer"] == {"steps": 7, "patience": 3}
 
 
 def test_keys_to_storage_are_never_published(folder):
