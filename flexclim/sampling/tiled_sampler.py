@@ -23,10 +23,11 @@ from flexclim.execution.batch_size import is_out_of_memory
 from flexclim.execution.forward_passes import run_passes
 from flexclim.models.settings import SUPERRES
 from flexclim.nn.compilation import forget, programs
+from flexclim.nn.configuration import Method
 from flexclim.nn.copies import to_device, to_host
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex, TaskFeatures
-from flexclim.nn.sampler import Method, sample, time_grid
+from flexclim.nn.sampler import sample, time_grid
 from flexclim.planning.tiles import TilePlan
 from flexclim.sampling.fusion import frame_field, unframe, window
 

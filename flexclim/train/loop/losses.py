@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from flexclim.models.settings import SUPERRES
+from flexclim.nn.configuration import Method
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
-from flexclim.nn.sampler import Method, sample, time_grid
+from flexclim.nn.sampler import sample, time_grid
 from flexclim.train.loop.own_units import OwnUnits
 
 
