@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flexclim.models.settings import NetworkSettings
+    from flexclim.nn.configuration import NetworkSettings
 
 # Pixels in one forward pass: enough to keep a device, or a core, busy, and no more.
 PASS_PIXELS = {"cpu": 2**16, "cuda": 2**20}
