@@ -6,6 +6,7 @@ from flexclim import AlignmentError, FlexclimError, verify
 from flexclim.verify.core import alignment
 from flexclim.verify.core.alignment import Pair
 from flexclim.verify.evaluation import event_threshold
+from flexclim.verify.metrics import spectra
 
 
 def test_names_candidates_and_times(scores):
@@ -98,7 +99,8 @@ def test_each_candidate_is_aligned_once_a_variable(monkeypatch, fields):
         return find_plane(field)
 
     monkeypatch.setattr(Pair, "align", classmethod(counted_align))
-    monkeypatch.setattr(alignment, "find_plane", counted_plane)
+    for module in (alignment, spectra):
+        monkeypatch.setattr(module, "find_plane", counted_plane)
     forecast, truth, coarse = (ds.isel(time=[0]).assign(v10=lambda ds: ds.u10 + 1) for ds in fields)
     found = verify.evaluate(forecast, truth, coarse)
     assert found.sizes["candidate"] == 3

@@ -18,7 +18,7 @@ from scipy import fft
 from scipy.special import roots_legendre
 
 from flexclim.errors import FlexclimError, GridError
-from flexclim.verify.core.geometry import EARTH_RADIUS, Plane, find_plane, whole_planes
+from flexclim.verify.core.geometry import EARTH_RADIUS, Plane, whole_planes
 from flexclim.verify.core.transforms import Fill, fill_gaps
 
 Rows = Literal["poles", "cells", "north"]
@@ -28,24 +28,26 @@ ORDERS = 16
 BATCH_BYTES = 128 * 2**20
 
 
-def power(first: xr.DataArray, second: xr.DataArray, fill: Fill = None) -> xr.DataArray:
+def power(
+    first: xr.DataArray, second: xr.DataArray, plane: Plane, fill: Fill = None
+) -> xr.DataArray:
     """Return the common power of two global fields by degree; it sums to their covariance."""
 
     def transform(left: np.ndarray, right: np.ndarray, sphere: Sphere) -> np.ndarray:
         return sphere.power(left, None if first is second else right)
 
-    return _apply(transform, first, second, fill)
+    return _apply(transform, first, second, plane, fill)
 
 
 def vector_power(
-    eastward: xr.DataArray, northward: xr.DataArray, fill: Fill = None
+    eastward: xr.DataArray, northward: xr.DataArray, plane: Plane, fill: Fill = None
 ) -> xr.DataArray:
     """Return the power of a global wind by degree; it sums to its mean squared speed."""
 
     def transform(u: np.ndarray, v: np.ndarray, sphere: Sphere) -> np.ndarray:
         return sphere.vector_power(u, v)
 
-    return _apply(transform, eastward, northward, fill)
+    return _apply(transform, eastward, northward, plane, fill)
 
 
 @lru_cache(maxsize=4)
@@ -88,10 +90,10 @@ def _apply(
     transform: Callable[[np.ndarray, np.ndarray, Sphere], np.ndarray],
     first: xr.DataArray,
     second: xr.DataArray,
+    plane: Plane,
     fill: Fill,
 ) -> xr.DataArray:
     """Apply a function of fields (F, N, columns) that returns powers by degree, (F, L)."""
-    plane = find_plane(first)
     where, reverse = find_rows(first, plane)
     sphere = make_sphere(first.sizes[plane.y], first.sizes[plane.x], where)
 

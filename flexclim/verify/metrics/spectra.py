@@ -131,12 +131,13 @@ def kinetic_energy(
     On a sphere it is the spectrum of vector harmonics, since the components alone are
     discontinuous at the poles. Parameters as in :func:`spectrum`.
     """
+    plane = find_plane(eastward)
     if kind == "spherical":
-        power = harmonics.vector_power(eastward, northward, fill) / 2
+        power = harmonics.vector_power(eastward, northward, plane, fill) / 2
     else:
         power = (
-            _power(eastward, eastward, kind, edges, fill)
-            + _power(northward, northward, kind, edges, fill)
+            _power(eastward, eastward, plane, kind, edges, fill)
+            + _power(northward, northward, plane, kind, edges, fill)
         ) / 2
     power = _average(power, dim, [d for d in eastward.dims if d in power.dims])
     power = _describe(power, f"{kind} spectrum of kinetic energy", eastward)
@@ -157,12 +158,12 @@ def powers(
     Every member is compared with the same truth, so the average common power of the members is
     that of the ensemble mean. Parameters as in :func:`spectrum`.
     """
-    forecast, truth = pair.forecast, pair.truth
-    mine = _power(forecast, forecast, kind, edges, fill)
+    forecast, truth, plane = pair.forecast, pair.truth, pair.plane
+    mine = _power(forecast, forecast, plane, kind, edges, fill)
     parts = {
         "forecast": mine if pair.member is None else mine.mean(pair.member, keep_attrs=True),
-        "truth": _power(truth, truth, kind, edges, fill),
-        "common": _power(pair.mean, truth, kind, edges, fill),
+        "truth": _power(truth, truth, plane, kind, edges, fill),
+        "common": _power(pair.mean, truth, plane, kind, edges, fill),
     }
     others = [d for d in truth.dims if d in parts["truth"].dims]
     found = xr.Dataset(
@@ -201,7 +202,7 @@ def gridded(ds: xr.Dataset) -> list[str]:
 def _spectrum_of_field(
     field: xr.DataArray, kind: Kind, dim: Dims, edges: Edges, fill: Fill
 ) -> xr.DataArray:
-    power = _power(field, field, kind, edges, fill)
+    power = _power(field, field, find_plane(field), kind, edges, fill)
     power = _average(power, dim, [d for d in field.dims if d in power.dims])
     name = field.attrs.get("long_name", "the field" if field.name is None else field.name)
     power = _describe(power, f"{kind} power spectrum of {name}", field)
@@ -219,17 +220,21 @@ def _describe(power: xr.DataArray, text: str, field: xr.DataArray) -> xr.DataArr
 
 
 def _power(
-    first: xr.DataArray, second: xr.DataArray, kind: Kind, edges: Edges, fill: Fill
+    first: xr.DataArray,
+    second: xr.DataArray,
+    plane: Plane,
+    kind: Kind,
+    edges: Edges,
+    fill: Fill,
 ) -> xr.DataArray:
     """Return the common power of two fields by wavenumber; its power if both are one field."""
     if kind == "spherical":
-        return harmonics.power(first, second, fill)
+        return harmonics.power(first, second, plane, fill)
     if kind not in ("radial", "zonal") or edges not in ("dct", "taper", "periodic"):
         raise FlexclimError(
             f"kind={kind!r}, edges={edges!r}: use 'radial', 'zonal' or 'spherical', and 'dct', "
             "'taper' or 'periodic'."
         )
-    plane = find_plane(first)
     bins = make_bins(kind, (first.sizes[plane.y], first.sizes[plane.x]), plane, edges)
     rows = area_weights(first).values * np.ones(first.sizes[plane.y])
 

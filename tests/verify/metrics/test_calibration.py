@@ -35,6 +35,6 @@ def test_crps_decomposition_sums_and_knows_reliability(ensemble):
     np.testing.assert_allclose(parts.crps, crps, rtol=1e-12)
     lazy = verify.crps_decomposition(forecast.chunk(realization=1, lat=3), truth).compute()
     xr.testing.assert_allclose(lazy, parts, rtol=1e-12)
-    good = verify.crps_decomposition(*gaussian(members=20))
-    bad = verify.crps_decomposition(*gaussian(members=20, spread=0.3))
+    good = verify.crps_decomposition(*gaussian(members=20, points=40_000))
+    bad = verify.crps_decomposition(*gaussian(members=20, points=40_000, spread=0.3))
     assert float(good.reliability) < 0.005 < 0.05 < float(bad.reliability)
