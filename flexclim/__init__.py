@@ -1,7 +1,7 @@
 """Downscale climate fields with diffusion models, in xarray.
 
-``import flexclim`` registers ``.flex`` on Dataset and DataArray. Everything else loads when it is
-first used, so that torch is imported only by what needs it.
+``import flexclim`` registers the accessor ``.flex`` of Datasets and DataArrays. Everything else is
+imported on first use, so that scripts that need no network do not load torch.
 """
 
 from importlib import import_module

@@ -44,14 +44,14 @@ def of_array(load: Callable[[], Callable[Concatenate[xr.DataArray, P], R]]) -> M
 
 
 class Accessor:
-    """What ``.flex`` is on both; its repr tells how flexclim reads the field."""
+    """What both accessors share: the grid, and a summary of the fields as repr."""
 
     def __init__(self, obj: xr.Dataset | xr.DataArray) -> None:
         self._obj = obj
 
     @property
     def grid(self) -> Grid:
-        """The grid that was found; see :class:`flexclim.grids.grid.Grid`."""
+        """The grid of the fields; see :class:`flexclim.grids.grid.Grid`."""
         return flexclim.find_grid(self._obj)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""What flexclim raises when an input can't be used.
+"""Errors and warnings of flexclim.
 
-Each error carries one message: what was found, in values, then what to do. All are
-:class:`ValueError`, so that code that knows nothing of flexclim can still catch them.
+A message says what was found, with values, then what to do. All errors are subclasses of
+:class:`ValueError`, so that general code can catch them.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 class FlexclimError(ValueError):
-    """Something in the input, a file or a setting can't be used."""
+    """An input, file or setting can't be used."""
 
 
 class GridError(FlexclimError):
-    """The grid of a field can't be found, is irregular, or does not fit the factor."""
+    """No grid is found, it is irregular, or it does not fit the factor."""
 
 
 class ModelError(FlexclimError):
-    """A model is missing, damaged, or does not fit the field."""
+    """A model is missing or damaged, or does not fit the fields."""
 
 
 class RecipeError(FlexclimError):
-    """A training recipe has an unknown setting, a wrong value or unusable data."""
+    """A training recipe has an unknown setting, an invalid value or unusable data."""
 
 
 class StoreError(FlexclimError):
-    """An output store can't be written, continued or trusted."""
+    """An output store can't be written or continued, or is damaged."""
 
 
 class AlignmentError(FlexclimError):
-    """Two fields that belong together differ in coordinates, times or units."""
+    """Fields that are used together differ in coordinates, times or units."""
 
 
 class FlexclimWarning(UserWarning):
-    """A field is far from what a model was trained on; its members may be wrong."""
+    """Fields lie far outside a model's training data; its output may be unreliable."""
 
 
 def suggest_options(function: F) -> F:
-    """Make a misspelt keyword argument an error that names the nearest one.
+    """Decorate a function to suggest the nearest option when a keyword argument is misspelt.
 
     Raises
     ------
     FlexclimError
-        When the decorated function gets a keyword argument that it does not take.
+        If the decorated function is called with an unknown keyword argument.
 
     >>> @suggest_options
     ... def coarsen(field, factor, *, grid=None): ...

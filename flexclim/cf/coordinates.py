@@ -9,7 +9,7 @@ import xarray as xr
 from flexclim.grids.grid import Grid
 
 BOUNDS = "bnds"
-# Attributes that are no longer true of other values.
+# Attributes that do not hold for other values.
 STALE = ("actual_range", "valid_range", "valid_min", "valid_max", "_FillValue", "missing_value")
 GEOGRAPHIC = {
     "Y": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"},
@@ -27,15 +27,14 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
     grid
         The grid of the result, such as ``find_grid(source).refined(4)``.
     source
-        What the grid was found in; its coordinates' attributes are carried over and completed
-        to CF. Units of projected coordinates are those of
-        the grid: given, measured or absent, never invented.
+        Object in which the grid was found. Attributes of its coordinates are kept and completed
+        to CF. Units of projected coordinates are those of the grid: given, inferred or absent.
 
     Returns
     -------
     dict
         Rows and columns with their bounds, and 2-D latitude and longitude of a projected grid.
-        Coordinates of a Dataset; a DataArray can't hold the bounds.
+        They fit a Dataset; a DataArray can't hold bounds.
 
     Examples
     --------
@@ -94,5 +93,5 @@ def _positions(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Va
 
 
 def _bounds_dimension(source: xr.Dataset | xr.DataArray) -> str:
-    """Return a name for the dimension of bounds that means nothing else in ``source``."""
+    """Return a name for the dimension of bounds that ``source`` does not use otherwise."""
     return next(n for n in (BOUNDS, "nv", "two") if source.sizes.get(n, 2) == 2)

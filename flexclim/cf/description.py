@@ -20,7 +20,7 @@ from flexclim.grids.grid import Grid
 
 REALIZATION = "realization"
 
-# Attributes of a field that speak of its old grid or file.
+# Attributes that describe the old grid or file of a field.
 LEFT_BEHIND = (
     *STALE,
     *("ancillary_variables", "bounds", "cell_measures", "coordinates", "grid", "grid_mapping"),
@@ -35,7 +35,7 @@ Coordinates = dict[str, xr.Variable | xr.DataArray]
 
 
 def ensemble_coordinate(numbers: Iterable[int]) -> xr.DataArray:
-    """Return the coordinate that numbers ensemble members.
+    """Return the coordinate of ensemble members.
 
     >>> ensemble_coordinate(range(3)).values
     array([0, 1, 2], dtype=int32)
@@ -56,26 +56,26 @@ def describe_fields(
     action: str,
     attributes: Mapping[str, str | int | float] | None = None,
 ) -> xr.Dataset:
-    """Make a CF dataset of fields that were computed from those of ``source``.
+    """Return a CF Dataset of fields that were computed from those of ``source``.
 
     Parameters
     ----------
     fields
-        Values with dimensions, by the name of the variable of ``source`` that they come from;
-        numpy or dask. A ``realization`` dimension gets its coordinate.
+        Results, numpy or dask, by the name of the variable of ``source`` with their attributes.
+        A dimension ``realization`` gets a coordinate.
     source
-        Where names, units, grid mapping and all other coordinates come from.
+        Dataset with names, units, grid mapping and all other coordinates.
     grid
-        The grid of ``fields``.
+        Grid of the results.
     action
-        What was done, for ``history``.
+        Processing step, for ``history``.
     attributes
-        Where the fields come from, for the attributes of the dataset.
+        Further attributes of the Dataset, such as the model.
 
     Returns
     -------
     Dataset
-        Also ready for a plain ``to_netcdf`` or ``to_zarr``: encodings are set.
+        With encodings set, for ``to_netcdf`` or ``to_zarr`` without options.
     """
     result = xr.Dataset(
         {name: _described(name, field, source, grid) for name, field in fields.items()}
@@ -83,7 +83,7 @@ def describe_fields(
     coordinates: Coordinates = _other_coordinates(result, source, grid)
     coordinates |= grid_coordinates(grid, source)
     if REALIZATION in result.dims:
-        known = source.indexes.get(REALIZATION)  # of an ensemble already
+        known = source.indexes.get(REALIZATION)  # of an ensemble input
         count = result.sizes[REALIZATION]
         coordinates[REALIZATION] = ensemble_coordinate(range(count) if known is None else known)
     result = result.assign_coords(coordinates)
@@ -98,7 +98,7 @@ def describe_fields(
 
 
 def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) -> xr.Variable:
-    """Return a field with the attributes of its source that are still true."""
+    """Return a field with those attributes of its source that still hold."""
     known = source[name]
     kept = {
         key: value
@@ -116,7 +116,7 @@ def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) ->
 
 
 def _grid_mapping(field: xr.DataArray) -> str | None:
-    """Return the name of a field's grid mapping; the extended form is ``crs: x y``."""
+    """Return the name of a field's grid mapping, also from its extended form ``crs: x y``."""
     said = field.attrs.get("grid_mapping", field.encoding.get("grid_mapping"))
     return str(said).split(":")[0].strip() if said else None
 
@@ -135,7 +135,7 @@ def _with_grid_mappings(result: xr.Dataset, source: xr.Dataset) -> xr.Dataset:
 
 
 def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> Coordinates:
-    """Return time, level and the like, with their bounds."""
+    """Return the coordinates other than the grid's, such as time and level, with their bounds."""
     taken = {grid.y, grid.x, grid.y_name, grid.x_name, grid.latitude_name, grid.longitude_name}
     found: Coordinates = {}
     for key, coordinate in source.coords.items():

@@ -1,4 +1,4 @@
-"""How variables are stored in Zarr and NetCDF: types, fill values, compression, checksums."""
+"""Encodings for Zarr and NetCDF: types, fill values, compression, checksums."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 def encodings(ds: xr.Dataset, target: Target = "zarr") -> dict[str, dict[str, object]]:
     """Return the encoding of every variable, for ``to_zarr`` or ``to_netcdf``.
 
-    It leaves nothing to what a file was opened with: coordinates and bounds have no fill value,
-    NaN marks missing values of fields, times count seconds. ``"plain"`` compresses nothing.
+    Encodings of the input file have no influence: coordinates and bounds get no fill value,
+    fields get NaN, times are stored in seconds. ``"plain"`` is uncompressed.
 
     >>> encodings(xr.Dataset({"t2m": 273.15}, {"lat": 50.0}), "plain")["lat"]
     {'_FillValue': None}
@@ -57,7 +57,7 @@ def _compression(variable: xr.Variable, target: Target) -> dict[str, object]:
 
 
 def _checksum() -> Crc32cCodec:
-    """Return the codec without which a flipped bit would read back as a number."""
+    """Return the checksum codec, which detects flipped bits on reading."""
     from zarr.codecs import Crc32cCodec
 
     return Crc32cCodec()

@@ -12,9 +12,9 @@ LARGEST = 1e30  # larger numbers are undeclared fill values, such as 9.97e36
 
 
 def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
-    """Return the names of the variables that hold numbers along rows and columns.
+    """Return the names of numeric variables with rows and columns.
 
-    Positions of cells and their corners are none.
+    Latitudes, longitudes and cell bounds are left out.
 
     >>> from flexclim.grids.discovery import find_grid
     >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
@@ -35,45 +35,47 @@ def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
 
 
 def check_field(field: xr.DataArray) -> None:
-    """Refuse a field whose name is no text, or whose numbers are packed; reads attributes only.
+    """Check that a field's name is a string and that its values are not packed.
+
+    Only name, type and attributes are read.
 
     Raises
     ------
     FlexclimError
-        Saying what to do.
+        If they are not.
     """
     if not isinstance(field.name, str):
-        raise FlexclimError(f"the variable {field.name!r} has a name that is no text. Rename it.")
+        raise FlexclimError(f"the name of variable {field.name!r} is not a string. Rename it.")
     packing = [key for key in ("scale_factor", "add_offset") if key in field.attrs]
     if packing and field.dtype.kind in "iu":
         raise FlexclimError(
-            f"{field.name!r} holds packed numbers, whose {' and '.join(packing)} were not applied. "
+            f"{field.name!r} holds packed values, and {' and '.join(packing)} were not applied. "
             "Pass the dataset through xarray.decode_cf, or open it with mask_and_scale=True."
         )
 
 
 def check_values(array: np.ndarray, name: str, where: str) -> None:
-    """Refuse infinite values and fill values that nobody declared; NaN is missing and fine.
+    """Check that there are no infinite values or undeclared fill values; NaN means missing.
 
     Parameters
     ----------
     array
-        Computed values of any shape.
+        Values of any shape, in memory.
     name
-        Their variable.
+        Name of the variable, for the message.
     where
-        Which part of it, such as ``"time 2018-09-14T18"``; may be empty.
+        Part of the variable, such as ``"time 2018-09-14T18"``; may be empty.
 
     Raises
     ------
     FlexclimError
-        Naming the variable, a value, how many there are and what to do.
+        If there are some.
     """
     if array.size == 0:
         return
-    # Two reductions need no temporary array, and fmin and fmax pass over NaN.
+    # Two reductions need no temporary array; fmin and fmax ignore NaN.
     low, high = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)
-    # As Python's numbers: compared to float16, 1e30 would itself be infinite.
+    # Compare as Python floats: 1e30 is infinite in float16.
     if float(low) < -LARGEST or float(high) > LARGEST:
         bad = np.abs(array.astype(np.float64)) > LARGEST
         place = f" at {where}" if where else ""
@@ -84,7 +86,7 @@ def check_values(array: np.ndarray, name: str, where: str) -> None:
 
 
 def as_dataset(array: xr.DataArray) -> xr.Dataset:
-    """Return a dataset that holds ``array``, and its history; :func:`pick` is the way back.
+    """Return a Dataset of one variable, with its history; :func:`pick` is the inverse.
 
     >>> list(as_dataset(xr.DataArray(0.0)).data_vars)
     ['field']
@@ -92,16 +94,16 @@ def as_dataset(array: xr.DataArray) -> xr.Dataset:
     name = "field" if array.name is None else array.name
     if name in array.coords or name in array.dims:
         raise FlexclimError(
-            f"the array has the name of its own coordinate {name!r}. Rename it with .rename."
+            f"the array has the same name as its coordinate {name!r}. Rename it with .rename."
         )
     ds = array.to_dataset(name=name)
     return ds.assign_attrs({k: v for k, v in array.attrs.items() if k == "history"})
 
 
 def pick(described: xr.Dataset, name: str) -> xr.DataArray:
-    """Return one field of a described dataset, with the dataset's history and no loose ends.
+    """Return one field of a described Dataset, with the Dataset's history.
 
-    A DataArray can't hold bounds, so its coordinates do not name them.
+    References to bounds are dropped, since a DataArray can't hold these.
     """
     array = described[name].copy(deep=False)
     for coordinate in array.coords:

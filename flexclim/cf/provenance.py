@@ -1,4 +1,4 @@
-"""Who made an output, and how: versions and the command."""
+"""Provenance of an output: versions of packages, and the command."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PACKAGES = "torch", "numpy", "xarray", "dask", "zarr"
 
 
 def provenance() -> dict[str, str]:
-    """Return versions, and the command that runs, as attributes.
+    """Return versions of packages and the running command as attributes.
 
-    Arguments of other programs than flexclim's own are not told.
+    Arguments of programs other than flexclim's own are left out.
 
     >>> sorted(provenance())
     ['flexclim_command', 'flexclim_software', 'flexclim_version']
@@ -31,7 +31,7 @@ def provenance() -> dict[str, str]:
 
 
 def _command(arguments: list[str]) -> str:
-    """Return a command line.
+    """Return the command line, without arguments of other programs.
 
     >>> _command(["/usr/bin/flexclim", "downscale", "a b.nc", "fine.zarr", "-f", "4"])
     "flexclim downscale 'a b.nc' fine.zarr -f 4"

@@ -1,4 +1,4 @@
-"""What a field's names and units tell of its values: their sign, and whether they turn."""
+"""Infer from a field's names and units whether it is non-negative or a vector component."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import xarray as xr
 
 from flexclim.cf.units import cf_units
 
-# Standard names are searched, long names too, short names must match as a whole.
+# Patterns are searched in standard and long names; short names must match as a whole.
 POSITIVE_STANDARD = (
     r"precipitation|rainfall|snowfall|humidity|mixing_ratio|_speed|^speed|cloud_area_fraction|"
     r"area_fraction|land_binary_mask|mass_fraction|mole_fraction|concentration|_thickness|"
@@ -34,7 +34,7 @@ VECTOR_SHORT = (
 
 
 def non_negative(field: xr.DataArray) -> bool:
-    """Guess whether a field can't be negative, from its standard name, else other names and units.
+    """Infer whether values can't be negative: from the standard name, else other names and units.
 
     >>> non_negative(xr.DataArray(attrs={"standard_name": "precipitation_flux"}))
     True
@@ -52,7 +52,7 @@ def non_negative(field: xr.DataArray) -> bool:
 
 
 def vector_component(field: xr.DataArray) -> bool:
-    """Guess whether a field is an eastward or northward component, which turns at a pole.
+    """Infer whether a field is an eastward or northward component, whose sign flips at a pole.
 
     >>> vector_component(xr.DataArray(name="u10")), vector_component(xr.DataArray(name="tp"))
     (True, False)

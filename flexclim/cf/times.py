@@ -1,4 +1,4 @@
-"""Times as numbers: datetime64, or cftime of any calendar."""
+"""Times, as datetime64 or as cftime in any calendar."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 def is_time(values: xr.DataArray | xr.Variable) -> bool:
-    """Say whether values are dates; only the first is read."""
+    """Return whether values are dates; only the first is read."""
     if values.dtype.kind == "M":
         return True
     return values.dtype == object and values.size > 0 and hasattr(_first(values), "calendar")
 
 
 def calendar_of(times: xr.DataArray | xr.Variable) -> str:
-    """Return the calendar of dates."""
+    """Return the CF calendar of dates."""
     return "proleptic_gregorian" if times.dtype.kind == "M" else str(_first(times).calendar)
 
 
 def seconds_of(times: npt.ArrayLike) -> np.ndarray:
-    """Return the seconds since 1970 of a date or an array of them, in their calendar, float64.
+    """Return float64 seconds since 1970-01-01 of one or several dates, in their calendar.
 
     >>> seconds_of(np.array(["1970-01-01", "1970-01-02T12"], "datetime64[h]"))
     array([     0., 129600.])

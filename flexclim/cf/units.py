@@ -1,11 +1,11 @@
-"""Units as UDUNITS spells them, where what is meant is certain."""
+"""Convert units to UDUNITS spelling, where the meaning is certain."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-# GRIB tables and models write these for what UDUNITS calls otherwise.
+# Spellings of GRIB tables and models.
 SPELLED = {
     "(0 - 1)": "1",
     "(0-1)": "1",
@@ -27,7 +27,7 @@ SPELLED = {
     "inches": "inch",
 }
 TEMPERATURES = ("K", "kelvin", "degC", "degree_Celsius", "degrees_Celsius", "celsius", "degF")
-# Enough to tell a unit from a remark; a prefix may stand before each.
+# Enough to distinguish units from remarks; each may have a prefix.
 SYMBOLS = (
     r"1|%|s|sec|second|seconds|min|minute|minutes|h|hr|hour|hours|d|day|days|year|years|month|m|"
     r"meter|metre|meters|metres|g|gram|K|kelvin|degC|degF|celsius|A|ampere|mol|mole|cd|Hz|N|Pa|"
@@ -41,7 +41,7 @@ TOKEN = re.compile(rf"(?:{PREFIXES})?(?:{SYMBOLS})(?:\^?[-+]?\d+)?")
 
 
 def cf_units(units: str) -> str:
-    """Return ``units`` as UDUNITS spells them, or unchanged where that is not certain.
+    """Return units in UDUNITS spelling, or unchanged where the meaning is not certain.
 
     >>> [cf_units(u) for u in ("m s**-1", "kg m**-2", "(0 - 1)", "Degree true", "code table")]
     ['m s-1', 'kg m-2', '1', 'degree', 'code table']
@@ -51,7 +51,7 @@ def cf_units(units: str) -> str:
 
 
 def looks_valid(units: str) -> bool:
-    """Say whether every word of ``units`` is one that UDUNITS knows.
+    """Return whether UDUNITS knows every part of ``units``.
 
     >>> looks_valid("kg m-2 s-1"), looks_valid("code table 4.201")
     (True, False)
@@ -65,10 +65,10 @@ def looks_valid(units: str) -> bool:
 
 
 def described_units(attributes: Mapping[str, object], name: str) -> dict[str, object]:
-    """Return the attributes of a field with CF units, and what CF wants beside them.
+    """Return the attributes of a field with CF units and related attributes.
 
-    A temperature says whether it lies on a scale or is a difference; units that UDUNITS may
-    refuse stay, and a comment says so.
+    Temperatures get ``units_metadata``: on a scale, or a difference. Units that UDUNITS may not
+    know are kept, with a comment.
     """
     if "units" not in attributes:
         return dict(attributes)

@@ -1,1 +1,1 @@
-"""Grids: found, checked and refined; operators between nested grids; conservation."""
+"""Grids: finding, checking and refining them; operators between nested grids; conservation."""

@@ -1,7 +1,7 @@
-"""Which variables of an xarray object are its rows and columns.
+"""Find the dimensions and coordinates of rows and columns.
 
-Attributes are asked first, through cf-xarray, then names, so that both CF files and plain
-ones without any attribute work. Only coordinates are read.
+CF attributes, read by cf-xarray, take precedence over names, so that files without attributes
+work too. Only coordinates are read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import xarray as xr
 
 from flexclim.errors import GridError
 
-# Names used where attributes are absent, in lower case.
+# Lower-case names of coordinates without attributes.
 LATITUDES = ("latitude", "lat", "nav_lat", "xlat")
 LONGITUDES = ("longitude", "lon", "nav_lon", "xlong")
 ROWS = ("y", "yc", "rlat", "projection_y_coordinate", "northing", "south_north")
@@ -23,20 +23,20 @@ COLUMNS = ("x", "xc", "rlon", "projection_x_coordinate", "easting", "west_east")
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """Names of what spans a grid, and its units.
+    """Names of the dimensions and coordinates of a grid, and its units.
 
     Parameters
     ----------
     y, x
         Dimensions.
     y_name, x_name
-        Their 1-D coordinates; None where only ``latitude`` and ``longitude`` tell positions.
+        Their 1-D coordinates; None if there are only 2-D ``latitude`` and ``longitude``.
     geographic
         Whether those coordinates are latitude and longitude.
     latitude, longitude
         2-D coordinates of a projected grid, or None.
     units
-        ``"degrees"``, ``"m"``, ``"km"``, or those of projected coordinates as found.
+        ``"degrees"``, ``"m"``, ``"km"``, or units of projected coordinates as in the file.
     """
 
     y: str
@@ -55,7 +55,7 @@ def find_axes(obj: xr.Dataset | xr.DataArray) -> Axes:
     Raises
     ------
     GridError
-        If there are none, or several that could be meant.
+        If there are none, or the choice is ambiguous.
     """
     known = _with_coordinates(obj)
     latitudes, longitudes = _latitudes_longitudes(known, 1)

@@ -1,6 +1,6 @@
-"""Give a fine field, in place, the block means of the coarse field that it came from.
+"""Correct a fine field, in place, so that its block means equal a coarse field.
 
-What is added or multiplied is made a band of rows at a time, so that it takes little memory.
+Corrections are computed for bands of rows, which keeps temporary arrays small.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from flexclim.grids.operators import ALL, axis_blocks, interpolator, row_bands
 
 TOLERANCE = 1e-6
 ROUNDS = 10
-# Steps of Newton's iteration; numbers below this share of the largest are rounding.
+# Newton steps, and the fraction of the largest element below which others are set to zero.
 NEWTON, SMALLEST = 6, 1e-16
 
 
 class BlockMeans:
-    """Block means on one domain, and the corrections that set them.
+    """Block means on a domain, and corrections that impose them on fine fields.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class BlockMeans:
     factor
         Fine cells along one side of a coarse cell.
     row_area
-        (y',) area of a cell of each fine row; None: all alike.
+        (y',) cell area of each fine row. Default: equal areas.
     """
 
     def __init__(self, domain: Domain, factor: int, row_area: np.ndarray | None = None) -> None:
@@ -45,7 +45,7 @@ class BlockMeans:
             for blocks in (in_rows, in_columns)
         )
         self._adjoint = tuple(mean.T.tocsr() for mean in self._means)
-        # 1 where a cell belongs to one block only, else 0; and the means' parts of these cells.
+        # 1 for cells that belong to one block only, else 0; and their part in the means.
         self._own = tuple((np.diff(one.indptr) == 1).astype(float) for one in shares)
         self._own_means = tuple(
             (mean @ sparse.diags_array(own)).tocsr()
@@ -54,18 +54,18 @@ class BlockMeans:
 
     @cached_property
     def _inverses(self) -> tuple[sparse.csr_array, ...]:
-        """What a block adds to its neighbours', undone: 1 to some 40 numbers a block.
+        """Inverses of mean x adjoint per axis, sparse: blocks of points overlap.
 
-        A factorisation would be shorter, but solves with BLAS, whose threads then keep all cores
-        busy for a while.
+        A row has 1 to about 40 elements. Solving with a factorisation would be shorter, but it
+        calls BLAS, whose threads keep spinning on all cores afterwards.
         """
         return tuple(_inverse((mean @ mean.T).tocsr()) for mean in self._means)
 
     def add(self, fine: np.ndarray, coarse: np.ndarray) -> None:
-        """Correct a field by adding to it.
+        """Correct a field by an additive term.
 
-        A smooth correction comes first, so that it draws no blocks; the smallest change (least
-        squares) then makes the means exact.
+        A smooth correction comes first, so that no block edges appear; the least-squares
+        correction then makes the means exact.
 
         Parameters
         ----------
@@ -83,11 +83,11 @@ class BlockMeans:
             fine[rows] += _both(in_rows[rows], solved, in_columns)
 
     def multiply(self, fine: np.ndarray, coarse: np.ndarray) -> None:
-        """Correct a field that can't be negative by factors.
+        """Correct a non-negative field by factors.
 
-        A dry block stays dry; one that should be wet but came out dry becomes evenly wet. Blocks
-        of a grid of points share cells, so factors are applied several times; what is left is
-        made up for in the cells that a block has for itself.
+        A block with zero mean stays zero; one that should be positive but is zero everywhere
+        gets a uniform value. Blocks on a grid of points overlap, so that factors are iterated;
+        the remaining difference goes to cells that belong to one block only.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class BlockMeans:
         ratio = np.minimum(self._ratio(fine, wanted), 1.0)
         for rows in row_bands(fine.shape):
             fine[rows] *= self._least(ratio, rows)
-        lacking = np.maximum(wanted - self._mean(fine), 0.0)  # below 0 by rounding only
+        lacking = np.maximum(wanted - self._mean(fine), 0.0)  # negative only by rounding
         mass = _both(self._own_means[0], fine, self._own_means[1])
         factors = np.divide(lacking, mass, out=np.zeros_like(mass), where=mass > 0)
         own_rows, own_columns = self._own
@@ -124,7 +124,7 @@ class BlockMeans:
         return ratio
 
     def _least(self, values: np.ndarray, rows: slice) -> np.ndarray:
-        """Give each fine cell of some rows the smallest of its blocks' values."""
+        """Return for each fine cell of some rows the smallest value of its blocks."""
         for axis, (shares, some) in enumerate(zip(self._shares, (rows, ALL), strict=True)):
             first = shares.indices[shares.indptr[:-1][some]]
             last = shares.indices[shares.indptr[1:][some] - 1]
@@ -135,14 +135,14 @@ class BlockMeans:
         return _both(self._means[0], fine, self._means[1])
 
     def _spread(self, values: np.ndarray, rows: slice) -> np.ndarray:
-        """Give each fine cell its block's value; a cell that two blocks share gets their mean."""
+        """Return for each fine cell the value of its block; the mean where two blocks share it."""
         return _both(self._shares[0][rows], values, self._shares[1])
 
 
 def _inverse(matrix: sparse.csr_array) -> sparse.csr_array:
-    """Invert a matrix whose diagonal outweighs the rest of each row, by Newton's iteration.
+    """Invert a diagonally dominant matrix by Newton's iteration.
 
-    X <- X (2 - A X) squares the error, which is at most 1/3 at first; see Schulz (1933).
+    X <- X (2 - A X) squares the error, which is at most 1/3 at first (Schulz, 1933).
     """
     inverse = sparse.diags_array(1 / matrix.diagonal()).tocsr()
     for _ in range(NEWTON):

@@ -28,15 +28,15 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     Parameters
     ----------
     obj
-        A field with rows and columns, and any other dimensions.
+        Fields (..., y, x).
     kind
-        ``"cell"`` or ``"point"`` where the coordinates can't tell; None: points if rows lie on
-        both poles, else cells.
+        ``"cell"`` or ``"point"``, where the coordinates don't tell. Default: points if rows lie
+        on both poles, else cells.
 
     Raises
     ------
     GridError
-        If the grid can't be found, or is not regular.
+        If no grid is found, or it is not regular.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
 def _positions(
     axes: Axes, coordinates: Mapping[Hashable, xr.DataArray] | Mapping[Hashable, xr.Variable]
 ) -> tuple[Positions, Positions]:
-    """Return 2-D latitude and longitude as they are held, or None."""
+    """Return 2-D latitude and longitude, numpy or dask, or None."""
     if not (axes.latitude and axes.longitude):
         return None, None
     latitude, longitude = (
@@ -100,11 +100,11 @@ def _positions(
 
 
 def _length(step: float, latitude: Positions, longitude: Positions) -> str:
-    """Measure, on positions at hand, whether projected coordinates count metres or kilometres."""
+    """Infer from latitude and longitude whether projected coordinates are in metres or km."""
     if not isinstance(latitude, np.ndarray) or not isinstance(longitude, np.ndarray):
         return ""
     km = DEGREE_KM * row_distance(latitude, longitude) / abs(step)
-    # Maps stretch distances, but not by a factor of two where they are used.
+    # Projections distort distances, but by less than a factor of two in practice.
     return next((unit for unit, size in (("m", 1e-3), ("km", 1.0)) if size / 2 < km < 2 * size), "")
 
 
@@ -112,7 +112,7 @@ def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:
     if values is not None and np.abs(values).max() > 90 + 0.5 * abs(step):
         raise GridError(
             f"{name!r} runs from {values[0]:g} to {values[-1]:g}, beyond the poles. "
-            "Check its values, or rename it if it is no latitude."
+            "Check its values, or rename it if it is not a latitude."
         )
 
 

@@ -1,8 +1,8 @@
-"""Rows and columns of one field in canonical order, and what lies beyond each border.
+"""Shape of a field in canonical order, and its continuation beyond each border.
 
 Canonical order: row 0 is the northernmost (or the top of a projected grid), column 0 of a
-global grid the first at or east of 0 degrees. Everything below the xarray level works in
-this order, so that results do not depend on how a file happens to be stored.
+global grid the first at or east of 0 degrees. All functions on plain arrays work in this order,
+so that results do not depend on the order in which a file is stored.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Domain:
     shape
         Rows and columns.
     kind
-        ``"cell"``: values are means over cells that a factor splits. ``"point"``: values sit
-        on points that a finer grid keeps (rows on both poles, for example).
+        ``"cell"``: values are cell means, and refining splits the cells. ``"point"``: values
+        belong to points, which a finer grid keeps (for example with rows on both poles).
     wrap
-        Whether the columns go once around the globe.
+        Whether the columns span 360 degrees of longitude.
     north, south
-        What lies beyond the first and the last row: ``"edge"`` nothing (the field is mirrored),
-        ``"pole_row"`` the row itself lies on the pole, ``"pole_edge"`` its outer edge does.
+        The first and the last row: ``"edge"`` has no neighbours (the field is mirrored),
+        ``"pole_row"`` lies on the pole, ``"pole_edge"`` has its outer edge on the pole.
     """
 
     shape: tuple[int, int]
@@ -48,7 +48,7 @@ class Domain:
         assert not poles or (self.wrap and self.shape[1] % 2 == 0), self
 
     def refine(self, factor: int) -> Domain:
-        """Return the fine domain that nests in this one.
+        """Return the fine domain nested in this one.
 
         >>> Domain(shape=(3, 4), kind="point", wrap=True).refine(2).shape
         (5, 8)
@@ -61,12 +61,12 @@ class Domain:
         )
 
     def coarsen(self, factor: int) -> Domain:
-        """Return the coarse domain in which this one nests.
+        """Return the coarse domain in which this one is nested.
 
         Raises
         ------
         GridError
-            If ``factor`` does not fit; the message names the nearest crop that it fits.
+            If ``factor`` does not fit; the message gives the nearest crop that fits.
         """
         sizes, crops = [], []
         for axis, n in enumerate(self.shape):
@@ -82,7 +82,7 @@ class Domain:
                 raise GridError(f"{message}: the grid is smaller than one block of {factor}.")
             rule = " (points: sizes of the form n x factor + 1)" if self.kind == "point" else ""
             raise GridError(
-                f"{message}{rule}; the nearest crop that it fits is {crops[0]} x {crops[1]}. "
+                f"{message}{rule}; the nearest crop that fits is {crops[0]} x {crops[1]}. "
                 "Crop the field with .isel first."
             )
         return self._resized(*sizes)
@@ -90,17 +90,17 @@ class Domain:
     def extension(
         self, top: int, bottom: int, left: int, right: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Say where the values of a frame around the domain come from.
+        """Return the indices that extend a field beyond its borders.
 
-        Columns wrap on a global grid; beyond a pole the field goes on half a turn away; at other
-        borders it is mirrored.
+        Columns wrap on a global grid; beyond a pole the field continues 180 degrees of longitude
+        away; at other borders it is mirrored.
 
         Returns
         -------
         rows, columns, turned
-            Index arrays of shape (h, 1), (h, w) and (h, 1), columns of (1, w) where no row lies
-            beyond a pole: ``field[..., rows, columns]`` is the extended field; ``turned`` marks
-            rows beyond a pole, where eastward and northward components change sign.
+            Index arrays (h, 1), (h, w) and (h, 1); columns are (1, w) if no row lies beyond a
+            pole. ``field[..., rows, columns]`` is the extended field; ``turned`` marks rows
+            beyond a pole, where eastward and northward components change sign.
         """
         height, width = self.shape
         rows, turned = self._reflect_rows(np.arange(-top, height + bottom))
@@ -123,14 +123,14 @@ class Domain:
         return rows, turned
 
     def _doubled(self, border: Border) -> int:
-        """Return 1 where the mirror lies on the outer edge of the last row, 0 on its centre."""
+        """Return 1 if a field is mirrored at the outer edge of the last row, 0 if at its centre."""
         return int(border == "pole_edge" or (border == "edge" and self.kind == "cell"))
 
     def _keeps_points(self, axis: int) -> bool:
         return self.kind == "point" and not (axis == 1 and self.wrap)
 
     def _resized(self, height: int, width: int) -> Domain:
-        # Half a turn is a whole number of columns only if their number is even.
+        # 180 degrees are a whole number of columns only if their number is even.
         north, south = (self.north, self.south) if width % 2 == 0 else ("edge", "edge")
         return replace(self, shape=(height, width), north=north, south=south)
 
@@ -144,14 +144,14 @@ def domain_of(
     *,
     geographic: bool,
 ) -> Domain:
-    """Return the domain of rows and columns: their kind, and whether they meet the poles.
+    """Return the domain of rows and columns: cells or points, and borders at the poles.
 
     Parameters
     ----------
     shape
         Rows and columns.
     y_values
-        (y,) coordinates of the rows, or None.
+        (y,) coordinate of the rows, or None.
     y_step, x_step
         Spacing of rows and columns.
     kind
@@ -180,7 +180,7 @@ def domain_of(
     touching = on_pole if kind == "point" else at_edge
     border: Border = "pole_row" if kind == "point" else "pole_edge"
     wrap = spans_globe(shape[1], x_step)
-    # Half a turn is a whole number of columns only if their number is even.
+    # 180 degrees are a whole number of columns only if their number is even.
     north, south = (wrap and shape[1] % 2 == 0 and touches for touches in touching)
     return Domain(
         shape=shape,

@@ -1,4 +1,4 @@
-"""The grid of a field: found by its CF coordinates, checked, refined and coarsened."""
+"""The regular grid of a field: coordinates, stored and canonical order, refining, coarsening."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grid:
-    """Rows and columns of a field as they are stored, and their canonical order.
+    """Rows and columns of a field in stored order, and the way to canonical order.
 
     Parameters
     ----------
     y, x
         Dimensions.
     y_name, x_name
-        Their 1-D coordinates, or None where only 2-D latitude and longitude tell positions.
+        Their 1-D coordinates; None if there are only 2-D latitudes and longitudes.
     y_values, x_values
-        (y,) and (x,) values of these in stored order, in ``units``, free of rounding.
+        (y,) and (x,) values of these in stored order, in ``units``, without rounding errors.
     y_step, x_step
         Their signed spacing; NaN where there are none.
     domain
         Shape and borders in canonical order.
     flip_y, flip_x
-        Whether rows are stored from the south (or the bottom), columns from the east.
+        Whether rows are stored from south to north, columns from east to west.
     shift_x
-        Canonical column 0 is column ``shift_x``, counted eastward, of a global field.
+        Column, counted eastward, that is column 0 in canonical order on a global grid.
     geographic
         Whether the coordinates are latitude and longitude.
     units
-        ``"degrees"``, or those of projected coordinates: as they are given or, where latitude and
-        longitude tell, ``"m"`` or ``"km"``, else empty.
+        ``"degrees"``, or those of projected coordinates: as given, else ``"m"`` or ``"km"`` if
+        inferred from latitude and longitude, else empty.
     latitude, longitude
-        (y, x) degrees in stored order, of a projected grid that has them, numpy or dask.
+        (y, x) degrees in stored order, numpy or dask, for projected grids that have them.
     latitude_name, longitude_name
         Their names.
     """
@@ -123,7 +123,7 @@ class Grid:
 
     @property
     def spacing_km(self) -> float:
-        """Distance of neighbouring rows in km; NaN where the coordinates don't tell."""
+        """Distance between rows in km; NaN if the coordinates don't tell."""
         scale = {"degrees": DEGREE_KM, "m": 1e-3, "km": 1.0}.get(self.units)
         if scale is not None:
             return abs(self.y_step) * scale
@@ -165,12 +165,12 @@ class Grid:
         return self._flipped(self._rolled(array, self.shift_x))
 
     def refined(self, factor: int) -> Grid:
-        """Return the fine grid that nests in this one, stored in the same order.
+        """Return the fine grid nested in this one, in the same stored order.
 
         Raises
         ------
         GridError
-            If ``factor`` is no whole number of at least 2, or a row on a pole would be split.
+            If ``factor`` is not a whole number of at least 2, or a cell on a pole would be split.
         """
         factor = whole_factor(factor)
         domain = self.domain.refine(factor)
@@ -193,13 +193,13 @@ class Grid:
         Raises
         ------
         GridError
-            If ``factor`` is no whole number of at least 2, or does not fit; the message names
-            the nearest crop that it fits.
+            If ``factor`` is not a whole number of at least 2, or does not fit; the message gives
+            the nearest crop that fits.
         """
         factor = whole_factor(factor)
         domain = self.domain.coarsen(factor)
         point = domain.kind == "point"
-        # Stored columns begin within a block: that block becomes the last one.
+        # The block that contains the first stored column may begin before it; it comes last.
         shift, first = divmod(self.shift_x, factor)
         return self._resized(
             domain,
@@ -211,10 +211,11 @@ class Grid:
         )
 
     def aligned(self, factor: int) -> Grid:
-        """Return this grid with canonical columns that begin where blocks of ``factor`` do.
+        """Return this grid with canonical column 0 at the edge of a block of ``factor`` columns.
 
-        They begin at 0 degrees, unless blocks that begin at the lowest longitude are centred on
-        multiples of their width: such a grid was made by splitting cells that are.
+        By default it is at 0 degrees. If blocks counted from the lowest longitude are centred on
+        multiples of their width, the grid was refined from one with a cell centred on 0 degrees,
+        and column 0 is at the lowest longitude.
         """
         if not self.domain.wrap or self.domain.kind == "point" or self.x_values is None:
             return self

@@ -1,7 +1,7 @@
-"""The coarse operator that minFLEX was trained with, for its imported models only.
+"""Subsampling and interpolation as in minFLEX's training, for imported models only.
 
-It takes every n-th point and brings them back as if they were centres of n x n blocks, which
-shifts the field by (n - 1) / 2 cells. New models use :mod:`flexclim.grids.operators`.
+minFLEX takes every n-th point and interpolates as if these were the centres of n x n blocks, which
+shifts fields by (n - 1) / 2 cells. Other models use :mod:`flexclim.grids.operators`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flexclim.grids.operators import interpolator
 
 
 def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
-    """Take every ``factor``-th row and column, the first among them.
+    """Take every ``factor``-th row and column, from the first on.
 
     Parameters
     ----------
@@ -35,31 +35,32 @@ def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
     height, width = field.shape[-2:]
     if height % factor or width % factor:
         raise GridError(
-            f"factor {factor} does not divide {height} x {width}; the nearest crop that it divides "
+            f"factor {factor} does not divide {height} x {width}; the nearest crop that fits "
             f"is {height - height % factor} x {width - width % factor}."
         )
     return field[..., ::factor, ::factor]
 
 
 def minflex_interpolator(coarse: np.ndarray, factor: int) -> Callable[[slice], np.ndarray]:
-    """Return what interpolates bilinearly as if points were centres of blocks, edges clamped.
+    """Return a function for rows of a bilinear interpolation, as if points were block centres.
 
-    The same as ``torch.nn.functional.interpolate(..., mode="bilinear", align_corners=False)``.
+    Edges are clamped, as in
+    ``torch.nn.functional.interpolate(..., mode="bilinear", align_corners=False)``.
 
     Parameters
     ----------
     coarse
-        (..., y, x); NaN spreads to the fine cells between it and its neighbours.
+        (..., y, x); fine cells next to a NaN are NaN.
 
     Returns
     -------
     callable
-        Of a slice, these fine rows of (..., y factor, x factor), in the field's float type.
+        Takes a slice of fine rows; returns (..., rows, x factor) in the field's float type.
 
     >>> minflex_interpolator(np.array([[0.0, 4.0]]), 2)(slice(None))
     array([[0., 1., 3., 4.],
            [0., 1., 3., 4.]])
     """
-    # A border that mirrors half cells repeats the last value: it clamps.
+    # Mirroring at the outer edges repeats the last value, as clamping does.
     domain = Domain(shape=(coarse.shape[-2], coarse.shape[-1]))
     return interpolator(coarse, domain, factor, "bilinear")

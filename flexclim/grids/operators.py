@@ -1,6 +1,6 @@
-"""Coarse and fine: block means and interpolation on canonical arrays.
+"""Block means and interpolation between nested grids, on arrays in canonical order.
 
-Both operators are separable, so each is one sparse matrix an axis. Fields are (..., y, x).
+Both operators are separable: one sparse matrix per axis. Fields are (..., y, x).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from flexclim.grids.domain import Domain
 Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
 ALL = slice(None)
-# Cells of a band of rows, at most.
+# Largest number of cells in a band of rows.
 AT_ONCE = 2**18
 
 
 def row_bands(shape: tuple[int, int]) -> Iterator[slice]:
-    """Cut the rows of a field into bands: what is made by the way is no larger than one of them.
+    """Cut the rows of a field into bands, which limit the size of temporary arrays.
 
     >>> [(band.start, band.stop) for band in row_bands((700, 1000))]
     [(0, 262), (262, 524), (524, 700)]
@@ -35,24 +35,24 @@ def row_bands(shape: tuple[int, int]) -> Iterator[slice]:
 
 @lru_cache(maxsize=32)
 def axis_blocks(size: int, factor: int, *, point: bool, wrap: bool) -> sparse.csr_array:
-    """Return which fine cells, with what share, form each coarse cell of one axis.
+    """Return the share of each fine cell in each coarse cell along one axis.
 
     Parameters
     ----------
     size
         Number of fine cells.
     factor
-        Fine cells a coarse cell.
+        Fine cells along one side of a coarse cell.
     point
-        Blocks are centred on every ``factor``-th point; an even factor takes half of the points
-        at the block's ends.
+        Whether blocks are centred on every ``factor``-th point; with an even factor the points
+        at their ends count half.
     wrap
-        Blocks of the first point take points from the end.
+        Whether the block of the first point extends to the last points.
 
     Returns
     -------
     csr_array
-        (coarse, fine); a row holds ones, and halves at shared ends.
+        (coarse, fine) of ones, and halves at ends that blocks share.
 
     >>> axis_blocks(5, 2, point=True, wrap=False).toarray()
     array([[1. , 0.5, 0. , 0. , 0. ],
@@ -93,12 +93,12 @@ def block_mean(
     factor
         Fine cells along one side of a coarse cell.
     row_area
-        (y,) area of a cell of each row, in any unit; None: all alike.
+        (y,) cell area of each row, in any unit. Default: equal areas.
 
     Returns
     -------
     ndarray
-        (..., y', x') on ``domain.coarsen(factor)``, summed in float64, in the field's float
+        (..., y', x') on ``domain.coarsen(factor)``, computed in float64, in the field's float
         type; NaN where a whole block is missing.
 
     Raises
@@ -118,7 +118,7 @@ def block_mean(
         total = _along_axes(in_rows, field, in_columns)
         weight = np.outer(in_rows.sum(axis=1), in_columns.sum(axis=1))
         return (total / weight).astype(dtype, copy=False)
-    # Infinite values must not turn into missing ones: only NaN is left out.
+    # Only NaN is left out; infinite values must not look like missing ones.
     known = ~np.isnan(field)
     total = _along_axes(in_rows, np.where(known, field, 0.0), in_columns)
     weight = _along_axes(in_rows, known, in_columns)
@@ -136,7 +136,7 @@ def interpolate(
     *,
     vector: bool = False,
 ) -> np.ndarray:
-    """Bring a coarse field to the fine grid that nests in it, aligned at cell centres.
+    """Interpolate a coarse field to the fine grid nested in its grid.
 
     Parameters
     ----------
@@ -147,18 +147,18 @@ def interpolate(
     factor
         Fine cells along one side of a coarse cell.
     method
-        ``"bicubic"`` is the cubic convolution of Keys (1981) with a = -3/4, as image libraries use
-        it: on real fields its error is 2 % below that of a = -1/2. It keeps constants, but
-        slopes only to a few per cent.
+        ``"bicubic"`` is the cubic convolution of Keys (1981) with a = -3/4, as in image
+        libraries: on real fields its error is 2 % below that with a = -1/2. It reproduces
+        constants exactly, slopes within a few per cent.
     vector
-        Whether the field is an eastward or northward component, which changes sign across a
+        Whether the field is an eastward or northward component, which changes sign beyond a
         pole.
 
     Returns
     -------
     ndarray
-        (..., y', x') on ``domain.refine(factor)``, in the field's float type. NaN spreads to all
-        fine cells whose stencil has one.
+        (..., y', x') on ``domain.refine(factor)``, in the field's float type. NaN where the
+        stencil of a fine cell has a NaN.
     """
     return interpolator(field, domain, factor, method, vector=vector)(ALL)
 
@@ -171,7 +171,7 @@ def interpolator(
     *,
     vector: bool = False,
 ) -> Callable[[slice], np.ndarray]:
-    """Return what makes some rows of what :func:`interpolate` does."""
+    """Return a function that computes a slice of the rows of :func:`interpolate`'s result."""
     reach = REACH[method]
     extended = extend(field, domain, reach, vector=vector)
     fine = domain.refine(factor)
@@ -195,7 +195,7 @@ def interpolator(
 
 
 def extend(field: np.ndarray, domain: Domain, reach: int, *, vector: bool = False) -> np.ndarray:
-    """Add a frame of ``reach`` cells that follows the borders of ``domain``."""
+    """Extend a field by ``reach`` cells on each side, by the borders of ``domain``."""
     rows, columns, turned = domain.extension(reach, reach, reach, reach)
     extended = field[..., rows, columns]
     return np.where(turned, -extended, extended) if vector and turned.any() else extended

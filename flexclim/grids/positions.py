@@ -1,6 +1,6 @@
-"""Latitudes and longitudes of the cells of projected grids, made finer and coarser.
+"""2-D latitudes and longitudes of projected grids: refining, coarsening, distances, order.
 
-Positions are averaged as unit vectors, so that neither the date line nor a pole matters.
+Positions are averaged as unit vectors, which works across the date line and the poles.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 def fine_positions(
     latitude: np.ndarray, longitude: np.ndarray, factor: int, *, point: bool
 ) -> np.ndarray:
-    """Return where the fine cells lie, linear between coarse ones and beyond the outermost.
+    """Return positions of fine cells, inter- and extrapolated linearly from coarse ones.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def fine_positions(
 def coarse_positions(
     latitude: np.ndarray, longitude: np.ndarray, factor: int, *, point: bool
 ) -> np.ndarray:
-    """Return where the coarse cells lie: the mean of their block, or the point they keep.
+    """Return positions of coarse cells: the mean over a block, or the point that is kept.
 
-    Parameters and result are those of :func:`fine_positions`, the other way round.
+    Parameters and result correspond to those of :func:`fine_positions`.
     """
     if point:
         return np.stack([latitude, longitude])[:, ::factor, ::factor]
@@ -61,7 +61,7 @@ def coarse_positions(
 
 
 def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
-    """Return the median distance of neighbouring rows of (y, x) positions, in degrees.
+    """Return the median distance between rows of (y, x) positions, in degrees.
 
     >>> round(row_distance(np.array([[60.0, 60.0], [62.0, 62.0]]), np.zeros((2, 2))), 6)
     2.0
@@ -71,7 +71,7 @@ def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
 
 
 def stored_order(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, bool]:
-    """Tell from (y, x) positions whether rows go northward, and whether columns go westward."""
+    """Return whether rows of (y, x) positions run northward, and columns westward."""
     north = np.nanmean(np.diff(latitude, axis=0))
     east = np.nanmean((np.diff(longitude, axis=1) + 180) % 360 - 180)
     return bool(north > 0), bool(east < 0)
@@ -83,9 +83,9 @@ def map_positions(
     longitude: np.ndarray | da.Array,
     shape: tuple[int, int],
 ) -> tuple[np.ndarray | da.Array, np.ndarray | da.Array]:
-    """Apply ``positions`` to (y, x) latitude and longitude, lazily where they are lazy.
+    """Apply ``positions`` to (y, x) latitude and longitude, lazily if they are dask arrays.
 
-    ``shape`` is that of the results.
+    ``shape`` is the shape of the results.
     """
     if not isinstance(latitude, da.Array):
         both = positions(np.asarray(latitude, float), np.asarray(longitude, float))

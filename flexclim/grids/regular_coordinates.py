@@ -1,4 +1,4 @@
-"""Regular coordinate values: checked, given bounds, split and joined."""
+"""Regular 1-D coordinates: checking, cell bounds, refining and coarsening."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import numpy as np
 
 from flexclim.errors import GridError
 
-REGULAR = 1e-3  # of a spacing: how far a value may lie from a straight line
+REGULAR = 1e-3  # largest deviation from equal spacing, as a fraction of the spacing
 
 
 def regular_values(
     name: str, values: np.ndarray, *, longitude: bool = False
 ) -> tuple[np.ndarray, float]:
-    """Check that a coordinate is regular and return it on a straight line.
+    """Check that a coordinate is evenly spaced, and remove rounding from its values.
 
     Parameters
     ----------
     name
-        For messages.
+        Name of the coordinate, for error messages.
     values
         (n,) increasing or decreasing; longitudes may jump by 360 degrees once.
     longitude
-        Whether 360 degrees are a full turn.
+        Whether values are longitudes in degrees.
 
     Returns
     -------
     values, step
-        (n,) float64, free of the rounding of float32 or of a few decimals, and their spacing.
+        (n,) float64 without the rounding of float32 or of a few decimals, and their spacing.
 
     Raises
     ------
     GridError
-        If there are fewer than two values, or they are missing, repeated, unsorted or irregular.
+        If there are fewer than two values, or some are missing, repeated, unsorted or uneven.
     """
     exact = _decimal(name, values)
     _check_finite(name, exact)
@@ -53,7 +53,7 @@ def regular_values(
 
 
 def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
-    """Return longitudes without their jump of 360 degrees, if they have one.
+    """Remove one jump of 360 degrees from longitudes, if there is one.
 
     >>> unwrap_longitudes(np.array([358.0, 359.0, 0.0, 1.0]))
     array([358., 359., 360., 361.])
@@ -68,17 +68,17 @@ def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
 
 
 def spans_globe(columns: int, step: float) -> bool:
-    """Say whether ``columns`` of ``step`` degrees go once around the globe."""
+    """Return whether ``columns`` of ``step`` degrees span 360 degrees of longitude."""
     return abs(columns * abs(step) - 360) < 0.01 * abs(step)
 
 
 def remove_rounding(values: np.ndarray, step: float) -> np.ndarray:
-    """Round away what float64 arithmetic adds, 1e-9 of a step."""
+    """Round to 1e-9 of a step, which removes errors of float64 arithmetic."""
     return np.round(values, int(np.ceil(9 - np.log10(abs(step))))) + 0.0
 
 
 def _decimal(name: str, values: np.ndarray) -> np.ndarray:
-    """Return float64 values; those of float32 as the decimals that they print as."""
+    """Convert to float64; float32 values become the decimal numbers they are printed as."""
     values = np.asarray(values)
     if values.dtype.kind not in "iuf":
         raise GridError(f"{name!r} holds {values.dtype}, not numbers: it can't be a coordinate.")
@@ -125,7 +125,7 @@ def _check_turn(name: str, values: np.ndarray, span: float, step: float) -> None
 
 
 def cell_bounds(values: np.ndarray, step: float) -> np.ndarray:
-    """Return (n, 2) edges of cells of ``step``, in the order of the values.
+    """Return (n, 2) cell edges, in the order of the values.
 
     >>> cell_bounds(np.array([2.0, 1.0]), -1.0)
     array([[2.5, 1.5],
@@ -137,10 +137,10 @@ def cell_bounds(values: np.ndarray, step: float) -> np.ndarray:
 def refine_values(
     values: np.ndarray, step: float, factor: int, *, point: bool, last: bool = True
 ) -> np.ndarray:
-    """Return the values of a ``factor`` times finer axis.
+    """Return coordinate values of a ``factor`` times finer axis.
 
-    Cells are split; points are kept, with others between them and, unless ``last`` says that the
-    axis ends there, beyond the last one.
+    Cells are split. Points are kept and others are added between them; also beyond the last one
+    unless the axis ends there (``last``).
 
     >>> refine_values(np.array([0.0, 4.0]), 4.0, 2, point=False)
     array([-1.,  1.,  3.,  5.])
@@ -155,7 +155,7 @@ def refine_values(
 def coarsen_values(
     values: np.ndarray, step: float, factor: int, *, point: bool, first: int = 0
 ) -> np.ndarray:
-    """Return the values of a ``factor`` times coarser axis, whose blocks begin at ``first``.
+    """Return coordinate values of a ``factor`` times coarser axis; blocks begin at ``first``.
 
     >>> coarsen_values(np.arange(4.0), 1.0, 2, point=False)
     array([0.5, 2.5])

@@ -1,7 +1,7 @@
-"""Bring a field from a grid of its own to the cells of another one.
+"""Remap a field from its own grid to the cells of another.
 
-Where it is finer it is averaged over these cells, where it is coarser interpolated bilinearly: a
-cell gets the mean of n x n bilinear values in it, as many as the field has cells there.
+A cell gets the mean of n x n bilinearly interpolated values, with n source cells along its side:
+an average where the source is finer, an interpolation where it is coarser.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import fine_positions
 from flexclim.grids.regular_coordinates import spans_globe
 
-# Centres of cells may lie this far, in cells of the field, beyond its outermost ones.
+# Distance that cell centres may lie beyond the outermost source cells, in source cells.
 BEYOND = 0.5 + 1e-3
 
 Remap = Callable[[np.ndarray], np.ndarray]
 
 
 def remapper(field: xr.DataArray, grid: Grid) -> Remap:
-    """Return what brings the values of a field to a grid.
+    """Return a function that remaps the values of a field to a grid.
 
     Parameters
     ----------
     field
-        On regular latitude and longitude, or on the projected coordinates of ``grid``. Its values
-        are not looked at.
+        Field on regular latitudes and longitudes, or on the projected coordinates of ``grid``.
+        Its values are not read.
     grid
-        With 2-D positions where its coordinates are not those of the field.
+        Target grid; it needs 2-D latitude and longitude if its coordinates are not the field's.
 
     Returns
     -------
     callable
-        Takes (y, x) values in the field's stored order, without NaN, to (Y, X) on ``grid`` in
+        Maps (y, x) values in the field's stored order, without NaN, to (Y, X) on ``grid`` in
         canonical order.
 
     Raises
@@ -70,8 +70,8 @@ def remapper(field: xr.DataArray, grid: Grid) -> Remap:
             f"static field {name!r} has 2-D positions only. Regrid it to regular latitude and "
             "longitude, or give it the projected coordinates of the field."
         )
-    rows = Axis(f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step)
-    columns = Axis(
+    rows = SourceAxis(f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step)
+    columns = SourceAxis(
         f"{own.x_name!r} of static field {name!r}", own.x_values, own.x_step, turn=own.geographic
     )
     if grid.y_values is not None and grid.x_values is not None and _alike(own, grid):
@@ -93,14 +93,14 @@ def positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     GridError
-        If the grid is projected and does not tell them.
+        If the grid is projected and has no latitude and longitude.
     """
     latitude, longitude = _stored_positions(grid)
     return grid.canonical(latitude), grid.canonical(longitude)
 
 
 def check_positions(grid: Grid) -> None:
-    """Refuse a projected grid whose latitudes nobody knows."""
+    """Raise GridError for a projected grid without latitude and longitude."""
     if not grid.geographic and grid.latitude is None:
         raise GridError(
             f"the model needs latitudes, and the field has none along {grid.y!r} and {grid.x!r}. "
@@ -108,20 +108,20 @@ def check_positions(grid: Grid) -> None:
         )
 
 
-class Axis:
-    """One axis of the field that is brought; ``turn``: 360 units are a full turn."""
+class SourceAxis:
+    """One axis of the source grid; ``turn`` marks longitudes, where 360 is a full turn."""
 
     def __init__(self, name: str, values: np.ndarray, step: float, *, turn: bool = False) -> None:
         self.name, self.values, self.step, self.turn = name, values, step, turn
         self.wraps = turn and spans_globe(values.size, step)
 
     def index(self, values: np.ndarray, *, check: bool = True) -> np.ndarray:
-        """Return where coordinate values lie, in cells from the first one."""
+        """Return fractional indices of coordinate values."""
         position = (values - self.values[0]) / self.step
         last = self.values.size - 1
         if self.turn:
             period = abs(360 / self.step)
-            west = (last - period) / 2  # as far from the first cell as the east from the last one
+            west = (last - period) / 2  # halfway between the last and the first cell
             position = (position - west) % period + west
         if check and not self.wraps and not _within(position, -BEYOND, last + BEYOND):
             raise GridError(
@@ -131,7 +131,7 @@ class Axis:
         return position if self.wraps else np.asarray(np.clip(position, 0, last))
 
     def neighbours(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the cells before and after each position, and the share of the latter."""
+        """Return the cells before and after each index, and the weight of the latter."""
         size = self.values.size
         low = np.floor(position).astype(int)
         if not self.wraps:
@@ -139,9 +139,9 @@ class Axis:
         return low % size, (low + 1) % size, position - low
 
     def means(self, values: np.ndarray, step: float) -> sparse.csr_array:
-        """Return the matrix of means over cells of ``step`` at ``values``, (values, own)."""
+        """Return the (values, source) matrix of means over cells of width ``step``."""
         parts = _parts(step, self.step)
-        self.index(values)  # all of it must be covered
+        self.index(values)  # raises where the source does not cover the target
         points = values[:, None] + ((np.arange(parts) + 0.5) / parts - 0.5) * step
         low, high, share = self.neighbours(self.index(points, check=False).ravel())
         rows = np.arange(values.size).repeat(parts)
@@ -155,15 +155,15 @@ class Axis:
 
 
 def _alike(own: Grid, grid: Grid) -> bool:
-    """Say whether coordinates of two grids mean the same."""
+    """Return whether two grids use the same coordinates."""
     if own.geographic or grid.geographic:
         return own.geographic and grid.geographic
     units = own.units == grid.units or not own.units or not grid.units
     return units and (own.y_name, own.x_name) == (grid.y_name, grid.x_name)
 
 
-def _pointwise(rows: Axis, columns: Axis, grid: Grid) -> Remap:
-    """Return the same for a grid whose positions are 2-D, in its stored order."""
+def _pointwise(rows: SourceAxis, columns: SourceAxis, grid: Grid) -> Remap:
+    """Return the remapping to a grid of 2-D positions, in its stored order."""
     latitude, longitude = _stored_positions(grid)
     rows.index(latitude)
     columns.index(longitude)
@@ -193,7 +193,7 @@ def _stored_positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _parts(step: float, own_step: float) -> int:
-    """Return how many cells of the field lie along a cell of ``step``, at least 1."""
+    """Return the number of source cells along a cell of width ``step``, at least 1."""
     ratio = abs(step / own_step)
     return max(1, int(np.ceil(ratio - 1e-6))) if np.isfinite(ratio) else 1
 

@@ -1,4 +1,4 @@
-"""What flexclim understands of a field, as text and as HTML: grid, variables, times, members."""
+"""Summary of a source as text and HTML: grid, variables, times, calendar and members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLE = "border-bottom: 1px solid currentColor; padding-bottom: 0.2em"
 
 
 def summary_text(obj: xr.Dataset | xr.DataArray) -> str:
-    """Return a summary of a field as lines of text; no data is computed.
+    """Summarise fields in lines of text; no data is computed.
 
     >>> print(summary_text(xr.DataArray([1.0, 2.0], dims="station", name="t2m")))
     <flexclim on a DataArray>
@@ -30,7 +30,7 @@ def summary_text(obj: xr.Dataset | xr.DataArray) -> str:
 
 
 def summary_html(obj: xr.Dataset | xr.DataArray) -> str:
-    """Return the same as HTML that takes its colours from the page around it."""
+    """Summarise fields in HTML that inherits the colours of its page, light or dark."""
     rows = "".join(
         f'<dt style="opacity: 0.7; font-weight: normal">{escape(name)}</dt>'
         f'<dd style="margin: 0">{escape(text)}</dd>'
@@ -47,7 +47,7 @@ def _title(obj: xr.Dataset | xr.DataArray) -> str:
 
 
 def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
-    """Return what was found by topic, or the reason why the fields can't be used."""
+    """Return the summary by topic, or the reason why the fields can't be used."""
     try:
         source = resolve(obj)
     except GridError as error:

@@ -1,4 +1,4 @@
-"""Maps with coastlines that ship with the package: no map here needs a network."""
+"""Maps with bundled coastlines; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def coastlines_file() -> Path:
-    """Return the outlines of land, Natural Earth 1:110m."""
+    """Return the file of coastlines, Natural Earth 1:110m."""
     return Path(__file__).parent / "coastlines" / "coast110.npz"
 
 
 @cache
 def coastlines() -> tuple[np.ndarray, ...]:
-    """Return the outlines of land, Natural Earth 1:110m, split at the date line.
+    """Return coastlines, Natural Earth 1:110m, split at the date line.
 
     Returns
     -------
@@ -43,15 +43,15 @@ def coastlines() -> tuple[np.ndarray, ...]:
 
 
 def draw_coastlines(ax: Axes, *, color: str = "0.25", linewidth: float = 0.5) -> None:
-    """Draw the outlines of land on a map, or on plain axes of longitude and latitude.
+    """Draw coastlines on a map, or on plain axes of longitude and latitude.
 
     Parameters
     ----------
     ax
-        A cartopy ``GeoAxes`` of any projection, or plain axes in degrees; on these, lines are
-        repeated a turn to the east and to the west, and the limits stay as they are.
+        A cartopy ``GeoAxes`` of any projection, or plain axes in degrees. On plain axes lines are
+        repeated 360 degrees to the east and west, and limits are not changed.
     color, linewidth
-        As matplotlib understands them.
+        Line style, as in matplotlib.
     """
     from cartopy.mpl.geoaxes import GeoAxes
 
@@ -70,9 +70,9 @@ def draw_coastlines(ax: Axes, *, color: str = "0.25", linewidth: float = 0.5) ->
 
 
 def map_axes(figure: Figure, rows: int, columns: int, index: int, field: xr.DataArray) -> GeoAxes:
-    """Add axes in plate carrée to ``figure`` that show the extent of ``field``.
+    """Add axes in plate carrée projection with the extent of ``field``.
 
-    ``rows``, ``columns`` and ``index`` mean what they mean to ``Figure.add_subplot``.
+    ``rows``, ``columns`` and ``index`` are those of ``Figure.add_subplot``.
     """
     import cartopy.crs as ccrs
 
@@ -92,13 +92,13 @@ def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any)
     Parameters
     ----------
     ax
-        Made by :func:`map_axes`.
+        Axes from :func:`map_axes`.
     field
-        (y, x) in degrees or with 2-D latitude and longitude; NaN stays blank.
+        (y, x) with latitude and longitude, 1-D or 2-D; NaN stays blank.
     title
-        Written above the map.
+        Title of the map.
     **style
-        ``cmap``, ``vmin``, ``vmax``, ``norm``, as ``pcolormesh`` takes them.
+        Options of ``pcolormesh``, such as ``cmap``, ``vmin``, ``vmax``, ``norm``.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def draw_map(ax: GeoAxes, field: xr.DataArray, *, title: str = "", **style: Any)
     Raises
     ------
     GridError
-        If no grid is found, or a projected one without latitude and longitude.
+        If no grid is found, or it is projected and has no latitude and longitude.
     """
     import cartopy.crs as ccrs
 

@@ -29,8 +29,8 @@ def test_check_values_lets_the_rest_pass(array):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (xr.DataArray([0], dims="lat", name="lat"), "the name of its own coordinate 'lat'"),
-        (xr.DataArray(0, coords={"run": 1}, name="run"), "the name of its own coordinate 'run'"),
+        (xr.DataArray([0], dims="lat", name="lat"), "the same name as its coordinate 'lat'"),
+        (xr.DataArray(0, coords={"run": 1}, name="run"), "the same name as its coordinate 'run'"),
     ],
 )
 def test_an_array_named_like_its_coordinate_is_refused(array, message):
@@ -41,7 +41,7 @@ def test_an_array_named_like_its_coordinate_is_refused(array, message):
 @pytest.mark.parametrize(
     ("name", "attributes", "message"),
     [
-        (3, {}, "the variable 3 has a name that is no text"),
+        (3, {}, "the name of variable 3 is not a string"),
         ("t", {"scale_factor": 0.01, "add_offset": 5}, "scale_factor and add_offset were not"),
     ],
 )

@@ -120,7 +120,7 @@ def test_the_crop_that_an_error_names_fits(size, factor, kind):
             assert size - (kind == "point") < factor
             return
         height, width = (
-            int(n) for n in str(error).split("it fits is ")[1].split(".")[0].split(" x ")
+            int(n) for n in str(error).split("crop that fits is ")[1].split(".")[0].split(" x ")
         )
         assert size - factor < height < size
         Domain(shape=(height, width), kind=kind).coarsen(factor)

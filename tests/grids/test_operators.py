@@ -302,5 +302,5 @@ def test_leading_dimensions_are_planes(method):
 
 
 def test_a_factor_that_does_not_fit_names_the_nearest_crop():
-    with pytest.raises(GridError, match="nearest crop that it fits is 148 x 80"):
+    with pytest.raises(GridError, match="nearest crop that fits is 148 x 80"):
         block_mean(np.zeros((151, 81)), Domain(shape=(151, 81)), 4)
