@@ -10,6 +10,7 @@ import xarray as xr
 from flexclim.errors import AlignmentError
 from flexclim.verify.core.alignment import Pair
 
+# A score takes two DataArrays or two Datasets, and returns the same.
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
 P = ParamSpec("P")
 

@@ -38,9 +38,9 @@ def crps(
     Parameters
     ----------
     forecast
-        Ensemble.
+        Ensemble: a DataArray, or a Dataset whose variables are each scored.
     truth
-        The same dimensions without members.
+        The same dimensions without members; of the same type as the forecast.
     estimator
         ``"fair"`` estimates the score of an infinite ensemble (Ferro 2014, eq. 2): the sum over
         pairs of members is divided by M (M - 1). ``"ecdf"`` scores the M members as they are and
