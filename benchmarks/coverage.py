@@ -13,7 +13,7 @@ import os
 
 from flexclim.models.model import read_model
 from flexclim.train.data.coverage import coverage
-from flexclim.train.data.splits import open_sources
+from flexclim.train.data.sources import open_sources
 from flexclim.train.recipes.reading import load_recipe
 from flexclim.train.recipes.recipe import Recipe
 

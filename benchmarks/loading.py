@@ -22,10 +22,10 @@ import pandas as pd
 import torch
 import xarray as xr
 
+from flexclim.execution.allocation import keep_memory
 from flexclim.train import load_recipe
-from flexclim.train.data import normalisation as training_settings
-from flexclim.train.data import sources as training_sources
-from flexclim.train.loop.dist import join_ranks
+from flexclim.train.data import normalisation, source_fields
+from flexclim.train.loop.processes import join_ranks
 from flexclim.train.loop.run import Run
 
 STEPS, WARM = 12, 2
@@ -46,9 +46,10 @@ output: {folder}/run-{name}
 
 def main() -> None:
     workers = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    keep_memory()  # as the command `flexclim train` does
     # Times are few here; a real record is larger than memory.
-    training_sources.SMALL = 0
-    training_settings.BATCHES = 1
+    source_fields.IN_MEMORY = 0
+    normalisation.BATCHES = 1
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write(Path(folder)).items():
             text = RECIPE.format(
@@ -97,7 +98,7 @@ def measure(recipe: Path) -> tuple[float, float, float]:
     with join_ranks() as ranks, Run(load_recipe(recipe), ranks) as run:
         run.start(resume=False)
         began = time.perf_counter()
-        run.feed.train.batch(0, 48)
+        run.data.train.batch(0, 48)
         rate = 48 / (time.perf_counter() - began)
         batches = run.batches()
         for _ in range(WARM):

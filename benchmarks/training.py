@@ -32,11 +32,11 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.train.data.batches import Batch
 from flexclim.train.loop.averages import Averages
-from flexclim.train.loop.dist import Ranks
 from flexclim.train.loop.learner import prefers_channels_last
 from flexclim.train.loop.losses import DenoisingLoss
 from flexclim.train.loop.optimizers import make_optimizer
-from flexclim.train.loop.stage import Stage
+from flexclim.train.loop.processes import Ranks
+from flexclim.train.loop.training_step import TrainingStep
 from flexclim.train.recipes.recipe import Trainer
 
 TILE = 128
@@ -119,7 +119,7 @@ def trainer_step(options: argparse.Namespace, device: torch.device) -> Callable[
     network = new_network(options.size, device)
     if prefers_channels_last(device):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stage = Stage(
+    training_step = TrainingStep(
         DenoisingLoss(network, Diffusion()),
         make_optimizer("adamw", network.parameters(), 0.01),
         Averages(network, 0.999),
@@ -128,7 +128,7 @@ def trainer_step(options: argparse.Namespace, device: torch.device) -> Callable[
     )
     batch = patches(options.batch)
     network.train()
-    return lambda number: stage.step(number, batch, 1e-4)
+    return lambda number: training_step.take(number, batch, 1e-4)
 
 
 def new_network(size: str, device: torch.device) -> Flex:

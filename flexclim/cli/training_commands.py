@@ -24,7 +24,7 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--restart", help="Continue a run, or start over."),
+        typer.Option("--resume/--restart", help="Continue a run; --restart: never continue one."),
     ] = True,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print all settings with their meaning and exit.")

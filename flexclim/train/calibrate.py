@@ -1,4 +1,4 @@
-"""Set a model's noise scale so that its ensembles spread as much as their mean errs."""
+"""Calibrate a model's noise scale: ensemble spread should equal the error of the ensemble mean."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.variable_groups import check_task
 from flexclim.resampling import coarsen
 from flexclim.stores import time_dimension
-from flexclim.train.data.sequences import runs
+from flexclim.train.data.forecast_sequences import runs
 from flexclim.train.recipes.data_settings import span_hours
 
 MARKS = {SUPERRES: "Calibrated: ", FORECAST: "Forecasts calibrated: "}
 ROUNDS = 5
 LARGEST = 100.0
 
+Predict = Callable[[Model], xr.Dataset]
+
 
 @dataclass(frozen=True)
 class Trial:
-    """What a noise scale gave: spread / skill and fair CRPS, means over variables."""
+    """Spread / skill and fair CRPS at one noise scale, averaged over variables."""
 
     noise_scale: float
     spread_skill: float
@@ -40,14 +42,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A model with its new noise scale, and what was tried, the model's own scale first."""
+    """A model with its calibrated noise scale, and all trials, that of its earlier scale first."""
 
     model: Model
     trials: tuple[Trial, ...]
 
     @property
     def best(self) -> Trial:
-        """The trial whose spread / skill is nearest to 1."""
+        """The trial with spread / skill closest to 1."""
         return min(self.trials, key=_distance)
 
 
@@ -63,81 +65,89 @@ def calibrate(
     data: str = "",
     **options: Any,
 ) -> Calibration:
-    """Find the factor on the members' distance from their one-step mean that makes spread right.
+    """Find the noise scale at which the ensemble spread equals the error of the ensemble mean.
 
-    Each trial downscales or forecasts whole fields, as a user would, so the result holds for what
-    users get. The two tasks of a model have a scale each.
+    The noise scale multiplies the distance of members from their one-step mean. Each trial
+    downscales or forecasts whole fields as a user would, so the result holds for users. The two
+    tasks of a model have separate scales.
 
     Parameters
     ----------
     model
-        A name, a folder, or a loaded model; it is not changed.
+        A name, a folder, or a loaded model, which is not changed.
     truth
-        Fine fields of validation times, which no training saw; a few planes serve.
+        Fine fields at validation times, not used in training; a few times are enough.
     factor
-        Refinement of a downscaling that is calibrated.
+        Refinement factor, to calibrate downscaling.
     lead
-        Time step of forecasts that are calibrated in its place, such as ``"6h"``: by one step from
-        each time of ``truth`` before which lies the past that the model reads.
+        Time step such as ``"6h"``, to calibrate forecasts instead: one step from each time of
+        ``truth`` that is preceded by the snapshots that the model reads.
     coarse
-        What is downscaled; None: the block means of ``truth``.
+        Input of downscaling; default: the block means of ``truth``.
     tolerance
-        Distance of spread / skill from 1 that is good enough.
+        Largest acceptable distance of spread / skill from 1.
     members
-        Size of the ensembles.
+        Ensemble size.
     data
-        What the card shall say of ``truth``.
+        Description of ``truth`` for the model card.
     options
-        Of :func:`flexclim.downscale` or :func:`flexclim.forecast`, such as ``seed``, ``static``
-        and ``steps``.
+        Options of :func:`flexclim.downscale` or :func:`flexclim.forecast`, such as ``seed``,
+        ``static`` and ``steps``.
 
     Returns
     -------
     Calibration
-        Its ``model`` has the new scale and a line on it in its notes; save it where you like.
+        Its ``model`` has the new scale, and a sentence about it in the card's notes. Save it with
+        ``model.save``.
 
     Raises
     ------
     ModelError
-        If the scale does not move the spread, as with a sampler of one step, or the model does not
-        do what is calibrated.
+        If the scale does not change the spread, as with a one-step sampler, or the model cannot do
+        the task.
     FlexclimError
-        If not just one of ``factor`` and ``lead`` is given, or ``truth`` does not serve.
+        Unless exactly one of ``factor`` and ``lead`` is given, or if ``truth`` lacks variables or
+        times.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
     if (factor is None) == (lead is None) or (lead is not None and coarse is not None):
         given = f"factor {factor}, lead {lead}, coarse {'given' if coarse is not None else None}"
-        raise FlexclimError(
-            f"{given}: give a factor (and what is downscaled), or the lead of a forecast alone."
-        )
+        raise FlexclimError(f"{given}: give either factor (and, optionally, coarse) or lead.")
     task = SUPERRES if lead is None else FORECAST
     check_task(loaded, task)
-    make: Callable[..., Any]
     if factor is not None:
-        source: Any = coarsen(fine, factor) if coarse is None else coarse
-        make = partial(downscale, source, factor)
+        source = coarsen(fine, factor) if coarse is None else coarse
+        predict = partial(_downscaled, source, factor, members=members, **options)
     else:
         pasts, fine = _steps(fine, str(lead), loaded)
-        make = partial(_forecast, pasts)
-    scale, trials = loaded.settings.noise_scale_of(task) or 1.0, []
-    for _ in range(ROUNDS):
-        ensemble = make(model=_scaled(loaded, task, scale), members=members, **options)
-        trials.append(_trial(scale, ensemble, fine))
-        if _distance(trials[-1]) <= tolerance:
-            break
-        scale, before = _next(trials, loaded.name), scale
-        # At the largest scale there is nothing further to try.
-        if scale == before:
-            break
+        predict = partial(_forecast, pasts, members=members, **options)
+    trials = _search(predict, fine, loaded, task, tolerance)
     best = min(trials, key=_distance)
     card = {"notes": _notes(loaded, task, trials[0], best, data, members)}
     result = _scaled(loaded, task, round(best.noise_scale, 4)).replace(card=card)
     return Calibration(result, tuple(trials))
 
 
+def _search(
+    predict: Predict, truth: xr.Dataset, model: Model, task: str, tolerance: float
+) -> list[Trial]:
+    """Try noise scales, the model's own first, until spread / skill is close enough to 1."""
+    trials: list[Trial] = []
+    scale = model.settings.noise_scale_of(task) or 1.0
+    for _ in range(ROUNDS):
+        ensemble = predict(_scaled(model, task, scale))
+        trials.append(_trial(scale, ensemble, truth))
+        if _distance(trials[-1]) <= tolerance:
+            break
+        scale, before = _next(trials, model.name), scale
+        if scale == before:  # the largest scale was tried
+            break
+    return trials
+
+
 def _scaled(model: Model, task: str, scale: float) -> Model:
-    """Return a model with another noise scale of one task; that of the other stays."""
+    """Return a model with another noise scale for one task; that of the other is kept."""
     settings = model.settings
     scales = {one: settings.noise_scale_of(one) for one in MARKS} | {task: scale}
     own = settings.forecast
@@ -146,46 +156,59 @@ def _scaled(model: Model, task: str, scale: float) -> Model:
 
 
 def _steps(truth: xr.Dataset, lead: str, model: Model) -> tuple[list[xr.Dataset], xr.Dataset]:
-    """Return the pasts of all forecasts by one step whose truth is there, and that truth."""
+    """Return the past of each one-step forecast for which truth exists, and that truth."""
     assert model.settings.forecast is not None
     try:
         hours = span_hours(lead)
     except ValueError as error:
         raise FlexclimError(f"{error}.") from None
-    past = max(model.settings.forecast.past, 2)  # one time alone tells no step
+    past = max(model.settings.forecast.past, 2)  # a single time would not define the time step
     time = time_dimension(truth)
     found = np.empty((0, past + 1), int) if time is None else runs(truth[time].values, hours, past)
     if not len(found):
         raise FlexclimError(
-            f"the truth has no {past + 1} times {lead} apart: the {past} of a past and the one "
-            "that follows. Give more times, or another lead."
+            f"the truth has no {past + 1} times {lead} apart: {past} that the model reads and the "
+            "one after them. Give more times, or another lead."
         )
     return [truth.isel({time: run[:-1]}) for run in found], truth.isel({time: found[:, -1]})
 
 
-def _forecast(pasts: Sequence[xr.Dataset], **options: Any) -> xr.Dataset:
-    """Forecast by one step from each past."""
-    ahead = [forecast(past, 1, **options).drop_vars([REFERENCE, LEAD]) for past in pasts]
+def _downscaled(
+    source: xr.Dataset | xr.DataArray, factor: int, model: Model, **options: Any
+) -> xr.Dataset:
+    """Downscale the coarse fields."""
+    if isinstance(source, xr.DataArray):
+        return downscale(source, factor, model=model, **options).to_dataset()
+    return downscale(source, factor, model=model, **options)
+
+
+def _forecast(pasts: Sequence[xr.Dataset], model: Model, **options: Any) -> xr.Dataset:
+    """Forecast one step from each past."""
+    ahead = [
+        forecast(past, 1, model=model, **options).drop_vars([REFERENCE, LEAD]) for past in pasts
+    ]
     return xr.concat(ahead, str(time_dimension(ahead[0])))
 
 
-def _trial(scale: float, ensemble: Any, truth: xr.Dataset) -> Trial:
-    found = ensemble if isinstance(ensemble, xr.Dataset) else ensemble.to_dataset()
-    names = [str(name) for name in found.data_vars if "realization" in found[name].dims]
+def _trial(scale: float, ensemble: xr.Dataset, truth: xr.Dataset) -> Trial:
+    names = [str(name) for name in ensemble.data_vars if "realization" in ensemble[name].dims]
     if missing := [name for name in names if name not in truth]:
         raise FlexclimError(
-            f"the model makes {missing[0]!r}, which the truth lacks; "
+            f"the model predicts {missing[0]!r}, which the truth lacks; "
             f"it has {', '.join(map(str, truth.data_vars))}."
         )
-    ratios = [float(verify.spread_skill(found[name], truth[name])) for name in names]
-    crps = [float(verify.crps(found[name], truth[name])) for name in names]
+    ratios = [float(verify.spread_skill(ensemble[name], truth[name])) for name in names]
+    crps = [float(verify.crps(ensemble[name], truth[name])) for name in names]
     if not all(map(math.isfinite, ratios)):
-        raise FlexclimError("spread / skill is not finite; does the truth vary and have values?")
+        raise FlexclimError(
+            f"spread / skill is {ratios}, which is not finite; check that the truth varies and has "
+            "no large gaps."
+        )
     return Trial(scale, float(np.exp(np.mean(np.log(ratios)))), float(np.mean(crps)))
 
 
 def _next(trials: list[Trial], name: str) -> float:
-    """Guess the scale at which spread / skill is 1: a line through the last two trials."""
+    """Estimate the scale at which spread / skill is 1, from the secant of the last two trials."""
     last = trials[-1]
     guess = last.noise_scale / max(last.spread_skill, 0.1)
     if len(trials) > 1:
@@ -194,16 +217,16 @@ def _next(trials: list[Trial], name: str) -> float:
         slope = rise / (last.noise_scale - before.noise_scale)
         if not slope > 1e-3:
             raise ModelError(
-                f"a noise scale of {last.noise_scale:.3g} in place of {before.noise_scale:.3g} "
-                f"moves the spread / skill of {name!r} from {before.spread_skill:.3f} to "
-                f"{last.spread_skill:.3f} only; more sampler steps (steps=2) may help."
+                f"a noise scale of {last.noise_scale:.3g} instead of {before.noise_scale:.3g} "
+                f"changes the spread / skill of {name!r} only from {before.spread_skill:.3f} to "
+                f"{last.spread_skill:.3f}; more sampler steps (steps=2) may help."
             )
         guess = last.noise_scale + (1 - last.spread_skill) / slope
     return float(np.clip(guess, last.noise_scale / 3, min(3 * last.noise_scale, LARGEST)))
 
 
 def _notes(model: Model, task: str, first: Trial, best: Trial, data: str, members: int) -> str:
-    """Return the card's notes with a line on this calibration in place of an earlier one."""
+    """Return the card's notes with this calibration, replacing an earlier one of the task."""
     parts = re.split(rf"\s*\b(?={'|'.join(MARKS.values())})", model.card.notes)
     kept = [part for part in parts if part and not part.startswith(MARKS[task])]
     line = (

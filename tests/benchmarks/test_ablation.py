@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import ablation
 from flexclim.train import load_recipe
-from flexclim.train.data.normalisation import check_network
+from flexclim.train.data.model_settings import check_network
 
 BY_NAME = {variant.name: variant for variant in ablation.VARIANTS}
 

@@ -212,7 +212,7 @@ def training(network, tmp_path_factory):
         weight.grad = torch.ones_like(weight)
     optimizer.step()
     fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": {"4": [1.0]}}
-    standing = snapshot.Standing(step=3, losses={"rmse": 0.5})
+    standing = snapshot.RunState(step=3, losses={"rmse": 0.5})
     content = snapshot.pack(recipe, fitted, standing, learner, optimizer, averages, scaler)
     return SimpleNamespace(recipe=recipe, fresh=fresh, content={"step": 3, **content})
 

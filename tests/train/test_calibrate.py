@@ -116,8 +116,8 @@ def test_calibrating_one_task_leaves_the_other(both, series, monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "give a factor"),
-        ({"factor": 2, "lead": "6h"}, "give a factor"),
+        ({}, "give either factor"),
+        ({"factor": 2, "lead": "6h"}, "give either factor"),
         ({"lead": "6"}, "'6' is no time span such as 6h"),
         ({"lead": "18h"}, "the truth has no 3 times 18h apart"),
         ({"lead": "12h"}, "12 h apart, and model 'toy' forecasts by steps of 6 h"),
@@ -149,7 +149,7 @@ def test_one_step_can_not_spread(model, truth):
 
 def test_the_truth_has_what_the_model_makes(model, truth):
     coarse = flexclim.coarsen(truth.rename(t="other"), 2)
-    with pytest.raises(FlexclimError, match="the model makes 'other', which the truth lacks"):
+    with pytest.raises(FlexclimError, match="the model predicts 'other', which the truth lacks"):
         calibrate(model, truth, 2, coarse=coarse, members=3)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flexclim.train.loop import state as states
+from flexclim.train.loop import checkpoint_files
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "slurm" / "train.sh"
@@ -84,5 +84,5 @@ def test_a_warned_job_saves_and_goes_back_into_the_queue(folder, environment):
             if job.poll() is None:
                 os.killpg(job.pid, signal.SIGKILL)
     assert (folder / "requeued").read_text() == "17\n"
-    stopped = states.step_of(states.newest(run))
+    stopped = checkpoint_files.step_of(checkpoint_files.newest(run))
     assert f"stopped at step {stopped}" in (folder / "log.txt").read_text()

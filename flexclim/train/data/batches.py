@@ -1,17 +1,19 @@
-"""Batches by step: what every task's patches have in common.
+"""Batches of training patches by step, and what the patches of all tasks share.
 
-A patch is a function of (seed, step, position in the global batch) alone, so a run that is
-resumed, or split over other ranks, sees the batches it would have seen.
+A patch depends on (seed, step, position in the global batch) alone, so a run that is resumed, or
+split over another number of ranks, trains on the same batches.
 
-Legend: B patches, C channels of inputs, T targets, L numbers of the label, H W a tile.
+Legend: B patches, C input channels, T targets, L entries of the label, H W rows and columns of a
+tile.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -19,28 +21,39 @@ from flexclim.errors import FlexclimError, RecipeError
 from flexclim.models.settings import SUPERRES, ModelSettings
 
 if TYPE_CHECKING:
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, Dataset
 
     from flexclim.sampling.local_scaling import Scaled
-    from flexclim.train.data.splits import TrainingSource
+    from flexclim.train.data.sources import TrainingSource
 
-AHEAD = 3  # batches that are made ahead
+PREFETCHED = 3  # batches prepared ahead of the step that needs them
 TRIES = 20
-MIXING = 7  # sets the choice of tasks apart from that of patches
+TASK_STREAM = 7  # keeps the random choice of tasks independent of that of patches
 
-Patch = dict[str, np.ndarray]  # of one patch what Batch has of all, by its names
+
+@dataclass(frozen=True)
+class Patch:
+    """Arrays of one patch, float32; a :class:`Batch` stacks those of B patches."""
+
+    inputs: np.ndarray
+    residual: np.ndarray
+    label: np.ndarray
+    scale: np.ndarray
+    base: np.ndarray
+    amplitude: np.ndarray
+    later: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
     """Arrays of B patches of one task, float32.
 
-    ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are in the network's units (a residual
-    is NaN where the truth is missing or nothing varies), ``label`` is (B, L); ``scale`` (B, T) is
-    the unit of the residual in that of the input which it adds to. ``base`` and ``amplitude``
-    (B, T, H, W) are, in transformed units, what the residual adds to and its unit. ``later``, of
-    forecasts that learn to roll out, is the residual (B, T, H, W) of what is ``ahead`` steps ahead,
-    not one, from the same input.
+    ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are normalised; a residual is NaN where
+    the truth is missing or the field is constant. ``label`` is (B, L). ``scale`` (B, T) is the unit
+    of the residual over that of the input to which it is added. ``base`` and ``amplitude``
+    (B, T, H, W), in transformed units, are what the residual is added to and its unit. ``later``,
+    for forecasts trained by roll-out, is the residual (B, T, H, W) ``ahead`` steps ahead of the
+    same inputs, instead of one step.
     """
 
     inputs: np.ndarray
@@ -54,40 +67,32 @@ class Batch:
     ahead: int = 1
 
 
-def patch_of(scaled: Scaled, truth: np.ndarray, label: np.ndarray, scale: np.ndarray) -> Patch:
-    """Return a patch from how it is seen and the residual (T, H, W) that is its answer."""
-    return {
-        "inputs": scaled.inputs,
-        "residual": truth,
-        "label": label,
-        "scale": scale,
-        "base": scaled.base.astype(np.float32),
-        "amplitude": scaled.amplitude.astype(np.float32),
-    }
+def patch_of(scaled: Scaled, residual: np.ndarray, label: np.ndarray, scale: np.ndarray) -> Patch:
+    """Return a patch from its scaled inputs and the residual (T, H, W) to be learned."""
+    return Patch(
+        scaled.inputs,
+        residual,
+        label,
+        scale,
+        scaled.base.astype(np.float32),
+        scaled.amplitude.astype(np.float32),
+    )
 
 
-class Batches:
-    """Makes batches of one task by step."""
+class Batches(ABC):
+    """Makes the batch of each step.
 
-    task = SUPERRES
+    ``workers`` is the number of processes that prepare batches; 0: one thread.
+    """
+
     workers = 0
 
-    def patch(self, step: int, position: int) -> Patch:
-        """Return what a network learns from one patch."""
-        raise NotImplementedError
-
+    @abstractmethod
     def batch(self, step: int, size: int, first: int = 0) -> Batch:
-        """Return the patches at positions ``first`` .. ``first + size - 1`` of one step."""
-        patches = [self.patch(step, first + position) for position in range(size)]
-        arrays: dict[str, Any] = {
-            name: np.stack([patch[name] for patch in patches]) for name in patches[0]
-        }
-        if not arrays["label"].size:  # a network that is told nothing takes a zero
-            arrays["label"] = np.zeros((size, 1), np.float32)
-        return Batch(**arrays, task=self.task)
+        """Return the patches at positions ``first`` to ``first + size - 1`` of one step."""
 
     def stream(self, steps: range, size: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of ``steps``, made ahead by a thread or by ``workers`` processes."""
+        """Yield the batches of ``steps``, prepared ahead by a thread or by worker processes."""
         if self.workers:
             for made in _loader(self, steps, size, first):
                 if isinstance(made, FlexclimError):
@@ -95,24 +100,55 @@ class Batches:
                 yield made
             return
         with ThreadPoolExecutor(1) as pool:
-            waiting = [pool.submit(self.batch, step, size, first) for step in steps[:AHEAD]]
+            waiting = [pool.submit(self.batch, step, size, first) for step in steps[:PREFETCHED]]
             for step in steps:
                 yield waiting.pop(0).result()
-                if step + AHEAD in steps:
-                    waiting.append(pool.submit(self.batch, step + AHEAD, size, first))
+                if step + PREFETCHED in steps:
+                    waiting.append(pool.submit(self.batch, step + PREFETCHED, size, first))
 
 
-class Mixed(Batches):
-    """Takes the batch of each step from one of several tasks.
+class TaskBatches(Batches):
+    """Makes batches of a single task, patch by patch."""
+
+    task = SUPERRES
+
+    @abstractmethod
+    def patch(self, step: int, position: int) -> Patch:
+        """Return the patch at a position of the global batch of one step."""
+
+    def batch(self, step: int, size: int, first: int = 0) -> Batch:
+        """Return the patches at positions ``first`` to ``first + size - 1`` of one step."""
+        patches = [self.patch(step, first + position) for position in range(size)]
+        arrays = {
+            field.name: np.stack([getattr(patch, field.name) for patch in patches])
+            for field in fields(Patch)
+            if getattr(patches[0], field.name) is not None
+        }
+        if not arrays["label"].size:  # a network without a label reads a zero
+            arrays["label"] = np.zeros((size, 1), np.float32)
+        return Batch(
+            inputs=arrays["inputs"],
+            residual=arrays["residual"],
+            label=arrays["label"],
+            scale=arrays["scale"],
+            base=arrays["base"],
+            amplitude=arrays["amplitude"],
+            task=self.task,
+            later=arrays.get("later"),
+        )
+
+
+class MixedBatches(Batches):
+    """Draws a task for each step and returns its batch.
 
     Parameters
     ----------
     parts
-        By task.
+        Batches by task.
     shares
         Share of steps of each task.
     seed
-        Of the choice.
+        Seed of the choice of tasks.
     """
 
     def __init__(
@@ -124,54 +160,54 @@ class Mixed(Batches):
         self._shares = weights / weights.sum()
 
     def batch(self, step: int, size: int, first: int = 0) -> Batch:
-        """Return the batch of the task that the step is for, the same on all ranks."""
-        # Numpy takes [seed, step, 7] for [seed, step, 7, 0], which is the stream of a patch.
-        random = np.random.default_rng([self.seed, step, 0, MIXING])
+        """Return the batch of the task drawn for the step, which is the same on all ranks."""
+        # NumPy reads [seed, step, 7] as [seed, step, 7, 0], which is the stream of a patch.
+        random = np.random.default_rng([self.seed, step, 0, TASK_STREAM])
         task = random.choice(list(self.parts), p=self._shares)
         return self.parts[task].batch(step, size, first)
 
 
-class Cut(Protocol):
-    """What was cut from one source."""
+class Drawn(Protocol):
+    """Raw fields of a patch, cut from one source."""
 
     @property
     def source(self) -> TrainingSource:
-        """Which one."""
+        """The source."""
 
-    def seen(self, name: str) -> np.ndarray:
-        """Return the field of a variable that the network is shown."""
-
-
-C = TypeVar("C", bound=Cut)
+    def read(self, name: str) -> np.ndarray:
+        """Return the field of a variable that the network reads."""
 
 
-def draw_known(
-    random: np.random.Generator, sources: Sequence[TrainingSource], cut: Callable[[], C | None]
-) -> C:
-    """Return the first patch that is known, and holds rain where its source asks for that.
+D = TypeVar("D", bound=Drawn)
+
+
+def draw_usable(
+    random: np.random.Generator, sources: Sequence[TrainingSource], cut: Callable[[], D | None]
+) -> D:
+    """Return the first patch with enough values, and with enough rain where its source wants some.
 
     Parameters
     ----------
     random
-        Of the patch.
+        Random numbers of the patch.
     cut
-        Cuts a patch anywhere; returns None where too little is known.
+        Cuts a patch at a random place; returns None where too many values are missing.
 
     Returns
     -------
-    Cut
-        The wettest, if too many in a row hold too little rain.
+    Drawn
+        The wettest patch drawn if none of ``TRIES`` holds enough rain.
 
     Raises
     ------
     RecipeError
-        If too many in a row hold too few values.
+        If ``TRIES`` patches in a row lack too many values.
     """
     rains = [source.settings.rain for source in sources]
     optional = any(rain is not None and rain.share < 1 for rain in rains)
-    # One number for all tries, as many of which would else find dry ones good enough.
+    # One number for all tries: with one for each, nearly every patch would pass in the end.
     urgency = random.random() if optional else 0.0
-    wettest: tuple[float, C] | None = None
+    wettest: tuple[float, D] | None = None
     for _ in range(TRIES):
         drawn = cut()
         if drawn is None:
@@ -179,7 +215,7 @@ def draw_known(
         rain = drawn.source.settings.rain
         if rain is None or urgency >= rain.share:
             return drawn
-        wet = float((drawn.seen(rain.variable or drawn.source.targets[0]) > rain.above).mean())
+        wet = float((drawn.read(rain.variable or drawn.source.targets[0]) > rain.above).mean())
         if wet >= rain.wet:
             return drawn
         if wettest is None or wet > wettest[0]:
@@ -188,22 +224,22 @@ def draw_known(
         return wettest[1]
     titles = ", ".join(sorted({source.title for source in sources}))
     raise RecipeError(
-        f"{TRIES} patches in a row held less than half of their values in {titles}; crop the "
-        "source to where it has values."
+        f"{TRIES} patches in a row had values in less than half of their cells in {titles}; crop "
+        "the source to the region with values."
     )
 
 
 def base_scale(settings: ModelSettings, sizes: Sequence[float], past: bool = False) -> np.ndarray:
-    """Return (T,) float32 units of the residual in that of the input which it adds to.
+    """Return (T,) float32 units of the residual over those of the input to which it is added.
 
     Parameters
     ----------
     settings
         From :meth:`ModelSettings.named`.
     sizes
-        Standard deviations of the residual, of each target.
+        Standard deviation of each target's residual.
     past
-        Whether targets add to their own past, else to a coarse input.
+        Whether residuals are added to the targets' own past rather than to a coarse input.
     """
     if past or settings.scaling == "local":
         return np.array(sizes, np.float32)
@@ -214,39 +250,39 @@ def base_scale(settings: ModelSettings, sizes: Sequence[float], past: bool = Fal
     return np.divide(sizes, units).astype(np.float32)
 
 
-class _Steps:
-    """The batches of a rank by step, for a loader's workers.
+class _BatchesOfRank:
+    """A rank's batches by step, for the workers of a loader.
 
-    Errors are returned: raised, a worker's traceback would become part of their message.
+    Errors are returned: if a worker raised one, its traceback would become part of the message.
     """
 
-    def __init__(self, patches: Batches, size: int, first: int) -> None:
-        self.patches, self.size, self.first = patches, size, first
+    def __init__(self, batches: Batches, size: int, first: int) -> None:
+        self.batches, self.size, self.first = batches, size, first
 
     def __getitem__(self, step: int) -> Batch | FlexclimError:
         try:
-            return self.patches.batch(step, self.size, self.first)
+            return self.batches.batch(step, self.size, self.first)
         except FlexclimError as error:
             return error
 
 
 def _loader(
-    patches: Batches, steps: range, size: int, first: int
+    batches: Batches, steps: range, size: int, first: int
 ) -> DataLoader[Batch | FlexclimError]:
     from torch.utils.data import DataLoader
 
-    steps_of: Any = _Steps(patches, size, first)
+    own = cast("Dataset[Batch | FlexclimError]", _BatchesOfRank(batches, size, first))
     return DataLoader(
-        steps_of,
+        own,
         batch_size=None,
         sampler=steps,
-        num_workers=patches.workers,
-        prefetch_factor=AHEAD,
-        collate_fn=_as_it_is,
+        num_workers=batches.workers,
+        prefetch_factor=PREFETCHED,
+        collate_fn=_unchanged,  # type: ignore[arg-type]
         # Forked workers would share open files and the locks of other threads.
         multiprocessing_context="spawn",
     )
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Batch | FlexclimError) -> Batch | FlexclimError:
     return batch

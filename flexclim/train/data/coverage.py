@@ -1,4 +1,4 @@
-"""What the training data cover, for the card: values, local scales, how long residuals live."""
+"""What the training data cover, for the card: values, local scales, decorrelation times."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.resampling import coarsen, interpolate
 from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.training_range import FieldStatistics, field_statistics, summarise_coverage
-from flexclim.train.data.normalisation import known_units
-from flexclim.train.data.pairs import Pair
-from flexclim.train.data.patches import Patches
-from flexclim.train.data.sequences import Sequences, runs
-from flexclim.train.data.splits import TrainingSource
+from flexclim.train.data.downscaling_patches import Patches
+from flexclim.train.data.forecast_sequences import Sequences, runs
+from flexclim.train.data.paired_source import PairedSource
+from flexclim.train.data.sources import TrainingSource, known_units
 from flexclim.train.data.windows import Coarsened
 from flexclim.train.recipes.data_settings import Data
 from flexclim.verify.metrics.persistence import correlation_time
 
-PATCHES, PLANES = 96, 12  # a source
-TIMES, SIDE = 64, 384  # of what correlation times are measured on
+PATCHES, PLANES = 96, 12  # of each source
+TIMES, SIDE = 64, 384  # largest window in which decorrelation times are measured
 
 
 def coverage(
     sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
 ) -> tuple[Coverage, ...]:
-    """Measure what a model's training data cover, of each source, task and variable it reads.
+    """Measure what the training data cover, for each source, task and input variable.
 
     Parameters
     ----------
     sources
         Of the training split.
     settings
-        Of the model.
+        Settings of the model.
+    seed
+        Seed of the patches that are measured.
     """
-    looked = {SUPERRES: _coarse_looks, FORECAST: _past_looks}
+    measure = {SUPERRES: _coarse_statistics, FORECAST: _past_statistics}
     found = []
     for source in sources:
         units, spacing = known_units([source]), source.grid.spacing_km
         for task in settings.tasks:
             factors = sorted(data.factors) if task == SUPERRES else []
-            for name, looks in looked[task](source, data, settings.named(), seed).items():
-                seen = summarise_coverage(looks, name, units.get(name, ""), spacing, task)
+            for name, statistics in measure[task](source, data, settings.named(), seed).items():
+                covered = summarise_coverage(statistics, name, units.get(name, ""), spacing, task)
                 update = {
-                    "values": extremes(source, name, min(factors, default=1), seen.values),
+                    "values": extremes(source, name, min(factors, default=1), covered.values),
                     "hours": correlation_hours(source, name, factors),
                 }
-                found.append(seen.model_copy(update=update))
+                found.append(covered.model_copy(update=update))
     return tuple(found)
 
 
-def _coarse_looks(
+def _coarse_statistics(
     source: TrainingSource, data: Data, settings: ModelSettings, seed: int
 ) -> dict[str, list[FieldStatistics]]:
-    """Look at the coarse fields of patches, by name."""
+    """Measure the coarse inputs of patches, by name."""
     assert settings.inputs is not None
     patches = Patches([source], data, settings, seed)
     drawn = [patches.draw(0, position) for position in range(PATCHES)]
@@ -72,14 +73,16 @@ def _coarse_looks(
     }
 
 
-def _past_looks(
+def _past_statistics(
     source: TrainingSource, data: Data, settings: ModelSettings, seed: int
 ) -> dict[str, list[FieldStatistics]]:
-    """Look at the last snapshots that patches of forecasts read; none where no times follow."""
+    """Measure the last input snapshots of forecasts, by name; empty if no run of times exists."""
     assert settings.targets is not None
     past, last = data.forecast.past, data.forecast.past + data.forecast.rollout - 1
     hours = data.forecast.hours
-    if isinstance(source, Pair) or not any(len(runs(source.stamps, h, last)) for h in hours):
+    if isinstance(source, PairedSource) or not any(
+        len(runs(source.stamps, h, last)) for h in hours
+    ):
         return {}
     patches = Sequences([source], data, settings, seed)
     planes = [
@@ -95,7 +98,7 @@ def _past_looks(
 def extremes(
     source: TrainingSource, name: str, factor: int, values: tuple[float, float]
 ) -> tuple[float, float]:
-    """Widen the range of values of patches by those of whole planes, of a few times."""
+    """Extend the range of values of patches by that of whole planes at a few times."""
     if not isinstance(source, Coarsened):
         return values
     lowest, highest = values
@@ -113,10 +116,10 @@ def extremes(
 def correlation_hours(
     source: TrainingSource, name: str, factors: Sequence[int]
 ) -> dict[int, float]:
-    """Return by factor how long what interpolation misses of a variable stays correlated.
+    """Return the decorrelation time in hours of the residual of interpolation, by factor.
 
-    Measured in the liveliest of nine windows; empty for pairs, and where times are too few, no
-    dates, or those of a simulation, whose unit is its own.
+    Measured in the window of largest variance among nine. Empty for pairs, for simulated flows
+    (whose unit of time is their own), and for sources without dates or with too few times.
     """
     if not factors or not isinstance(source, Coarsened) or name not in source.series:
         return {}
@@ -129,22 +132,25 @@ def correlation_hours(
     hours = {}
     for factor in factors:
         coarse = coarsen(field, factor, grid="cell")
-        missed = field - interpolate(coarse, factor, grid="cell").values
-        found = correlation_time(missed * weights)
+        residual = field - interpolate(coarse, factor, grid="cell").values
+        found = correlation_time(residual * weights)
         if math.isfinite(found):
             hours[factor] = float(f"{found:.3g}")
     return hours
 
 
 def cell_weights(field: xr.DataArray) -> xr.DataArray:
-    """Return what the cells of a field's rows weigh: their area, or 1 where it is not known."""
+    """Return the area of a cell in each row of a field, or 1 where it is not known."""
     grid = find_grid(field, "cell")
     area = np.ones(field.sizes[grid.y]) if grid.row_area is None else grid.row_area
     return xr.DataArray(area[::-1] if grid.flip_y else area, dims=grid.y)
 
 
 def _window(source: Coarsened, name: str, multiple: int) -> xr.DataArray | None:
-    """Read the window of most variance at up to 64 times; sides are multiples of ``multiple``."""
+    """Read the window of largest variance at up to ``TIMES`` times.
+
+    Sides are multiples of ``multiple``; None if the field is too small for that.
+    """
     template = source.fields.template
     order = np.argsort(source.stamps, kind="stable")[:TIMES]
     sides = [min(SIDE, size) // multiple * multiple for size in template.shape]
@@ -154,21 +160,21 @@ def _window(source: Coarsened, name: str, multiple: int) -> xr.DataArray | None:
         sorted({round(share * (size - side)) for share in (0, 0.5, 1)})
         for size, side in zip(template.shape, sides, strict=True)
     ]
-    series = source.series[name]
-    middle = series.read(int(source.times[order[order.size // 2]]))
     windows = [
         (slice(row, row + sides[0]), slice(column, column + sides[1]))
         for row in starts[0]
         for column in starts[1]
     ]
-    known = [np.isfinite(middle[window]).any() for window in windows]
-    variances = [
-        np.nanvar(middle[window]) if some else 0.0
-        for window, some in zip(windows, known, strict=True)
-    ]
-    best = windows[int(np.argmax(variances))]
+    series = source.series[name]
+    middle = series.read(int(source.times[order[order.size // 2]]))
+    best = windows[int(np.argmax([_variance(middle[window]) for window in windows]))]
     values = np.stack([series.read(int(source.times[index]), *best) for index in order])
     dims = map(str, template.dims)
     place = template.isel(dict(zip(dims, best, strict=True)))
     stamps = xr.DataArray(source.stamps[order], dims="time")
     return place.expand_dims(time=stamps).copy(data=values).rename(name)
+
+
+def _variance(values: np.ndarray) -> float:
+    """Return the variance of known values; 0 if there are none."""
+    return float(np.nanvar(values)) if np.isfinite(values).any() else 0.0

@@ -1,10 +1,11 @@
-"""Variables in time that are read window by window: plain, joined, differenced, computed."""
+"""Time series of 2-D fields, read window by window: stored, joined, differenced, computed."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ class Series(Protocol):
 
     @property
     def usable(self) -> np.ndarray:
-        """(time,) whether a time can be read."""
+        """(time,) whether each time can be read."""
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Return a window (rows, columns) of one time, float32, NaN where missing."""
@@ -31,8 +32,8 @@ class Series(Protocol):
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A variable of one file, lazily; ``name`` and ``title`` (of the file) are for messages."""
+class Stored:
+    """A variable of one file, opened lazily; ``name`` and ``title`` (the file) are for messages."""
 
     variable: xr.Variable
     name: str = ""
@@ -48,21 +49,20 @@ class Plain:
         return self._values((time, rows, columns))
 
     def read_all(self, times: np.ndarray) -> np.ndarray:
-        """Read in one go: a chunk may hold many times."""
+        """Read all planes with one request, as a chunk may hold many times."""
         ordered = np.unique(times)
         first, last = int(ordered[0]), int(ordered[-1])
         together = last - first + 1 == ordered.size
         planes = self._values(slice(first, last + 1) if together else ordered)
         if np.array_equal(ordered, times):
             return planes
-        asked: np.ndarray = planes[np.searchsorted(ordered, times)]
-        return asked
+        return np.asarray(planes[np.searchsorted(ordered, times)])
 
-    def _values(self, chosen: Any) -> np.ndarray:
-        """Read; what the storage says of broken content becomes one line."""
+    def _values(self, key: slice | np.ndarray | tuple[int, slice, slice]) -> np.ndarray:
+        """Read values; report damaged content in one line."""
         try:
-            return np.asarray(self.variable[chosen].values, np.float32)
-        # Backends and decompressors raise many kinds for damaged chunks.
+            return np.asarray(self.variable[key].values, np.float32)
+        # For damaged chunks backends and decompressors raise errors of many types.
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise RecipeError(
@@ -73,7 +73,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Memory:
-    """Planes that were read once."""
+    """Planes (time, y, x) held in memory."""
 
     planes: np.ndarray
 
@@ -84,20 +84,19 @@ class Memory:
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Cut one window."""
-        window: np.ndarray = self.planes[time, rows, columns]
-        return window
+        return np.asarray(self.planes[time, rows, columns])
 
     def read_all(self, times: np.ndarray) -> np.ndarray:
         """Return planes."""
-        planes: np.ndarray = self.planes[times]
-        return planes
+        return np.asarray(self.planes[times])
 
 
-class _OneByOne:
+class _OneByOne(ABC):
     """Reads many planes one by one."""
 
+    @abstractmethod
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
-        raise NotImplementedError
+        """Return a window (rows, columns) of one time."""
 
     def read_all(self, times: np.ndarray) -> np.ndarray:
         """Read plane by plane."""
@@ -127,10 +126,10 @@ class Joined(_OneByOne):
 
 @dataclass(frozen=True)
 class Difference(_OneByOne):
-    """Amounts of each step of a variable that accumulates from 00 UTC.
+    """Amounts per time step of a variable accumulated from 00 UTC.
 
-    ``before`` (time,) is the index of the time before within the same day, -1 where the
-    accumulation began with the step, -2 where the time before is not there.
+    ``before`` (time,) is the index of the previous time of the same day, -1 where accumulation
+    started with this step, -2 where the previous time is missing.
     """
 
     series: Series
@@ -138,10 +137,10 @@ class Difference(_OneByOne):
 
     @classmethod
     def of(cls, series: Series, times: np.ndarray) -> Difference:
-        """Find what to subtract; 00 UTC ends a day.
+        """Find the time to subtract from each time; 00 UTC is the end of a day.
 
-        The step is the smallest between two times; an amount of a longer one, after a gap, is
-        left out.
+        The time step is the shortest between two times. Amounts over longer intervals, after a
+        gap, are left out.
         """
         stamps = pd.DatetimeIndex(times)
         order = np.argsort(stamps)
@@ -159,41 +158,39 @@ class Difference(_OneByOne):
 
     @property
     def usable(self) -> np.ndarray:
-        """Times whose amount can be told."""
-        known: np.ndarray = self.series.usable & (self.before > -2)
-        return known
+        """Times whose amount is known."""
+        return np.asarray(self.series.usable & (self.before > -2))
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
-        """Subtract the window before; packing may leave less than nothing, which is 0."""
+        """Subtract the previous window; negative amounts, due to packing, become 0."""
         now = self.series.read(time, rows, columns)
         before = int(self.before[time])
         if before < 0:
             return now
-        return np.maximum(now - self.series.read(before, rows, columns), np.float32(0))
+        earlier = self.series.read(before, rows, columns)
+        return np.asarray(np.maximum(now - earlier, np.float32(0)))
 
 
 @dataclass(frozen=True)
 class Computed(_OneByOne):
     """A variable computed from others, cell by cell."""
 
-    function: Callable[..., Any]
+    function: Callable[..., np.ndarray]
     parts: Sequence[Series]
 
     @property
     def usable(self) -> np.ndarray:
         """Times that all parts have."""
-        known: np.ndarray = np.logical_and.reduce([part.usable for part in self.parts])
-        return known
+        return np.asarray(np.logical_and.reduce([part.usable for part in self.parts]))
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Compute one window."""
-        window: np.ndarray = self.function(*(part.read(time, rows, columns) for part in self.parts))
-        return window
+        return self.function(*(part.read(time, rows, columns) for part in self.parts))
 
 
 @dataclass(frozen=True)
 class Limited(_OneByOne):
-    """A variable whose values above a limit are missing."""
+    """A variable with values above a limit set to NaN."""
 
     series: Series
     largest: float
@@ -211,10 +208,10 @@ class Limited(_OneByOne):
 
 @dataclass(frozen=True)
 class Averaged(_OneByOne):
-    """A variable averaged over blocks, in which cells count by their area.
+    """Area-weighted block means of a variable.
 
-    ``rows`` and ``columns`` hold the shares of cells in blocks, (blocks, cells) of each axis. A
-    block is missing where less than half of it is known.
+    ``rows`` and ``columns`` are the weights (blocks, cells) along each axis. A block is NaN where
+    less than half of its area has values.
     """
 
     series: Series
@@ -228,22 +225,22 @@ class Averaged(_OneByOne):
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Average one window."""
-        down, seen_rows = _seen(self.rows[rows])
-        across, seen_columns = _seen(self.columns[columns])
-        window = self.series.read(time, seen_rows, seen_columns)
+        down, own_rows = _trimmed(self.rows[rows])
+        across, own_columns = _trimmed(self.columns[columns])
+        window = self.series.read(time, own_rows, own_columns)
         known = np.isfinite(window)
         total = down @ np.where(known, window, 0.0) @ across.T
         weight = down @ known.astype(float) @ across.T
         whole = np.outer(down.sum(axis=1), across.sum(axis=1))
-        enough = weight > 0.499 * whole  # half of it, rounding apart
+        enough = weight > 0.499 * whole  # half of it, but for rounding
         means = np.divide(total, weight, out=np.full(total.shape, np.nan), where=enough)
-        return means.astype(np.float32)
+        return np.asarray(means.astype(np.float32))
 
 
-def _seen(shares: sparse.csr_array) -> tuple[sparse.csr_array, slice]:
-    """Return the part of (blocks, cells) that is not empty, and which cells it is of."""
-    cells = slice(int(shares.indices.min()), int(shares.indices.max()) + 1)
-    return shares[:, cells], cells
+def _trimmed(weights: sparse.csr_array) -> tuple[sparse.csr_array, slice]:
+    """Return weights (blocks, cells) without the cells outside all blocks, and the cells kept."""
+    cells = slice(int(weights.indices.min()), int(weights.indices.max()) + 1)
+    return weights[:, cells], cells
 
 
 def wind_speed(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -252,8 +249,7 @@ def wind_speed(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     >>> float(wind_speed(np.float32(3), np.float32(4)))
     5.0
     """
-    speed: np.ndarray = np.hypot(u, v)
-    return speed
+    return np.asarray(np.hypot(u, v))
 
 
 def kinetic_energy(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -262,4 +258,4 @@ def kinetic_energy(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     >>> float(kinetic_energy(np.float32(3), np.float32(4)))
     12.5
     """
-    return (u * u + v * v) / 2
+    return np.asarray((u * u + v * v) / 2)

@@ -1,13 +1,13 @@
-"""Two-dimensional turbulence, simulated: a source of training fields without end or licence.
+"""Simulated two-dimensional turbulence: unlimited training fields, free of licences.
 
 The vorticity equation on a doubly periodic square of side 2 pi,
 
     dw/dt + J(psi, w) = f - drag w - nu (-lap)^p w,        lap psi = w,
 
-is solved by the pseudo-spectral method: derivatives in wavenumbers, products in space, the upper
-third of wavenumbers cut against aliasing (Orszag 1971), fourth-order Runge and Kutta steps whose
-linear terms are integrated exactly (Cox and Matthews 2002) and whose length the fastest velocity
-sets.
+is solved by a pseudo-spectral method: derivatives in spectral space, products in physical space,
+the upper third of wavenumbers removed against aliasing (Orszag 1971). Time stepping is fourth-order
+Runge-Kutta with exact integration of the linear terms (Cox and Matthews 2002); the largest velocity
+sets the time step.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from scipy import fft
 
 from flexclim.train.recipes.data_settings import Turbulence
 
-COURANT = 0.5  # share of a cell that the fastest fluid crosses in a step
-RING = 1.0  # half width of the ring of wavenumbers that is forced
+COURANT = 0.5  # Courant number of a time step
+RING = 1.0  # half width of the forced ring of wavenumbers
 START = np.datetime64("2000-01-01", "s")
-DAY = 86400  # seconds that stand for a unit of the flow's time
-APART = 1000 * DAY  # from the end of a flow to the beginning of the next
+DAY = 86400  # seconds that represent one time unit of the flow
+APART = 1000 * DAY  # from the end of a flow to the start of the next
 
 
 class Vorticity:
-    """State and stepping of several independent flows.
+    """Several independent flows, and their time stepping.
 
     Parameters
     ----------
     settings
-        The flows.
+        Size and number of the flows, forcing, dissipation.
     """
 
     def __init__(self, settings: Turbulence) -> None:
@@ -70,28 +70,28 @@ class Vorticity:
     def energy(self) -> np.ndarray:
         """Return the mean kinetic energy of each flow, (flow,)."""
         u, v = self.velocity()
-        mean: np.ndarray = (u**2 + v**2).mean((1, 2)) / 2
-        return mean
+        return np.asarray((u**2 + v**2).mean((1, 2)) / 2)
 
     def _first(self) -> np.ndarray:
-        """Return random phases with an energy spectrum k^3 / (1 + (k / peak)^(3 - slope))."""
+        """Return random vorticity with the energy spectrum k^3 / (1 + (k / peak)^(3 - slope))."""
         settings = self.settings
         noise = self._noise()
         k = np.sqrt(self.squared)
         energy = k**3 / (1 + (k / settings.peak) ** (3 - settings.slope))
-        # E(k) is a ring's sum, and vorticity is k times velocity.
+        # E(k) is a sum over a ring of modes, and vorticity is k times velocity.
         vorticity = noise * k * np.sqrt(energy / np.maximum(k, 1)) * self.kept
         self.vorticity = vorticity
-        return vorticity * np.sqrt(0.5 / self.energy())[:, None, None]  # speeds of about 1
+        unit = np.sqrt(0.5 / self.energy())[:, None, None]  # speeds of about 1
+        return np.asarray(vorticity * unit)
 
     def _noise(self) -> np.ndarray:
         size = self.settings.size
         white = self.random.standard_normal((self.settings.runs, size, size))
-        return fft.rfft2(white, workers=1)
+        return np.asarray(fft.rfft2(white, workers=1))
 
     def _space(self, spectrum: np.ndarray) -> np.ndarray:
         size = self.settings.size
-        return fft.irfft2(spectrum, (size, size), workers=1)
+        return np.asarray(fft.irfft2(spectrum, (size, size), workers=1))
 
     def _longest_step(self) -> float:
         u, v = self.velocity()
@@ -103,7 +103,7 @@ class Vorticity:
         u, v = self._space(-1j * self.ky * psi), self._space(1j * self.kx * psi)
         along = u * self._space(1j * self.kx * vorticity)
         along += v * self._space(1j * self.ky * vorticity)
-        return -fft.rfft2(along, workers=1) * self.kept
+        return np.asarray(-fft.rfft2(along, workers=1) * self.kept)
 
     def _step(self, dt: float) -> None:
         half = np.exp(-self.damping * dt / 2)
@@ -118,18 +118,18 @@ class Vorticity:
         self.vorticity = whole
 
     def _forcing(self) -> np.ndarray:
-        """Return a ring of noise, white in time, that brings in ``power`` of energy."""
+        """Return forcing in a ring of wavenumbers, white in time, with ``power`` of energy."""
         noise = self._noise() * self.ring
         cells = self.settings.size**2
-        # Half of the mean square of the velocity that the noise makes in a unit of time.
+        # Half the mean square of the velocity that the forcing adds per unit of time.
         twice = np.where((self.kx == 0) | (self.kx == self.settings.size / 2), 1.0, 2.0)
         energy = (twice * np.abs(noise) ** 2 * self.inverse).sum((1, 2)) / 2 / cells**2
-        return noise * np.sqrt(self.settings.power / energy)[:, None, None]
+        return np.asarray(noise * np.sqrt(self.settings.power / energy)[:, None, None])
 
 
 @cache
 def simulate(settings: Turbulence) -> xr.Dataset:
-    """Simulate flows and return what training reads.
+    """Simulate flows as a dataset for training.
 
     Parameters
     ----------
@@ -139,11 +139,11 @@ def simulate(settings: Turbulence) -> xr.Dataset:
     Returns
     -------
     Dataset
-        ``u``, ``v`` and ``vorticity`` on (time, y, x), float32, without units: the snapshots of one
-        flow after those of another. A unit of the flow's time is written as a day, to the second;
-        1000 days lie between two flows, so that no step in time leads from one into another. ``y``
-        falls and ``x`` rises by 1 a cell. With plain viscosity the Reynolds number is the
-        coordinate ``reynolds``.
+        ``u``, ``v`` and ``vorticity`` on (time, y, x), float32, dimensionless: the snapshots of one
+        flow after those of another. One time unit of the flow is written as a day, to the second;
+        flows are 1000 days apart, so that no time step leads from one to the next. ``y`` decreases
+        and ``x`` increases by 1 per cell. With ordinary viscosity (``order: 1``) the Reynolds
+        number is the coordinate ``reynolds``.
     """
     flows = Vorticity(settings)
     fields: dict[str, list[np.ndarray]] = {"u": [], "v": [], "vorticity": []}
@@ -155,7 +155,7 @@ def simulate(settings: Turbulence) -> xr.Dataset:
             fields[name].append(values.astype(np.float32))
     side = np.arange(float(settings.size))
     dataset = xr.Dataset(
-        # Stored rows go from the top, where y is largest.
+        # Rows are stored from the top down: y is largest first.
         {
             name: (("time", "y", "x"), np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])[:, ::-1])
             for name, parts in fields.items()
@@ -170,9 +170,9 @@ def simulate(settings: Turbulence) -> xr.Dataset:
 
 
 def _times(settings: Turbulence) -> np.ndarray:
-    """Return the times of all snapshots, one flow after another."""
+    """Return the times of all snapshots, flow by flow."""
     first, every = round(settings.first * DAY), round(settings.every * DAY)
     one = first + every * np.arange(settings.snapshots)
     flows = (int(one[-1]) + APART) * np.arange(settings.runs)
-    seconds: np.ndarray = (flows[:, None] + one).ravel()
-    return START + seconds.astype("timedelta64[s]")
+    seconds = (flows[:, None] + one).ravel()
+    return np.asarray(START + seconds.astype("timedelta64[s]"))

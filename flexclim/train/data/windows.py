@@ -1,7 +1,7 @@
-"""Windows cut from fine fields that training coarsens on the fly, with what surrounds a patch.
+"""Windows (a patch and its surroundings), and fine fields that training coarsens on the fly.
 
-Patches begin where a block does, as tiles do in sampling, also after mirroring. A mirrored block of
-points ends where it began, so windows of points reach one row and column beyond the patch.
+Patches start at block boundaries, as tiles do in sampling, also after mirroring. A mirrored block
+of points ends where it started, so windows of points extend one row and column beyond the patch.
 
 Legend: I inputs, T targets, Y X the window, H W the patch within it, E 1 for points, else 0.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,8 @@ from flexclim.grids.domain import Domain, Kind
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import block_mean
 from flexclim.train.data.series import Series
-from flexclim.train.data.sources import Fields
+from flexclim.train.data.source_fields import Fields
+from flexclim.train.data.splits import Time
 from flexclim.train.recipes.data_settings import Source
 
 
@@ -34,7 +34,7 @@ class Window:
     targets
         (T, H + E, W + E) truth from the patch's first cell on; NaN where missing.
     domain
-        The fine domain of the window.
+        Fine domain of the window.
     area
         (Y,) area of a cell of each row, or None.
     inner
@@ -42,7 +42,7 @@ class Window:
     statics
         (H + E, W + E) static fields, by name.
     time
-        datetime64 or cftime, or a count.
+        datetime64 or cftime, or an index where the source has no dates.
     paired
         Whether inputs are coarse already.
     """
@@ -53,7 +53,7 @@ class Window:
     area: np.ndarray | None
     inner: tuple[slice, slice]
     statics: Mapping[str, np.ndarray]
-    time: Any
+    time: Time
     paired: bool = False
 
     def coarse(self, factor: int) -> np.ndarray:
@@ -78,11 +78,11 @@ class Window:
         return rows, columns
 
     def mirrored(self, axis: int) -> Window:
-        """Return the window with its rows (0) or columns (1) in reverse; no sign changes."""
+        """Return the window with its rows (0) or columns (1) reversed; no sign changes."""
         part = self.inner[axis]
         size = self.domain.shape[axis] - int(self.domain.kind == "point")
-        turned = slice(size - part.stop, size - part.start)
-        inner = (turned, self.inner[1]) if axis == 0 else (self.inner[0], turned)
+        reverse = slice(size - part.stop, size - part.start)
+        inner = (reverse, self.inner[1]) if axis == 0 else (self.inner[0], reverse)
         area = self.area[::-1] if self.area is not None and axis == 0 else self.area
         return replace(
             self,
@@ -94,7 +94,7 @@ class Window:
         )
 
     def transposed(self) -> Window:
-        """Return the window with rows for columns; with mirroring, that makes quarter turns."""
+        """Return the window with rows and columns swapped; with mirroring, a quarter turn."""
         assert self.area is None, self.domain
         return replace(
             self,
@@ -107,21 +107,21 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
-    """What is said of any source that windows are cut from.
+class SourceSplit:
+    """One split of a source that windows are cut from.
 
     Parameters
     ----------
     settings
-        As the recipe gives them.
+        The source in the recipe.
     inputs, targets
-        Names.
+        Names of variables.
     weight
         Share of patches, relative to other sources.
     stamps
-        (time,) values of the times of one split.
+        (time,) values of the times of the split.
     grid
-        The grid that targets are on.
+        Grid of the targets.
     statics
         (y, x) static fields of the whole grid in canonical order, by name.
     """
@@ -136,17 +136,17 @@ class Described:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coarsened(Described):
-    """Fine variables of one grid; their block means are the inputs.
+class Coarsened(SourceSplit):
+    """Fine variables on one grid, whose block means are the inputs.
 
     Parameters
     ----------
     fields
-        What was opened; ``series`` and ``times`` say what to read of it.
+        The variables as opened.
     series
-        To read from, by name.
+        Their values on disk or in memory, by name.
     times
-        Indices into ``series`` of one split.
+        Indices of the split into ``series``.
     """
 
     fields: Fields
@@ -158,8 +158,18 @@ class Coarsened(Described):
         """Path of the source, for messages."""
         return self.fields.title
 
+    @property
+    def input_fields(self) -> Fields:
+        """Where the inputs are from."""
+        return self.fields
+
+    @property
+    def target_fields(self) -> Fields:
+        """Where the targets are from."""
+        return self.fields
+
     def largest_tile(self, kind: Kind) -> tuple[int, int]:
-        """Return the largest patch (rows, columns) that fits, for a grid of this kind."""
+        """Return the largest patch (rows, columns) that fits a coarse grid of this kind."""
         height, width = self.grid.domain.shape
         extra = int(kind == "point")
         return height - extra, width - (0 if self.grid.domain.wrap else extra)
@@ -177,7 +187,7 @@ class Coarsened(Described):
         Parameters
         ----------
         reach
-            Coarse cells around the patch, as far as the field goes.
+            Surrounding coarse cells on each side, fewer at the edge of the field.
         """
         height, width = self.grid.domain.shape
         extra = int(kind == "point")
@@ -193,17 +203,17 @@ class Coarsened(Described):
             slice(row_start, row_start + tile[0]),
             slice(column_start, column_start + tile[1]),
         )
-        seen = tuple(slice(part.start, part.stop + extra) for part in inner)
+        patch = tuple(slice(part.start, part.stop + extra) for part in inner)
         own_rows, own_columns = stored(self.grid, rows, columns)
         values = {
             name: read_window(series, int(self.times[index]), own_rows, own_columns)
             for name, series in self.series.items()
         }
         row_area = self.grid.row_area
-        at = np.ix_(rows[seen[0]], columns[seen[1]])
+        at = np.ix_(rows[patch[0]], columns[patch[1]])
         return Window(
             inputs=np.stack([values[name] for name in self.inputs]),
-            targets=np.stack([values[name][seen] for name in self.targets]),
+            targets=np.stack([values[name][patch] for name in self.targets]),
             domain=Domain(shape=(rows.size, columns.size), kind=kind),
             area=None if row_area is None else row_area[rows],
             inner=inner,
@@ -213,7 +223,7 @@ class Coarsened(Described):
 
 
 def stored(grid: Grid, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where canonical rows and columns lie in the file."""
+    """Return the indices of canonical rows and columns in the file."""
     height, width = grid.domain.shape
     order = grid.canonical(np.arange(width)[None])[0]
     return height - 1 - rows if grid.flip_y else rows, order[columns]
@@ -224,13 +234,19 @@ def read_window(series: Series, time: int, rows: np.ndarray, columns: np.ndarray
     low, left = int(rows.min()), int(columns.min())
     right = int(columns.max()) + 1
     window = series.read(time, slice(low, int(rows.max()) + 1), slice(left, right))
-    return window[np.ix_(rows - low, columns - left)]
+    return np.asarray(window[np.ix_(rows - low, columns - left)])
 
 
 def _span(
     size: int, side: int, factor: int, extra: int, reach: int, random: np.random.Generator
 ) -> tuple[np.ndarray, int]:
-    """Choose a patch on one bounded axis; return the indices to read and where it starts there."""
+    """Place a patch on an axis that does not wrap.
+
+    Returns
+    -------
+    indices, start
+        Rows (or columns) of the window, and where the patch starts among them.
+    """
     if size < side + extra:
         raise RecipeError(f"a patch of {side} cells is larger than the field of {size}.")
     start = int(random.integers(size - side - extra + 1))

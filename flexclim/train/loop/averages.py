@@ -1,36 +1,36 @@
-"""Averaged weights: what is validated, and what a finished model holds."""
+"""Averaged weights, which are validated, and which the finished model holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import nn
 from torch_ema import ExponentialMovingAverage
 
 from flexclim.errors import RecipeError
+from flexclim.train.loop.checkpoint_files import Content
 
 
-class Averages(ExponentialMovingAverage):
-    """An exponential moving average of float32 weights that refuses those of another network.
+class Averages(ExponentialMovingAverage):  # type: ignore[misc]
+    """An exponential moving average of float32 weights, with checks when it is restored.
 
     Parameters
     ----------
     network
-        Whose parameters are averaged; buffers are not.
+        Network whose parameters are averaged; buffers are not.
     decay
-        Weight of the past at each update; less during the first steps.
+        Weight of the past in each update; smaller during the first steps.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        odd = {p.dtype for p in network.parameters()} - {torch.float32}
-        assert not odd, f"averages drift in {odd}"
+        others = {p.dtype for p in network.parameters()} - {torch.float32}
+        assert not others, f"averages drift in {others}"
         self._names = [name for name, _ in network.named_parameters()]
         super().__init__(network.parameters(), decay=decay)
 
     def update(self, parameters: Iterable[nn.Parameter] | None = None) -> None:
-        """Move the averages towards the weights, in one pass over memory instead of three."""
+        """Move the averages towards the weights, reading memory once instead of three times."""
         self.num_updates += 1
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         with torch.no_grad():
@@ -38,19 +38,19 @@ class Averages(ExponentialMovingAverage):
             for average, weights in pairs:
                 average.lerp_(weights, 1 - decay)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the averages, without the copy that a validation left behind."""
+    def state_dict(self) -> Content:
+        """Return the averages, without the copy of the weights that a validation leaves."""
         self.collected_params = None
-        state: dict[str, Any] = super().state_dict()
+        state: Content = super().state_dict()
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up averages.
+    def load_state_dict(self, state_dict: Content) -> None:
+        """Restore averages.
 
         Raises
         ------
         RecipeError
-            If they are of a network of other sizes, or not float32.
+            If they belong to a network of other sizes, or are not float32.
         """
         found = state_dict["shadow_params"]
         if len(found) != len(self._names):
@@ -62,6 +62,6 @@ class Averages(ExponentialMovingAverage):
             if own.shape != other.shape or other.dtype != torch.float32:
                 raise RecipeError(
                     f"the averaged {name} is {tuple(other.shape)} {other.dtype}, but the network "
-                    f"asks for {tuple(own.shape)} float32; they belong to another network."
+                    f"has {tuple(own.shape)} float32; the averages belong to another network."
                 )
         super().load_state_dict(state_dict)

@@ -1,7 +1,7 @@
-"""Noise and times of a training step, by position in the global batch.
+"""Random noise and diffusion times of a training step, by position in the global batch.
 
-What a patch draws is a function of (seed, step, position) alone, so it does not change with the
-number of ranks, with accumulation, or when a run is resumed.
+They depend on (seed, step, position) alone, and so not on the number of ranks, on accumulation, or
+on when a run was resumed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Sampling = Literal["uniform", "stratified", "logit_normal"]
 
 
 def key(*numbers: int) -> int:
-    """Return a seed for torch that is a function of the numbers.
+    """Hash numbers to a seed for torch.
 
     >>> key(0, 1) == key(0, 1), key(0, 1) == key(1, 0)
     (True, False)
@@ -40,9 +40,9 @@ def draw(
     batch
         Patches of a step over all ranks.
     sampling
-        How times are drawn: ``"uniform"``; ``"stratified"``: one in each ``batch``-th part of
-        [0, 1]; ``"logit_normal"``: the logistic of a standard normal number (Esser et al. 2024,
-        arXiv 2403.03206), so more of the middle.
+        Distribution of times: ``"uniform"``; ``"stratified"``: one in each of ``batch`` equal parts
+        of [0, 1]; ``"logit_normal"``: the logistic of a standard normal number (Esser et al. 2024,
+        arXiv 2403.03206), which favours the middle.
     """
     noise, uniform = [], []
     for position in positions:

@@ -1,4 +1,4 @@
-"""The model folder that a finished run leaves, and what its card tells."""
+"""The model of a finished run, and its card."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from flexclim.models.model import Model, new_model
 from flexclim.models.settings import ModelSettings
 from flexclim.nn.flex import Flex
 from flexclim.train.data.coverage import coverage
-from flexclim.train.data.feed import Feed
-from flexclim.train.data.normalisation import known_units
-from flexclim.train.loop.dist import Ranks
-from flexclim.train.loop.snapshot import Standing
-from flexclim.train.loop.validation import RIVALS
+from flexclim.train.data.sources import known_units
+from flexclim.train.data.training_data import TrainingData
+from flexclim.train.loop.processes import Ranks
+from flexclim.train.loop.snapshot import RunState
+from flexclim.train.loop.validation import BASELINES
 from flexclim.train.recipes.recipe import Recipe, Source
 
 HALO_PATCHES = 64
-NO_BEST = "no CRPS was a number"
-# Where the residual's autocorrelation has fallen to this, cells know little of each other.
-UNRELATED = 0.1
+NO_FINITE_CRPS = "no CRPS was finite"
+# Cells are regarded as uncorrelated where the residual's autocorrelation has fallen to this.
+UNCORRELATED = 0.1
 
 
 def finished_model(
-    recipe: Recipe, feed: Feed, network: Flex, standing: Standing, ranks: Ranks
+    recipe: Recipe, data: TrainingData, network: Flex, state: RunState, ranks: Ranks
 ) -> Model:
     """Return the model of a finished run.
 
@@ -37,23 +37,23 @@ def finished_model(
     ----------
     network
         With the weights to keep.
-    standing
-        Scores and time; where no step was the best, the weights are the last.
+    state
+        Scores and time; if its ``best_step`` is 0, the weights are the last ones.
     """
     reach = max(
         correlation_reach(np.nan_to_num(patches.batch(1, HALO_PATCHES).residual))
-        for patches in feed.check.values()
+        for patches in data.validation.values()
     )
-    settings = with_halo(feed.settings, reach)
-    covered = coverage(feed.sources, recipe.data, feed.settings, recipe.trainer.seed)
-    card = model_card(recipe, feed, standing, hardware(ranks), reach, covered)
+    settings = with_halo(data.settings, reach)
+    covered = coverage(data.sources, recipe.data, data.settings, recipe.trainer.seed)
+    card = model_card(recipe, data, state, hardware(ranks), reach, covered)
     return new_model(network, settings, card, precision="bf16")
 
 
 def model_card(
     recipe: Recipe,
-    feed: Feed,
-    standing: Standing,
+    data: TrainingData,
+    state: RunState,
     hardware: str,
     reach: int,
     covered: tuple[Coverage, ...] = (),
@@ -67,37 +67,38 @@ def model_card(
     covered
         From :func:`flexclim.train.data.coverage.coverage`.
     """
-    named = feed.settings.named() if feed.settings.inputs else None
-    scores = standing.best_scores if standing.best_step else standing.losses
-    spacings = [float(f"{source.grid.spacing_km:.4g}") for source in feed.sources]
+    settings = data.settings
+    named = settings.named() if settings.inputs else None
+    scores = state.best_scores if state.best_step else state.losses
+    spacings = [float(f"{source.grid.spacing_km:.4g}") for source in data.sources]
     spacings = [one for one in spacings if math.isfinite(one)]  # simulated flows have none
     return ModelCard(
         name=recipe.name,
         description=recipe.description,
         variables=tuple(part.name for part in (named.targets or ())) if named else (),
         inputs=tuple(part.name for part in (named.inputs or ())) if named else (),
-        statics=tuple(part.name for part in feed.settings.statics),
-        units=known_units(feed.sources) if named else {},
-        factors=feed.settings.factors,
-        leads=feed.settings.forecast.leads if feed.settings.forecast else (),
+        statics=tuple(part.name for part in settings.statics),
+        units=known_units(data.sources) if named else {},
+        factors=settings.factors,
+        leads=settings.forecast.leads if settings.forecast else (),
         spacing_km=(min(spacings), max(spacings)) if spacings else None,
         coverage=covered,
         data=data_cards(recipe),
         scores={name: float(f"{value:.5g}") for name, value in scores.items()},
         licence=recipe.licence,
-        # The folders of the machine that it was trained on are of no use elsewhere.
+        # Folders of the machine that trained the model mean nothing elsewhere.
         recipe=recipe.model_dump(
             mode="json", by_alias=True, exclude={"data": {"folder"}, "output": True}
         ),
         hardware=hardware,
-        seconds=round(standing.seconds, 1),
+        seconds=round(state.seconds, 1),
         version=f"flexclim {__version__}, torch {torch.__version__}",
-        notes=notes(recipe, standing, reach),
+        notes=notes(recipe, state, reach),
     )
 
 
 def data_cards(recipe: Recipe) -> tuple[DataCard, ...]:
-    """Return what is told of each source: names without folders, splits, licence."""
+    """Describe each source for the card: file names without folders, splits, licence."""
     named = tuple(part.name for part in (*recipe.data.inputs, *recipe.data.all_targets))
     return tuple(
         DataCard(
@@ -117,29 +118,33 @@ def _paths(source: Source) -> list[str]:
     return [source.path] if isinstance(source.path, str) else list(source.path)
 
 
-def notes(recipe: Recipe, standing: Standing, reach: int) -> str:
-    """Return which weights these are and how their scores were made."""
-    kept = "the best by CRPS" if standing.best_step else f"the last ({NO_BEST})"
-    rivals = " or ".join(RIVALS[task] for task in recipe.data.tasks)
+def notes(recipe: Recipe, state: RunState, reach: int) -> str:
+    """State which weights these are, and how their scores were computed."""
+    kept = "the best by CRPS" if state.best_step else f"the last ({NO_FINITE_CRPS})"
+    baselines = " or ".join(BASELINES[task] for task in recipe.data.tasks)
     return (
-        f"Weights of step {standing.best_step or standing.step} of "
+        f"Weights of step {state.best_step or state.step} of "
         f"{recipe.trainer.steps + recipe.ensemble.steps}, {kept}. "
-        f"Scores are of {recipe.trainer.validation_patches} patches of the "
-        f"validation split: rmse of the one-step mean and fair CRPS of "
-        f"{recipe.trainer.score_members} members over the error of {rivals}; spread over "
-        "skill; log-spectral distance in dB; power of waves of so many cells over the truth's. "
-        f"The residual's autocorrelation falls to {UNRELATED} over {reach} cells."
+        f"Scores on {recipe.trainer.validation_patches} patches of the validation split: "
+        f"RMSE of the one-step estimate and fair CRPS of {recipe.trainer.score_members} members, "
+        f"both divided by the error of {baselines}; spread / skill; log-spectral distance in dB; "
+        "power relative to the truth by wavelength in cells. "
+        f"The residual's autocorrelation falls to {UNCORRELATED} over {reach} cells."
     )
 
 
 def correlation_reach(residual: np.ndarray) -> int:
-    """Return the cells over which the autocorrelation of residuals falls to 0.1 for good.
+    """Return the lag in cells beyond which the autocorrelation of residuals stays below 0.1.
 
     Parameters
     ----------
     residual
-        (B, T, H, W), without NaN; the slowest channel and axis count. At most half of the shorter
-        side: longer lags are not measured.
+        (B, T, H, W), without NaN.
+
+    Returns
+    -------
+    int
+        The largest over channels and axes, at most half the shorter side.
 
     >>> white = np.random.default_rng(0).normal(size=(8, 1, 32, 32))
     >>> correlation_reach(white)
@@ -152,20 +157,20 @@ def correlation_reach(residual: np.ndarray) -> int:
         variance = np.square(channel).mean()
         for axis in (1, 2):
             field = np.moveaxis(channel, axis, 0)
-            related = [
+            correlated = [
                 lag
                 for lag in range(1, half + 1)
-                if (field[lag:] * field[:-lag]).mean() > UNRELATED * variance
+                if (field[lag:] * field[:-lag]).mean() > UNCORRELATED * variance
             ]
-            farthest = max(farthest, *related, 0)
-    return min(farthest + 1, half)
+            farthest = max(farthest, *correlated, 0)
+    return int(min(farthest + 1, half))
 
 
 def with_halo(settings: ModelSettings, reach: int) -> ModelSettings:
-    """Return settings whose tiles share at least what residuals are correlated over.
+    """Return settings whose halo covers the distance over which residuals are correlated.
 
-    Whole coarse cells of the largest factor, at most half a tile. Not less than the settings say:
-    seams of ensembles were seen where tiles shared no more than the reach.
+    The halo is a whole number of coarse cells of the largest factor, at most half a tile, and not
+    less than that of ``settings``: with a halo of just the reach, ensembles showed seams.
     """
     factor = max(settings.factors, default=1)
     halo = max(-(-reach // factor) * factor, settings.halo)
@@ -174,7 +179,7 @@ def with_halo(settings: ModelSettings, reach: int) -> ModelSettings:
 
 
 def hardware(ranks: Ranks) -> str:
-    """Return what a run was trained on.
+    """Name the hardware that a run was trained on.
 
     >>> isinstance(hardware(Ranks()), str)
     True
@@ -186,7 +191,7 @@ def hardware(ranks: Ranks) -> str:
 
 
 def _processor() -> str:
-    """Return the name of the processor where the system tells it."""
+    """Return the name of the processor, or its architecture if the system does not give one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

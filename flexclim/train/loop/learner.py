@@ -1,25 +1,27 @@
-"""The network of a run with all that moves it: optimizer, averages, stages, learning rate."""
+"""The network of a run with its optimizer, averaged weights and learning rate, in both stages."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from flexclim.errors import RecipeError
+from flexclim.errors import ModelError, RecipeError
+from flexclim.models.model import load_model
+from flexclim.nn import weights_file
 from flexclim.nn.flex import Flex
-from flexclim.train.data.feed import Feed
+from flexclim.train.data.training_data import TrainingData
 from flexclim.train.loop.averages import Averages
-from flexclim.train.loop.dist import Ranks
+from flexclim.train.loop.draws import Sampling
 from flexclim.train.loop.losses import DenoisingLoss, EnsembleLoss
 from flexclim.train.loop.optimizers import learning_rate, make_optimizer
-from flexclim.train.loop.own_units import OwnUnits
-from flexclim.train.loop.stage import TYPES, Outcome, Stage, make_scaler
-from flexclim.train.loop.starting_weights import starting_weights
+from flexclim.train.loop.physical_units import PhysicalUnits
+from flexclim.train.loop.processes import Ranks
+from flexclim.train.loop.training_step import TYPES, StepOutcome, TrainingStep, make_scaler
 from flexclim.train.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -27,27 +29,27 @@ if TYPE_CHECKING:
     from flexclim.train.data.batches import Batch
 
 
-UNIT_PATCHES = 64  # on which errors in the targets' units are measured
+UNIT_PATCHES = 64  # patches on which errors in the targets' units are measured
 
 
 class Learner:
-    """What learns.
+    """A network in training.
 
     Parameters
     ----------
-    recipe, feed
-        The network's sizes and start; settings of both stages.
+    recipe, data
+        Sizes and initial weights of the network; settings of both stages.
     ranks
         This process among those that share the work.
     step
-        Steps taken before; the state they led to is for the caller to restore.
+        Steps taken earlier; the caller restores the state they led to.
     """
 
-    def __init__(self, recipe: Recipe, feed: Feed, ranks: Ranks, step: int) -> None:
-        self.recipe, self.feed, self.ranks = recipe, feed, ranks
+    def __init__(self, recipe: Recipe, data: TrainingData, ranks: Ranks, step: int) -> None:
+        self.recipe, self.data, self.ranks = recipe, data, ranks
         trainer = recipe.trainer
         torch.manual_seed(trainer.seed)
-        network = Flex(feed.settings.network)
+        network = Flex(data.settings.network)
         if recipe.start:
             network.load_state_dict(starting_weights(recipe.start, network))
         freeze(network, trainer.only)
@@ -61,19 +63,19 @@ class Learner:
         self.scaler = make_scaler(ranks.device, trainer.precision)
         tuning = step > trainer.steps
         self.averages = Averages(self.network, recipe.ensemble.ema if tuning else trainer.ema)
-        self._stage: Stage | None = None
+        self._training_step: TrainingStep | None = None
 
-    def step(self, step: int, batch: Batch) -> tuple[Outcome, float]:
-        """Take one step on this rank's share of a batch; return what came of it, and its rate."""
-        if self._stage is None or step == self.recipe.trainer.steps:
-            self._stage = self._next_stage(step)
+    def step(self, step: int, batch: Batch) -> tuple[StepOutcome, float]:
+        """Take one step on this rank's share of a batch; return the outcome and learning rate."""
+        if self._training_step is None or step == self.recipe.trainer.steps:
+            self._training_step = self._begin_stage(step)
         rate = self._rate(step)
         self.network.train()
-        return self._stage.step(step, batch, rate), rate
+        return self._training_step.take(step, batch, rate), rate
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Put the averaged weights in place for a while, at the precision of training."""
+        """Use the averaged weights within the context, at the precision of training."""
         precision = self.recipe.trainer.precision
         device = self.ranks.device.type
         with (
@@ -82,43 +84,51 @@ class Learner:
         ):
             yield
 
-    def _next_stage(self, step: int) -> Stage:
-        """Return the stage that a step belongs to."""
-        recipe, settings = self.recipe, self.feed.settings
-        common: Any = {
-            "optimizer": self.optimizer,
-            "ranks": self.ranks,
-            "settings": recipe.trainer,
-            "scaler": self.scaler,
-            "compile_first": recipe.trainer.compile,
-            "several_tasks": len(recipe.data.tasks) > 1,
-        }
+    def _begin_stage(self, step: int) -> TrainingStep:
+        """Return the training step of the stage that ``step`` belongs to."""
+        recipe = self.recipe
         if step < recipe.trainer.steps:
-            loss = DenoisingLoss(self.network, self.feed.diffusion)
-            sampling = recipe.diffusion.times
-            return Stage(loss, averages=self.averages, sampling=sampling, **common)
-        tuning = recipe.ensemble
+            loss = DenoisingLoss(self.network, self.data.diffusion)
+            return self._step_on(loss, sampling=recipe.diffusion.times)
         if step == recipe.trainer.steps:
-            # Go on from the averaged weights, with a shorter average.
+            # Continue from the averaged weights, with a shorter average.
             self.averages.copy_to()
-            self.averages = Averages(self.network, tuning.ema)
+            self.averages = Averages(self.network, recipe.ensemble.ema)
+        return self._step_on(self._ensemble_loss(), members=recipe.ensemble.members)
+
+    def _step_on(
+        self, loss: nn.Module, *, members: int | None = None, sampling: Sampling = "uniform"
+    ) -> TrainingStep:
+        return TrainingStep(
+            loss,
+            self.optimizer,
+            self.averages,
+            self.ranks,
+            self.recipe.trainer,
+            members=members,
+            sampling=sampling,
+            scaler=self.scaler,
+            several_tasks=len(self.recipe.data.tasks) > 1,
+        )
+
+    def _ensemble_loss(self) -> EnsembleLoss:
+        settings, tuning = self.data.settings, self.recipe.ensemble
         targets, units = settings.targets or (), None
         if tuning.physical:
-            units = OwnUnits.of(targets, self.feed.train.batch(0, UNIT_PATCHES))
-        ensemble = EnsembleLoss(
+            units = PhysicalUnits.of(targets, self.data.train.batch(0, UNIT_PATCHES))
+        return EnsembleLoss(
             self.network,
-            self.feed.diffusion,
+            self.data.diffusion,
             steps=settings.steps,
             method=settings.method,
             gradient=tuning.gradient,
             mean=tuning.mean,
             spectrum=tuning.spectrum,
-            past=recipe.data.forecast.past,
+            past=self.recipe.data.forecast.past,
             lowest=lowest(targets).to(self.ranks.device),
             physical=tuning.physical,
             units=units,
         )
-        return Stage(ensemble, averages=self.averages, members=tuning.members, **common)
 
     def _rate(self, step: int) -> float:
         trainer, ensemble = self.recipe.trainer, self.recipe.ensemble
@@ -128,20 +138,44 @@ class Learner:
         return learning_rate(step, ensemble.steps, trainer.warmup // 4, ensemble.learning_rate)
 
 
-def freeze(network: Flex, only: Sequence[str]) -> None:
-    """Leave only parameters whose names begin with one of ``only`` to learn; empty: all.
+def starting_weights(start: str, network: Flex) -> dict[str, Tensor]:
+    """Return the weights of a trained model whose network has the same sizes.
+
+    Parameters
+    ----------
+    start
+        Name of a bundled model, or a model folder.
 
     Raises
     ------
     RecipeError
-        If none begins so.
+        If there is no such model, or its network has other sizes.
+    """
+    try:
+        found = load_model(start).network.state_dict()
+        own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
+        weights_file.check_shapes(
+            own, {name: tuple(part.shape) for name, part in found.items()}, f"model {start!r}"
+        )
+    except ModelError as error:
+        raise RecipeError(f"start: {error}") from None
+    return found
+
+
+def freeze(network: Flex, only: Sequence[str]) -> None:
+    """Freeze all parameters except those whose names start with one of ``only``; empty: none.
+
+    Raises
+    ------
+    RecipeError
+        If no name starts with one of them.
     """
     names = [name for name, _ in network.named_parameters()]
     for start in only:
         if not any(name.startswith(start) for name in names):
             parts = sorted({".".join(name.split(".")[:2]) for name in names})
             raise RecipeError(
-                f"trainer.only: no parameter's name begins with {start!r}; they begin with "
+                f"trainer.only: no parameter's name starts with {start!r}; names start with "
                 f"{', '.join(parts)}."
             )
     for name, weights in network.named_parameters():
@@ -149,18 +183,15 @@ def freeze(network: Flex, only: Sequence[str]) -> None:
 
 
 def lowest(targets: Sequence[Target]) -> Tensor:
-    """Return (T,) what a network reads of targets where they are 0, if they are never below.
-
-    Targets that may be negative, or that their recipe says nothing of, have -inf.
-    """
+    """Return (T,) the normalised value of 0 for non-negative targets, -inf for others."""
     values = [-one.mean / one.std if one.non_negative else -math.inf for one in targets]
     return torch.tensor(values)
 
 
 def prefers_channels_last(device: torch.device) -> bool:
-    """Whether training is faster with channels last in memory.
+    """Return whether training is faster with channels last in memory.
 
-    It is on GPUs. On CPUs the gradients of normalisation (in bf16) and of a convolution's weights
-    (with AVX2) take several times as long so.
+    It is on GPUs. On CPUs the gradients of normalisation (in bf16) and of convolution weights (with
+    AVX2) take several times as long that way.
     """
     return device.type == "cuda"

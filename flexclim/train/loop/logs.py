@@ -1,6 +1,6 @@
-"""Numbers of a run, step by step: always ``log.csv``, and TensorBoard or Weights & Biases.
+"""Where the numbers of each step go: ``log.csv``, the terminal, TensorBoard, Weights & Biases.
 
-Steps after the one that a run resumes from were lost with it; their rows go.
+When a run resumes from a checkpoint, rows of later steps are deleted.
 """
 
 from __future__ import annotations
@@ -8,16 +8,25 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flexclim import files
 from flexclim.errors import RecipeError
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 FILE = "log.csv"
-# Those of all runs, in front; scores of single targets and of bands of waves follow.
+# First columns of every log; scores by target and by wavelength band follow.
 COLUMNS = (
     "step", "seconds", "loss", "norm", "learning_rate", "patches_per_second",
     "validation", "rmse", "crps", "spread_skill",
@@ -26,22 +35,22 @@ COLUMNS = (
 
 
 class Log(Protocol):
-    """Takes named numbers of a step."""
+    """Receives the named numbers of each step."""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add the numbers of one step."""
 
     def flush(self) -> None:
-        """Have everything on disk that was written so far."""
+        """Write everything so far to disk."""
 
     def close(self) -> None:
-        """Flush, and end."""
+        """Flush and close."""
 
 
 class CsvLog:
-    """``log.csv``: a row a step, empty where a number was not measured.
+    """``log.csv``: one row per step, with empty cells for numbers not measured.
 
-    A number of a new name adds a column: the file is written anew, as when a run resumes.
+    A new name adds a column, for which the file is rewritten.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -59,7 +68,7 @@ class CsvLog:
         )
 
     def _begin(self, rows: list[dict[str, str]], names: Iterable[str]) -> None:
-        """Write rows with columns of these names, and open the file for more."""
+        """Write rows with the given columns, and leave the file open for more."""
         columns = list(dict.fromkeys([*COLUMNS, *names]))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="")
@@ -70,7 +79,7 @@ class CsvLog:
         self._writer = csv.DictWriter(self._file, columns, restval="")
 
     def flush(self) -> None:
-        """Rows went to the system as they came."""
+        """Do nothing: the file is line-buffered."""
 
     def close(self) -> None:
         """Close the file."""
@@ -84,15 +93,16 @@ class TensorBoardLog:
         _need("tensorboard", "tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        folder = folder / "tensorboard"
+        self._writer: SummaryWriter = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Add one scalar a number."""
+        """Add one scalar per number."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Write events out."""
+        """Write events to disk."""
         self._writer.flush()
 
     def close(self) -> None:
@@ -103,7 +113,7 @@ class TensorBoardLog:
 class WandbLog:
     """A run of Weights & Biases; ``WANDB_MODE=offline`` keeps it in ``wandb/``."""
 
-    def __init__(self, folder: Path, name: str, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, name: str, settings: Mapping[str, object]) -> None:
         wandb = _need("wandb", "wandb")
         known = folder / "wandb_run"
         if not known.exists():
@@ -114,7 +124,7 @@ class WandbLog:
             id=known.read_text(),
             resume="allow",
             dir=str(folder),
-            config=settings,
+            config=dict(settings),
         )
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -122,17 +132,76 @@ class WandbLog:
         self._run.log(dict(values), step=step)
 
     def flush(self) -> None:
-        """Leave it to the service's own process."""
+        """Do nothing: W&B writes in a process of its own."""
 
     def close(self) -> None:
         """End the run."""
         self._run.finish()
 
 
+class Terminal:
+    """Loss, patches per second, memory and time left on stderr: a bar, or lines if redirected."""
+
+    def __init__(self, name: str, done: int, steps: int, *, quiet: bool = False) -> None:
+        self.console = Console(file=sys.stderr, quiet=quiet)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(
+                "loss {task.fields[loss]:.4f}  {task.fields[rate]:.1f} patches/s  "
+                "{task.fields[memory]:.1f} GB"
+            ),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(
+            name, completed=done, total=steps, loss=float("nan"), rate=0, memory=0
+        )
+
+    def __enter__(self) -> Terminal:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def update(self, step: int, loss: float, rate: float) -> None:
+        """Move the bar."""
+        if not self.bar.disable:
+            self.bar.update(
+                self.task, completed=step, loss=loss, rate=rate, memory=peak_memory() / 1e9
+            )
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def report(self, step: int, scores: Mapping[str, float]) -> None:
+        """Print scores on one line."""
+        text = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        self.console.print(f"step {step}  {text}", highlight=False, soft_wrap=True)
+
+
+def peak_memory() -> int:
+    """Return the peak memory use in bytes: of the GPU if there is one, else resident memory."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def open_logs(
-    folder: Path, step: int, loggers: Sequence[str], name: str, settings: dict[str, Any]
+    folder: Path, step: int, loggers: Sequence[str], name: str, settings: Mapping[str, object]
 ) -> list[Log]:
-    """Open the logs of a run that stands at ``step``.
+    """Open the logs of a run that has taken ``step`` steps.
 
     Raises
     ------
@@ -148,7 +217,7 @@ def open_logs(
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """Return the whole rows of a log; a missing file has none."""
+    """Return the complete rows of a log; none if the file is missing."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -159,7 +228,7 @@ def read_log(path: Path) -> list[dict[str, str]]:
         ]
 
 
-def _need(module: str, extra: str) -> Any:
+def _need(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError:

@@ -1,7 +1,7 @@
-"""What training minimises.
+"""The losses that training minimises.
 
-Legend: B patches, M members, T channels of the residual, C of the inputs, H W rows and columns of
-a tile.
+Legend: B patches, M members, S steps of a roll-out, C input channels, T channels of the residual,
+H W rows and columns of a tile.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from flexclim.nn.configuration import Method
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.nn.sampler import sample, time_grid
-from flexclim.train.loop.own_units import OwnUnits
+from flexclim.train.loop.physical_units import PhysicalUnits
 
 
 class DenoisingLoss(nn.Module):
-    """Mean loss of the network's output at given times and noise."""
+    """Mean loss of the network's output at given diffusion times and noise."""
 
     def __init__(self, network: Flex, diffusion: Diffusion) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class DenoisingLoss(nn.Module):
         t: Tensor,
         task: str = SUPERRES,
     ) -> Tensor:
-        """Return the mean over (B, C, H, W) inputs and (B, T, H, W) residuals at times (B,).
+        """Return the mean loss for (B, C, H, W) inputs and (B, T, H, W) residuals at times (B,).
 
-        A residual that is not known (NaN) is 0 for the network and costs nothing.
+        A missing residual (NaN) is replaced by 0 and contributes nothing to the loss.
         """
         residual, known = filled(residual)
         features = self.network.encode(task, inputs, label)
@@ -44,7 +44,7 @@ class DenoisingLoss(nn.Module):
 
 
 class EnsembleLoss(nn.Module):
-    """The few-step sampler, run with gradients, judged by the fair CRPS of its members.
+    """Fair CRPS of members of the few-step sampler, with gradients through the sampler.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ class EnsembleLoss(nn.Module):
     spectrum
         Weight of the log-spectral distance.
     past
-        Snapshots that forecasts read.
+        Input snapshots of forecasts.
     lowest
-        (T,) what the network reads where a target is as low as it may be, -inf where it may be
-        anything; None: all may. Roll-outs stay above, as forecasts do.
+        (T,) normalised lower bound of each target, -inf for none; default: no bounds. Roll-outs
+        are clipped to it, as forecasts are.
     physical, units
-        Weight of the CRPS in the targets' own units, and what brings them there.
+        Weight of the CRPS in physical units, and the conversion to them.
     """
 
     lowest: Tensor | None
@@ -81,7 +81,7 @@ class EnsembleLoss(nn.Module):
         past: int = 1,
         lowest: Tensor | None = None,
         physical: float = 0.0,
-        units: OwnUnits | None = None,
+        units: PhysicalUnits | None = None,
     ) -> None:
         super().__init__()
         self.past, self.physical, self.units = past, physical, units
@@ -102,28 +102,23 @@ class EnsembleLoss(nn.Module):
         base: Tensor | None = None,
         amplitude: Tensor | None = None,
     ) -> Tensor:
-        """Return the mean over patches; noise is (B, S, M, T, H, W), ``t`` is not used.
+        """Return the mean loss over patches; ``t`` is not used.
 
-        Where the residual is not known (NaN) members count as right. With noise for S > 1 steps
-        members of a forecast go on from what they made; the residual is then S steps ahead. Only
-        the last step has gradients (as Brandstetter et al. 2022, arXiv 2202.03376): it learns to
-        be right after the errors of those before. ``scale`` (B, T) is the residual's unit in that
-        of the input; ``base`` and ``amplitude`` (B, T, H, W) are what it adds to and its unit,
-        in transformed units.
+        Parameters
+        ----------
+        residual
+            (B, T, H, W), S steps ahead of the inputs; where it is NaN, members count as correct.
+        noise
+            (B, S, M, T, H, W). For S > 1 each member of a forecast continues from its own previous
+            step.
+        scale
+            (B, T) unit of the residual over that of the input.
+        base, amplitude
+            (B, T, H, W) base to which the residual is added, and its unit, in transformed units.
         """
-        patches, _, count = noise.shape[:3]
-        made = noise.new_zeros(patches, count, *noise.shape[3:])
-        *before, last = noise.unbind(1)
-        for one in before:
-            with torch.no_grad():
-                change, _ = self._sample(inputs, label, one, task)
-            if inputs.shape[0] == patches:  # from now on each member goes on by itself
-                inputs, label = (x.repeat_interleave(count, 0) for x in (inputs, label))
-            assert scale is not None
-            unit = scale.repeat_interleave(count, 0)
-            inputs, change = rolled(inputs, change.flatten(0, 1), unit, self.past, self.lowest)
-            made = made + change.reshape(made.shape)
-        members, first = (made + one for one in self._sample(inputs, label, last, task))
+        inputs, label, change = self._rolled_out(inputs, label, noise, task, scale)
+        last = self._sample(inputs, label, noise[:, -1], task)
+        members, first = (change + one for one in last)
         residual, known = filled(residual)
         members, first = members * known[:, None], first * known[:, None]
         loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
@@ -138,10 +133,37 @@ class EnsembleLoss(nn.Module):
             loss = loss + self.physical * crps_loss(fields, truth, self.gradient)
         return loss
 
+    @torch.no_grad()
+    def _rolled_out(
+        self, inputs: Tensor, label: Tensor, noise: Tensor, task: str, scale: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Forecast all steps but the last.
+
+        They have no gradients: the last step learns to correct the errors of those before it
+        (Brandstetter et al. 2022, arXiv 2202.03376).
+
+        Returns
+        -------
+        inputs, label, change
+            Inputs and labels of the last step, of each member for S > 1, and the change of each
+            member so far, (B, M, T, H, W).
+        """
+        patches, _, count = noise.shape[:3]
+        total = noise.new_zeros(patches, count, *noise.shape[3:])
+        for one in noise.unbind(1)[:-1]:
+            change, _ = self._sample(inputs, label, one, task)
+            if inputs.shape[0] == patches:  # from here on each member has its own inputs
+                inputs, label = (x.repeat_interleave(count, 0) for x in (inputs, label))
+            assert scale is not None
+            unit = scale.repeat_interleave(count, 0)
+            inputs, change = rolled(inputs, change.flatten(0, 1), unit, self.past, self.lowest)
+            total = total + change.reshape(total.shape)
+        return inputs, label, total
+
     def _sample(
         self, inputs: Tensor, label: Tensor, noise: Tensor, task: str
     ) -> tuple[Tensor, Tensor]:
-        """Sample (B, M, ...) members, of inputs (B, ...) or of each member's own (B M, ...)."""
+        """Sample (B, M, ...) members from inputs (B, ...) or, one per member, (B M, ...)."""
         own = noise if inputs.shape[0] == noise.shape[0] else noise.flatten(0, 1)[:, None]
         members, first = sample_members(
             self.network, self.diffusion, inputs, label, own, self.steps, self.method, task
@@ -152,20 +174,25 @@ class EnsembleLoss(nn.Module):
 def rolled(
     inputs: Tensor, change: Tensor, scale: Tensor, past: int, lowest: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return what the next step of a roll-out reads, and by how much the last snapshot changed.
+    """Advance the inputs of a roll-out by one step.
 
     Parameters
     ----------
     inputs
-        (B, C, H, W): K snapshots of T targets, the last one last, and static channels, which stay.
+        (B, C, H, W): K snapshots of T targets in order of time, then static channels.
     change
-        (B, T, H, W), what is added to the last snapshot.
+        (B, T, H, W) change to add to the last snapshot.
     scale
-        (B, T), the change's unit in that of the inputs.
+        (B, T) unit of the change over that of the inputs.
     past
         K.
     lowest
-        (T,), what the new snapshot stays above; None: nothing.
+        (T,) lower bound of the new snapshot; default: none.
+
+    Returns
+    -------
+    inputs, change
+        Inputs of the next step, and the change after clipping.
     """
     targets = change.shape[1]
     end = past * targets
@@ -176,7 +203,7 @@ def rolled(
 
 
 def filled(residual: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a residual with 0 in place of NaN, and 1 where it is known, else 0."""
+    """Replace NaN by 0 in a residual; the second result is 1 where it was known, else 0."""
     known = ~residual.isnan()
     return torch.where(known, residual, 0.0), known.to(residual.dtype)
 
@@ -191,7 +218,7 @@ def sample_members(
     method: Method,
     task: str = SUPERRES,
 ) -> tuple[Tensor, Tensor]:
-    """Run the few-step sampler on a batch of tiles, with gradients where they are enabled.
+    """Run the few-step sampler on a batch of tiles, with gradients if they are enabled.
 
     Parameters
     ----------
@@ -234,7 +261,7 @@ def fair_crps(members: Tensor, truth: Tensor) -> Tensor:
 def ensemble_loss(
     members: Tensor, first: Tensor, truth: Tensor, gradient: float, mean: float
 ) -> Tensor:
-    """Return the fair CRPS of members, of their gradients, and the error of the first estimate.
+    """Return the fair CRPS of members and their gradients, plus the error of the first estimate.
 
     Parameters
     ----------
@@ -260,9 +287,8 @@ def crps_loss(members: Tensor, truth: Tensor, gradient: float) -> Tensor:
 def spectral_loss(members: Tensor, truth: Tensor) -> Tensor:
     """Return the mean squared difference of log power in rings, in units of (10 dB)^2.
 
-    Power is averaged over patches, members and rings before the logarithm, so the loss asks for
-    the right variance at each scale and not for the right phases. So it depends on which patches
-    share a part.
+    Power is averaged over patches, members and rings before the logarithm, so the loss constrains
+    the variance at each scale, not the phases. It therefore depends on which patches share a part.
 
     Parameters
     ----------
@@ -273,15 +299,15 @@ def spectral_loss(members: Tensor, truth: Tensor) -> Tensor:
     """
     power = ring_power(members).mean((0, 1))
     wanted = ring_power(truth).mean(0)
-    # Where nothing is known both are 0, and alike.
+    # Where all values are missing, both are 0 and the ratio is 1.
     ratio = power.clamp_min(1e-12) / wanted.clamp_min(1e-12)
     return ratio.clamp_min(1e-6).log10().square().mean()
 
 
 def ring_power(fields: Tensor) -> Tensor:
-    """Return (..., R) mean power of (..., H, W) fields in rings of wavenumber 1 .. R.
+    """Return (..., R) mean power of (..., H, W) fields in rings of wavenumber 1 to R.
 
-    A Hann window hides that patches don't wrap; R is half of the shorter side.
+    A Hann window tapers the edges, as patches are not periodic. R is half the shorter side.
     """
     height, width = fields.shape[-2:]
     side = min(height, width)
@@ -293,4 +319,4 @@ def ring_power(fields: Tensor) -> Tensor:
     inside = (ring >= 1) & (ring <= side // 2)
     index = ring[inside] - 1
     sums = power.new_zeros(*power.shape[:-1], side // 2).index_add(-1, index, power[..., inside])
-    return sums / index.bincount()
+    return torch.as_tensor(sums / index.bincount())

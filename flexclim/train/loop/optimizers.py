@@ -1,10 +1,10 @@
-"""AdamW, Lion, and how the learning rate moves."""
+"""AdamW, Lion, and the learning rate schedule."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -21,10 +21,10 @@ def make_optimizer(
 
 
 class Lion(Optimizer):
-    """Steps along the sign of a momentum (Chen et al. 2023, arXiv 2302.06675, algorithm 2).
+    """Steps along the sign of the momentum (Chen et al. 2023, arXiv 2302.06675, algorithm 2).
 
-    Every weight moves by the learning rate, so a third to a tenth of AdamW's serves, with three
-    to ten times its weight decay.
+    Every weight moves by the learning rate, so a third to a tenth of AdamW's learning rate is
+    suitable, with three to ten times its weight decay.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class Lion(Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step."""
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Take one step; closures are not supported."""
         assert closure is None
         for group in self.param_groups:
             rate, decay = group["lr"], group["weight_decay"]
@@ -61,7 +61,7 @@ class Lion(Optimizer):
 
 
 def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Return the rate at a step: linear warm-up, then half a cosine down to 1 % of ``peak``.
+    """Return the learning rate at a step: linear warm-up, then cosine decay to 1 % of ``peak``.
 
     >>> learning_rate(0, 100, 10, 1.0), learning_rate(10, 100, 10, 1.0)
     (0.1, 1.0)

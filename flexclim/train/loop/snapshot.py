@@ -1,60 +1,72 @@
-"""All that a run needs to go on as if it had never stopped, as tensors and JSON text."""
+"""The content of a checkpoint: everything that a run needs to continue exactly."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, cast
 
 import torch
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from torch import Tensor
 from torch.optim import Optimizer
 
 from flexclim.errors import FlexclimError, RecipeError
-from flexclim.nn import weights_file as weights
+from flexclim.nn import weights_file
 from flexclim.nn.flex import Flex
-from flexclim.train.data.normalisation import model_settings
+from flexclim.train.data.model_settings import Normalisation, model_settings
 from flexclim.train.loop.averages import Averages
+from flexclim.train.loop.checkpoint_files import Content
 from flexclim.train.recipes.reading import rename_old_settings
 from flexclim.train.recipes.recipe import Recipe
 
-# Changing these would make another run of it; all else may change on the way.
+# Settings that must not change when a run is resumed; all others may.
 FIXED = "network", "data", "diffusion", "start"
 FIXED_OF_TRAINER = "optimizer", "batch", "seed", "steps", "only"
-PLACES = "folder", "workers"
-# What content that this version did not write may raise.
+CHANGEABLE_OF_DATA = "folder", "workers"
+# Errors that reading a checkpoint of another version may raise.
 FOREIGN = AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError
 
 
 @dataclass
-class Standing:
-    """Where a run stands.
+class RunState:
+    """Progress and scores of a run.
 
-    ``bad`` counts steps in a row that were skipped; ``seconds`` is time spent in steps; ``losses``
-    and ``best_scores`` are of validation.
+    Parameters
+    ----------
+    step, seconds
+        Steps taken, and the time spent in them.
+    nonfinite_steps
+        Steps in a row, up to now, that were skipped because the gradient was not finite.
+    best_step, best_scores
+        Step of the best validation CRPS, and the scores there; step 0: no CRPS was finite.
+    losses
+        Latest validation losses.
     """
 
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
 
     step: int = 0
     seconds: float = 0.0
-    bad: int = 0
+    # Checkpoints call it "bad".
+    nonfinite_steps: Annotated[int, Field(alias="bad")] = 0
     best_step: int = 0
     losses: dict[str, float] = field(default_factory=dict)
     best_scores: dict[str, float] = field(default_factory=dict)
 
 
-_STANDING = TypeAdapter(Standing)
+_STATE = TypeAdapter(RunState)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A checkpoint that fits the recipe."""
+    """A checkpoint that matches the recipe."""
 
-    standing: Standing
-    fitted: dict[str, Any]
-    content: dict[str, Any]
+    state: RunState
+    fitted: Normalisation
+    content: Content
 
     def restore(
         self,
@@ -63,10 +75,10 @@ class Snapshot:
         averages: Averages,
         scaler: torch.amp.GradScaler,
     ) -> None:
-        """Put weights, averages and the optimizer's state in place.
+        """Restore weights, averages and the optimizer's state.
 
-        What the recipe may change on the way (decay of averages and weights, precision) stays as
-        the new ones were made.
+        Settings that may change when a run is resumed (decay of averages and weights, precision)
+        keep their new values.
         """
         try:
             put_weights(network, self.content)
@@ -75,11 +87,14 @@ class Snapshot:
             averages.decay = decay
             for part in self.content["averages"]["shadow_params"]:
                 _check_numbers(part, "averages")
-            settings = [_settings(group) for group in optimizer.param_groups]
+            settings = [
+                {name: value for name, value in group.items() if name != "params"}
+                for group in optimizer.param_groups
+            ]
             _check_types(self.content["optimizer"]["state"])
             optimizer.load_state_dict(self.content["optimizer"])
-            for group, own_settings in zip(optimizer.param_groups, settings, strict=True):
-                group.update(own_settings)
+            for group, own in zip(optimizer.param_groups, settings, strict=True):
+                group.update(own)
             _check_moments(optimizer)
             if self.content["scaler"]:  # empty where the precision was not fp16
                 scaler.load_state_dict(self.content["scaler"])
@@ -88,31 +103,33 @@ class Snapshot:
         except FOREIGN as error:
             reason = " ".join(str(error).split())[:200]
             raise RecipeError(
-                f"the checkpoint is not one of this version: {reason or type(error).__name__}; "
-                "set output to another folder."
+                "the checkpoint was not written by this version of flexclim: "
+                f"{reason or type(error).__name__}; set output to another folder."
             ) from None
 
 
-def put_weights(network: Flex, content: dict[str, Any]) -> None:
-    """Put the weights that a checkpoint holds into a network.
+def put_weights(network: Flex, content: Content) -> None:
+    """Load the weights of a checkpoint into a network.
 
     Raises
     ------
     FlexclimError
-        If they are of another network, or not finite.
+        If they belong to another network, or are not finite.
     """
     found = content.get("network")
     if not isinstance(found, dict) or not all(isinstance(p, Tensor) for p in found.values()):
         raise RecipeError("the checkpoint holds no weights; set output to another folder.")
     own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
-    weights.check_shapes(own, {name: tuple(p.shape) for name, p in found.items()}, "the checkpoint")
+    weights_file.check_shapes(
+        own, {name: tuple(p.shape) for name, p in found.items()}, "the checkpoint"
+    )
     for name, part in found.items():
         _check_numbers(part, name)
     network.load_state_dict(found)
 
 
-def _check_types(state: dict[int, dict[str, Any]]) -> None:
-    """Refuse moments that are not float32 tensors; torch would take or round them in silence."""
+def _check_types(state: dict[int, dict[str, object]]) -> None:
+    """Check that moments are float32 tensors: torch would accept or round others silently."""
     for own in state.values():
         for name, part in own.items():
             found = part.dtype if isinstance(part, Tensor) else type(part).__name__
@@ -124,7 +141,7 @@ def _check_types(state: dict[int, dict[str, Any]]) -> None:
 
 
 def _check_moments(optimizer: Optimizer) -> None:
-    """Refuse moments that do not go with their weights; torch would fail steps later."""
+    """Check that moments have the shapes of their weights: torch would fail steps later."""
     for group in optimizer.param_groups:
         for own in group["params"]:
             for name, part in optimizer.state[own].items():
@@ -147,15 +164,19 @@ def _check_numbers(values: Tensor, name: str) -> None:
 
 def pack(
     recipe: Recipe,
-    fitted: dict[str, Any],
-    standing: Standing,
+    fitted: Normalisation,
+    state: RunState,
     network: Flex,
     optimizer: Optimizer,
     averages: Averages,
     scaler: torch.amp.GradScaler,
-) -> dict[str, Any]:
+) -> Content:
     """Return the content of a checkpoint."""
-    text = {"recipe": plain(recipe), "fitted": fitted, "standing": asdict(standing)}
+    text = {
+        "recipe": plain(recipe),
+        "fitted": fitted,
+        "standing": _STATE.dump_python(state, by_alias=True),
+    }
     return {
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -165,38 +186,38 @@ def pack(
     }
 
 
-def unpack(content: dict[str, Any], recipe: Recipe) -> Snapshot:
-    """Read a checkpoint's content.
+def unpack(content: Content, recipe: Recipe) -> Snapshot:
+    """Read the content of a checkpoint.
 
     Raises
     ------
     RecipeError
-        If it is of another recipe.
+        If it belongs to another recipe.
     """
     try:
         text = json.loads(content["text"])
-        standing = _STANDING.validate_json(json.dumps(text["standing"]))
-        # What an earlier version did not know yet is at its default.
-        then, now = plain(Recipe.model_validate(rename_old_settings(text["recipe"]))), plain(recipe)
-        stages = dict(then["trainer"])
+        state = _STATE.validate_json(json.dumps(text["standing"]))
+        # Settings that an earlier version did not have take their defaults.
+        earlier, now = Recipe.model_validate(rename_old_settings(text["recipe"])), recipe
     except FOREIGN:
         raise _of_another_version(recipe) from None
     for section in FIXED:
-        _compare(then.get(section), now[section], section, recipe)
+        _compare(plain(earlier).get(section), plain(now)[section], section, recipe)
     for name in FIXED_OF_TRAINER:
-        _compare(stages.get(name), now["trainer"][name], f"trainer.{name}", recipe)
+        before, after = (one.trainer.model_dump(mode="json")[name] for one in (earlier, now))
+        _compare(before, after, f"trainer.{name}", recipe)
     try:
-        fitted = text["fitted"]
+        fitted = cast("Normalisation", text["fitted"])
         model_settings(recipe, fitted)
     except FOREIGN:
         raise _of_another_version(recipe) from None
-    return Snapshot(standing, fitted, content)
+    return Snapshot(state, fitted, content)
 
 
 def _of_another_version(recipe: Recipe) -> RecipeError:
     return RecipeError(
-        f"the checkpoint in {recipe.folder} is not one of this version; set output to another "
-        "folder."
+        f"the checkpoint in {recipe.folder} was not written by this version of flexclim; set "
+        "output to another folder."
     )
 
 
@@ -205,16 +226,11 @@ def plain(recipe: Recipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", by_alias=True)
 
 
-def _settings(group: dict[str, Any]) -> dict[str, Any]:
-    """Return what a group of parameters holds beside them."""
-    return {name: value for name, value in group.items() if name != "params"}
-
-
-def _compare(then: Any, now: Any, place: str, recipe: Recipe) -> None:
-    """Refuse a setting that differs, naming the first."""
+def _compare(then: JsonValue, now: JsonValue, place: str, recipe: Recipe) -> None:
+    """Raise an error for the first setting that differs."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name in now:
-            if not (place == "data" and name in PLACES):
+            if not (place == "data" and name in CHANGEABLE_OF_DATA):
                 _compare(then.get(name), now[name], f"{place}.{name}", recipe)
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for index, pair in enumerate(zip(then, now, strict=True)):
@@ -226,6 +242,6 @@ def _compare(then: Any, now: Any, place: str, recipe: Recipe) -> None:
         )
 
 
-def _short(value: Any) -> str:
+def _short(value: JsonValue) -> str:
     text = json.dumps(value)
     return text if len(text) < 60 else f"{text[:57]}..."

@@ -1,36 +1,46 @@
-"""Fit a network by recipe. Read this first.
+"""Train a network from a recipe. Read this first.
 
     recipe -> patches -> [ advance -> (validate) -> (score) -> record -> (save) ] x steps -> model
 
-Two stages: denoising, then (where the recipe asks for it) the few-step sampler end to end on the
-fair CRPS of its members. Everything random is a function of the seed, the step and the position
-in the batch (dropout: of the first position of a part), so a run that was killed goes on as it
-would have, and ranks times parts of one number train alike.
+There are two stages: denoising, then (if the recipe asks for it) fine-tuning of the few-step
+sampler end to end on the fair CRPS of its members. Every random number depends on the seed, the
+step and the position in the batch alone (dropout: on the first position of a part). A run that was
+killed therefore continues exactly as it would have, and runs whose number of ranks times parts is
+the same train alike.
 """
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import FrameType, TracebackType
 
 import torch
 
-from flexclim.train.loop.dist import join_ranks
-from flexclim.train.loop.interrupts import Interrupts
+from flexclim.train.loop.processes import join_ranks
 from flexclim.train.loop.run import Run
 from flexclim.train.recipes.recipe import Recipe
+
+# Slurm warns with SIGUSR1 (``--signal``) before the time limit; SIGTERM follows.
+WATCHED = ("SIGTERM", "SIGINT", "SIGUSR1")
 
 
 def fit(recipe: Recipe, resume: bool = True) -> Path:
     """Train a model and write its folder.
 
-    Under ``torchrun`` all processes call this, and share the work.
+    Under ``torchrun`` every process calls this, and they share the work.
 
     Parameters
     ----------
     recipe
         From :func:`flexclim.train.load_recipe`.
     resume
-        Go on from the newest checkpoint in the run's folder; False: refuse a folder that has one.
+        Continue from the newest checkpoint in the run's folder; False: a checkpoint there is an
+        error.
 
     Returns
     -------
@@ -41,16 +51,15 @@ def fit(recipe: Recipe, resume: bool = True) -> Path:
     Raises
     ------
     RecipeError
-        If data can't be read, the folder holds a run of another recipe, or gradients are not
-        finite for many steps.
+        If data cannot be read, the folder holds a run of another recipe, or gradients are not
+        finite for many steps in a row.
     KeyboardInterrupt, SystemExit
-        After Ctrl-C, SIGTERM or SIGUSR1, when the state is saved; call again to go on.
+        After Ctrl-C, SIGTERM or SIGUSR1, once the state is saved; call again to continue.
     """
     settings = recipe.trainer
     with join_ranks() as ranks, Interrupts() as interrupts, Run(recipe, ranks) as run:
-        threads = torch.get_num_threads()
-        run.start(resume)
-        torch.set_num_threads(threads)  # numba, which xarray may use to read, sets it to all cores
+        with _threads_kept():
+            run.start(resume)
         for batch in run.batches():
             run.advance(batch)
             scoring = run.is_due(settings.score_every)
@@ -63,5 +72,49 @@ def fit(recipe: Recipe, resume: bool = True) -> Path:
             if stop or scoring or run.is_due(settings.save_every):
                 run.save()
             if stop:
-                interrupts.end(stop, f"stopped at step {run.done}; call again to go on.")
+                interrupts.end(stop, f"stopped at step {run.done}; call again to continue.")
         return run.finish()
+
+
+class Interrupts(AbstractContextManager["Interrupts"]):
+    """Remembers the first signal that asks for an end, for the loop to check between steps.
+
+    A second Ctrl-C interrupts at once. Outside the main thread no signal is watched.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._earlier: list[tuple[int, object]] = []
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for name in WATCHED:
+                if number := getattr(signal, name, None):
+                    self._earlier.append((number, signal.signal(number, self._remember)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        for number, earlier in self._earlier:
+            signal.signal(number, earlier)  # type: ignore[arg-type]
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and self.number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.number = self.number or number
+
+    def end(self, number: int, message: str) -> None:
+        """Exit as the signal asks: KeyboardInterrupt for Ctrl-C, else exit code 128 + number."""
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt(message)
+        print(message, file=sys.stderr)
+        raise SystemExit(128 + number)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Restore torch's number of threads: numba, if xarray reads with it, sets it to all cores."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Scores on times that training never sees, of the network with averaged weights.
+"""Validation scores of the averaged weights, on times not used in training.
 
 Legend: B patches, M members, T channels of the residual, R rings of wavenumbers.
 """
@@ -15,34 +15,33 @@ from torch import Tensor
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
-from flexclim.train.loop.dist import Ranks
 from flexclim.train.loop.draws import draw
 from flexclim.train.loop.losses import DenoisingLoss, filled, ring_power, sample_members
-from flexclim.train.loop.stage import tensors
+from flexclim.train.loop.processes import Ranks
+from flexclim.train.loop.training_step import tensors
 
 if TYPE_CHECKING:
     from flexclim.train.data.batches import Batch
 
 SEED = 20_000
-# What a network that answers 0 comes to.
-RIVALS = {SUPERRES: "interpolation", FORECAST: "persistence"}
-# Wavelengths, in cells, that a card tells the power of.
-BANDS = ((2, 4), (4, 8), (8, 16))
+# The forecast of a network whose output is 0, by task.
+BASELINES = {SUPERRES: "interpolation", FORECAST: "persistence"}
+BANDS = ((2, 4), (4, 8), (8, 16))  # wavelengths in cells
 
 
 class Validation:
-    """Scores a network on fixed patches, with fixed times and noise.
+    """Scores a network on fixed patches, with fixed diffusion times and noise.
 
     Parameters
     ----------
     settings
-        How the patches were scaled, and the sampler.
+        Scaling of the patches, and the sampler.
     batch
         This rank's patches.
     positions
-        Their numbers among all.
+        Their positions among the patches of all ranks.
     size
-        Samples in one pass of the network.
+        Samples in one forward pass.
     """
 
     def __init__(
@@ -53,10 +52,10 @@ class Validation:
 
     @torch.no_grad()
     def losses(self, network: Flex, diffusion: Diffusion) -> dict[str, float]:
-        """Return ``validation``, the denoising loss at t of 1/4, 1/2, 3/4 and 1, and ``rmse``.
+        """Return ``validation``, the denoising loss at t = 1/4, 1/2, 3/4 and 1, and ``rmse``.
 
-        The second is the root mean square error of the estimate from pure noise (about the mean
-        of the ensemble) over that of interpolation, or of persistence for forecasts.
+        ``rmse`` is the root mean square error of the one-step estimate from pure noise (close to
+        the ensemble mean), divided by that of interpolation, or of persistence for forecasts.
         """
         network.eval()
         loss = DenoisingLoss(network, diffusion)
@@ -80,17 +79,17 @@ class Validation:
 
     @torch.no_grad()
     def scores(self, network: Flex, diffusion: Diffusion, members: int) -> dict[str, float]:
-        """Return the scores of an ensemble that is really sampled.
+        """Return the scores of a sampled ensemble.
 
         Returns
         -------
         dict
             ``crps``: fair CRPS over the mean absolute error of interpolation (of persistence for
             forecasts), ``crps_NAME`` for each of several targets; ``spread_skill``: spread over
-            the error of the ensemble's mean, corrected for its size (Fortin et al. 2014);
-            ``log_spectral_distance`` in dB and ``power_2_4`` ... of waves of 2 to 4 ... cells over
-            the truth's, with ``interpolation_...`` or ``persistence_...`` beside them, of fields
-            as the network sees them.
+            the error of the ensemble mean, corrected for ensemble size (Fortin et al. 2014);
+            ``log_spectral_distance`` in dB, and ``power_2_4`` ...: the power of wavelengths of 2 to
+            4 ... cells relative to the truth. The last two are of normalised fields, and
+            ``interpolation_...`` or ``persistence_...`` are those of the baseline.
         """
         network.eval()
         settings, points, powers = self.settings, [], []
@@ -133,7 +132,7 @@ class Validation:
         return torch.stack(powers, 1)
 
     def _base(self, index: int, inputs: Tensor) -> Tensor:
-        """Return what a target adds to as the network sees it, (B, 1, H, W); zeros of nothing."""
+        """Return the normalised base of a target, (B, 1, H, W); zeros if it has none."""
         settings = self.settings
         assert settings.inputs is not None
         assert settings.targets is not None
@@ -147,7 +146,7 @@ class Validation:
         return inputs[:, None, [variable.name for variable in settings.inputs].index(base)]
 
     def _point_scores(self, sums: Tensor, members: int) -> dict[str, float]:
-        """Turn (5, T) sums over points into scores."""
+        """Compute scores from (5, T) sums over points."""
         assert self.settings.targets is not None
         error, pairs, squared, variance, zero = sums
         crps = ((error - pairs) / zero).tolist()
@@ -162,7 +161,7 @@ class Validation:
         return scores
 
     def _spectral_scores(self, powers: Tensor) -> dict[str, float]:
-        """Turn (3, T, R) powers into distances in dB and ratios by band of wavelength."""
+        """Compute distances in dB, and ratios by wavelength band, from (3, T, R) powers."""
         assert self.settings.targets is not None
         forecast = self.batch.task == FORECAST
         based = [forecast or target.base is not None for target in self.settings.targets]
@@ -172,7 +171,7 @@ class Validation:
         scores = {}
         for prefix, power, chosen in (
             ("", found, [True] * len(based)),
-            (f"{RIVALS[self.batch.task]}_", base, based),
+            (f"{BASELINES[self.batch.task]}_", base, based),
         ):
             if not any(chosen):
                 continue
@@ -186,10 +185,10 @@ class Validation:
         return scores
 
 
-def together(scores: Mapping[str, dict[str, float]]) -> dict[str, float]:
-    """Return the scores of several tasks as one: each by its task, and the mean of all.
+def combined(scores: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """Combine the scores of several tasks: each under ``TASK_NAME``, and their mean.
 
-    >>> together({"superres": {"crps": 0.5}, "forecast": {"crps": 0.7}})
+    >>> combined({"superres": {"crps": 0.5}, "forecast": {"crps": 0.7}})
     {'superres_crps': 0.5, 'forecast_crps': 0.7, 'crps': 0.6}
     """
     if len(scores) == 1:
@@ -202,10 +201,11 @@ def together(scores: Mapping[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _point_sums(members: Tensor, truth: Tensor) -> Tensor:
-    """Return (5, T) sums over patches and cells of (B, M, T, H, W) members, (B, T, H, W) truth.
+    """Return (5, T) sums over patches and cells for (B, M, T, H, W) members, (B, T, H, W) truth.
 
-    Mean distance of members from the truth, half the mean distance of pairs (the fair CRPS is
-    their difference), squared error of the mean, variance, and distance of 0 from the truth.
+    These are: the mean distance between members and truth; half the mean distance between pairs of
+    members (the fair CRPS is the difference of the two); the squared error of the ensemble mean;
+    the variance; and the distance between 0 and the truth.
     """
     count = members.shape[1]
     rank = 2 * torch.arange(count, device=members.device) - count + 1
@@ -222,5 +222,5 @@ def _point_sums(members: Tensor, truth: Tensor) -> Tensor:
 
 
 def _root(part: float, whole: float) -> float:
-    """Return the root of a ratio; NaN of nothing."""
+    """Return the square root of a ratio; NaN if the denominator is 0."""
     return math.sqrt(part / whole) if whole > 0 else math.nan

@@ -6,8 +6,9 @@ import xarray as xr
 
 from flexclim.train import load_recipe
 from flexclim.train.data.coverage import correlation_hours, coverage
-from flexclim.train.data.normalisation import fit_normalisation, model_settings
-from flexclim.train.data.splits import open_sources
+from flexclim.train.data.model_settings import model_settings
+from flexclim.train.data.normalisation import fit_normalisation
+from flexclim.train.data.sources import open_sources
 
 DAY = np.timedelta64(1, "D")
 

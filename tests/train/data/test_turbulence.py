@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 from scipy import fft
 
-from flexclim.train.data.sources import open_fields, select_times
+from flexclim.train.data.source_fields import open_fields
+from flexclim.train.data.splits import select_times
 from flexclim.train.data.turbulence import Vorticity, simulate
 from flexclim.train.recipes.data_settings import Reading, Turbulence
 
@@ -51,9 +52,9 @@ def test_forcing_brings_in_the_power_that_was_asked_for():
 # Kraichnan (1967): enstrophy that is forced at large scales cascades with E(k) ~ k^-3. Means over
 # four flows gave slopes of -2.80 to -2.87 (4 seeds at 64 cells a side, one at 128); drag, which
 # takes enstrophy on its way, makes them steeper (-4.1 at 0.1).
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("size", "viscosity", "cascade"),
-    [(64, 1e-22, (5, 16)), pytest.param(128, 2e-27, (5, 32), marks=pytest.mark.slow)],
+    ("size", "viscosity", "cascade"), [(64, 1e-22, (5, 16)), (128, 2e-27, (5, 32))]
 )
 def test_forced_turbulence_has_the_spectrum_of_the_enstrophy_cascade(size, viscosity, cascade):
     settings = Turbulence(

@@ -11,11 +11,11 @@ import xarray as xr
 from flexclim.models.settings import ModelSettings
 from flexclim.nn.configuration import NetworkSettings
 from flexclim.train import load_recipe
-from flexclim.train.data.normalisation import model_settings
-from flexclim.train.data.splits import open_sources
-from flexclim.train.loop.dist import Ranks
+from flexclim.train.data.model_settings import model_settings
+from flexclim.train.data.sources import open_sources
 from flexclim.train.loop.finished_model import correlation_reach, hardware, model_card, with_halo
-from flexclim.train.loop.snapshot import Standing
+from flexclim.train.loop.processes import Ranks
+from flexclim.train.loop.snapshot import RunState
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_card_tells_the_data_and_the_recipe(settings):
     recipe = load_recipe("flex_nano", ["data.folder=/secret/place", "output=/secret/run"])
     sources = [SimpleNamespace(grid=SimpleNamespace(spacing_km=km)) for km in (2.5, 111.19)]
     feed = SimpleNamespace(sources=sources, settings=settings)
-    standing = Standing(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
+    standing = RunState(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
     card = model_card(recipe, feed, standing, "2 threads of a processor", 5)
     assert card.name == "flex-nano"
     assert card.factors == (2, 4, 8)
@@ -58,7 +58,7 @@ def test_a_card_tells_the_units_of_named_variables(settings, folder):
     ds.close()
     ds["u10"].attrs["units"] = "m s-1"
     ds.to_netcdf(folder / "wind.nc")
-    standing = Standing(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
+    standing = RunState(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
     single = load_recipe(folder / "tiny.yaml")
     # A model of any variable has no units.
     feed = SimpleNamespace(sources=open_sources(single.data, "train"), settings=settings)

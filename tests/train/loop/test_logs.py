@@ -65,6 +65,7 @@ def test_tensorboard(tmp_path):
     assert found.Scalars("crps")[0].value == 0.5
 
 
+@pytest.mark.slow
 def test_wandb_offline(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")

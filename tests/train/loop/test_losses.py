@@ -1,16 +1,10 @@
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from flexclim.models.settings import Target
-from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.diffusion import Diffusion
-from flexclim.nn.flex import Flex
-from flexclim.train.data.batches import Batch
 from flexclim.train.loop import learner, losses
-from flexclim.train.loop.averages import Averages
-from flexclim.train.loop.dist import Ranks
 from flexclim.train.loop.losses import (
     DenoisingLoss,
     EnsembleLoss,
@@ -19,19 +13,6 @@ from flexclim.train.loop.losses import (
     sample_members,
     spectral_loss,
 )
-from flexclim.train.loop.stage import Stage
-from flexclim.train.recipes.recipe import Trainer
-
-
-@pytest.fixture
-def network(one_level):
-    torch.manual_seed(0)
-    config = NetworkSettings(tile=(16, 16), **one_level)
-    network = Flex(config)
-    for weights in network.parameters():
-        if weights.ndim > 1 and not weights.any():
-            torch.nn.init.normal_(weights, std=0.05)
-    return network
 
 
 def test_fair_crps_by_hand():
@@ -109,14 +90,6 @@ class Answer(nn.Module):
     def forward(self, noisy, t, features, label):
         assert noisy.isfinite().all()
         return self.output
-
-
-@pytest.fixture
-def known():
-    """Return (2, 2, 16, 16): which residuals are known; of one target in one patch none."""
-    known = torch.rand(2, 2, 16, 16) > 0.3
-    known[1, 0] = False
-    return known
 
 
 def denoising(output, residual, noise, t):
@@ -219,31 +192,3 @@ def test_a_roll_out_of_rain_stays_at_or_above_zero():
 
 def test_the_spectrum_of_nothing_known_costs_nothing():
     assert float(spectral_loss(torch.zeros(2, 3, 1, 16, 16), torch.zeros(2, 1, 16, 16))) == 0
-
-
-@pytest.mark.parametrize("members", [None, 2])
-def test_a_step_on_unknown_residuals_keeps_weights_finite(network, known, members):
-    optimizer = torch.optim.AdamW(network.parameters())
-    residual = torch.randn(2, 2, 16, 16).where(known, torch.nan)
-    batch = Batch(
-        inputs=torch.randn(2, 3, 16, 16).numpy(),
-        residual=residual.numpy(),
-        label=np.zeros((2, 1), "float32"),
-        scale=np.ones((2, 2), "float32"),
-    )
-    settings = Trainer(batch=2)
-    diffusion = Diffusion()
-    ensemble = {"steps": 2, "method": "euler", "gradient": 0.5, "mean": 0.5, "spectrum": 0.1}
-    loss = (
-        EnsembleLoss(network, diffusion, **ensemble)
-        if members
-        else DenoisingLoss(network, diffusion)
-    )
-    averages = Averages(network, 0.9)
-    stage = Stage(loss, optimizer, averages, Ranks(), settings, members=members)
-    before = [weights.clone() for weights in network.parameters()]
-    outcome = stage.step(0, batch, 1e-3)
-    assert outcome.applied
-    after = list(network.parameters())
-    assert all(weights.isfinite().all() for weights in after)
-    assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True))

@@ -10,7 +10,7 @@ from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.train.data.batches import Batch
 from flexclim.train.loop import validation
-from flexclim.train.loop.dist import Ranks
+from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.validation import Validation
 from flexclim.verify import crps, spread_skill
 

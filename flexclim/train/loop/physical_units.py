@@ -1,4 +1,4 @@
-"""Residuals of a network in the targets' own units, as tensors with gradients."""
+"""Residuals of a network in the targets' physical units, as tensors with gradients."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from flexclim.models.settings import Target
 if TYPE_CHECKING:
     from flexclim.train.data.batches import Batch
 
-LARGEST = 10.0  # standard deviations; beyond, a logarithm undone early in training is no number
+LARGEST = 10.0  # standard deviations; beyond, exp() of an early guess may overflow
 
 
 @dataclass(frozen=True)
-class OwnUnits:
-    """Undoes transforms and scaling: ``network_inputs.physical`` of sampling, for training.
+class PhysicalUnits:
+    """Inverts transforms and scaling, as ``network_inputs.physical`` does in sampling.
 
-    ``sizes`` are, of each target, what counts as one: the mean absolute error of what residuals
-    add to.
+    Each target is divided by its entry of ``sizes``: the mean absolute error of the base to which
+    residuals are added.
     """
 
     targets: Sequence[Target]
@@ -30,7 +30,7 @@ class OwnUnits:
 
     @classmethod
     def of(cls, targets: Sequence[Target], batch: Batch) -> Self:
-        """Measure the errors on the patches of a batch."""
+        """Measure ``sizes`` on the patches of a batch."""
         assert batch.base is not None
         assert batch.amplitude is not None
         residual, base, amplitude = map(
@@ -43,7 +43,7 @@ class OwnUnits:
         return cls(targets, [float(error) or 1.0 for error in errors])
 
     def __call__(self, residual: Tensor, base: Tensor, amplitude: Tensor) -> Tensor:
-        """Return fields over their sizes: (..., T, H, W), as all three are."""
+        """Return fields divided by their sizes, (..., T, H, W) like all three arguments."""
         fields = base + amplitude * residual.clamp(-LARGEST, LARGEST)
         parts = zip(fields.unbind(-3), self.targets, self.sizes, strict=True)
         return torch.stack([_untransformed(part, one) / size for part, one, size in parts], -3)

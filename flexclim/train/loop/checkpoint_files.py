@@ -1,7 +1,7 @@
-"""Checkpoints of a run: whole or not there, whatever moment the process dies at.
+"""Checkpoint files, written atomically: a process killed at any time leaves no partial one.
 
-A checkpoint is ``NAME-STEP.pt`` (tensors and JSON text) with its SHA-256 beside it in
-``NAME-STEP.sha256``. The first is renamed to its name when all else is on disk.
+A checkpoint is ``NAME-STEP.pt`` (tensors and JSON text) with its SHA-256 in ``NAME-STEP.sha256``.
+The ``.pt`` file gets its name last, once everything is on disk.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,20 @@ from flexclim import files
 from flexclim.errors import ModelError, RecipeError
 from flexclim.models import archives
 
+Content = dict[str, Any]  # tensors and text, nested as `state_dict` methods return them
+
 
 def save(
-    folder: Path, step: int, content: dict[str, Any], keep: int = 2, name: str = "checkpoint"
+    folder: Path, step: int, content: Mapping[str, object], keep: int = 2, name: str = "checkpoint"
 ) -> Path:
-    """Write a checkpoint of tensors and text, and drop all but the newest ``keep``."""
+    """Write a checkpoint, and delete all but the newest ``keep``."""
     path = path_of(folder, step, name)
     partial = path.with_suffix(files.PARTIAL)
     with partial.open("wb") as file:
         torch.save({"step": step, **content}, file)
         file.flush()
         os.fsync(file.fileno())
-    # Until the new one has its name, an earlier one of this step stays sound.
+    # Until the new file has its name, an earlier one of the same step stays valid.
     earlier = _digests(path) if path.exists() else []
     files.write(_digest_file(path), "\n".join([files.sha256(partial), *earlier]).encode())
     partial.replace(path)
@@ -42,12 +45,12 @@ def save(
 
 
 def newest(folder: Path, name: str = "checkpoint") -> Path | None:
-    """Return the newest checkpoint that can be read; warn of damaged ones and set them aside."""
+    """Return the newest intact checkpoint; rename damaged ones to ``.damaged`` with a warning."""
     for path in reversed(_all(folder, name)):
         try:
             check(path)
         except RecipeError as error:
-            warnings.warn(f"{error} Going back to the one before.", stacklevel=2)
+            warnings.warn(f"{error} Using the previous checkpoint.", stacklevel=2)
             with suppress(OSError):
                 path.rename(path.with_suffix(".damaged"))
         else:
@@ -56,7 +59,7 @@ def newest(folder: Path, name: str = "checkpoint") -> Path | None:
 
 
 def path_of(folder: Path, step: int, name: str = "checkpoint") -> Path:
-    """Return where the checkpoint of a step lies."""
+    """Return the path of the checkpoint of a step."""
     return folder / f"{name}-{step:08d}.pt"
 
 
@@ -82,22 +85,22 @@ def check(path: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} can't be read ({type(error).__name__}).") from None
     if found not in wanted:
-        told = wanted[0][:12] if wanted else "told"
-        raise RecipeError(f"{path} is damaged: its sha256 is {found[:12]}, not {told}.")
+        known = wanted[0][:12] if wanted else "recorded"
+        raise RecipeError(f"{path} is damaged: its sha256 is {found[:12]}, not {known}.")
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU; nothing in it is executed."""
+def load(path: Path) -> Content:
+    """Read a checkpoint into CPU memory; no code in it is executed."""
     check(path)
     try:
-        # Copied, for what is only mapped would follow changes of the file.
+        # A copy, as memory-mapped tensors would follow later changes of the file.
         return copy.deepcopy(archives.read(path))
     except ModelError as error:
         raise RecipeError(str(error)) from None
 
 
 def _sweep(folder: Path, name: str) -> None:
-    """Remove what a killed process left half-written, and digests of what is gone."""
+    """Delete files left half-written by a killed process, and digests without a checkpoint."""
     for path in folder.glob(f"{name}-*{files.PARTIAL}"):
         path.unlink(missing_ok=True)
     for path in folder.glob(f"{name}-*.sha256"):

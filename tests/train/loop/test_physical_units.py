@@ -11,7 +11,7 @@ from flexclim.sampling.network_inputs import physical
 from flexclim.train.data.batches import Batch
 from flexclim.train.loop import losses
 from flexclim.train.loop.losses import EnsembleLoss, fair_crps
-from flexclim.train.loop.own_units import OwnUnits
+from flexclim.train.loop.physical_units import PhysicalUnits
 
 TARGETS = (
     Target(name="rain", transform="log1p", unit=0.1, non_negative=True),
@@ -36,7 +36,7 @@ def tensors(batch):
 
 def test_units_are_those_of_downscaling(batch):
     residual, base, amplitude = tensors(batch)
-    found = OwnUnits(TARGETS, (1.0, 2.0, 4.0))(residual, base, amplitude).numpy()
+    found = PhysicalUnits(TARGETS, (1.0, 2.0, 4.0))(residual, base, amplitude).numpy()
     scaled = Scaled(batch.base, batch.base, batch.amplitude)
     wanted = physical(scaled, batch.residual, TARGETS) / np.array([1, 2, 4])[:, None, None]
     wanted[:, 0] = wanted[:, 0].clip(0)
@@ -45,17 +45,17 @@ def test_units_are_those_of_downscaling(batch):
 
 
 def test_sizes_are_errors_of_interpolation(batch):
-    units = OwnUnits.of(TARGETS, batch)
+    units = PhysicalUnits.of(TARGETS, batch)
     error = np.nan_to_num(np.abs(batch.amplitude * batch.residual))[:, 2].mean()
     assert units.sizes[2] == pytest.approx(error, rel=1e-5)
     flat = replace(batch, residual=np.zeros_like(batch.residual))
-    assert OwnUnits.of(TARGETS, flat).sizes == [1, 1, 1]
+    assert PhysicalUnits.of(TARGETS, flat).sizes == [1, 1, 1]
 
 
 def test_an_answer_out_of_all_proportion_is_a_number(batch):
     residual, base, amplitude = tensors(batch)
     answer = torch.full_like(residual, 1e6).requires_grad_()
-    fields = OwnUnits(TARGETS, (1.0, 1.0, 1.0))(answer, base, amplitude)
+    fields = PhysicalUnits(TARGETS, (1.0, 1.0, 1.0))(answer, base, amplitude)
     fields.sum().backward()
     assert fields.isfinite().all()
     assert answer.grad.isfinite().all()
@@ -65,7 +65,7 @@ def test_the_crps_in_own_units_is_added(batch, monkeypatch):
     residual, base, amplitude = tensors(batch)
     members = torch.randn(4, 3, *residual.shape[1:])
     monkeypatch.setattr(losses, "sample_members", lambda *_: (members, members))
-    units = OwnUnits.of(TARGETS, batch)
+    units = PhysicalUnits.of(TARGETS, batch)
 
     def loss(weight):
         settings = {"steps": 1, "method": "euler", "gradient": 0.0, "mean": 0.0}

@@ -1,8 +1,7 @@
-"""Patches at random offsets: what the network learns from.
+"""Patches for downscaling, cut at random offsets and times.
 
-A patch is a function of (seed, step, position in the global batch) alone, so a run that is
-resumed, or split over other ranks, sees the batches it would have seen. Each is cut with enough
-of its surroundings that its scaling is that of the whole field.
+A patch depends on (seed, step, position in the global batch) alone. It is cut with enough
+surroundings for its scaling to equal that of the whole field.
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing
 from flexclim.sampling.network_inputs import downscaling_inputs, residual
 from flexclim.sampling.statics import static_channels
-from flexclim.train.data.augment import components, mirror
-from flexclim.train.data.batches import Batches, Patch, base_scale, draw_known, patch_of
-from flexclim.train.data.splits import TrainingSource
-from flexclim.train.data.splits import open_sources as open_sources
+from flexclim.train.data.batches import Patch, TaskBatches, base_scale, draw_usable, patch_of
+from flexclim.train.data.mirroring import components, mirror
+from flexclim.train.data.sources import TrainingSource
 from flexclim.train.data.windows import Window
 from flexclim.train.recipes.data_settings import Data
 
@@ -31,34 +29,34 @@ STENCIL = 3  # coarse cells around a patch that bicubic interpolation reads
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A window, its coarse inputs (I, y, x) without NaN, its factor and where it was cut."""
+class DrawnPatch:
+    """A window, its coarse inputs (I, y, x) with gaps filled, its factor and its source."""
 
     window: Window
     coarse: np.ndarray
     factor: int
     source: TrainingSource
 
-    def seen(self, name: str) -> np.ndarray:
-        """Return a variable's coarse field where there is one, else its truth."""
+    def read(self, name: str) -> np.ndarray:
+        """Return a variable's coarse field, or its truth where it is not an input."""
         if name in self.source.inputs:
-            return self.coarse[self.source.inputs.index(name)]
-        return self.window.truth[self.source.targets.index(name)]
+            return np.asarray(self.coarse[self.source.inputs.index(name)])
+        return np.asarray(self.window.truth[self.source.targets.index(name)])
 
 
-class Patches(Batches):
-    """Makes batches for downscaling by step.
+class Patches(TaskBatches):
+    """Makes batches for downscaling.
 
     Parameters
     ----------
     sources
-        From :func:`open_sources`.
+        From :func:`flexclim.train.data.sources.open_sources`.
     data
         Factors, the share of grids of points, augmentation.
     settings
-        Of the model that is trained: tile, variables, scaling, normalisation.
+        Settings of the model to be trained: tile, variables, scaling, normalisation.
     seed
-        Of all choices.
+        Seed of all random choices.
     """
 
     def __init__(
@@ -68,14 +66,14 @@ class Patches(Batches):
         self.settings = settings.named()
         self.tile = settings.network.tile
         weights = np.array([source.weight for source in sources])
-        self._source_share = weights / weights.sum()
+        self._source_shares: np.ndarray = weights / weights.sum()
         shares = np.array(list(data.factors.values()))
-        self._factor_share = shares / shares.sum()
+        self._factor_shares: np.ndarray = shares / shares.sum()
         self._components = [components(source, data) for source in sources]
         self._reach = SCALING_REACH if settings.scaling == "local" else STENCIL
 
     def patch(self, step: int, position: int) -> Patch:
-        """Return what a network learns from one patch."""
+        """Return the patch at a position of the global batch of one step."""
         drawn = self.draw(step, position)
         scaled, truth = self.scaled(drawn)
         settings, factor = self.settings, drawn.factor
@@ -88,27 +86,27 @@ class Patches(Batches):
         )
         return patch_of(scaled, truth, label, base_scale(settings, settings.residual_scale[factor]))
 
-    def draw(self, step: int, position: int) -> Drawn:
+    def draw(self, step: int, position: int) -> DrawnPatch:
         """Return the raw fields of one patch.
 
         Raises
         ------
         RecipeError
-            If too many windows in a row hold too few values.
+            If too many windows in a row lack too many values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        return draw_known(random, self.sources, lambda: self._cut(random))
+        return draw_usable(random, self.sources, lambda: self._cut(random))
 
-    def _cut(self, random: np.random.Generator) -> Drawn | None:
-        number = random.choice(len(self.sources), p=self._source_share)
+    def _cut(self, random: np.random.Generator) -> DrawnPatch | None:
+        number = random.choice(len(self.sources), p=self._source_shares)
         source = self.sources[number]
-        factor = int(random.choice(list(self.data.factors), p=self._factor_share))
+        factor = int(random.choice(list(self.data.factors), p=self._factor_shares))
         kind: Kind = "point" if random.random() < self.data.points else "cell"
         window = source.cut(random, factor, kind, self.tile, self._reach)
         window = self._augmented(window, int(number), random)
         if _too_empty(window):
             return None
-        return Drawn(window, fill_missing(window.coarse(factor)), factor, source)
+        return DrawnPatch(window, fill_missing(window.coarse(factor)), factor, source)
 
     def _augmented(self, window: Window, number: int, random: np.random.Generator) -> Window:
         for axis, name in enumerate(("flip_y", "flip_x")):
@@ -121,11 +119,11 @@ class Patches(Batches):
         return window
 
     def _may_turn(self, window: Window) -> bool:
-        """Say whether rows and columns are alike: on the sphere they are not."""
+        """Return whether rows and columns are interchangeable, which they are not on the sphere."""
         return window.area is None and self.tile[0] == self.tile[1]
 
-    def scaled(self, drawn: Drawn) -> tuple[Scaled, np.ndarray]:
-        """Return a patch as the network sees it, and the residual (T, H, W) in its units."""
+    def scaled(self, drawn: DrawnPatch) -> tuple[Scaled, np.ndarray]:
+        """Return a patch with scaled inputs, and its scaled residual (T, H, W)."""
         window, factor = drawn.window, drawn.factor
         whole = downscaling_inputs(
             drawn.coarse, window.domain.coarsen(factor), factor, self.settings
@@ -136,7 +134,7 @@ class Patches(Batches):
         truth = residual(scaled, window.truth, self.settings.targets).astype(np.float32)
         inputs = scaled.inputs
         if self.settings.scaling == "local":
-            # An amplitude near 0 makes rounding look like weather.
+            # Division by an amplitude near 0 would turn rounding errors into large values.
             inputs = np.clip(inputs, -LARGEST_INPUT, LARGEST_INPUT)
             truth = np.clip(truth, -LARGEST_INPUT, LARGEST_INPUT)
         if self.settings.statics:
@@ -148,8 +146,6 @@ class Patches(Batches):
 
 
 def _too_empty(window: Window) -> bool:
-    """Say whether less than half of a target, or of a pair's input, is known."""
-    known = np.isfinite(window.truth).mean(axis=(1, 2)) < 0.5
-    if known.any():
-        return True
-    return window.paired and bool((np.isfinite(window.inputs).mean(axis=(1, 2)) < 0.5).any())
+    """Return whether over half of the values of a target, or of a pair's input, are missing."""
+    checked = (window.truth, window.inputs) if window.paired else (window.truth,)
+    return any(bool((np.isfinite(part).mean(axis=(1, 2)) < 0.5).any()) for part in checked)

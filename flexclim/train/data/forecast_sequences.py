@@ -1,13 +1,12 @@
-"""Patches of forecasts: some snapshots a lead apart, and the one that follows them.
+"""Patches for forecasting: K snapshots one lead apart, and the snapshot that follows them.
 
-Legend: K snapshots that are read, T variables, Y X the whole field, H W a tile.
+Legend: K input snapshots, R steps of a roll-out, T variables, H W rows and columns of a tile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,54 +18,62 @@ from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing
 from flexclim.sampling.network_inputs import forecast_inputs, residual
 from flexclim.sampling.statics import static_channels
-from flexclim.train.data.augment import components
-from flexclim.train.data.batches import Batch, Batches, Patch, base_scale, draw_known, patch_of
-from flexclim.train.data.pairs import Pair
-from flexclim.train.data.splits import TrainingSource
+from flexclim.train.data.batches import (
+    Batch,
+    Patch,
+    TaskBatches,
+    base_scale,
+    draw_usable,
+    patch_of,
+)
+from flexclim.train.data.mirroring import along, components
+from flexclim.train.data.paired_source import PairedSource
+from flexclim.train.data.sources import TrainingSource
+from flexclim.train.data.splits import Time
 from flexclim.train.data.windows import Coarsened, read_window, stored
 from flexclim.train.recipes.data_settings import Data
 
-ROLLING = 5  # sets the length of roll-outs apart from the choice of patches
+ROLLOUT_STREAM = 5  # keeps the random length of roll-outs independent of the choice of patches
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Snapshots (K + R, T, H, W), NaN where missing: K to be read, those of a roll-out to forecast.
+class DrawnSequence:
+    """Snapshots (K + R, T, H, W), NaN where missing: K inputs, then the R steps of a roll-out.
 
-    ``statics`` are the static fields there, ``lead`` is in hours, ``time`` that of the last
-    snapshot that is read.
+    ``statics`` are the static fields of the patch, ``lead`` is in hours, ``time`` is that of the
+    last input snapshot, ``past`` is K.
     """
 
     fields: np.ndarray
     statics: dict[str, np.ndarray]
     lead: float
-    time: Any
+    time: Time
     source: Coarsened
     past: int
 
-    def seen(self, name: str) -> np.ndarray:
-        """Return a variable's last snapshot that is read."""
-        return self.fields[self.past - 1, self.source.targets.index(name)]
+    def read(self, name: str) -> np.ndarray:
+        """Return the last input snapshot of a variable."""
+        return np.asarray(self.fields[self.past - 1, self.source.targets.index(name)])
 
 
-class Sequences(Batches):
-    """Makes batches for forecasting by step.
+class Sequences(TaskBatches):
+    """Makes batches for forecasting.
 
     Parameters
     ----------
     sources
-        From :func:`flexclim.train.data.splits.open_sources`.
+        From :func:`flexclim.train.data.sources.open_sources`; pairs are skipped.
     data
         Leads and their shares, augmentation.
     settings
-        Of the model that is trained.
+        Settings of the model to be trained.
     seed
-        Of all choices.
+        Seed of all random choices.
 
     Raises
     ------
     RecipeError
-        If no source has as many snapshots as that, any of the leads apart.
+        If no source has K + R snapshots that are one of the leads apart.
     """
 
     task = FORECAST
@@ -76,15 +83,15 @@ class Sequences(Batches):
     ) -> None:
         self.data, self.settings, self.seed, self.workers = data, settings, seed, data.workers
         self.tile = settings.network.tile
-        self.sources = [source for source in sources if not isinstance(source, Pair)]
+        self.sources = [source for source in sources if not isinstance(source, PairedSource)]
         hours = data.forecast.hours
         self.past = data.forecast.past
         last = self.past + data.forecast.rollout - 1
         found = [[runs(source.stamps, lead, last) for lead in hours] for source in self.sources]
         self._runs = found
         by_lead = [list(zip(hours.values(), own, strict=True)) for own in found]
-        # A lead that a source has no run of is not drawn there.
-        self._shares = np.array(
+        # Where a source has no run of a lead, that lead is not drawn from it.
+        self._shares: np.ndarray = np.array(
             [
                 [source.weight * share * (len(one) > 0) for share, one in pairs]
                 for source, pairs in zip(self.sources, by_lead, strict=True)
@@ -95,23 +102,23 @@ class Sequences(Batches):
         self._components = [components(source, data) for source in self.sources]
 
     def ahead(self, step: int) -> int:
-        """Return how many steps a roll-out takes, the same for all patches of a step."""
-        random = np.random.default_rng([self.seed, step, 0, ROLLING])
+        """Return the number of roll-out steps, the same for all patches of a training step."""
+        random = np.random.default_rng([self.seed, step, 0, ROLLOUT_STREAM])
         return int(random.integers(self.data.forecast.rollout)) + 1
 
     def batch(self, step: int, size: int, first: int = 0) -> Batch:
-        """Return patches of one step, and how many steps ahead what is later lies."""
+        """Return the patches of one step, with the number of roll-out steps."""
         return replace(super().batch(step, size, first), ahead=self.ahead(step))
 
     def patch(self, step: int, position: int) -> Patch:
-        """Return what a network learns from one patch, and what is later if it rolls out."""
-        return self.learnt(self.draw(step, position), self.ahead(step))
+        """Return the patch at a position of the global batch of one step."""
+        return self.scaled(self.draw(step, position), self.ahead(step))
 
-    def learnt(self, drawn: Drawn, ahead: int = 1) -> Patch:
-        """Return what a network learns from what was drawn, and what is later."""
+    def scaled(self, drawn: DrawnSequence, ahead: int = 1) -> Patch:
+        """Scale raw snapshots; with roll-outs, ``later`` is the change over ``ahead`` steps."""
         settings = self.settings
         assert settings.forecast is not None
-        scaled = self._seen(drawn)
+        scaled = self._inputs(drawn)
         truth, *later = (
             self._changes(drawn, scaled, drawn.fields[self.past + one - 1])
             for one in ((1, ahead) if self.data.forecast.rollout > 1 else (1,))
@@ -121,48 +128,42 @@ class Sequences(Batches):
         )
         size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
         patch = patch_of(scaled, truth, label, base_scale(settings, size, past=True))
-        return patch | ({"later": later[0]} if later else {})
+        return replace(patch, later=later[0]) if later else patch
 
-    def _seen(self, drawn: Drawn) -> Scaled:
-        """Return the past as the network sees it."""
+    def _inputs(self, drawn: DrawnSequence) -> Scaled:
+        """Return the input snapshots scaled for the network."""
         statics = None
         if self.settings.statics:
             statics = static_channels(drawn.statics, self.settings.statics, self.tile, drawn.time)
         past = fill_missing(drawn.fields[: self.past])
         return forecast_inputs(past, drawn.lead, self.settings, statics)(ALL)
 
-    def _changes(self, drawn: Drawn, scaled: Scaled, truth: np.ndarray) -> np.ndarray:
-        """Return by how much a later snapshot (T, H, W) differs from the last one that is read."""
+    def _changes(self, drawn: DrawnSequence, scaled: Scaled, truth: np.ndarray) -> np.ndarray:
+        """Return the scaled change from the last input snapshot to a later one (T, H, W)."""
         assert self.settings.targets is not None
         changes = residual(scaled, truth, self.settings.targets).astype(np.float32)
-        # What persists where nothing is known is made up.
+        # Values filled into gaps of the last snapshot are not truth to learn from.
         known = np.isfinite(drawn.fields[self.past - 1])
         return np.where(known, changes, np.float32(np.nan))
 
-    def draw(self, step: int, position: int) -> Drawn:
+    def draw(self, step: int, position: int) -> DrawnSequence:
         """Return the raw fields of one patch.
 
         Raises
         ------
         RecipeError
-            If too many patches in a row hold too few values.
+            If too many patches in a row lack too many values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        return draw_known(random, self.sources, lambda: self._cut(random))
+        return draw_usable(random, self.sources, lambda: self._cut(random))
 
-    def _cut(self, random: np.random.Generator) -> Drawn | None:
+    def _cut(self, random: np.random.Generator) -> DrawnSequence | None:
         place = random.choice(self._shares.size, p=self._shares.ravel())
         number, lead = map(int, np.unravel_index(place, self._shares.shape))
         source, runs_of = self.sources[number], self._runs[number][lead]
         indices = runs_of[random.integers(len(runs_of))]
-        grid = source.grid
-        height, width = grid.domain.shape
-        rows = random.integers(height - self.tile[0] + 1) + np.arange(self.tile[0])
-        if grid.domain.wrap:
-            columns = (random.integers(width) + np.arange(self.tile[1])) % width
-        else:
-            columns = random.integers(width - self.tile[1] + 1) + np.arange(self.tile[1])
-        own = stored(grid, rows, columns)
+        rows, columns = self._place(source, random)
+        own = stored(source.grid, rows, columns)
         fields = np.stack(
             [
                 [
@@ -173,19 +174,39 @@ class Sequences(Batches):
             ]
         )
         statics = {name: field[np.ix_(rows, columns)] for name, field in source.statics.items()}
-        if source.settings.signed and random.random() < 0.5:
+        fields, statics = self._augmented(fields, statics, number, random)
+        if (np.isfinite(fields).mean((-2, -1)) < 0.5).any():
+            return None
+        hours = list(self.data.forecast.hours)[lead]
+        now = source.stamps[indices[self.past - 1]]
+        return DrawnSequence(fields, statics, hours, now, source, self.past)
+
+    def _place(
+        self, source: Coarsened, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the rows and columns of a tile."""
+        height, width = source.grid.domain.shape
+        rows = random.integers(height - self.tile[0] + 1) + np.arange(self.tile[0])
+        if source.grid.domain.wrap:
+            return rows, (random.integers(width) + np.arange(self.tile[1])) % width
+        return rows, random.integers(width - self.tile[1] + 1) + np.arange(self.tile[1])
+
+    def _augmented(
+        self,
+        fields: np.ndarray,
+        statics: dict[str, np.ndarray],
+        number: int,
+        random: np.random.Generator,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Flip the sign and mirror snapshots and static fields at random, as the recipe allows."""
+        if self.sources[number].settings.signed and random.random() < 0.5:
             fields = -fields
         for axis, name in enumerate(("flip_y", "flip_x")):
             if name in self.data.flips and random.random() < 0.5:
                 fields = np.flip(fields, axis - 2).copy()
-                turned = self._components[number][f"targets {'yx'[axis]}"]
-                fields[:, list(turned)] *= -1
+                fields[:, along(self._components[number].targets, axis)] *= -1
                 statics = {key: np.flip(field, axis) for key, field in statics.items()}
-        hours = list(self.data.forecast.hours)[lead]
-        if (np.isfinite(fields).mean((-2, -1)) < 0.5).any():
-            return None
-        now = source.stamps[indices[self.past - 1]]
-        return Drawn(fields, statics, hours, now, source, self.past)
+        return fields, statics
 
     def _check(self, leads: Sequence[str]) -> None:
         if not self._shares.any():
@@ -193,7 +214,7 @@ class Sequences(Batches):
             raise RecipeError(
                 f"{titles} has no {self.past + self.data.forecast.rollout} times of one split that "
                 f"are {' or '.join(leads)} apart; change data.forecast.leads, lower "
-                "data.forecast.past or data.forecast.rollout, or give a longer split."
+                "data.forecast.past or data.forecast.rollout, or lengthen the split."
             )
         for source in self.sources:
             if any(a > b for a, b in zip(self.tile, source.grid.domain.shape, strict=True)):
@@ -204,12 +225,17 @@ class Sequences(Batches):
 
 
 def runs(stamps: np.ndarray, lead: float, past: int) -> np.ndarray:
-    """Return the indices (n, past + 1) of times that follow each other ``lead`` hours apart.
+    """Find all runs of ``past + 1`` times that are ``lead`` hours apart.
 
     Parameters
     ----------
     stamps
-        (time,) datetime64, cftime, or counts: those are taken as hours.
+        (time,) datetime64 or cftime, in any order; integers count hours.
+
+    Returns
+    -------
+    ndarray
+        (n, past + 1) indices into ``stamps``.
 
     >>> stamps = np.array(["2018-10-01T00", "2018-10-01T06", "2018-10-01T12"], "datetime64[h]")
     >>> runs(stamps, 6.0, 2)

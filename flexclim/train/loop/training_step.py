@@ -1,6 +1,7 @@
-"""One training step: the loss of a batch in parts, gradients over all ranks, an update.
+"""One training step: the loss of a batch, its gradients summed over ranks, and the update.
 
-Legend: B patches of one part, M members, T channels of the residual, H W a tile.
+Legend: B patches of one part, S steps of a roll-out, M members, T channels of the residual, H W
+rows and columns of a tile.
 """
 
 from __future__ import annotations
@@ -17,47 +18,50 @@ from torch.optim import Optimizer
 from flexclim.errors import RecipeError
 from flexclim.nn.copies import to_device
 from flexclim.train.loop.averages import Averages
-from flexclim.train.loop.dist import Ranks
 from flexclim.train.loop.draws import Sampling, draw, key, labels_kept
+from flexclim.train.loop.processes import Ranks
 
 if TYPE_CHECKING:
     from flexclim.train.data.batches import Batch
     from flexclim.train.recipes.recipe import Trainer
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# An overflow at a scale above this is how fp16 finds its scale, not a fault.
+# Overflows at a larger loss scale are part of the search for that scale in fp16, not a fault.
 USUAL_SCALE = 1.0
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one step came to, the same on all ranks.
+class StepOutcome:
+    """Result of one step, the same on all ranks.
 
-    ``loss`` is the mean over the global batch, ``norm`` that of the gradient before clipping;
-    ``applied`` is False where the norm was not finite and the step was skipped; ``bad`` says that
-    the numbers are at fault, not the search for fp16's scale.
+    ``loss`` is the mean over the global batch, ``norm`` the norm of the gradient before clipping.
+    ``applied`` is False if the norm was not finite and the update was skipped; ``faulty`` excludes
+    those skipped in fp16's search for a loss scale.
     """
 
     loss: float
     norm: float
     applied: bool
-    bad: bool
+    faulty: bool
 
 
-class Stage:
-    """Steps on one loss.
+class TrainingStep:
+    """Takes optimizer steps on one loss.
 
     Parameters
     ----------
     loss
-        Maps (inputs, residual, label, noise, t, task) to a mean over patches; for members with
-        the residual as many steps ahead as a batch says, and its scale, base and amplitude as well.
-    members
-        Noise fields a patch draws for each step ahead; None: one, without dimensions for those.
+        Maps (inputs, residual, label, noise, t, task) to a mean over patches. With members, the
+        residual is as many steps ahead as the batch says, and scale, base and amplitude follow.
     ranks
-        Each takes an equal share of the batch.
+        Each rank takes an equal share of the batch.
+    members
+        Noise fields drawn for each patch and roll-out step, (B, S, M, ...); None: one field per
+        patch, (B, ...).
+    sampling
+        How diffusion times are drawn.
     several_tasks
-        Whether some steps leave a task encoder out.
+        Whether some steps do not use all task encoders.
     """
 
     def __init__(
@@ -71,14 +75,13 @@ class Stage:
         members: int | None = None,
         sampling: Sampling = "uniform",
         scaler: torch.amp.GradScaler | None = None,
-        compile_first: bool = False,
         several_tasks: bool = False,
     ) -> None:
         self.optimizer, self.averages, self.ranks = optimizer, averages, ranks
         self.settings, self.members, self.sampling = settings, members, sampling
         self.scaler = scaler or make_scaler(ranks.device, settings.precision)
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if compile_first:
+        if settings.compile:
             loss.compile()
         self.loss: nn.Module = loss
         if ranks.world > 1:
@@ -92,11 +95,11 @@ class Stage:
 
     @property
     def own(self) -> range:
-        """Positions in the global batch that are this rank's."""
+        """Positions of this rank in the global batch."""
         return own_positions(self.settings.batch, self.settings.accumulate, self.ranks)
 
-    def step(self, step: int, batch: Batch, rate: float) -> Outcome:
-        """Take one step on this rank's patches at a learning rate."""
+    def take(self, step: int, batch: Batch, rate: float) -> StepOutcome:
+        """Take one step on this rank's patches with a learning rate."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
@@ -107,7 +110,7 @@ class Stage:
             with nullcontext() if last else self._no_sync():
                 loss = self._loss(step, slice(first, first + size), batch)
                 loss = loss / self.settings.accumulate
-                self.scaler.scale(loss).backward()
+                torch.autograd.backward(self.scaler.scale(loss))
             total += float(loss.detach())
         mean = self.ranks.sums({"loss": total / self.ranks.world})["loss"]
         return self._update(mean)
@@ -128,7 +131,7 @@ class Stage:
             if batch.later is not None:
                 residual = to_device(batch.later[chosen], device)
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)
-        # Dropout is drawn for the whole part: a function of the step and of its first position.
+        # Dropout is drawn for the whole part, from the step and the first position of the part.
         torch.manual_seed(key(seed, step, positions.start, 1))
         precision = self.settings.precision
         with torch.autocast(device.type, TYPES[precision], enabled=precision != "float32"):
@@ -137,8 +140,8 @@ class Stage:
             )
         return loss
 
-    def _update(self, loss: float) -> Outcome:
-        # After the sum over ranks the norm is the same on all, so all skip or none.
+    def _update(self, loss: float) -> StepOutcome:
+        # Gradients are summed over ranks, so the norm is the same on all: all skip, or none.
         self.scaler.unscale_(self.optimizer)
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.settings.clip))
         finite = norm < float("inf")
@@ -147,10 +150,10 @@ class Stage:
             self.scaler.step(self.optimizer)
             self.averages.update()
         self.scaler.update()
-        return Outcome(loss, norm, finite, not finite and not searching)
+        return StepOutcome(loss, norm, finite, not finite and not searching)
 
     def _no_sync(self) -> nullcontext[None]:
-        """Sum gradients over ranks only once a step."""
+        """Defer the sum of gradients over ranks to the last part of the batch."""
         if isinstance(self.loss, DistributedDataParallel):
             context: nullcontext[None] = self.loss.no_sync()  # type: ignore[assignment]
             return context
@@ -158,21 +161,21 @@ class Stage:
 
 
 def make_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
-    """Return the scaler of losses, which does something for fp16 only."""
+    """Return the loss scaler, which is active in fp16 only."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
 
 def own_positions(batch: int, accumulate: int, ranks: Ranks) -> range:
-    """Return the positions in the global batch that are a rank's.
+    """Return a rank's positions in the global batch.
 
     Raises
     ------
     RecipeError
-        If ranks and parts do not divide the batch.
+        If the batch is not a multiple of ranks times parts.
     """
     if batch % (ranks.world * accumulate):
         raise RecipeError(
-            f"trainer.batch {batch} does not divide into {ranks.world} ranks times "
+            f"trainer.batch {batch} is not a multiple of {ranks.world} ranks times "
             f"{accumulate} parts (trainer.accumulate); choose a multiple of "
             f"{ranks.world * accumulate}."
         )

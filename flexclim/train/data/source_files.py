@@ -1,12 +1,12 @@
-"""Files, stores and addresses, opened lazily as datasets."""
+"""The files, stores and URLs of a source, opened lazily as datasets."""
 
 from __future__ import annotations
 
 import glob
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,21 +18,21 @@ from flexclim.train.recipes.data_settings import Bare, Reading
 
 
 def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:
-    """Open all files of a source, without dask: windows of them are read one by one.
+    """Open all files of a source, without dask, as windows are read one by one.
 
-    Turbulence is simulated here.
+    Simulates the flows of a source of turbulence.
 
     Parameters
     ----------
     reading
         Its ``path`` may be one file, store or URL, a glob, or a list of them.
     folder
-        What relative paths start from.
+        Folder that relative paths start from.
 
     Raises
     ------
     RecipeError
-        If one is not there or can't be read.
+        If one does not exist or cannot be read.
     """
     if reading.turbulence:
         return [simulate(reading.turbulence)]
@@ -52,21 +52,21 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
         if _is_zarr(path):
             options = reading.storage if remote else None
             with warnings.catch_warnings():
-                # Stores without consolidated metadata just take longer to open.
+                # Stores without consolidated metadata only take longer to open.
                 warnings.simplefilter("ignore", RuntimeWarning)
-                dataset = xr.open_zarr(path, chunks=None, storage_options=options)
+                dataset: xr.Dataset = xr.open_zarr(path, chunks=None, storage_options=options)
         else:
             dataset = xr.open_dataset(_local(path, reading.storage), chunks=None)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300].partition(". Consider")[0]
         raise RecipeError(f"{path} can't be opened: {reason}") from None
     if reading.bare:
-        dataset = _dressed(dataset, reading.bare, path)
+        dataset = _labelled(dataset, reading.bare, path)
     return dataset
 
 
-def _expanded(path: str, folder: str, storage: dict[str, Any]) -> list[str]:
-    """Return the sorted paths or URLs that a path or glob means."""
+def _expanded(path: str, folder: str, storage: Mapping[str, object]) -> list[str]:
+    """Return the sorted paths or URLs that match a path or glob."""
     wild = any(sign in path for sign in "*?[")
     if not _is_url(path):
         path = str(Path(folder) / path)
@@ -98,8 +98,8 @@ def _is_zarr(path: str) -> bool:
     return any((Path(path) / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
-def _local(path: str, storage: dict[str, Any]) -> str:
-    """Return a local path of a file; one behind a URL is copied once."""
+def _local(path: str, storage: Mapping[str, object]) -> str:
+    """Return a local path of a file; a remote file is downloaded once."""
     if not _is_url(path):
         return path
     import fsspec
@@ -108,8 +108,8 @@ def _local(path: str, storage: dict[str, Any]) -> str:
     return str(fsspec.open_local(f"simplecache::{path}", **{protocol: storage}))
 
 
-def _dressed(dataset: xr.Dataset, bare: Bare, path: str) -> xr.Dataset:
-    """Give a bare array (time, [channel,] y, x) names and coordinates."""
+def _labelled(dataset: xr.Dataset, bare: Bare, path: str) -> xr.Dataset:
+    """Add names and coordinates to a bare array (time, [channel,] y, x)."""
     if bare.dataset not in dataset:
         known = ", ".join(map(str, dataset.data_vars)) or "none"
         raise RecipeError(f"{path} has no array {bare.dataset!r}; it has {known}.")
@@ -129,11 +129,11 @@ def _dressed(dataset: xr.Dataset, bare: Bare, path: str) -> xr.Dataset:
     fields = {}
     for index, name in enumerate(bare.channels):
         field = array[:, index] if array.ndim == 4 else array
-        # Sides of equal length share one nameless dimension, which rename refuses; `.data` would
-        # read everything.
+        # HDF5 axes of equal length share one unnamed dimension, so `rename` fails, and `.data`
+        # would read the whole array.
         fields[name] = xr.Variable(("time", *names), field._data)
     times, height, width = fields[bare.channels[0]].shape
-    coordinates: dict[str, Any] = dict(
+    coordinates: dict[str, np.ndarray | pd.DatetimeIndex] = dict(
         zip(names, _plane(bare, height, width), strict=True),
     )
     if bare.start:
@@ -144,5 +144,5 @@ def _dressed(dataset: xr.Dataset, bare: Bare, path: str) -> xr.Dataset:
 def _plane(bare: Bare, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     if bare.latitude and bare.longitude:
         return np.linspace(*bare.latitude, height), np.linspace(*bare.longitude, width)
-    # Rows are stored from the top.
+    # Rows are stored from the top down.
     return -np.arange(float(height)), np.arange(float(width))

@@ -10,15 +10,11 @@ import pytest
 import torch
 
 import flexclim
-from flexclim.errors import RecipeError
 from flexclim.train import fit, load_recipe
-from flexclim.train.data import feed
-from flexclim.train.data.feed import open_feed
-from flexclim.train.loop import run
-from flexclim.train.loop import state as states
-from flexclim.train.loop.dist import Ranks, join_ranks
+from flexclim.train.data.training_data import open_training_data
+from flexclim.train.loop import checkpoint_files
 from flexclim.train.loop.logs import read_log
-from flexclim.train.loop.stage import own_positions
+from flexclim.train.loop.processes import join_ranks
 
 SHORT = "trainer.batch=4", "network.dropout=0.1", "ensemble.steps=2", "ensemble.spectrum=0.1"
 LONG = "trainer.steps=60", "trainer.save_every=1", "trainer.validate_every=100"
@@ -32,36 +28,6 @@ def test_one_process_is_a_rank(monkeypatch):
         assert (ranks.largest(3), ranks.from_first(4)) == (3, 4)
 
 
-def test_one_rank_measures_for_all(recipe, monkeypatch):
-    """The second one takes the numbers of the first, whatever it would have found itself."""
-    told = []
-
-    def broadcast(ranks, value):
-        told.append(value)
-        return told[0]
-
-    monkeypatch.setattr(Ranks, "from_first", broadcast)
-    first = open_feed(recipe, None, Ranks(world=2))
-    monkeypatch.setattr(feed, "fit_normalisation", None)  # not to be called
-    second = open_feed(recipe, None, Ranks(rank=1, world=2))
-    assert told == [first.fitted, None]
-    assert second.settings == first.settings
-
-
-def test_ranks_share_a_batch():
-    parts = [own_positions(12, 2, Ranks(rank=rank, world=3)) for rank in range(3)]
-    assert [list(part) for part in parts] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
-    with pytest.raises(RecipeError, match="batch 10 does not divide into 3 ranks times 2 parts"):
-        own_positions(10, 2, Ranks(world=3))
-
-
-def test_each_rank_validates(folder, monkeypatch):
-    monkeypatch.setattr(run, "open_feed", None)  # said before any data is read
-    recipe = load_recipe(folder / "tiny.yaml", ["trainer.validation_patches=2", "trainer.batch=3"])
-    with pytest.raises(RecipeError, match="validation_patches 2 leaves some of 3 ranks without"):
-        run.Run(recipe, Ranks(world=3))
-
-
 def numbers(folder, name, column):
     return np.array([float(row[column] or "nan") for row in read_log(folder / name / "log.csv")])
 
@@ -70,10 +36,7 @@ def weights(folder, name):
     return flexclim.load_model(folder / name / "model").network.state_dict()
 
 
-def same(first, second):
-    return all(torch.equal(first[name], second[name]) for name in first)
-
-
+@pytest.mark.slow
 @pytest.mark.ddp
 def test_two_ranks_train_as_one_with_accumulation(folder, launch):
     """The same patches, noise and dropout: the same losses and scores, but for rounding."""
@@ -89,6 +52,7 @@ def test_two_ranks_train_as_one_with_accumulation(folder, launch):
     assert len(read_log(folder / "two" / "log.csv")) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.ddp
 def test_two_ranks_take_turns_as_one(folder, launch):
     """Of two tasks: at each step both ranks take the same one, and it is that of one process."""
@@ -106,7 +70,7 @@ def test_two_ranks_take_turns_as_one(folder, launch):
         folder / "tiny.yaml", [f"output={folder}/one", "trainer.accumulate=2", *turns]
     )
     fit(recipe)
-    patches = open_feed(recipe, None).train
+    patches = open_training_data(recipe).train
     assert {patches.batch(step, 1).task for step in range(6)} == {"superres", "forecast"}
     assert pair.wait(250) == 0, (folder / "two.txt").read_text()
     for column in ("loss", "norm", "superres_crps", "forecast_crps"):
@@ -119,7 +83,7 @@ def test_two_ranks_take_turns_as_one(folder, launch):
 
 
 def reached(folder, step):
-    return any(states.step_of(path) >= step for path in folder.glob("checkpoint-*.pt"))
+    return any(checkpoint_files.step_of(path) >= step for path in folder.glob("checkpoint-*.pt"))
 
 
 def wait_until(found, process, seconds=250):
@@ -133,7 +97,7 @@ def wait_until(found, process, seconds=250):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.ddp
-def test_a_warning_and_a_dead_rank_change_nothing(folder, launch):
+def test_a_warning_and_a_dead_rank_change_nothing(folder, launch, same):
     """SIGUSR1 under torchrun saves and ends; a killed rank restarts; both end bit for bit alike."""
     caught = ["--signals-to-handle=SIGTERM,SIGINT,SIGUSR1"]
     assert launch("whole", *LONG, ranks=2).wait(300) == 0
@@ -142,7 +106,7 @@ def test_a_warning_and_a_dead_rank_change_nothing(folder, launch):
     wait_until(lambda: reached(folder / "warned", 3), process)
     process.send_signal(signal.SIGUSR1)
     assert process.wait(100) != 0
-    stopped = states.step_of(states.newest(folder / "warned"))
+    stopped = checkpoint_files.step_of(checkpoint_files.newest(folder / "warned"))
     assert 3 <= stopped < 62
     assert f"stopped at step {stopped}" in (folder / "warned.txt").read_text()
     assert launch("warned", *LONG, ranks=2, options=caught).wait(300) == 0

@@ -1,4 +1,4 @@
-"""The processes of one run: a single one, or those that ``torchrun`` started."""
+"""The processes of a run: a single one, or those started by ``torchrun``."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, distributed
 
-# Rank 0 writes and scores while others wait for it at the next sum.
+T = TypeVar("T")
+
+# Other ranks wait at the next sum while rank 0 writes and scores.
 TIMEOUT = timedelta(minutes=30)
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """One process among those of the run.
+    """One process among those of a run.
 
     Parameters
     ----------
     rank
-        Its number, from 0.
+        Number of this process, from 0.
     world
-        How many there are.
+        Number of processes.
     device
-        What it computes on.
+        Device that this process computes on.
     """
 
     rank: int = 0
@@ -38,11 +40,11 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and talks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Return the sum over ranks of a tensor of one shape on all of them."""
+        """Return the sum over ranks of a tensor, which has the same shape on all of them."""
         if self.world == 1:
             return values
         total = values.to(self.device, copy=True)
@@ -50,7 +52,7 @@ class Ranks:
         return total.to(values.device)
 
     def sums(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Return the sums over ranks of named numbers; every rank gives the same names."""
+        """Return the sums over ranks of named numbers; all ranks pass the same names."""
         total = self.sum(torch.tensor(list(values.values()), dtype=torch.float64))
         return dict(zip(values, total.tolist(), strict=True))
 
@@ -62,8 +64,8 @@ class Ranks:
         distributed.all_reduce(packed, distributed.ReduceOp.MAX)
         return int(packed)
 
-    def from_first(self, value: Any) -> Any:
-        """Return the JSON value that rank 0 has; those of others are not looked at."""
+    def from_first(self, value: T) -> T:
+        """Return the JSON value of rank 0; those of other ranks are ignored."""
         if self.world == 1:
             return value
         content = json.dumps(value).encode() if self.first else b""
@@ -73,14 +75,14 @@ class Ranks:
         if self.first:
             packed.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
         distributed.broadcast(packed, 0)
-        return json.loads(bytes(packed.tolist()))
+        return cast(T, json.loads(bytes(packed.tolist())))
 
     def wait(self) -> None:
-        """Wait until all ranks are here."""
+        """Wait until all ranks get here."""
         self.sums({"": 0.0})
 
     def share(self, count: int) -> range:
-        """Return which of ``count`` things are this rank's: a run of neighbours.
+        """Return this rank's share of ``count`` items, a contiguous range.
 
         >>> [list(Ranks(rank=rank, world=2).share(5)) for rank in (0, 1)]
         [[0, 1], [2, 3, 4]]
@@ -90,12 +92,12 @@ class Ranks:
 
 @contextmanager
 def join_ranks(device: str | None = None) -> Iterator[Ranks]:
-    """Join the other processes of a run that ``torchrun`` started, and leave them at the end.
+    """Join the processes of a run that ``torchrun`` started, and leave them at the end.
 
     Parameters
     ----------
     device
-        Such as ``"cuda"``; None: a GPU where there is one. Each rank of a node takes its own.
+        Such as ``"cuda"``; default: a GPU if there is one. Each rank of a node uses its own.
     """
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if "RANK" not in os.environ:
@@ -109,5 +111,5 @@ def join_ranks(device: str | None = None) -> Iterator[Ranks]:
     backend = "nccl" if own.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=TIMEOUT)
     yield Ranks(rank=distributed.get_rank(), world=distributed.get_world_size(), device=own)
-    # After an error others may wait for this rank; torchrun ends them.
+    # Not after an error: other ranks may be waiting for this one, and torchrun ends them.
     distributed.destroy_process_group()

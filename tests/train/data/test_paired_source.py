@@ -5,10 +5,10 @@ import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.train import load_recipe
-from flexclim.train.data.normalisation import fit_normalisation, model_settings
-from flexclim.train.data.pairs import Axis
-from flexclim.train.data.patches import Patches
-from flexclim.train.data.splits import check_sources, open_sources
+from flexclim.train.data.downscaling_patches import Patches
+from flexclim.train.data.model_settings import model_settings
+from flexclim.train.data.normalisation import fit_normalisation
+from flexclim.train.data.sources import check_sources, open_sources
 from flexclim.train.recipes.data_settings import Data
 
 TIMES = pd.date_range("2020-01-01", periods=6, freq="6h")
@@ -193,12 +193,3 @@ def test_meteonet_is_a_pair_of_points(data_dir):
     assert batch.residual.shape == (8, 1, 64, 64)
     assert np.isfinite(batch.inputs).all()
     assert 0.2 < batch.residual.std() < 5
-
-
-def test_taps_by_hand():
-    index, lower, weight = Axis(offset=0.25, ratio=0.5, size=10).taps(1, 3)
-    # Positions 0.75, 1.25, 1.75.
-    assert index.tolist() == [0, 1, 2]
-    assert lower.tolist() == [0, 1, 1]
-    np.testing.assert_allclose(weight, [0.75, 0.25, 0.75])
-    assert Axis(offset=8.0, ratio=1.0, size=10, wrap=True).taps(0, 4)[0].tolist() == [8, 9, 0, 1]

@@ -7,19 +7,22 @@ import torch
 
 from flexclim import files
 from flexclim.errors import RecipeError
-from flexclim.train.loop import state
+from flexclim.train.loop import checkpoint_files
 
 
 def save(folder, *steps, keep=2):
-    return [state.save(folder, step, {"text": "{}", "x": torch.ones(3)}, keep) for step in steps]
+    return [
+        checkpoint_files.save(folder, step, {"text": "{}", "x": torch.ones(3)}, keep)
+        for step in steps
+    ]
 
 
 def test_what_was_saved_is_read(tmp_path):
     (path,) = save(tmp_path, 7)
-    found = state.load(path)
+    found = checkpoint_files.load(path)
     assert (found["step"], found["text"], found["x"].tolist()) == (7, "{}", [1.0, 1.0, 1.0])
-    assert state.step_of(path) == 7
-    assert path == state.path_of(tmp_path, 7)
+    assert checkpoint_files.step_of(path) == 7
+    assert path == checkpoint_files.path_of(tmp_path, 7)
 
 
 def test_the_last_ones_are_kept(tmp_path):
@@ -38,17 +41,17 @@ def test_a_damaged_one_is_passed_over_and_set_aside(tmp_path, damage):
         content[len(content) // 2] ^= 1
     second.write_bytes({"cut": content[:100], "bit": content, "empty": b""}[damage])
     with pytest.warns(UserWarning, match="is damaged: its sha256"):
-        assert state.newest(tmp_path) == first
+        assert checkpoint_files.newest(tmp_path) == first
     assert second.with_suffix(".damaged").exists()
     # It does not count among those that are kept.
     (third,) = save(tmp_path, 3, keep=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert state.newest(tmp_path) == third
+        assert checkpoint_files.newest(tmp_path) == third
 
 
 def test_no_folder_no_checkpoint(tmp_path):
-    assert state.newest(tmp_path / "elsewhere") is None
+    assert checkpoint_files.newest(tmp_path / "elsewhere") is None
 
 
 def test_a_pickle_is_not_executed(tmp_path):
@@ -60,10 +63,10 @@ def test_a_pickle_is_not_executed(tmp_path):
     torch.save({"step": 1, "x": Evil()}, path)
     path.with_suffix(".sha256").write_text(files.sha256(path))
     with pytest.raises(RecipeError, match="so it is not loaded"):
-        state.load(path)
+        checkpoint_files.load(path)
     path.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(RecipeError, match="damaged"):
-        state.load(path)
+        checkpoint_files.load(path)
     assert not (tmp_path / "executed").exists()
 
 
@@ -90,18 +93,18 @@ def test_killed_at_any_moment_of_a_save(tmp_path, monkeypatch, same):
         left = [None] * last
         with monkeypatch.context() as patch:
             for name in operations:
-                original = getattr(state.Path, name)
-                patch.setattr(state.Path, name, dies(original, left))
+                original = getattr(checkpoint_files.Path, name)
+                patch.setattr(checkpoint_files.Path, name, dies(original, left))
             content = {"text": str(last), "x": torch.ones(3)}
             try:
-                state.save(tmp_path, 3 if same else 4 + last, content)
+                checkpoint_files.save(tmp_path, 3 if same else 4 + last, content)
             except KeyboardInterrupt:
                 killed += 1
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            found = state.newest(tmp_path)
-        assert state.load(found)["x"].tolist() == [1.0, 1.0, 1.0]
-        assert state.step_of(found) >= 3
+            found = checkpoint_files.newest(tmp_path)
+        assert checkpoint_files.load(found)["x"].tolist() == [1.0, 1.0, 1.0]
+        assert checkpoint_files.step_of(found) >= 3
     assert killed > 4
     save(tmp_path, 50)
     assert not list(tmp_path.glob("*.partial"))

@@ -1,0 +1,289 @@
+"""Variables on one grid, from one file or several that follow each other in time."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy import sparse
+
+from flexclim.errors import RecipeError
+from flexclim.grids.axes import find_axes
+from flexclim.grids.discovery import find_grid
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import Grid
+from flexclim.grids.operators import axis_blocks
+from flexclim.train.data.series import (
+    Averaged,
+    Computed,
+    Difference,
+    Joined,
+    Limited,
+    Memory,
+    Series,
+    Stored,
+    kinetic_energy,
+    wind_speed,
+)
+from flexclim.train.data.source_files import open_datasets
+from flexclim.train.recipes.data_settings import Derived, Reading
+
+IN_MEMORY = 1e8  # variables with fewer values are read once; of others, windows as needed
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Variables on one grid.
+
+    Parameters
+    ----------
+    title
+        Path, for messages.
+    series
+        Values of each variable, by name.
+    template
+        (y, x) field with the coordinates of the grid; its values are zeros.
+    attributes
+        Attributes of each variable, by name.
+    times
+        (time,) values of the time coordinate, or whole numbers where there is none.
+    """
+
+    title: str
+    series: dict[str, Series]
+    template: xr.DataArray
+    attributes: dict[str, dict[str, object]]
+    times: np.ndarray
+
+    @property
+    def usable(self) -> np.ndarray:
+        """(time,) whether all variables can be read."""
+        return np.asarray(np.logical_and.reduce([part.usable for part in self.series.values()]))
+
+    def grid(self, kind: Kind | None = None) -> Grid:
+        """Find the grid from the coordinates."""
+        return find_grid(self.template, kind)
+
+    def named(self, name: str) -> xr.DataArray:
+        """Return a scalar with a variable's name and attributes."""
+        return xr.DataArray(0.0, name=name, attrs=self.attributes[name])
+
+
+def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
+    """Open the named variables of a source; only coordinates are read.
+
+    Raises
+    ------
+    RecipeError
+        If a file cannot be read, a variable is missing, or grids differ.
+    """
+    title = reading.title
+    datasets = [_prepared(dataset, reading, title) for dataset in open_datasets(reading, folder)]
+    stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
+    series, template, times = _stored_series(datasets, stored, reading)
+    attributes = {name: dict(datasets[0][name].attrs) for name in stored}
+    for name in names:
+        if name in reading.derive:
+            series[name], attributes[name] = _derived(reading.derive[name], series)
+            series[name] = _limited(series[name], reading.largest_of(name))
+    chosen = {name: series[name] for name in names}
+    if reading.coarsen > 1:
+        template, rows, columns = _averaged(template, reading.coarsen, title)
+        chosen = {n: Averaged(one, rows, columns) for n, one in chosen.items()}
+    return Fields(title, chosen, template, attributes, times)
+
+
+def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.ndarray]:
+    """Load the given times of small variables; leave large ones on disk.
+
+    Returns
+    -------
+    series, times
+        Series to read from, and the indices of ``times`` in them.
+    """
+    if times.size * fields.template.size >= IN_MEMORY:
+        return fields.series, times
+    loaded: dict[str, Series] = {
+        name: Memory(part.read_all(times)) for name, part in fields.series.items()
+    }
+    return loaded, np.arange(times.size)
+
+
+def _prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
+    """Rename variables and select from further dimensions."""
+    if absent := [name for name in reading.rename if name not in dataset.variables]:
+        raise _missing(absent[0], dataset, title)
+    dataset = dataset.rename(reading.rename)
+    for dim, value in reading.select.items():
+        if dim not in dataset.dims:
+            known = ", ".join(map(str, dataset.dims))
+            raise RecipeError(f"{title} has no dimension {dim!r} to select from; it has {known}.")
+        try:
+            dataset = dataset.sel({dim: value})
+        except (KeyError, ValueError):
+            known = ", ".join(map(str, dataset[dim].values[:12]))
+            raise RecipeError(f"{title} has no {dim} {value}; it has {known}.") from None
+    return dataset
+
+
+def _needed(name: str, reading: Reading) -> tuple[str, ...]:
+    """Return the stored variables that a variable is computed from, or its own name."""
+    derived = reading.derive.get(name)
+    if derived is None:
+        return (name,)
+    return derived.wind_speed or derived.kinetic_energy or ()
+
+
+def _stored_series(
+    datasets: Sequence[xr.Dataset], names: Sequence[str], reading: Reading
+) -> tuple[dict[str, Series], xr.DataArray, np.ndarray]:
+    """Return the stored variables joined in time, a template of their grid, and all times."""
+    title = reading.title
+    templates, times = [], []
+    parts: dict[str, list[Series]] = {name: [] for name in names}
+    for dataset in datasets:
+        for name in names:
+            stored, template, stamps = _stored(dataset, name, title, reading)
+            parts[name].append(stored)
+            templates.append(template)
+        times.append(stamps)
+    _check_grids(templates, title)
+    joined = np.concatenate(times) if len(datasets) > 1 else times[0]
+    if len(datasets) > 1 and joined.dtype.kind == "i":
+        joined = np.arange(joined.size)
+    series: dict[str, Series] = {}
+    for name in names:
+        one = parts[name][0] if len(datasets) == 1 else Joined(parts[name])
+        series[name] = _repaired(one, name, reading, joined, title)
+    return series, templates[0], joined
+
+
+def _stored(
+    dataset: xr.Dataset, name: str, title: str, reading: Reading
+) -> tuple[Stored, xr.DataArray, np.ndarray]:
+    """Return a variable as (time, y, x), a template of its grid, and its times."""
+    if name not in dataset.variables:
+        raise _missing(name, dataset, title, reading)
+    field = _without_repeated_column(dataset[name])
+    grid = find_grid(field)
+    rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
+    time = _time_of(field, rest)
+    if further := [dim for dim in rest if field.sizes[dim] > 1 and dim != time]:
+        raise RecipeError(
+            f"{name!r} in {title} has a dimension {further[0]!r} of {field.sizes[further[0]]}; "
+            f"choose one value with select: {{{further[0]}: ...}}."
+        )
+    field = field.isel({dim: 0 for dim in rest if dim != time})
+    dims = ("time" if time is None else time, grid.y, grid.x)
+    variable = (field.expand_dims("time") if time is None else field).variable.transpose(*dims)
+    coordinate = field.coords.get(time) if time is not None else None
+    times = np.arange(variable.shape[0]) if coordinate is None else coordinate.values
+    if times.dtype.kind not in "MO":
+        times = np.arange(variable.shape[0])
+    positions = {
+        key: part.variable
+        for key, part in field.coords.items()
+        if part.ndim and set(part.dims) <= {grid.y, grid.x}
+    }
+    template = xr.DataArray(
+        np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
+    )
+    return Stored(variable, name, title), template, times
+
+
+def _time_of(field: xr.DataArray, dims: Sequence[str]) -> str | None:
+    """Return which dimension is time: by its name, else the first of more than one value."""
+    known = [dim for dim in dims if dim in ("time", "valid_time")]
+    longer = [dim for dim in dims if field.sizes[dim] > 1]
+    return next(iter([*known, *longer, *dims]), None)
+
+
+def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:
+    """Drop a last column that repeats the first one, 360 degrees east."""
+    axes = find_axes(field)
+    if not (axes.geographic and axes.x_name) or field[axes.x_name].dtype.kind not in "fi":
+        return field
+    first, last = field[axes.x_name].values[[0, -1]]
+    return field.isel({axes.x: slice(-1)}) if abs(abs(last - first) - 360) < 1e-3 else field
+
+
+def _repaired(series: Series, name: str, reading: Reading, times: np.ndarray, title: str) -> Series:
+    if name in reading.accumulated:
+        if times.dtype.kind != "M":
+            raise RecipeError(
+                f"{name!r} in {title} is accumulated, but its times are not dates; give it a time "
+                "coordinate with dates, or take it out of accumulated."
+            )
+        series = Difference.of(series, times)
+    return _limited(series, reading.largest_of(name))
+
+
+def _limited(series: Series, largest: float | None) -> Series:
+    return series if largest is None else Limited(series, largest)
+
+
+def _derived(derived: Derived, series: dict[str, Series]) -> tuple[Series, dict[str, object]]:
+    if derived.wind_speed:
+        function, parts = wind_speed, derived.wind_speed
+        attributes = {"standard_name": "wind_speed", "units": "m s-1"}
+    else:
+        assert derived.kinetic_energy is not None
+        function, parts = kinetic_energy, derived.kinetic_energy
+        attributes = {"long_name": "specific kinetic energy of wind", "units": "m2 s-2"}
+    return Computed(function, [series[part] for part in parts]), dict(attributes)
+
+
+def _averaged(
+    template: xr.DataArray, side: int, title: str
+) -> tuple[xr.DataArray, sparse.csr_array, sparse.csr_array]:
+    """Return the template of block means, and the weights of stored rows and columns in them.
+
+    Blocks of points are centred on every ``side``-th point. Cells left over at the ends are
+    dropped.
+    """
+    domain = find_grid(template).domain
+    kind, point = domain.kind, domain.kind == "point"
+    ends = int(point), int(point and not domain.wrap)
+    blocks = [(size - end) // side for size, end in zip(template.shape, ends, strict=True)]
+    if min(blocks) < 1:
+        raise RecipeError(f"{title} has {template.shape} {kind}s, too few to coarsen by {side}.")
+    height, width = (count * side + end for count, end in zip(blocks, ends, strict=True))
+    template = template[:height, :width]
+    grid = find_grid(template, kind)
+    area = np.ones(height) if grid.row_area is None else grid.row_area
+    stored = area[::-1] if grid.flip_y else area
+    rows = axis_blocks(height, side, point=point, wrap=False)
+    columns = axis_blocks(width, side, point=point, wrap=grid.domain.wrap)
+    if point:
+        coarse = template[::side, ::side]
+    else:
+        coarse = template.coarsen(dict.fromkeys(template.dims, side)).mean()
+    return coarse, rows @ sparse.diags_array(stored), columns
+
+
+def _check_grids(templates: list[xr.DataArray], title: str) -> None:
+    first = templates[0]
+    for other in templates[1:]:
+        same = other.sizes == first.sizes and all(
+            np.allclose(first[name], other[name])
+            for name in first.coords
+            if name in other.coords and first[name].ndim == 1
+        )
+        if not same:
+            raise RecipeError(
+                f"{first.name!r} and {other.name!r} of {title} lie on different grids, "
+                f"{dict(first.sizes)} and {dict(other.sizes)}; give them as sources of their own."
+            )
+
+
+def _missing(
+    name: str, dataset: xr.Dataset, title: str, reading: Reading | None = None
+) -> RecipeError:
+    known = [str(key) for key in dataset.data_vars]
+    known += list(reading.derive) if reading else []
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known[:12])}."
+    return RecipeError(f"{title} has no variable {name!r}; {hint}")

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim.errors import RecipeError
+from flexclim.train.data.mirroring import Components, direction, mirror
+from flexclim.train.recipes.data_settings import Input
+
+NAMED = ("data.inputs=[u10, v10]", "data.sources.0.variables=[]", "data.sources.0.signed=false")
+
+
+def test_flips_change_the_sign_of_components(folder, read, make):
+    """The component across the mirror changes sign, the one along it does not."""
+    recipe = read(folder, *NAMED, "data.augment=[flip_x, flip_y]", "data.points=1")
+    made = make(recipe)
+    signs = made._components[0]
+    assert signs == Components(inputs=("x", "y"), targets=("x", "y"))
+    random = np.random.default_rng(0)
+    window = made.sources[0].cut(random, 4, "point", (32, 32), 3)
+    for axis in (0, 1):
+        turned = mirror(window, axis, signs)
+        assert turned.inner[axis].start % 4 == 0
+        for values, other in ((window.inputs, turned.inputs), (window.targets, turned.targets)):
+            back = np.flip(other, axis + 1)
+            np.testing.assert_array_equal(back[axis], values[axis])
+            np.testing.assert_array_equal(back[1 - axis], -values[1 - axis])
+        again = mirror(turned, axis, signs)
+        np.testing.assert_array_equal(again.truth, window.truth)
+        assert again.inner == window.inner
+        # The coarse field of a mirrored window is the mirrored coarse field.
+        np.testing.assert_allclose(
+            np.flip(turned.coarse(4), axis + 1)[axis], window.coarse(4)[axis], rtol=1e-5, atol=1e-5
+        )
+        cut = turned.inputs[(slice(None), *turned.inner)]
+        np.testing.assert_array_equal(cut, turned.truth)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "expected"),
+    [
+        ("u10", {}, "x"),
+        ("v100", {}, "y"),
+        ("x_wind_10m", {"standard_name": "x_wind"}, "x"),
+        ("y_wind_10m", {"standard_name": "y_wind"}, "y"),
+        ("a", {"standard_name": "northward_wind"}, "y"),
+        ("10m_u_component_of_wind", {}, "x"),
+        ("t2m", {}, None),
+    ],
+)
+def test_components_are_known_by_name_or_attribute(name, attributes, expected):
+    field = xr.DataArray(0.0, name=name, attrs=attributes)
+    assert direction(Input(name=name), field) == expected
+    assert direction(Input(name=name, component="y"), field) == "y"
+
+
+def test_a_component_of_unknown_direction():
+    field = xr.DataArray(0.0, name="wind", attrs={"long_name": "a component of wind"})
+    with pytest.raises(RecipeError, match="Give it component: x"):
+        direction(Input(name="wind"), field)
