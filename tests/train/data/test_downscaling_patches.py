@@ -172,7 +172,9 @@ def test_a_patch_is_what_sampling_sees_there(
     changes = {name: value for name, value in settings if name != "network"}
     model = make_toy(2, 3 + 6, **changes)
     monkeypatch.setattr(
-        ensemble, "sampler_of", lambda _: SimpleNamespace(encode=lambda *_: None, pass_size=1)
+        ensemble,
+        "sampler_of",
+        lambda _: SimpleNamespace(encode=lambda *_: None, batch=1, pass_size=1),
     )
     coarse = flexclim.coarsen(fine, 4)
     inputs, targets = ["u10", "v10", "tp"], ["u10", "tp"]
