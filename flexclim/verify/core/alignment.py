@@ -1,4 +1,4 @@
-"""A forecast and its truth on the same points: what every score starts from.
+"""A forecast and its truth on the same points, from which every score is computed.
 
 One rule for missing values serves all scores: a point counts only where the truth and all members
 have a value; a NaN in any of them excludes the point.

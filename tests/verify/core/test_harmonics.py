@@ -86,7 +86,7 @@ def test_spherical_powers_sum_to_the_variance_lazily_on_each_kind_of_rows(rows):
     np.testing.assert_allclose(verify.coherence(field, field, "spherical")[:6], 1, rtol=1e-9)
 
 
-def test_gaps_on_the_sphere_are_refused_or_filled():
+def test_gaps_on_the_sphere_raise_an_error_or_are_filled():
     field = globe() + np.cos(np.deg2rad(globe().lat))
     gaps = field.where((field.lat != 50) | (field.lon != 40))
     with pytest.raises(FlexclimError, match=r"1 NaN.*fill='mean'"):
@@ -101,7 +101,7 @@ def test_gaps_on_the_sphere_are_refused_or_filled():
         np.testing.assert_allclose(energy, whole, rtol=1e-10, atol=1e-15)
 
 
-def test_too_fine_a_sphere_is_refused():
+def test_too_fine_a_sphere_raises_an_error():
     lat = np.linspace(90, -90, 3601)
     field = xr.DataArray(np.zeros((3601, 4)), {"lat": lat, "lon": np.arange(4) * 90.0})
     with pytest.raises(GridError, match="up to degree 1900"):

@@ -93,7 +93,7 @@ def test_no_chunks_and_no_order_change_a_score(noise, name):
 
 
 @every_score
-def test_fields_without_a_point_are_refused(noise, name):
+def test_fields_without_a_point_raise_an_error(noise, name):
     forecast, truth = noise
     with pytest.raises(FlexclimError, match="no point has a truth and all members"):
         run(name, forecast.where(forecast.realization != 3), truth)
@@ -119,7 +119,7 @@ def test_signatures_show_the_fields_and_all_options():
         verify.coherence(xr.DataArray(0.0), xr.DataArray(0.0), egdes="taper")
 
 
-def test_a_dataset_and_a_dataarray_are_refused(ensemble):
+def test_a_dataset_and_a_dataarray_raise_an_error(ensemble):
     forecast, truth = ensemble
     with pytest.raises(AlignmentError, match="Give two DataArrays or two Datasets"):
         verify.crps(forecast.to_dataset(), truth)

@@ -13,7 +13,7 @@ def gaussian(members=5, points=200_000, spread=1.0, seed=0):
     return forecast, xr.DataArray(rng.normal(size=(8, points // 8)), dims=["time", "point"])
 
 
-def test_pull_of_a_perfect_ensemble_is_what_is_expected():
+def test_pull_of_a_calibrated_ensemble_equals_the_expected_one():
     found = verify.pull(*gaussian(members=8))
     assert float(found.ratio) == pytest.approx(1, abs=0.02)
     assert float(found["mean"]) == pytest.approx(0, abs=0.01)

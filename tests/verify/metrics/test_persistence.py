@@ -58,7 +58,7 @@ def test_what_can_t_be_told_is_nan():
     assert math.isnan(decay(lags, lags**2, np.ones(9)))
 
 
-def test_a_field_without_dates_is_refused():
+def test_a_field_without_dates_raises_an_error():
     moving = process(np.arange(0, 60, 3), 6.0)
     with pytest.raises(FlexclimError, match="has no time dimension 'time'"):
         correlation_time(moving.rename(time="t"))

@@ -80,7 +80,7 @@ def test_tiles_come_from_the_attribute_and_follow_the_storage_order():
     assert float(named["gradient.u"]) == float(expected.gradient)
 
 
-def test_a_baseline_or_reference_of_another_place_is_refused():
+def test_a_baseline_or_reference_of_another_place_raises_an_error():
     axes = {"y": np.arange(192) * 1e3, "x": np.arange(384) * 1e3}
     field, other = (noise(seed)[:4].assign_coords(axes) for seed in (0, 1))
     expected = verify.seam(field, baseline=other * 0.5, **TILES)

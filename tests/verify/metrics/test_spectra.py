@@ -34,7 +34,7 @@ def test_lazy_equals_eager_and_averages():
     xr.testing.assert_allclose(lazy.compute(), whole, rtol=1e-12)
 
 
-def test_missing_values_are_refused_or_filled():
+def test_missing_values_raise_an_error_or_are_filled():
     field = plane((16, 16))
     field[3, 3] = np.nan
     with pytest.raises(FlexclimError, match=r"1 NaN.*fill='mean'"):

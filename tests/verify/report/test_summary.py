@@ -20,6 +20,6 @@ def test_a_bias_of_rounding_alone_is_shown_as_zero(scores):
     assert row[5] == "0"
 
 
-def test_scores_from_elsewhere_are_refused(fields):
+def test_scores_from_elsewhere_raise_an_error(fields):
     with pytest.raises(FlexclimError, match="no scores among"):
         verify.summary(fields[1])
