@@ -1,0 +1,38 @@
+"""The names in docs/explanation/architecture.md are those of the code."""
+
+import importlib
+import re
+from functools import reduce
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+NAMES = sorted(set(re.findall(r"`([\w.]+)` \(`([\w/]+)\.py`\)", PAGE)))
+
+
+def test_the_page_names_functions():
+    assert len(NAMES) > 25
+
+
+@pytest.mark.parametrize(("name", "file"), NAMES)
+def test_a_named_function_exists(name, file):
+    module = importlib.import_module("flexclim." + file.replace("/", "."))
+    found = reduce(getattr, name.split("."), module)
+    assert found.__module__ == module.__name__
+
+
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"`((?:flexclim|tests)/[\w/]+\.py)`", PAGE))))
+def test_a_named_file_exists(file):
+    assert (ROOT / file).is_file()
+
+
+def test_rows_are_those_of_the_import_linter():
+    configured = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    rows = re.search(r"^layers = \[\n(.*?)^\]", configured, re.S | re.M)
+    assert rows
+    wanted = re.findall(r'"(.+)"', rows[1])
+    shown = re.search(r"```text\n(.*?)```", PAGE, re.S)
+    assert shown
+    assert shown[1].splitlines() == wanted
