@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+FILES = sorted(set(re.findall(r"`((?:flexclim|tests)/[\w/]+\.py)`", PAGE)))
 NAMES = sorted(set(re.findall(r"`([\w.]+)` \(`([\w/]+)\.py`\)", PAGE)))
 
 
@@ -23,7 +24,7 @@ def test_a_named_function_exists(name, file):
     assert found.__module__ == module.__name__
 
 
-@pytest.mark.parametrize("file", sorted(set(re.findall(r"`((?:flexclim|tests)/[\w/]+\.py)`", PAGE))))
+@pytest.mark.parametrize("file", FILES)
 def test_a_named_file_exists(file):
     assert (ROOT / file).is_file()
 
