@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests import coarse_fields
+sys.path.insert(0, str(Path(__file__).parent))  # tests import helper modules, such as coarse_fields
 
 
 @pytest.fixture(scope="session")

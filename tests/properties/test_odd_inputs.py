@@ -384,9 +384,16 @@ def test_a_field_without_times_is_refused(toy_model):
         downscale(field, FACTOR, model=toy_model)
 
 
-@odd_inputs(30)
+@odd_inputs(15)
 @given(case=cases())
 def test_odd_inputs(toy_model, case):
+    check(case, toy_model)
+
+
+@pytest.mark.slow
+@odd_inputs(120)
+@given(case=cases())
+def test_more_odd_inputs(toy_model, case):
     check(case, toy_model)
 
 
