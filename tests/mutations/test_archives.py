@@ -15,7 +15,7 @@ from flexclim.models.minflex import PARTS, import_minflex
 from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.flex import Flex
 from flexclim.train import load_recipe
-from flexclim.train.loop import snapshot, state
+from flexclim.train.loop import checkpoint_files, snapshot
 from flexclim.train.loop.averages import Averages
 from flexclim.train.loop.optimizers import make_optimizer
 
@@ -220,10 +220,10 @@ def training(network, tmp_path_factory):
 @pytest.fixture(scope="module")
 def check_training(guard, training):
     """Return what resumes from bytes, and fails unless they are refused or the same state."""
-    path = state.path_of(training.recipe.folder, 3)
+    path = checkpoint_files.path_of(training.recipe.folder, 3)
 
     def resumed():
-        snap = snapshot.unpack(state.load(path), training.recipe)
+        snap = snapshot.unpack(checkpoint_files.load(path), training.recipe)
         network, optimizer, averages, scaler = training.fresh()
         snap.restore(network, optimizer, averages, scaler)
         wanted = training.content
@@ -263,9 +263,9 @@ def test_damaged_checkpoints_are_refused(check_training, training, damage, rando
 
 def test_a_damaged_checkpoint_is_set_aside(check_training, training):
     check_training(stored(training.content), "intact")
-    state.path_of(training.recipe.folder, 3).write_bytes(b"PK")
+    checkpoint_files.path_of(training.recipe.folder, 3).write_bytes(b"PK")
     with pytest.warns(UserWarning, match="damaged"):
-        assert state.newest(training.recipe.folder) is None
+        assert checkpoint_files.newest(training.recipe.folder) is None
 
 
 @pytest.mark.parametrize("what", [name for name in WEIGHTS if name != "a number spread over all"])
