@@ -1,9 +1,9 @@
-"""Downscaling: from a coarse field to an ensemble of fine ones. Read this first.
+"""Downscaling: an ensemble of fine fields from coarse ones. Start reading here.
 
-    field -> grid -> plan of tiles -> [ keyed noise -> network on tiles -> fuse ] x steps
-          -> add back the coarse field -> conserve -> CF output
+    field -> grid -> tile plan -> [ keyed noise -> network on tiles -> fuse ] x steps
+          -> add the interpolated coarse field -> conserve block means -> CF output
 
-Nothing is computed while planning: every array is lazy, and a plan is plain data.
+Planning computes nothing: all arrays are lazy, and a plan is plain data.
 """
 
 from __future__ import annotations
@@ -229,14 +229,14 @@ def downscale_to_zarr(
     )
     choice = Choice(model=model, variables=variables)
 
-    def plan(source: Source, asked: DownscalingOptions) -> PlannedEnsemble:
-        return _planned(source, asked, choice)
+    def plan(source: Source, options: DownscalingOptions) -> PlannedEnsemble:
+        return _planned(source, options, choice)
 
     return write(resolve(obj, grid, static), store, plan, options, keep_bits)
 
 
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:
-    """Choose models, plan, and describe the lazy ensemble; nothing is computed."""
+    """Choose models, plan, and describe the lazy ensemble; compute nothing."""
     groups = choose(source, choice, options.factor)
     for group in groups:
         source = with_targets(source, group.model)

@@ -1,10 +1,10 @@
-"""Forecasting: from past snapshots to an ensemble at later times.
+"""Forecasting: an ensemble at later times from past snapshots.
 
-    past -> grid -> plan of tiles and steps
+    past -> grid -> plan of tiles and time steps
          -> [ keyed noise -> network on tiles -> fuse -> add to the last snapshot ] x leads
          -> CF output
 
-Each member reads its own history. Nothing is computed while planning.
+Each member continues from its own states. Planning computes nothing.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from flexclim.sampling.output import (
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 REFERENCE, LEAD = "forecast_reference_time", "lead_time"
-# Coordinates of time: those of the past are not those of its forecast.
-TIMELY = "time", "forecast_reference_time", "forecast_period"
+# Standard names of time coordinates of the past, which do not hold for the forecast.
+TIME_NAMES = "time", "forecast_reference_time", "forecast_period"
 
 
 @suggest_options
@@ -207,8 +207,8 @@ def forecast_to_zarr(
     )
     choice = Choice(model=model, variables=variables)
 
-    def plan(source: Source, asked: SamplingOptions) -> PlannedEnsemble:
-        return _planned(source, leads, asked, choice)
+    def plan(source: Source, options: SamplingOptions) -> PlannedEnsemble:
+        return _planned(source, leads, options, choice)
 
     return write(resolve(past, grid, static), store, plan, options, keep_bits)
 
@@ -216,7 +216,7 @@ def forecast_to_zarr(
 def _planned(
     source: Source, leads: Leads, options: SamplingOptions, choice: Choice
 ) -> PlannedEnsemble:
-    """Choose models, plan, and describe the lazy forecast; nothing is computed."""
+    """Choose models, plan, and describe the lazy forecast; compute nothing."""
     source, time = _with_time(source)
     groups = choose_forecast(source, choice, source[time].values)
     run = new_run()
@@ -241,7 +241,7 @@ def _planned(
 
 
 def _with_time(source: Source) -> tuple[Source, str]:
-    """Return a source with a dimension of times, and its name."""
+    """Return the source with a time dimension, and the name of that dimension."""
     time = next((time for time in source.times.values() if time), None)
     if time is None:
         raise FlexclimError(
@@ -256,28 +256,29 @@ def _with_time(source: Source) -> tuple[Source, str]:
 
 def _ahead(source: xr.Dataset, plan: ForecastPlan) -> xr.Dataset:
     """Return the source with the coordinates of the forecast times, which describe the output."""
-    known = source[plan.time]
-    reference, hours = known.values[-1], [plan.lead * step for step in plan.kept]
+    past_times = source[plan.time]
+    reference, hours = past_times.values[-1], [plan.lead * step for step in plan.kept]
+    valid_times = np.array([later(reference, lead) for lead in hours])
     stale = [
         name
         for name, variable in source.variables.items()
         if name in source.coords
         and (
             plan.time in variable.dims
-            or variable.attrs.get("standard_name") in TIMELY
+            or variable.attrs.get("standard_name") in TIME_NAMES
             or variable.dtype.kind in "mM"
         )
     ]
     ahead = source.drop_vars(stale).isel({plan.time: 0}, missing_dims="ignore")
-    attributes = {k: v for k, v in known.attrs.items() if k not in ("bounds", "climatology")}
+    attributes = {k: v for k, v in past_times.attrs.items() if k not in ("bounds", "climatology")}
     return ahead.assign_coords(
         {
-            plan.time: (plan.time, np.array([later(reference, one) for one in hours]), attributes),
+            plan.time: (plan.time, valid_times, attributes),
             REFERENCE: ((), reference, {"standard_name": REFERENCE, "long_name": "start"}),
             LEAD: (
                 plan.time,
                 np.array(hours, float),
-                # xarray would turn "hours" into another type when it reads it back
+                # xarray decodes "hours" to timedelta64 when the file is read.
                 {"standard_name": "forecast_period", "long_name": "lead time", "units": "h"},
             ),
         }
