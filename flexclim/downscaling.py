@@ -23,7 +23,7 @@ from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscal
 from flexclim.planning.model_choice import Choice, choose
 from flexclim.planning.plan import new_run
 from flexclim.planning.source import Source, resolve
-from flexclim.planning.variable_groups import with_targets
+from flexclim.planning.variable_groups import with_statics, with_targets
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.output import (
     PlannedEnsemble,
@@ -238,6 +238,7 @@ def downscale_to_zarr(
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:
     """Choose models, plan, and describe the lazy ensemble; compute nothing."""
     groups = choose(source, choice, options.factor)
+    source = with_statics(source, groups)
     for group in groups:
         source = with_targets(source, group.model)
     run = new_run()

@@ -25,6 +25,7 @@ from flexclim.planning.leads import Leads, later
 from flexclim.planning.model_choice import Choice, choose_forecast
 from flexclim.planning.plan import SamplingOptions, new_run
 from flexclim.planning.source import Source, resolve
+from flexclim.planning.variable_groups import with_statics
 from flexclim.sampling.forecast_graph import lazy_rollout
 from flexclim.sampling.output import (
     PlannedEnsemble,
@@ -219,6 +220,7 @@ def _planned(
     """Choose models, plan, and describe the lazy forecast; compute nothing."""
     source, time = _with_time(source)
     groups = choose_forecast(source, choice, source[time].values)
+    source = with_statics(source, groups)
     run = new_run()
     plans = [
         plan_forecast(source, group.inputs, group.model, options, leads, time, run)

@@ -95,7 +95,7 @@ def test_each_member_goes_on_from_its_own_states(run, region, model):
     """By hand, on one tile: K snapshots, keyed noise, what is told, and back into the past."""
     ahead = run(region, 3, grid="cell")
     settings, network, diffusion = model.settings, model.network, model.diffusion
-    known = static_fields(None, flexclim.find_grid(region, "cell"), STATICS)
+    known = static_fields({}, flexclim.find_grid(region, "cell"), STATICS)
     values = np.stack([region[name].values.astype(float) for name in NAMES], 1)
     for member in (0, 1):
         history = [values[1], values[2]]

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 from scipy import sparse
 
 from flexclim.errors import GridError
-from flexclim.grids.discovery import find_grid
 from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import fine_positions
 from flexclim.grids.regular_coordinates import spans_globe
@@ -24,16 +22,17 @@ BEYOND = 0.5 + 1e-3
 Remap = Callable[[np.ndarray], np.ndarray]
 
 
-def remapper(field: xr.DataArray, grid: Grid) -> Remap:
-    """Return a function that remaps the values of a field to a grid.
+def remapper(own: Grid, grid: Grid, name: str) -> Remap:
+    """Return a function that remaps a static field from its own grid to another one.
 
     Parameters
     ----------
-    field
-        Field on regular latitudes and longitudes, or on the projected coordinates of ``grid``.
-        Its values are not read.
+    own
+        The field's grid: regular latitude and longitude, or the projected coordinates of ``grid``.
     grid
-        Target grid; it needs 2-D latitude and longitude if its coordinates are not the field's.
+        The target grid, with 2-D positions where its coordinates are not those of ``own``.
+    name
+        The field's name, for messages.
 
     Returns
     -------
@@ -48,23 +47,16 @@ def remapper(field: xr.DataArray, grid: Grid) -> Remap:
 
     Examples
     --------
-    >>> relief = xr.DataArray(
-    ...     [[0.0, 2.0], [4.0, 6.0]], coords={"lat": [3.0, 1.0], "lon": [1.0, 3.0]}, name="z"
+    >>> import xarray as xr
+    >>> from flexclim.grids.discovery import find_grid
+    >>> orography = xr.DataArray(
+    ...     [[0.0, 2.0], [4.0, 6.0]], coords={"lat": [3.0, 1.0], "lon": [1.0, 3.0]}
     ... )
-    >>> sought = xr.DataArray(
-    ...     np.zeros((2, 2)), coords={"lat": [2.5, 1.5], "lon": [1.5, 2.5]}
-    ... )
-    >>> remapper(relief, find_grid(sought))(relief.values)
+    >>> target = xr.DataArray(np.zeros((2, 2)), coords={"lat": [2.5, 1.5], "lon": [1.5, 2.5]})
+    >>> remapper(find_grid(orography), find_grid(target), "z")(orography.values)
     array([[1.5, 2.5],
            [3.5, 4.5]])
     """
-    own, name = find_grid(field), str(field.name)
-    many = [str(d) for d, n in field.sizes.items() if d not in (own.y, own.x) and n > 1]
-    if many:
-        raise GridError(
-            f"static field {name!r} has the dimension {many[0]!r}. "
-            f"Select one with .isel({many[0]}=0)."
-        )
     if own.y_values is None or own.x_values is None:
         raise GridError(
             f"static field {name!r} has 2-D positions only. Regrid it to regular latitude and "

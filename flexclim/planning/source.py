@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import xarray as xr
 
 from flexclim.cf.description import REALIZATION
 from flexclim.cf.fields import as_dataset, check_field
 from flexclim.cf.times import is_time
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StaticField:
+    """A static field (y, x) in stored order, with its own grid, without 2-D positions."""
+
+    field: xr.DataArray
+    grid: Grid
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +42,9 @@ class Source:
         For each field the coordinate of its valid times (a dimension, or scalar); None: it has
         none.
     static
-        Fields that models may need besides, on grids of their own.
+        All static fields that the user passed, on their own grids; None: none were passed.
+    static_fields
+        Those that the chosen models need, with their grids.
     """
 
     dataset: xr.Dataset
@@ -43,6 +53,7 @@ class Source:
     fields: tuple[str, ...]
     times: Mapping[str, str | None]
     static: xr.Dataset | None = None
+    static_fields: Mapping[str, StaticField] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.dataset[name]
@@ -73,7 +84,7 @@ def resolve(
     kind
         ``"cell"`` or ``"point"`` where the coordinates can't tell.
     static
-        Fields that models may need besides.
+        Static fields that a model may need.
 
     Raises
     ------
@@ -93,18 +104,16 @@ def resolve(
     """
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
     grid = find_grid(obj, kind)
-    fields = [
-        field
-        for field in dataset.data_vars.values()
-        if {grid.y, grid.x} <= set(field.dims) and field.dtype.kind in "fiu"
-    ]
-    for field in fields:
-        check_field(field)
-        if field.name == REALIZATION:
+    times: dict[str, str | None] = {}
+    for name, variable in dataset.data_vars.items():
+        if not {grid.y, grid.x} <= set(variable.dims) or variable.dtype.kind not in "fiu":
+            continue
+        check_field(variable)
+        if name == REALIZATION:
             raise FlexclimError(
-                f"a field can't have the name {field.name!r}, of members. Rename it."
+                f"a field can't have the name {name!r}, which numbers ensemble members. Rename it."
             )
-    times = {str(field.name): time_name(field) for field in fields}
+        times[str(name)] = time_name(variable)
     return Source(
         dataset=dataset,
         grid=grid,
@@ -113,6 +122,32 @@ def resolve(
         times=times,
         static=static,
     )
+
+
+def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, StaticField]:
+    """Find the grid of each named static field; no data is computed.
+
+    Raises
+    ------
+    GridError
+        If a field has no grid, or a dimension besides it.
+    """
+    fields = {}
+    for name in names:
+        field = static[name]
+        grid = find_grid(field)
+        extra = [str(d) for d, n in field.sizes.items() if d not in (grid.y, grid.x) and n > 1]
+        if extra:
+            raise GridError(
+                f"static field {name!r} has the dimension {extra[0]!r}. "
+                f"Select one with .isel({extra[0]}=0)."
+            )
+        plane = field.transpose(..., grid.y, grid.x)
+        fields[name] = StaticField(
+            field=plane.isel(dict.fromkeys(plane.dims[:-2], 0)),
+            grid=replace(grid, latitude=None, longitude=None),
+        )
+    return fields
 
 
 def time_name(field: xr.DataArray) -> str | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
 from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.models.model import Model
-from flexclim.models.settings import FORECAST, SUPERRES
-from flexclim.planning.source import Source
+from flexclim.models.settings import FORECAST, SUPERRES, Static
+from flexclim.planning.source import Source, resolve_static
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
 
@@ -105,6 +105,49 @@ def with_targets(source: Source, model: Model) -> Source:
             like.attrs = like.attrs | {"units": model.card.units[target.name]}
         dataset = dataset.assign({target.name: like})
     return source.with_dataset(dataset)
+
+
+def with_statics(source: Source, groups: Sequence[VariableGroup]) -> Source:
+    """Resolve the static fields that the models of the groups need.
+
+    Raises
+    ------
+    ModelError
+        If fields are missing, or were given to a model that takes none.
+    GridError
+        If the grid of a field is not recognised.
+    """
+    needed: dict[str, None] = {}
+    for group in groups:
+        wanted = group.model.settings.statics
+        if wanted or group.requested:
+            check_static_names(source.static, wanted, group.model.name)
+            needed |= dict.fromkeys(static.name for static in wanted if not static.computed)
+    if source.static is None:
+        return source
+    return replace(source, static_fields=resolve_static(source.static, needed))
+
+
+def check_static_names(static: xr.Dataset | None, wanted: Sequence[Static], model: str) -> None:
+    """Raise ModelError if a model's static fields are missing, or it takes none."""
+    names = [one.name for one in wanted if not one.computed]
+    if static is not None and not names:
+        raise ModelError(f"model {model!r} takes no static fields. Leave static out.")
+    if static is None and names:
+        listed = ", ".join(names)
+        raise ModelError(
+            f"model {model!r} needs static fields ({listed}). Pass them as static= "
+            "(--static at the shell)."
+        )
+    for name in names:
+        assert static is not None
+        if name not in static.data_vars:
+            has = [str(other) for other in static.data_vars]
+            near = difflib.get_close_matches(name, has) or has
+            raise ModelError(
+                f"static has no {name!r}, which model {model!r} needs; it has "
+                f"{', '.join(near) or 'nothing'}. Rename the intended field."
+            )
 
 
 def select_fields(

@@ -19,13 +19,12 @@ from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
-from flexclim.grids.discovery import find_grid
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.plan import Attributes, SamplingOptions, is_whole
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
-from flexclim.sampling.statics import check_static, static_fields, wanted_fields
+from flexclim.sampling.statics import check_coverage, static_fields
 from flexclim.sampling.training_range import warn
 from flexclim.stores.datasets import open_input
 from flexclim.stores.identity import STEPS, identity_of
@@ -142,12 +141,11 @@ def _check_keep_bits(keep_bits: int | None) -> int | None:
 def lazy_statics(source: Source, plan: Plan, group: VariableGroup) -> list[Delayed]:
     """Return the static fields that the model needs, on the grid of each part of the plan."""
     wanted = group.model.settings.statics
-    grid = source.grid_for(plan.sampling.grid.domain.kind)
-    if wanted or group.requested:
-        check_static(source.static, plan.fine_grid(grid), wanted, group.model.name)
     if not wanted:
         return []
-    fields = None if source.static is None else wanted_fields(source.static, wanted)
+    grid = source.grid_for(plan.sampling.grid.domain.kind)
+    fields = {one.name: source.static_fields[one.name] for one in wanted if not one.computed}
+    check_coverage(fields, plan.fine_grid(grid), wanted)
     read = dask.delayed(static_fields, pure=True)
     return [read(fields, part.fine_grid(grid), wanted) for part in plan.parts]
 
@@ -234,11 +232,10 @@ def _store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, An
     }
     if variables := {name: _settings(one) for name, one in own.items() if _settings(one)}:
         plan["variables"] = variables
-    if (static := planned.source.static) is not None:
-        wanted = [one for group in planned.groups for one in group.model.settings.statics]
-        needed = wanted_fields(static, wanted)
-        grid = find_grid(needed)
-        plan["static"] = identity_of(needed, (grid.y, grid.x))
+    if fields := planned.source.static_fields:
+        assert planned.source.static is not None
+        plane_dims = {dim for static in fields.values() for dim in (static.grid.y, static.grid.x)}
+        plan["static"] = identity_of(planned.source.static[list(fields)], plane_dims)
     return plan
 
 

@@ -2,77 +2,50 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from flexclim.errors import GridError, ModelError
-from flexclim.grids.discovery import find_grid
 from flexclim.grids.grid import Grid
 from flexclim.grids.remap import check_positions, positions, remapper
+from flexclim.planning.source import StaticField
 from flexclim.sampling.local_scaling import fill_missing
 
 if TYPE_CHECKING:
     from flexclim.models.settings import Static
 
 
-def check_static(
-    static: xr.Dataset | None, grid: Grid, wanted: Sequence[Static], model: str
-) -> None:
-    """Look at names and coordinates, before anything is computed.
+def check_coverage(fields: Mapping[str, StaticField], grid: Grid, wanted: Sequence[Static]) -> None:
+    """Check, from coordinates alone, that static predictors can be computed on a fine grid.
 
-    Parameters are those of :func:`static_fields`, and the model's name for messages.
+    Parameters are those of :func:`static_fields`.
 
     Raises
     ------
-    ModelError
-        If fields are missing, or were given to a model that takes none.
     GridError
-        If a field does not cover the grid.
+        If a field does not cover the grid, or latitudes are needed and unknown.
     """
-    names = [one.name for one in wanted if not one.computed]
-    if static is not None and not names:
-        raise ModelError(f"model {model!r} takes no static fields. Leave static out.")
-    if static is None and names:
-        listed = ", ".join(names)
-        raise ModelError(
-            f"model {model!r} needs static fields ({listed}). Pass them as static= "
-            "(--static at the shell)."
-        )
     if any(one.name in ("latitude", "solar_time") for one in wanted):
         check_positions(grid)
-    for name in names:
-        assert static is not None
-        if name not in static.data_vars:
-            has = [str(other) for other in static.data_vars]
-            near = difflib.get_close_matches(name, has) or has
-            raise ModelError(
-                f"static has no {name!r}, which model {model!r} needs; it has "
-                f"{', '.join(near) or 'nothing'}. Rename the field that is meant."
-            )
-        if grid.latitude is None or isinstance(grid.latitude, np.ndarray):
-            remapper(static[name], grid)
-
-
-def wanted_fields(static: xr.Dataset, wanted: Sequence[Static]) -> xr.Dataset:
-    """Return the fields of ``static`` that a model takes."""
-    return static[list(dict.fromkeys(one.name for one in wanted if not one.computed))]
+    if grid.latitude is None or isinstance(grid.latitude, np.ndarray):
+        for one in wanted:
+            if not one.computed:
+                remapper(fields[one.name].grid, grid, one.name)
 
 
 def static_fields(
-    static: xr.Dataset | None, grid: Grid, wanted: Sequence[Static]
+    fields: Mapping[str, StaticField], grid: Grid, wanted: Sequence[Static]
 ) -> dict[str, np.ndarray]:
-    """Bring the static fields that a model wants to its fine grid; time enters later.
+    """Compute static predictors on a fine grid; those that depend on time are completed later.
 
     Parameters
     ----------
-    static
-        Fields on a grid of their own, of latitude and longitude or of the projection of ``grid``:
-        averaged over the cells of ``grid`` where they are finer, interpolated bilinearly where
-        they are coarser. NaN takes the nearest value.
+    fields
+        In latitude and longitude or in the projection of ``grid``: averaged over the cells of
+        ``grid`` where they are finer, interpolated bilinearly where they are coarser. NaN is
+        filled with the nearest value.
     grid
         The fine grid.
     wanted
@@ -87,18 +60,17 @@ def static_fields(
     Raises
     ------
     GridError
-        If a field does not cover the grid or is all NaN, or positions are not known.
+        If a field does not cover the grid or is all NaN, or latitudes are needed and unknown.
     """
-    fields = {}
+    predictors = {}
     for one in wanted:
         if one.name == "latitude":
-            fields[one.name] = np.sin(np.deg2rad(positions(grid)[0]))
+            predictors[one.name] = np.sin(np.deg2rad(positions(grid)[0]))
         elif one.name == "solar_time":
-            fields[one.name] = positions(grid)[1]
+            predictors[one.name] = positions(grid)[1]
         elif not one.computed:
-            assert static is not None
-            fields[one.name] = _brought(static[one.name], grid)
-    return {name: field.astype(np.float32) for name, field in fields.items()}
+            predictors[one.name] = _remapped(fields[one.name], grid, one.name)
+    return {name: values.astype(np.float32) for name, values in predictors.items()}
 
 
 def static_channels(
@@ -183,12 +155,10 @@ def _phase(share: np.ndarray) -> list[np.ndarray]:
     return [np.sin(2 * np.pi * share), np.cos(2 * np.pi * share)]
 
 
-def _brought(field: xr.DataArray, grid: Grid) -> np.ndarray:
-    """Return a static field on ``grid``, canonical."""
-    remapped = remapper(field, grid)
-    own = find_grid(field)
-    values = field.transpose(..., own.y, own.x).values.astype(float)
-    values = values.reshape(values.shape[-2:])
+def _remapped(static: StaticField, grid: Grid, name: str) -> np.ndarray:
+    """Return the values of a static field on ``grid``, canonical, (Y, X) float64."""
+    remap = remapper(static.grid, grid, name)
+    values = static.field.values.astype(float)
     if np.isnan(values).all():
-        raise GridError(f"static field {field.name!r} holds NaN only. Give one with values.")
-    return remapped(fill_missing(values))
+        raise GridError(f"static field {name!r} is all NaN. Give one with values.")
+    return remap(fill_missing(values))

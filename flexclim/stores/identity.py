@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 import xarray as xr
 
 STEPS = "flexclim_lead_hours"  # an attribute that forecasts have
 
 
-def identity_of(source: xr.Dataset, plane_dims: tuple[str, str]) -> str:
+def identity_of(source: xr.Dataset, plane_dims: Collection[str]) -> str:
     """Return a hash of a source's coordinates, and of each field's first and last plane.
 
     For a forecast it is the first step, not the last, which decides all that follow: so a lazy
@@ -21,7 +21,7 @@ def identity_of(source: xr.Dataset, plane_dims: tuple[str, str]) -> str:
     source
         Fields (..., y, x).
     plane_dims
-        Names of the last two dimensions.
+        Names of the horizontal dimensions.
     """
     digest = hashlib.sha256()
     for name in sorted(map(str, source.coords)):

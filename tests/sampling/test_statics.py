@@ -8,7 +8,9 @@ import xarray as xr
 from flexclim.errors import GridError, ModelError
 from flexclim.grids.discovery import find_grid
 from flexclim.models.settings import Static
-from flexclim.sampling.statics import check_static, static_channels, static_fields, year_share
+from flexclim.planning.source import resolve_static
+from flexclim.planning.variable_groups import check_static_names
+from flexclim.sampling.statics import check_coverage, static_channels, static_fields, year_share
 
 COMPUTED = tuple(Static(name=name) for name in ("latitude", "day_of_year", "solar_time"))
 OROGRAPHY = Static(name="orography", mean=100.0, std=50.0)
@@ -27,8 +29,12 @@ def relief():
     return xr.Dataset({"orography": (("lat", "lon"), values)}, {"lat": lat, "lon": lon})
 
 
+def resolved(static):
+    return {} if static is None else resolve_static(static, static.data_vars)
+
+
 def channels(grid, wanted, time=None, static=None):
-    fields = static_fields(static, grid, wanted)
+    fields = static_fields(resolved(static), grid, wanted)
     return static_channels(fields, wanted, grid.domain.shape, time)
 
 
@@ -89,7 +95,7 @@ def test_the_order_of_a_file_does_not_matter(grid, relief):
 def test_windows_of_fields_give_windows_of_channels(grid, relief):
     wanted = (OROGRAPHY, *COMPUTED)
     time = np.datetime64("2020-03-04T05:06")
-    fields = static_fields(relief, grid, wanted)
+    fields = static_fields(resolved(relief), grid, wanted)
     part = {name: field[1:4, 2:7] for name, field in fields.items()}
     np.testing.assert_array_equal(
         static_channels(part, wanted, (3, 5), time),
@@ -110,11 +116,16 @@ def test_windows_of_fields_give_windows_of_channels(grid, relief):
         (lambda ds: ds.drop_vars("orography"), (OROGRAPHY,), "it has nothing"),
         (lambda ds: ds.sel(lat=slice(0, 90)), (OROGRAPHY,), "runs from 5 to 85, and the field"),
         (lambda ds: ds.isel(lon=slice(3, 9)), (OROGRAPHY,), "Give one that covers it"),
+        (lambda ds: ds.expand_dims(month=12), (OROGRAPHY,), r"the dimension 'month'. Select one"),
     ],
 )
 def test_what_is_wrong_is_named(grid, relief, change, wanted, message):
+    def check(static):
+        check_static_names(static, wanted, "m")
+        check_coverage(resolved(static), grid, wanted)
+
     with pytest.raises((ModelError, GridError), match=message) as caught:
-        check_static(change(relief), grid, wanted, "m")
+        check(change(relief))
     assert "\n" not in str(caught.value)
 
 
@@ -127,4 +138,4 @@ def test_times_without_dates_are_named(grid, time):
 def test_positions_that_nobody_knows_are_named():
     field = xr.DataArray(np.zeros((4, 4)), coords={"y": np.arange(4.0), "x": np.arange(4.0)})
     with pytest.raises(GridError, match="Add 2-D coordinates latitude and longitude"):
-        check_static(None, find_grid(field), COMPUTED, "m")
+        check_coverage({}, find_grid(field), COMPUTED)

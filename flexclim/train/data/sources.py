@@ -14,6 +14,7 @@ from flexclim.cf.fields import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
 from flexclim.models.settings import COMPUTED, Static
+from flexclim.planning.source import resolve_static
 from flexclim.sampling.statics import static_fields
 from flexclim.train.data.nesting import align
 from flexclim.train.data.paired_source import PairedSource, match_times
@@ -227,6 +228,7 @@ def _with_statics(source: TrainingSource, data: Data, settings: Source) -> Train
     if not data.statics:
         return source
     path = settings.static_file or data.static_file
-    dataset = open_statics(path, data, settings) if path else None
+    dataset = open_statics(path, data, settings) if path else xr.Dataset()
+    fields = resolve_static(dataset, map(str, dataset.data_vars))
     wanted = [Static(name=part.name) for part in data.statics]
-    return replace(source, statics=static_fields(dataset, source.grid, wanted))
+    return replace(source, statics=static_fields(fields, source.grid, wanted))

@@ -9,7 +9,7 @@ import flexclim
 from flexclim.errors import FlexclimError
 from flexclim.grids.operators import ALL, block_mean
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
-from flexclim.planning.source import resolve
+from flexclim.planning.source import resolve, resolve_static
 from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling import planes as ensemble
 from flexclim.sampling.local_scaling import Scaled, scale_locally
@@ -179,7 +179,9 @@ def test_a_patch_is_what_sampling_sees_there(
     coarse = flexclim.coarsen(fine, 4)
     inputs, targets = ["u10", "v10", "tp"], ["u10", "tp"]
     plan = plan_downscaling(resolve(coarse), inputs, targets, model, DownscalingOptions(factor=4))
-    predictors = static_fields(static, flexclim.find_grid(fine), settings.statics)
+    predictors = static_fields(
+        resolve_static(static, static.data_vars), flexclim.find_grid(fine), settings.statics
+    )
 
     compared = 0
     for number in range(60):
