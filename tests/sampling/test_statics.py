@@ -70,7 +70,7 @@ def test_missing_values_take_the_nearest(grid, relief):
     holes = relief.where(relief.lon > -100)
     found = channels(grid, (OROGRAPHY,), None, holes)
     assert np.isfinite(found).all()
-    with pytest.raises(GridError, match="'orography' holds NaN only"):
+    with pytest.raises(GridError, match="'orography' is all NaN"):
         channels(grid, (OROGRAPHY,), None, relief * np.nan)
 
 
