@@ -108,6 +108,15 @@ def test_the_option_of_another_library_gets_a_suggestion(field):
         field.flex.downscale_to_zarr("x.zarr", 4, member=2)
 
 
+@pytest.mark.parametrize("module", [flexclim, flexclim.train, flexclim.verify])
+def test_all_public_functions_suggest_options(module):
+    functions = [getattr(module, name) for name in module.__all__]
+    for function in filter(inspect.isfunction, functions):
+        if inspect.signature(function).parameters:
+            with pytest.raises(FlexclimError, match=rf"{function.__name__}\(\) has no option 'zq'"):
+                function(zq=1)
+
+
 # What was understood
 
 

@@ -11,10 +11,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from flexclim.errors import ModelError, suggest_options
@@ -25,6 +25,7 @@ from flexclim.models.settings import ModelSettings, Target, Variable, first_prob
 from flexclim.nn.configuration import SIZES, DiffusionSettings, NetworkSettings
 from flexclim.nn.weights_file import build, check_shapes, shapes
 
+S = TypeVar("S", bound=BaseModel)
 # Parts of a checkpoint in the order of its averaged weights, and where they go.
 PARTS = {"encoder": "encoder", "decoder": "decoder", "superres_encoder": "tasks.superres"}
 BUFFERS = re.compile(r"MPFourier\.(freqs|phases)$")
@@ -219,7 +220,7 @@ def _indices(pattern: str, state: State) -> set[int]:
     return {int(found[1]) for name in state if (found := re.match(pattern, name))}
 
 
-def _checked(kind: type[Any], **values: Any) -> Any:
+def _checked(kind: type[S], **values: object) -> S:
     try:
         return kind(**values)
     except ValidationError as error:

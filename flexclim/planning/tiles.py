@@ -184,4 +184,5 @@ def _stride(tile: int, factor: int, overlap: int) -> int:
 
 def _rise(position: np.ndarray) -> np.ndarray:
     """Return a smooth step from 0 at -1/2 to 1 at 1/2 that is one minus its mirror image."""
-    return 0.5 + 0.5 * np.sin(np.pi * np.clip(position, -0.5, 0.5))
+    step: np.ndarray = 0.5 + 0.5 * np.sin(np.pi * np.clip(position, -0.5, 0.5))
+    return step

@@ -45,5 +45,5 @@ def _rolled_out(field: xr.DataArray) -> tuple[Hashable, ...]:
     """Return the dimension of the steps of a forecast made by flexclim; empty: it is none."""
     for coordinate in field.coords.values():
         if coordinate.attrs.get("standard_name") == "forecast_period" and STEPS in field.attrs:
-            return coordinate.dims
+            return tuple(coordinate.dims)
     return ()

@@ -21,6 +21,7 @@ from types import FrameType, TracebackType
 
 import torch
 
+from flexclim.errors import suggest_options
 from flexclim.train.loop.processes import join_ranks
 from flexclim.train.loop.run import Run
 from flexclim.train.recipes.recipe import Recipe
@@ -29,6 +30,7 @@ from flexclim.train.recipes.recipe import Recipe
 WATCHED = ("SIGTERM", "SIGINT", "SIGUSR1")
 
 
+@suggest_options
 def fit(recipe: Recipe, resume: bool = True) -> Path:
     """Train a model and write its folder.
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flexclim.errors import suggest_options
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.recipe import Recipe
 
@@ -13,6 +14,7 @@ WIDTH = 100
 COLUMN = 44  # where meanings begin
 
 
+@suggest_options
 def explain_recipe(recipe: Recipe) -> str:
     """Return the settings of a recipe with their meaning.
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from flexclim.errors import RecipeError
+from flexclim.errors import RecipeError, suggest_options
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.recipe import Recipe
 
@@ -30,6 +30,7 @@ def recipes_folder() -> Path:
     return packed if packed.is_dir() else here.parents[3] / "recipes"
 
 
+@suggest_options
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by file or by name.
 
