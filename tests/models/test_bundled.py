@@ -27,6 +27,7 @@ def test_flex_nano_beats_interpolation(september, fine):
     assert 0.7 < float(verify.spread_skill(fine, september)) < 1.2
 
 
+@pytest.mark.slow
 def test_no_seam_shows(september, fine):
     """Borders are judged against the same members sampled with borders elsewhere."""
     coarse = flexclim.coarsen(september, 4)

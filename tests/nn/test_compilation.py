@@ -56,6 +56,7 @@ def test_a_cpu_runs_a_network_as_it_is(toy_model):
     assert programs.programs(network, compiled=False) == (network, network.encode)
 
 
+@pytest.mark.slow
 def test_a_network_is_compiled_for_any_number_of_shapes(toy_model, monkeypatch):
     """By itself torch gives up at the ninth of a process. Traced and run by torch here."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
