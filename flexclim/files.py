@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever moment the process dies at."""
+"""Write files completely or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTIAL = ".partial"
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file under another name, force it to disk and rename it.
+    """Write a file under a temporary name, force it to disk and rename it.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a"
@@ -36,14 +36,15 @@ def write(path: Path, content: bytes) -> None:
 
 
 def write_folder(folder: Path, content: dict[str, bytes]) -> None:
-    """Write a folder of files, all of it or nothing.
+    """Write a folder of files, completely or not at all.
 
     Parameters
     ----------
     folder
-        Missing, empty, or a folder of the same file names, which is replaced.
+        A path that does not exist, an empty folder, or a folder with no other files, which is
+        replaced.
     content
-        By file name.
+        The content of each file, by name.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def write_folder(folder: Path, content: dict[str, bytes]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to disk; nothing to do where folders can't be opened."""
+    """Force the entries of a folder to disk, on systems where folders can be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
@@ -83,14 +84,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def store_errors(name: str | os.PathLike[str], advice: str) -> Iterator[None]:
-    """Turn what the system says of a file or store that can't be written into one line."""
+    """Turn an OSError about a file or store that can't be written into a one-line StoreError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Open fields lazily; write NetCDF files that are whole or not there."""
+"""Open input lazily; write NetCDF files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from flexclim.files import PARTIAL, store_errors
 
 
 def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
-    """Open a NetCDF file or a Zarr store; values are read when they are needed.
+    """Open a NetCDF file or a Zarr store lazily.
 
     Parameters
     ----------
     path
-        A path, the URL of a Zarr store that fsspec knows, or a store of zarr's own.
+        A path, the URL of a Zarr store that fsspec can open, or a store object of zarr's.
 
     Raises
     ------
     FlexclimError
-        If there is no such file, or it is neither.
+        If there is no such file, or it is neither NetCDF nor Zarr.
     """
     remote = isinstance(path, Store) or "://" in str(path)
     if not remote:
@@ -39,13 +39,13 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     source = cast(Any, path)
     try:
         with warnings.catch_warnings():
-            # Small coordinates are in one piece; a store is consolidated when it is finished.
+            # Small coordinates are one chunk; an unfinished store has no consolidated metadata.
             warnings.filterwarnings("ignore", message="The specified chunks separate")
             warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
             with xr.open_dataset(source, chunks=None, engine=engine) as opened:
                 blocks = _blocks(opened)
             return xr.open_dataset(source, chunks=blocks, engine=engine)
-    # Backends raise many kinds for a damaged file.
+    # Backends raise many types for a damaged file.
     except Exception as error:
         raise FlexclimError(
             f"{path} can't be opened as NetCDF or Zarr ({_reason(error)}). Give a complete "
@@ -54,9 +54,10 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
 
 
 def _blocks(opened: xr.Dataset) -> dict[Any, int]:
-    """Return sizes of dask's blocks: chunks along time, whole shards in the plane.
+    """Return the sizes of dask's chunks: the store's along time, whole shards along y and x.
 
-    One block for each small chunk would be many times too many. Empty: as they are stored.
+    One dask chunk per small chunk of the store would be far too many. Empty where there are no
+    shards: dask then uses the chunks of the file.
     """
     for field in opened.data_vars.values():
         if shards := field.encoding.get("shards"):
@@ -66,14 +67,14 @@ def _blocks(opened: xr.Dataset) -> dict[Any, int]:
 
 
 def _reason(error: Exception) -> str:
-    """Return a backend's complaint in a few words."""
+    """Return a backend's error in a few words."""
     if "installed IO backends" in str(error) or "valid IO backends" in str(error):
         return "it is neither"
     return shorten(" ".join(str(error).split()), 150, placeholder=" ...") or type(error).__name__
 
 
 def write_netcdf(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write a NetCDF file, all of it or nothing, computing what is lazy.
+    """Compute a dataset and write it to a NetCDF file, completely or not at all.
 
     Raises
     ------
@@ -91,17 +92,17 @@ def write_netcdf_files(
     overwrite: bool = False,
     keep_bits: int | None = None,
 ) -> list[Path]:
-    """Write one NetCDF file or several, each whole or not there, computing what is lazy.
+    """Compute a dataset and write it to NetCDF files, each completely or not at all.
 
     Parameters
     ----------
     path
-        Of ``fine.nc``, the files are ``fine_m000.nc`` ... by member, or ``fine_2018.nc`` ... by
-        year.
+        With ``split``, ``fine.nc`` stands for ``fine_m000.nc`` ... (member) or ``fine_2018.nc``
+        ... (year).
     split
-        What each file holds; None: one file has all.
+        What each file holds; default: everything is in one file.
     keep_bits
-        Bits of the mantissa that are kept; None: all.
+        Mantissa bits to keep; default: all.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def write_netcdf_files(
     try:
         with progress_bar(), store_errors(path, ""):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            # Together: files of several members share what is computed for all of them.
+            # In one computation: members in several files share tasks.
             xr.save_mfdataset(
                 list(parts.values()), list(partial.values()), engine="netcdf4", encoding=encoding
             )
@@ -137,7 +138,7 @@ def write_netcdf_files(
 
 
 def _parts(ds: xr.Dataset, path: Path, split: str | None) -> dict[Path, xr.Dataset]:
-    """Return what goes into which file."""
+    """Return the part of a dataset that each file holds."""
     if split == "member" and "realization" in ds.dims:
         members = ds["realization"].values
         return {

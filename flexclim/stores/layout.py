@@ -1,8 +1,8 @@
-"""Shards and chunks: what is written at once, and what is read at once.
+"""Sizes of shards, which are written at once, and of chunks, which are read at once.
 
-A shard is one file (or object) and one work item: one member, some times, the plane. It is cut
-into chunks of few times and a small square, so that neither a map nor a time series at a point
-reads much more than it needs; ``docs/reports/store-robustness-and-reading.md`` has the figures.
+A shard is one file (or object) and one work item: one member, some times, the whole plane. It is
+divided into chunks of a few times and a small square, so that neither a map nor a time series at a
+point reads much more than it needs; ``docs/reports/store-robustness-and-reading.md`` has figures.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from flexclim.cf.times import is_time
 MEMBERS = "realization"
 # Times of a chunk and of a shard, and the fine cells of a chunk along y and x.
 CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
-# What the blocks of the members that are sampled together may hold until they are written; twice as
-# much where that makes whole chunks.
+# Bytes that the blocks of members sampled together may hold until they are written; twice as many
+# where that gives whole chunks.
 HELD_BYTES = 2**26
 
 
@@ -37,9 +37,9 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     Parameters
     ----------
     field
-        (realization, ..., y, x), lazy. Where its blocks cut the plane, shards do so too.
+        (realization, ..., y, x), lazy. Where its blocks divide the plane, shards do so too.
     time
-        The dimension of time; None: there is none.
+        The name of the time dimension; None if there is none.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
 
 
 def time_dimension(ds: xr.Dataset) -> str | None:
-    """Return the dimension whose coordinate holds times."""
+    """Return the dimension whose coordinate holds times; None if there is none."""
     for dim in map(str, ds.dims):
         if dim in ds.coords and is_time(ds[dim]):
             return dim

@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from flexclim.execution import allocation
+
 FAULTS = """
 import resource, torch
 from flexclim.execution.allocation import keep_memory
@@ -18,6 +20,7 @@ faults()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_memory_is_not_mapped_again():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True)
@@ -41,6 +44,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_kept_memory_can_be_returned():
     done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, check=True)
@@ -75,3 +79,14 @@ over.set()
 def test_threads_use_what_others_have_freed():
     done = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, check=True)
     assert 50 < float(done.stdout) < 150  # 64 MB, not 6 times as much
+
+
+@pytest.mark.parametrize(("value", "kept"), [(None, False), ("0", False), ("1", True)])
+def test_only_the_environment_asks_for_it_in_other_programs(monkeypatch, value, kept):
+    calls = []
+    monkeypatch.setattr(allocation, "keep_memory", lambda: calls.append(1))
+    monkeypatch.delenv(allocation.KEEP_MEMORY, raising=False)
+    if value is not None:
+        monkeypatch.setenv(allocation.KEEP_MEMORY, value)
+    allocation.keep_memory_if_requested()
+    assert bool(calls) == kept

@@ -71,6 +71,7 @@ def test_members_of_large_fields_share_features_that_are_not_kept(toy_model, mon
     assert members_a_task() == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_as_it_was_compiled(toy_model, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     asked = {"factor": 4, "model": toy_model, "device": "cpu"}

@@ -54,6 +54,7 @@ def test_workers_that_are_killed_cost_no_bit(options, tmp_path):
     np.testing.assert_array_equal(stored["t"].values, whole["t"].values)
 
 
+@pytest.mark.slow
 def test_worker_processes_write_the_same_numbers(options, tmp_path):
     whole = downscale(region(2), **options)
     with connected(workers=1):
@@ -61,6 +62,13 @@ def test_worker_processes_write_the_same_numbers(options, tmp_path):
         stored = downscale_to_zarr(region(2), tmp_path / "b.zarr", **options)
         (found,) = client.run(loaded).values()
     assert found == (1, cluster._cores())
+    np.testing.assert_array_equal(stored["t"].values, whole.values)
+
+
+def test_a_cluster_writes_the_same_numbers(options, tmp_path):
+    whole = downscale(region(2), **options)
+    with distributed.Client(n_workers=1, processes=False, dashboard_address=":0"):
+        stored = downscale_to_zarr(region(2), tmp_path / "b.zarr", **options)
     np.testing.assert_array_equal(stored["t"].values, whole.values)
 
 

@@ -73,6 +73,7 @@ def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):
     assert free_memory("cpu") > 2000000
 
 
+@pytest.mark.slow
 def test_where_nothing_compiles_it_is_said_before_a_store_is_begun(toy_model, tmp_path):
     toy_model.save(tmp_path / "model")
     region(1, 14, 14).to_netcdf(tmp_path / "coarse.nc")

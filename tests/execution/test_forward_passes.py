@@ -51,6 +51,7 @@ def test_the_first_failure_is_raised_and_the_rest_never_runs():
     assert len(done) < 50
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_has_threads_of_its_own():
     script = """
@@ -64,6 +65,7 @@ os._exit(0 if list(run_passes([int], "cpu")) == [0] else 1)
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_numbers_do_not_depend_on_the_number_of_threads(tmp_path):
     script = """
 import sys, numpy as np, torch

@@ -77,6 +77,7 @@ def test_calling_again_writes_what_is_missing_only(store):
     assert contents(store) == before
 
 
+@pytest.mark.slow
 def test_a_killed_writer_is_continued(store, tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
@@ -228,7 +229,7 @@ def test_a_creation_that_was_killed_at_its_first_file_is_begun_anew(store):
 def test_memory_does_not_grow_with_time(tmp_path):
     def peak(times):
         # Blocks that outweigh what dask keeps of each task.
-        lazy = toy(times, side=192)
+        lazy = toy(times, members=2, side=192)
         tracemalloc.start()
         write_store(lazy, tmp_path / f"{times}.zarr", PLAN)
         _, highest = tracemalloc.get_traced_memory()

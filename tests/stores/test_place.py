@@ -26,7 +26,7 @@ def endpoint():
     running.stop()
 
 
-@pytest.fixture(params=["fsspec", "obstore"])
+@pytest.fixture(params=[pytest.param("fsspec", marks=pytest.mark.slow), "obstore"])
 def remote(request, endpoint, monkeypatch):
     """Return a name of a store in a new bucket, as a URL and as a store of zarr's own."""
     monkeypatch.setattr(lock, "SETTLED", 0.01)

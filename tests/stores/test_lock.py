@@ -105,6 +105,7 @@ def test_a_place_that_takes_no_files_is_not_called_busy():
         write_store(toy(times=1), Path("/proc/a.zarr"), PLAN)
 
 
+@pytest.mark.slow
 def test_a_folder_of_others_is_told_in_one_line(tmp_path):
     store = tmp_path / "own" / "a.zarr"
     (tmp_path / "own").mkdir()
