@@ -1,4 +1,4 @@
-"""Archives of ``torch.save``, read with suspicion: tensors and plain values; nothing is run."""
+"""Read archives of ``torch.save`` safely: tensors and plain values only, no code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,19 +16,19 @@ LARGEST_PICKLE = 64 * 2**20
 TOO_MANY = 100_000  # entries of an archive
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return what an archive holds; its tensors are mapped from the file.
+def read(path: Path) -> dict[str, object]:
+    """Read the content of an archive; tensors are memory-mapped.
 
     Raises
     ------
     ModelError
-        If it is damaged, packed, or holds anything but tensors and plain values by name.
+        If it is damaged or compressed, or holds anything but a dict of tensors and plain values.
     """
     check(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # Mapped, so that no tensor can reach beyond the file and what is unused stays on disk.
+            # Mapped: no tensor can extend beyond the file, and unused ones stay on disk.
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a damaged or malicious file
         reason = re.split(r"[.\n]", str(error).strip(), maxsplit=1)[0][:150]
@@ -42,12 +41,12 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check(path: Path) -> None:
-    """Refuse anything but an intact archive of plainly stored records.
+    """Check that a file is an intact archive of uncompressed records.
 
     Raises
     ------
     ModelError
-        Also if there is no such file.
+        If it is not, or if there is no such file.
     """
     if not path.is_file():
         raise ModelError(f"there is no file {path}.")

@@ -27,27 +27,27 @@ class DataCard(Part):
 
 
 class Coverage(Part):
-    """What training saw of one variable.
+    """Range of one variable in the training data.
 
     Parameters
     ----------
     task
-        ``"superres"``: of coarse fields. ``"forecast"``: of snapshots, whose grid is the fine one.
+        ``"superres"``: of coarse fields. ``"forecast"``: of snapshots on the fine grid.
     variable, units
-        As the data name them.
+        Name and units in the data.
     spacing_km
-        Of the fine grid; None where there is no Earth below it, as of simulated flows.
+        Spacing of the fine grid; None if it is not on the Earth, as for simulated flows.
     values
         Lowest and highest value, in ``units``.
     scale
-        Local scale of the field (:mod:`flexclim.sampling.local_scaling`), exceeded in 99 % and in
-        0.1 % of the cells; in ``units``, after the model's transform.
+        1 % and 99.9 % quantiles of the local amplitude
+        (:mod:`flexclim.sampling.local_scaling`), in ``units``, after the model's transform.
     contrast
-        Median, over a patch, of distances from the local mean in local scales: lowest and
-        highest. Smooth fields have much, rough ones little.
+        Lowest and highest median, over a patch, of distances from the local mean in units of the
+        local amplitude. Smooth fields have a high contrast, rough ones a low one.
     hours
-        By factor, the time over which the correlation of what interpolation misses falls to 1/e
-        (:func:`flexclim.verify.correlation_time`); empty where the data can't tell.
+        e-folding time of the correlation of the residual of interpolation, in hours, by factor
+        (:func:`flexclim.verify.correlation_time`); empty if the data do not determine it.
     """
 
     task: str = SUPERRES
@@ -72,7 +72,7 @@ class Coverage(Part):
 
 
 def span(limits: Range) -> str:
-    """Return a range as text.
+    """Format a range.
 
     >>> span((-31.27, 33.9))
     '-31.3 to 33.9'
@@ -81,13 +81,24 @@ def span(limits: Range) -> str:
 
 
 class ModelCard(Part):
-    """What people want to know of a model; nothing here changes what it computes.
+    """Description of a model for its users; nothing here changes what it computes.
 
-    ``variables`` is what it makes, empty where any will do; ``inputs`` (where they are others) and
-    ``statics`` what it needs; ``units`` of all of them by name; ``factors`` are refinements
-    and ``leads`` steps of forecasts in hours; ``spacing_km`` is the range of fine spacings that it
-    was trained on, ``coverage`` what else training saw, by variable;
-    ``scores`` and ``recipe`` tell how it was made and how good it was.
+    Parameters
+    ----------
+    variables
+        Output variables; empty for a model of any variable.
+    inputs, statics
+        Input variables, if they differ from the outputs, and static predictors.
+    units
+        Units of all variables, by name.
+    factors, leads
+        Refinement factors, and time steps of forecasts in hours.
+    spacing_km
+        Range of fine grid spacings in training.
+    coverage
+        Ranges of values in training, by variable.
+    scores, recipe
+        Scores of validation, and the training recipe.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -115,7 +126,7 @@ class ModelCard(Part):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What it does."""
+        """Tasks of the model: downscaling, forecasting, or both."""
         return ("downscaling",) * bool(self.factors) + ("forecasting",) * bool(self.leads)
 
     def far_spacing(self, spacing_km: float) -> str:
@@ -162,7 +173,7 @@ class ModelCard(Part):
         return hours[min(hours, key=lambda other: abs(math.log(other / factor)))]
 
     def text(self, width: int = WIDTH) -> str:
-        """Return the card for a terminal of so many columns."""
+        """Format the card for a terminal with ``width`` columns."""
         spacing = ""
         if self.spacing_km:
             spacing = "{:.4g} to {:.4g} km, of the fine grid".format(*self.spacing_km)
@@ -196,7 +207,7 @@ class ModelCard(Part):
 
 
 def _row(name: str, value: str | list[str], width: int) -> str:
-    """Return a name and its lines, wrapped beside it."""
+    """Format a row: a name, and its lines wrapped to the right of it."""
     lines = [value] if isinstance(value, str) else value
     indent = " " * INDENT
     wrapped = [

@@ -1,7 +1,7 @@
-"""Import checkpoints of minFLEX (arXiv 2505.17351), faithfully and without running anything.
+"""Import checkpoints of minFLEX (arXiv 2505.17351) without executing any of their code.
 
-A checkpoint is a zip archive of ``torch.save``. Its sizes follow from the tensors' shapes; what
-it does not store (factor, prediction, heads) the caller gives.
+A checkpoint is a zip archive of ``torch.save``. The sizes of the network follow from the shapes of
+its tensors; factor, prediction and attention heads, which it does not store, are parameters.
 """
 
 from __future__ import annotations
@@ -42,23 +42,24 @@ def import_minflex(
     weights: Literal["ema", "raw"] = "ema",
     num_heads: int | None = None,
 ) -> Model:
-    """Read a checkpoint of minFLEX.
+    """Import a checkpoint of minFLEX.
 
-    The model keeps minFLEX's own coarse operator (every n-th point) and scales nothing, so that
-    it computes what minFLEX computes.
+    The model keeps minFLEX's coarse operator (every n-th point) and does not scale its inputs, so
+    that it computes what minFLEX computes.
 
     Parameters
     ----------
     path
-        The file that minFLEX's training wrote.
+        File written by minFLEX's training.
     factor
-        Refinement that it was trained for.
+        Refinement factor of its training.
     prediction
-        What the network predicts.
+        Prediction of the network: velocity, noise or the residual.
     weights
-        ``"ema"``: averaged ones, to sample with. ``"raw"``: those of the last step.
+        ``"ema"``: averaged weights, which are better for sampling. ``"raw"``: those of the last
+        step.
     num_heads
-        Attention heads; None: 4, 8 or 16 for the published small, medium and big networks.
+        Attention heads; default: 4, 8 or 16 for the published small, medium and big networks.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def import_minflex(
     Raises
     ------
     ModelError
-        If the file is damaged, no checkpoint of minFLEX, or holds anything but weights.
+        If the file is damaged, is not a checkpoint of minFLEX, or holds anything but weights.
     """
     path = Path(path)
     if not path.is_file():
@@ -91,7 +92,7 @@ def import_minflex(
     return new_model(build(network, state), settings, card)
 
 
-def _settings(network: NetworkSettings, factor: int, prediction: Any) -> ModelSettings:
+def _settings(network: NetworkSettings, factor: int, prediction: str) -> ModelSettings:
     read, made = network.conditions["superres"], network.channels
     names = [f"channel_{index}" for index in range(max(read, made))]
     named = {
@@ -117,19 +118,21 @@ def _settings(network: NetworkSettings, factor: int, prediction: Any) -> ModelSe
     )
 
 
-def _card(path: Path, settings: ModelSettings, weights: str, content: dict[str, Any]) -> ModelCard:
+def _card(
+    path: Path, settings: ModelSettings, weights: str, content: dict[str, object]
+) -> ModelCard:
     epoch = content.get("epoch")
-    told = f", epoch {epoch}" if isinstance(epoch, int) else ""
+    trained = f", epoch {epoch}" if isinstance(epoch, int) else ""
     return ModelCard(
         name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:100] or "minflex",
         description=f"imported from minFLEX, x{settings.factors[0]}",
         factors=settings.factors,
-        notes=f"{weights} weights{told}. Reads every {settings.factors[0]}th point of a field, not "
-        "block means. Its training data and licence are those of the checkpoint.",
+        notes=f"{weights} weights{trained}. Reads every {settings.factors[0]}th point of a field, "
+        "not block means. Its training data and licence are those of the checkpoint.",
     )
 
 
-def _state(content: dict[str, Any], part: str, path: Path) -> State:
+def _state(content: dict[str, object], part: str, path: Path) -> State:
     """Return one part's state dict."""
     found = content.get(part)
     if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
@@ -138,8 +141,8 @@ def _state(content: dict[str, Any], part: str, path: Path) -> State:
     return {name: _weight(values, f"{part}.{name}", path) for name, values in found.items()}
 
 
-def _weight(values: Any, name: str, path: Path) -> Tensor:
-    """Return a weight that is a plain tensor, wholly in the file."""
+def _weight(values: object, name: str, path: Path) -> Tensor:
+    """Check that a weight is a dense tensor of numbers within the file, and return it."""
     if (
         not isinstance(values, Tensor)
         or values.layout != torch.strided
@@ -152,8 +155,8 @@ def _weight(values: Any, name: str, path: Path) -> Tensor:
     return values.detach()
 
 
-def _averaged(content: dict[str, Any], parts: dict[str, State], path: Path) -> dict[str, State]:
-    """Return the averaged weights; buffers are not averaged."""
+def _averaged(content: dict[str, object], parts: dict[str, State], path: Path) -> dict[str, State]:
+    """Return the averaged weights; buffers are those of the last step."""
     ema = content.get("ema")
     shadow = ema.get("shadow_params") if isinstance(ema, Mapping) else None
     if not isinstance(shadow, list):
@@ -171,7 +174,7 @@ def _averaged(content: dict[str, Any], parts: dict[str, State], path: Path) -> d
 
 
 def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> NetworkSettings:
-    """Read the network's sizes off the shapes of its weights."""
+    """Infer the sizes of the network from the shapes of its weights."""
     encoder, decoder, task = (parts[part] for part in PARTS)
     try:
         _, tokens, width = encoder["pos_embed"].shape
@@ -204,14 +207,14 @@ def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> Networ
     heads = HEADS.get(width) if num_heads is None else num_heads
     if heads is None:
         raise ModelError(
-            f"{path} does not tell its attention heads, and no published network has a width of "
+            f"{path} does not store its attention heads, and no published network has a width of "
             f"{width}: give num_heads."
         )
     return _checked(NetworkSettings, num_heads=heads, **sizes)
 
 
 def _level_ends(decoder: State) -> list[int]:
-    """Return the last stage of each level: all but the last level end with an upsampling block."""
+    """Return the last stage of each level; all levels but the last end with upsampling."""
     last = max(_indices(r"output_blocks\.(\d+)\.", decoder))
     return sorted({*_indices(r"output_blocks\.(\d+)\.1\.", decoder), last})
 
@@ -221,6 +224,7 @@ def _indices(pattern: str, state: State) -> set[int]:
 
 
 def _checked(kind: type[S], **values: object) -> S:
+    """Make settings, with a ModelError for invalid ones."""
     try:
         return kind(**values)
     except ValidationError as error:

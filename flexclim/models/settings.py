@@ -1,7 +1,7 @@
-"""What a model computes with, but its weights: the settings in ``model.json``.
+"""Settings of a model: everything besides its weights that determines what it computes.
 
-Reading is strict: an unknown setting, a wrong type or a size beyond reason is an error, before
-anything is built from it.
+Reading is strict: an unknown setting, a wrong type or an absurd size is an error before anything
+is built from it.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ def first_problem(error: ValidationError) -> str:
 
 
 class Variable(Part):
-    """One channel that a network reads: a variable of the input, transformed and normalised.
+    """An input channel of the network: a coarse variable, transformed and normalised.
 
     Parameters
     ----------
     name
-        In the Dataset.
+        Name in the Dataset.
     transform, unit
-        ``"log1p"``: log(1 + x / unit). ``"sqrt"``: sqrt(x / unit). Both are continued below zero
-        as odd functions.
+        ``"log1p"``: log(1 + x / unit). ``"sqrt"``: sqrt(x / unit). Both are odd functions:
+        f(-x) = -f(x).
     mean, std
-        Of transformed values of the training split, for scaling ``"fixed"``.
+        Mean and standard deviation of transformed training data, for scaling ``"fixed"``.
     vector
-        Whether it is an eastward or northward component, which changes sign across a pole; its
-        mean is 0, so that its normalised values do so too.
+        Whether it is an eastward or northward component, whose sign changes across a pole. Its
+        mean must be 0, so that the sign of normalised values changes too.
     """
 
     name: Name
@@ -81,15 +81,15 @@ class Variable(Part):
 
 
 class Target(Variable):
-    """One channel that a network makes.
+    """An output channel of the network.
 
     Parameters
     ----------
     base
-        The input whose interpolation the network adds to: of the same transform, unit and units.
-        None: the network makes the whole field, about its mean.
+        Input whose interpolation the predicted residual is added to, with the same transform,
+        unit and units. None: the network predicts the whole field, as an anomaly from its mean.
     non_negative
-        Whether values below 0 make no sense; None: from standard_name and units.
+        Whether negative values are unphysical; default: derived from standard_name and units.
     """
 
     base: Name | None = None
@@ -97,13 +97,13 @@ class Target(Variable):
 
 
 class Static(Part):
-    """A predictor that the coarse input does not hold; the network reads (x - mean) / std.
+    """A predictor that is not in the coarse input; the network reads (x - mean) / std.
 
     Parameters
     ----------
     name
-        A field of ``static=``, such as ``"orography"``, or what is computed: ``"latitude"`` (its
-        sine), ``"day_of_year"`` and ``"solar_time"`` (sine and cosine of the phase each).
+        A field of ``static=``, such as ``"orography"``, or a computed one: ``"latitude"`` (its
+        sine), ``"day_of_year"`` or ``"solar_time"`` (sine and cosine of the phase).
     """
 
     name: Name
@@ -112,36 +112,36 @@ class Static(Part):
 
     @property
     def channels(self) -> int:
-        """How many channels it takes."""
+        """Number of channels."""
         return 2 if self.timely else 1
 
     @property
     def timely(self) -> bool:
-        """Whether it depends on the time."""
+        """Whether it depends on time."""
         return self.name in ("day_of_year", "solar_time")
 
     @property
     def computed(self) -> bool:
-        """Whether no file holds it."""
+        """Whether it is computed from coordinates rather than read from a file."""
         return self.name in COMPUTED
 
 
 class Label(Part):
-    """A part of the label, which tells the network about the whole of a tile.
+    """A part of the label: numbers that condition the network on a whole tile.
 
     Parameters
     ----------
     name
         ``"factor"``: log2(factor) - 2. ``"lead"``: log2(lead / 6 h). ``"day_of_year"``: sine and
-        cosine of its phase. ``"variable"``: 1 for that of ``values``, 0 for all others.
-        ``"given"``: 1, where training left out labels at random. Another name: a scalar coordinate
-        of the input, such as ``"reynolds"``.
+        cosine of its phase. ``"variable"``: one-hot encoding of the variable among ``values``.
+        ``"given"``: 1, or 0 where the label is left out; of models trained with label dropout.
+        Another name: a scalar coordinate of the input, such as ``"reynolds"``.
     values
         Names of variables, for ``"variable"``.
     logarithm
-        Whether a coordinate's log10 is taken.
+        Whether to take log10 of a coordinate.
     mean, std
-        Of what is taken of a coordinate.
+        Mean and standard deviation that normalise a coordinate, after ``logarithm``.
     """
 
     name: Name
@@ -152,12 +152,12 @@ class Label(Part):
 
     @property
     def size(self) -> int:
-        """How many numbers it takes."""
+        """How many numbers it has."""
         return {"day_of_year": 2, "variable": len(self.values)}.get(self.name, 1)
 
     @property
     def coordinate(self) -> bool:
-        """Whether a coordinate of the input holds it."""
+        """Whether it is read from a coordinate of the input."""
         return self.name not in LABELS
 
 
@@ -167,19 +167,19 @@ def is_optional(parts: Sequence[Label]) -> bool:
 
 
 class Forecasting(Part):
-    """How a network forecasts: it adds to the last of ``past`` snapshots.
+    """How a network forecasts: it predicts the change from the last of ``past`` snapshots.
 
     Parameters
     ----------
     past
-        K, snapshots that it reads, a lead apart.
+        Number of input snapshots, one lead apart.
     leads
-        Steps in hours that it was trained for, rising.
+        Time steps of training in hours, in increasing order.
     residual_scale
-        For each lead, the standard deviation of each target's change, transformed and in units of
-        its ``std``.
+        Standard deviation of each target's change over each lead, after its transform and in
+        units of its ``std``.
     noise_scale
-        Factor on the spread of forecasts; None: that of :class:`ModelSettings`.
+        Factor on the spread of forecasts; default: that of :class:`ModelSettings`.
     """
 
     past: int = Field(ge=1, le=64)
@@ -189,41 +189,41 @@ class Forecasting(Part):
 
 
 class ModelSettings(Part):
-    """All that changes what a model computes, but its weights.
+    """Everything besides the weights that determines what a model computes.
 
     Parameters
     ----------
     network, diffusion
-        What was trained.
+        Sizes of the network and diffusion process of its training.
     method, steps
-        The sampler and its usual number of steps.
+        Sampler and its default number of steps.
     noise_scale
-        Factor on the members' spread about their one-step mean; ``forecast`` may have its own.
+        Factor on the spread of members about their one-step mean; ``forecast`` may override it.
     scaling
-        ``"local"``: see :mod:`flexclim.sampling.local_scaling`. ``"fixed"``: by the mean and
-        standard deviation of each.
+        ``"local"``: by local mean and amplitude (:mod:`flexclim.sampling.local_scaling`).
+        ``"fixed"``: by the mean and standard deviation of each variable.
     label
-        What the network is told besides fields: ``"factor"`` alone, ``"none"`` (zeros), or parts.
+        Numbers that condition the network: ``"factor"`` alone, ``"none"`` (zeros), or parts.
     operator
         ``"block_mean"``: aligned block means. ``"minflex"``: every n-th point.
     conserve
-        Whether block means of every member are made equal to the input, for targets with a base.
+        Whether to make the block means of each member equal to the input, for targets with a base.
     halo
-        Fine cells that neighbouring tiles share.
+        Fine cells by which neighbouring tiles overlap.
     grid
-        ``"cell"`` or ``"point"``: the kind of grid where coordinates can't tell; None: as they
-        look.
+        ``"cell"`` or ``"point"``: kind of grid to assume if the coordinates are ambiguous;
+        default: decide by the coordinates alone.
     inputs, targets
-        Variables that the network reads and makes; None: any variable, one at a time.
+        Input and output variables; None: any variable, one at a time.
     statics
-        Predictors that it reads besides, after the inputs.
+        Further predictors; their channels follow those of the inputs.
     factors
-        Refinements that the model was made for; none: it only forecasts.
+        Refinement factors of training; empty for a model that only forecasts.
     residual_scale
-        Standard deviation of each target's scaled residual, by factor; the network works in units
-        of it.
+        Standard deviation of each target's scaled residual, by factor; the unit of the network's
+        output.
     forecast
-        How it forecasts its targets; None: it does not.
+        How the model forecasts its targets; None: it does not forecast.
     """
 
     network: NetworkSettings
@@ -245,17 +245,17 @@ class ModelSettings(Part):
     forecast: Forecasting | None = None
 
     def named(self, *, vector: bool = False) -> ModelSettings:
-        """Return the settings with inputs and targets: of one variable where any will do.
+        """Return the settings with inputs and targets, also for a model of any one variable.
 
         Parameters
         ----------
         vector
-            Whether that one is an eastward or northward component.
+            Whether that variable is an eastward or northward component.
         """
         if self.inputs is not None:
             return self
-        one = Target(name=ANY, base=ANY, vector=vector)
-        return self.model_copy(update={"inputs": (one,), "targets": (one,)})
+        variable = Target(name=ANY, base=ANY, vector=vector)
+        return self.model_copy(update={"inputs": (variable,), "targets": (variable,)})
 
     def hashed(self) -> dict[str, JsonValue]:
         """Return the settings that count in the hash of a model, as JSON values.
@@ -274,22 +274,22 @@ class ModelSettings(Part):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The task encoders that it uses."""
+        """Names of the task encoders in use."""
         return (SUPERRES,) * bool(self.factors) + (FORECAST,) * (self.forecast is not None)
 
     def noise_scale_of(self, task: str) -> float:
-        """Return the noise scale of a task."""
+        """Return the factor on the spread of members for a task."""
         own = self.forecast.noise_scale if self.forecast and task == FORECAST else None
         return self.noise_scale if own is None else own
 
     @property
     def predictors(self) -> int:
-        """Channels of all static fields."""
+        """Number of channels of all static predictors."""
         return sum(static.channels for static in self.statics)
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """The parts of the label."""
+        """Parts of the label."""
         if isinstance(self.label, str):
             return (Label(name="factor"),) if self.label == "factor" else ()
         return self.label
@@ -302,25 +302,27 @@ class ModelSettings(Part):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if (self.inputs is None) != (self.targets is None):
-            raise ValueError("inputs and targets go together: give both or none")
+            raise ValueError("inputs and targets go together: give both or neither")
         inputs, targets = self.inputs or (None,), self.targets or (None,)
         channels = self.network.channels
         if len(targets) != channels:
-            raise ValueError(f"{channels} channels do not go with {len(targets)} targets")
+            raise ValueError(f"{channels} channels do not match {len(targets)} targets")
         if not self.tasks:
-            raise ValueError("factors, or forecast, must say what the model does")
+            raise ValueError("neither factors nor forecast is given; a model needs one of them")
         past = self.forecast.past if self.forecast else 0
         for task in self.tasks:
             seen = self.network.conditions.get(task)
             read = len(inputs) if task == SUPERRES else past * len(targets)
             if read + self.predictors != seen:
                 raise ValueError(
-                    f"{seen} channels of conditions.{task} do not go with {read} inputs and "
-                    f"{self.predictors} of static fields"
+                    f"{seen} channels of conditions.{task} do not match {read} inputs and "
+                    f"{self.predictors} channels of static fields"
                 )
         size = sum(part.size for part in self.labels)
         if self.labels and size != self.network.label_size:
-            raise ValueError(f"label_size {self.network.label_size} is not that of label, {size}")
+            raise ValueError(
+                f"label_size is {self.network.label_size}, but label has {size} numbers"
+            )
         if missing := set(self.factors) - set(self.residual_scale):
             raise ValueError(f"residual_scale lacks factor {min(missing)}")
         if wrong := [f for f, values in self.residual_scale.items() if len(values) != channels]:
@@ -335,9 +337,9 @@ class ModelSettings(Part):
         if forecast is None:
             return self
         if self.targets is None:
-            raise ValueError("forecast needs targets by name")
+            raise ValueError("forecast needs named targets")
         if list(forecast.leads) != sorted(set(forecast.leads)):
-            raise ValueError(f"leads {forecast.leads} do not rise")
+            raise ValueError(f"leads {forecast.leads} do not increase")
         sizes = [len(values) for values in forecast.residual_scale]
         if sizes != [self.network.channels] * len(forecast.leads):
             raise ValueError(
@@ -351,7 +353,7 @@ class ModelSettings(Part):
         for part in (self.inputs, self.targets, self.statics):
             names = [channel.name for channel in part or ()]
             if twice := {name for name in names if names.count(name) > 1}:
-                raise ValueError(f"{min(twice)!r} is named twice")
+                raise ValueError(f"{min(twice)!r} appears twice")
         known = {variable.name: variable for variable in self.inputs or ()}
         for target in self.targets or ():
             if target.base is None:
@@ -359,7 +361,7 @@ class ModelSettings(Part):
                     raise ValueError(f"{target.name!r} needs a base: scaling is local")
                 continue
             if target.base not in known:
-                raise ValueError(f"base {target.base!r} of {target.name!r} is no input")
+                raise ValueError(f"base {target.base!r} of {target.name!r} is not an input")
             for setting in ("transform", "unit", "vector"):
                 if getattr(target, setting) != getattr(known[target.base], setting):
                     raise ValueError(

@@ -1,9 +1,9 @@
-"""How passes of a network run on a device.
+"""Fast forward passes of a network: CUDA graphs and ``torch.compile``.
 
-On a CPU torch runs the network as it is written. On a GPU a pass is a thousand kernels, each asked
-for by Python, which other threads keep waiting: a small network would leave the GPU idle for most
-of the time. So they are recorded once, as a CUDA graph, and then run at one call, with the same
-numbers. ``torch.compile`` makes fewer kernels of them, which takes a minute or two at first.
+On a CPU torch runs the network eagerly. On a GPU a forward pass launches about a thousand kernels
+from Python, and other threads delay the launches, so a small network would leave the GPU idle most
+of the time. The kernels are therefore recorded once as a CUDA graph and replayed with one call;
+results are identical. ``torch.compile`` fuses kernels, which takes a minute or two at first.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from flexclim.errors import FlexclimError
 from flexclim.nn.flex import Flex, TaskFeatures
 
 Work = Callable[..., Any]
-# Recordings kept of each program, one for each shape of its inputs; each holds a pass's memory.
+# Recordings kept per program, one for each shape of its inputs; each holds the memory of a
+# forward pass.
 KEPT = 2
-# Shapes, of all networks together, that torch compiles a pass for; by itself it gives up at 8.
+# Shapes, over all networks, that torch compiles a forward pass for; its own limit is 8.
 COMPILED = 256
-# Letters of torch's own words that an error repeats.
-TOLD = 200
+# Characters of torch's own message that an error quotes.
+QUOTED = 200
 _MAKING = threading.Lock()
 _ALL: WeakSet[Recorded] = WeakSet()
 
@@ -35,7 +36,15 @@ _ALL: WeakSet[Recorded] = WeakSet()
 def programs(
     network: Flex, compiled: bool
 ) -> tuple[Callable[..., Tensor], Callable[..., TaskFeatures]]:
-    """Return what does as the network, and as its ``encode``; compiled ones once a process."""
+    """Return fast versions of the network's ``forward`` and ``encode``.
+
+    Parameters
+    ----------
+    network
+        On a GPU both are recorded as CUDA graphs, one for each shape of the inputs.
+    compiled
+        Whether ``torch.compile`` compiles both; once per process.
+    """
     if compiled or next(network.parameters()).is_cuda:
         with _MAKING:
             return _programs(network, compiled)
@@ -43,13 +52,13 @@ def programs(
 
 
 def forget() -> None:
-    """Give back the memory of all recordings, also of other networks."""
+    """Free the memory of all recordings of all networks."""
     for one in list(_ALL):
         one.recordings.clear()
 
 
 def check_compiler(device: str) -> None:
-    """Compile something small: what a machine lacks for it shows only then.
+    """Compile a small function, since torch reports a missing compiler only then.
 
     Raises
     ------
@@ -59,11 +68,11 @@ def check_compiler(device: str) -> None:
     try:
         torch.compile(torch.neg, dynamic=False)(torch.ones(2, device=device))
     except Exception as error:
-        told = " ".join(str(error).partition("Set TORCH")[0].split()) or type(error).__name__
+        reason = " ".join(str(error).partition("Set TORCH")[0].split()) or type(error).__name__
         raise FlexclimError(
             "compile=True needs a C++ compiler, on a GPU a C compiler and Triton, and torch can't "
-            f"compile here: {told[:TOLD]}. Install what is missing; a new store can do without "
-            "compile."
+            f"compile here: {reason[:QUOTED]}. Install what is missing, or leave out compile (in a "
+            "new store)."
         ) from error
 
 
@@ -80,7 +89,7 @@ def _programs(network: Flex, compiled: bool) -> tuple[Work, Work]:
 def _compiled(work: Work) -> Work:
     made = torch.compile(work, dynamic=False, fullgraph=True)
 
-    def run(*given: Any) -> Any:
+    def run(*given: object) -> Any:
         with torch.compiler.config.patch(recompile_limit=COMPILED):  # type: ignore[attr-defined]
             return made(*given)
 
@@ -88,9 +97,10 @@ def _compiled(work: Work) -> Work:
 
 
 class Recorded:
-    """Work on tensors and features of a GPU, recorded for each shape of them that comes.
+    """A function of tensors and features on a GPU, recorded for each shape of its inputs.
 
-    ``work`` must do the same for all inputs of the same shapes, and wait for nothing of the GPU.
+    ``work`` must launch the same kernels for all inputs of the same shapes, and must not
+    synchronise with the GPU.
     """
 
     def __init__(self, work: Work) -> None:
@@ -98,11 +108,11 @@ class Recorded:
         self.recordings: dict[object, _Recording] = {}
         _ALL.add(self)
 
-    def __call__(self, *given: Any) -> Any:
-        """Return what the work makes of what is given."""
-        told = [one for one in given if isinstance(one, str)]
+    def __call__(self, *given: object) -> Any:
+        """Replay the recording for these inputs; record first if their shapes are new."""
+        names = [one for one in given if isinstance(one, str)]
         shapes = [(one.shape, one.dtype, one.stride()) for one in _tensors(given)]
-        key = (*told, *shapes)
+        key = (*names, *shapes)
         if key not in self.recordings:
             while len(self.recordings) >= KEPT:
                 del self.recordings[next(iter(self.recordings))]
@@ -111,35 +121,35 @@ class Recorded:
 
 
 class _Recording:
-    """The kernels of one pass, what they read and what they write."""
+    """The kernels of one forward pass, with the tensors that they read and write."""
 
-    def __init__(self, work: Work, given: Sequence[Any]) -> None:
+    def __init__(self, work: Work, given: Sequence[object]) -> None:
         self._read = [torch.empty_like(one) for one in _tensors(given)]
         own = list(_with(given, self._read))
         self._put(given)
         with torch.cuda.device(self._read[0].device):
-            beside = torch.cuda.Stream()
-            beside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(beside):
-                work(*own)  # what libraries choose, and compile, at a first call
-            torch.cuda.current_stream().wait_stream(beside)
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                work(*own)  # libraries select and compile kernels on their first call
+            torch.cuda.current_stream().wait_stream(side)
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=beside, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self._graph, stream=side, capture_error_mode="thread_local"):
                 self._made = work(*own)
 
-    def _put(self, given: Sequence[Any]) -> None:
+    def _put(self, given: Sequence[object]) -> None:
         for own, one in zip(self._read, _tensors(given), strict=True):
             own.copy_(one)
 
-    def replay(self, given: Sequence[Any]) -> Any:
+    def replay(self, given: Sequence[object]) -> Any:
         self._put(given)
         self._graph.replay()
         (made,) = _with([self._made], [one.clone() for one in _tensors([self._made])])
         return made
 
 
-def _tensors(values: Iterable[Any]) -> list[Tensor]:
-    """Return tensors, and those of features, one after the other."""
+def _tensors(values: Iterable[object]) -> list[Tensor]:
+    """Return all tensors among the values, including those of features, in order."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, TaskFeatures):
@@ -149,8 +159,8 @@ def _tensors(values: Iterable[Any]) -> list[Tensor]:
     return found
 
 
-def _with(values: Iterable[Any], tensors: Sequence[Tensor]) -> Iterator[Any]:
-    """Yield values with other tensors in the place of their own."""
+def _with(values: Iterable[object], tensors: Sequence[Tensor]) -> Iterator[object]:
+    """Yield the values with their tensors replaced, in order."""
     left = iter(tensors)
     for value in values:
         if isinstance(value, TaskFeatures):

@@ -1,13 +1,12 @@
-"""Copies between the host's arrays and the device that computes.
+"""Copies between numpy arrays on the host and tensors on a device.
 
-To and from a GPU they go through pinned memory, and back on a stream of their own, so that the GPU
-computes for other threads meanwhile. On a CPU nothing is copied.
+Copies to and from a GPU use pinned memory, and copies back a stream of their own, so that the GPU
+keeps computing for other threads. On a CPU nothing is copied.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Return an array on a device, there as soon as what is asked of that device next."""
+    """Copy an array to a device; later work on the device's current stream waits for the copy."""
     host = torch.from_numpy(array)
     if device.type != "cuda":
         return host.to(device)
@@ -23,9 +22,10 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def to_host(values: Tensor) -> np.ndarray:
-    """Return values as an array, once the work that makes them is done."""
+    """Copy a tensor to the host, after the work that computes it."""
     if not values.is_cuda:
-        return cast(np.ndarray, values.cpu().numpy())
+        array: np.ndarray = values.cpu().numpy()
+        return array
     stream = _stream(values.device)
     stream.wait_stream(torch.cuda.current_stream(values.device))
     host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
@@ -33,7 +33,8 @@ def to_host(values: Tensor) -> np.ndarray:
         host.copy_(values, non_blocking=True)
         values.record_stream(stream)
         stream.record_event().synchronize()
-    return cast(np.ndarray, host.numpy())
+    copied: np.ndarray = host.numpy()
+    return copied
 
 
 @cache

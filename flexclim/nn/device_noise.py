@@ -1,4 +1,4 @@
-"""The noise of :mod:`flexclim.nn.keyed_noise`, made on the device that samples."""
+"""The noise of :mod:`flexclim.nn.keyed_noise`, drawn on the sampling device."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ def device_normal(
     *,
     device: torch.device,
 ) -> Tensor:
-    """Return :func:`~flexclim.nn.keyed_noise.standard_normal` of members, (M, y, x) on a device.
+    """Draw :func:`~flexclim.nn.keyed_noise.standard_normal` of several members on a device.
 
-    The random bits are the same; logarithm, sine and cosine, in float64, may differ in their last
-    digit, so that few float32 values differ, and in their last digit only.
+    The random bits are those of the CPU. Logarithm, sine and cosine in float64 may differ in the
+    last digit, so a few float32 values differ, by one unit in the last place.
+
+    Returns
+    -------
+    Tensor
+        (M, y, x) float32.
     """
     height, width = shape
     first_quad, skipped = divmod(origin[1], 4)

@@ -1,8 +1,8 @@
 """The diffusion process: schedule, targets and losses.
 
-Legend: r residual, eps standard normal noise, r_t = alpha r + sigma eps, B batch.
-The schedule is an angle: alpha = cos(theta), sigma = sin(theta), tan(theta) = s tan(a t + b), which
-is the cosine schedule in log-SNR from 20 to -20 for a shift s of 1.
+Legend: r residual, eps standard normal noise, r_t = alpha r + sigma eps, s shift, B batch.
+An angle parametrises the schedule: alpha = cos(theta), sigma = sin(theta), and
+tan(theta) = s tan(a t + b). For s = 1 this is the cosine schedule, with log-SNR from 20 to -20.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Diffusion(DiffusionSettings):
         return alpha * residual + sigma * noise
 
     def clean(self, output: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """Return the estimate of the clean residual that the network's output means."""
+        """Return the clean residual that the network's output implies."""
         if self.prediction == "x":
             return output
         alpha, sigma = self.alpha_sigma(t, noisy)
@@ -68,7 +68,7 @@ class Diffusion(DiffusionSettings):
         t: Tensor,
         weight: Tensor | float = 1.0,
     ) -> Tensor:
-        """Return one mean loss a sample, (B,); ``weight`` multiplies the error of each cell."""
+        """Return the mean loss of each sample, (B,); ``weight`` multiplies errors cell by cell."""
         alpha, sigma = self.alpha_sigma(t, residual)
         if self.prediction == "x":
             error = output - residual

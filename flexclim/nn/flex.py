@@ -31,7 +31,7 @@ from flexclim.nn.layers import (
 
 @dataclass(frozen=True)
 class TaskFeatures:
-    """What a task encoder makes of a condition, ready to be shared by members and steps."""
+    """Features of a condition from a task encoder, shared by all members and sampler steps."""
 
     maps: tuple[Tensor, ...]
     token_skips: tuple[Tensor, ...] = ()
@@ -39,26 +39,26 @@ class TaskFeatures:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """All of them, one after the other."""
+        """All tensors in order."""
         return (*self.maps, *self.token_skips, *(() if self.tokens is None else (self.tokens,)))
 
     def of(self, tensors: Sequence[Tensor]) -> TaskFeatures:
-        """Return features that lie in such tensors as these do in ``tensors``."""
+        """Return features with these tensors, in the order of :attr:`tensors`."""
         maps, skips = len(self.maps), len(self.maps) + len(self.token_skips)
         tokens = None if self.tokens is None else tensors[skips]
         return TaskFeatures(tuple(tensors[:maps]), tuple(tensors[maps:skips]), tokens)
 
     def take(self, index: Tensor) -> TaskFeatures:
-        """Return the features of the samples named by ``index`` (B',) along the batch."""
+        """Return the features of the samples at ``index`` (B',) of the batch."""
         return self.of([one[index] for one in self.tensors])  # index_select changes the layout
 
     def part(self, samples: slice) -> TaskFeatures:
-        """Return the features of neighbouring samples, without a copy."""
+        """Return the features of a slice of the batch, without a copy."""
         return self.of([one[samples] for one in self.tensors])
 
 
 class Encoder(nn.Module):
-    """Convolutional half, and the transformer half where one is asked for."""
+    """Convolutional encoder, followed by transformer blocks if ``tokens``."""
 
     def __init__(
         self, config: NetworkSettings, channels_in: int, *, time: bool, tokens: bool
@@ -79,7 +79,7 @@ class Encoder(nn.Module):
 
     def embed(self, t: Tensor | None, label: Tensor) -> Tensor:
         """Return the (B, E) embedding of time and label."""
-        emb = self.cond_embed(label)
+        emb: Tensor = self.cond_embed(label)
         if self.time_embed is not None and self.MPFourier is not None:
             assert t is not None
             emb = emb + self.time_embed(self.MPFourier(t).to(emb.dtype))
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From tokens and skips of the common and the task encoder back to a field."""
+    """Decoder from tokens and skips of the common and the task encoder to a field."""
 
     def __init__(self, config: NetworkSettings, channels_out: int) -> None:
         super().__init__()
@@ -150,14 +150,15 @@ class Decoder(nn.Module):
             x = torch.cat([x, own if other is None else own + other], dim=1)
             for layer in stage.children():
                 x = layer(x, emb)
-        return self.final_layer(x)
+        field: Tensor = self.final_layer(x)
+        return field
 
 
 class Flex(nn.Module):
     """One backbone with an encoder for each task.
 
-    ``encode`` runs a task encoder on a condition once; ``forward`` then predicts from any number
-    of noisy fields that share it.
+    ``encode`` runs a task encoder once per condition; ``forward`` then predicts from any number of
+    noisy fields with that condition.
     """
 
     def __init__(self, config: NetworkSettings) -> None:
@@ -176,7 +177,7 @@ class Flex(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in: the type of its weights."""
+        """Type of the weights, in which the network computes."""
         return self.decoder.norm.weight.dtype
 
     def encode(self, task: str, condition: Tensor, label: Tensor | None = None) -> TaskFeatures:
@@ -184,7 +185,8 @@ class Flex(nn.Module):
         encoder = self.tasks[task]
         assert isinstance(encoder, Encoder)
         label = self._label(label, condition)
-        return encoder(self._fold(condition), encoder.embed(None, label))
+        features: TaskFeatures = encoder(self._fold(condition), encoder.embed(None, label))
+        return features
 
     def forward(
         self, x: Tensor, t: Tensor, features: TaskFeatures, label: Tensor | None = None
@@ -200,24 +202,24 @@ class Flex(nn.Module):
         features
             Of the same B samples, from :meth:`encode`.
         label
-            (B, label_size); None: zeros.
+            (B, label_size); default: zeros.
 
         Returns
         -------
         Tensor
-            (B, C, H, W), what the diffusion takes as its prediction.
+            (B, C, H, W), the prediction as the diffusion process defines it.
         """
         label = self._label(label, x)
         where = self.config.conditioning
         weak = None if where == "strong" else features.maps
         common = self.encoder(self._fold(x), self.encoder.embed(t, label), weak)
-        prediction = self.decoder(t, label, common, None if where == "weak" else features)
+        prediction: Tensor = self.decoder(t, label, common, None if where == "weak" else features)
         if self.config.unshuffle > 1:
             prediction = F.pixel_shuffle(prediction, self.config.unshuffle)
         return prediction
 
     def recompute(self, on: bool) -> None:
-        """Say whether training computes activations again on the way back, which saves memory."""
+        """Switch gradient checkpointing on or off: recompute activations to save memory."""
         for module in self.modules():
             if isinstance(module, Recomputable):
                 module.checkpointing = on
@@ -225,7 +227,7 @@ class Flex(nn.Module):
     def _fold(self, x: Tensor) -> Tensor:
         if tuple(x.shape[-2:]) != self.config.tile:
             raise ModelError(
-                f"the network was made for tiles of {self.config.tile[0]} x "
+                f"the network was built for tiles of {self.config.tile[0]} x "
                 f"{self.config.tile[1]}, not {x.shape[-2]} x {x.shape[-1]}."
             )
         x = x.to(self.dtype)
@@ -263,7 +265,7 @@ def _input_blocks(config: NetworkSettings, channels_in: int) -> nn.ModuleList:
 
 
 def _output_blocks(config: NetworkSettings) -> nn.ModuleList:
-    # Channels of the skips, in the order in which the encoder made them.
+    # Channels of the skips, in the order of the encoder's stages.
     skips = [config.model_channels[0]]
     for level_channels, blocks in zip(config.model_channels, config.res_blocks, strict=True):
         skips += [level_channels] * (blocks + 1)

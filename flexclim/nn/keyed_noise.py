@@ -1,9 +1,9 @@
-"""Random numbers that belong to a pixel.
+"""Noise as a pure function of the pixel.
 
-The noise of a fine pixel is a pure function of (seed, member, variable, valid time, draw, row,
-column), so it depends on no tile, chunk, worker or order. It is counter-based: Philox4x32-10
-(Salmon et al. 2011) turns each counter into four words, and Box and Muller's transform turns those
-into four neighbours of one row.
+The noise of a fine pixel depends on (seed, member, variable, valid time, draw, row, column) and
+not on tiles, chunks, workers or the order of computation. The generator is counter-based:
+Philox4x32-10 (Salmon et al. 2011) maps each counter to four words, and the Box-Muller transform
+maps these to four neighbouring pixels of a row.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 WEYL = 0x9E3779B9, 0xBB67AE85
 WORD = 0xFFFFFFFF
 ROUNDS = 10
-AT_ONCE = 2**16  # pixels; on the way each takes some 100 bytes
+AT_ONCE = 2**16  # pixels; temporaries take about 100 bytes for each
 
-# An AR(1) process in time is a sum of draws at fixed times, this many a time scale, going back so
-# many time scales that what is left out has a share exp(-2 x 3) of the variance.
+# An AR(1) process in time is a sum of draws at fixed times: this many per time scale, back over so
+# many time scales that the neglected share of the variance is exp(-2 x 3).
 DRAWS_A_SCALE, SCALES_BACK = 8, 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseKey:
-    """All that a field of noise depends on but the pixel and the member.
+    """Everything that noise depends on besides the pixel and the member.
 
-    ``place`` names the valid time, and any other coordinate such as a level, by value.
+    ``place`` holds the values of the valid time and of other coordinates, such as a level.
     """
 
     seed: int
@@ -48,14 +48,14 @@ class NoiseKey:
 def standard_normal(
     shape: tuple[int, int], key: NoiseKey, member: int, origin: tuple[int, int] = (0, 0)
 ) -> np.ndarray:
-    """Return one member's noise on a fine domain, or on a part of it.
+    """Draw the noise of one member on a fine domain, or on a part of it.
 
     Parameters
     ----------
     shape
-        Canonical rows and columns.
+        Rows and columns of the canonical grid.
     key
-        What the noise belongs to.
+        Seed, variable, place and draw.
     member
         Number of the member.
     origin
@@ -83,7 +83,7 @@ def standard_normal(
 
 
 def _rows(rows: np.ndarray, column: int, width: int, key: NoiseKey, member: int) -> np.ndarray:
-    """Return the noise of some canonical rows, of ``width`` columns from ``column`` on."""
+    """Draw the noise of these canonical rows, ``width`` columns from ``column`` on."""
     first_quad, skipped = divmod(column, 4)
     quads = -(-(skipped + width) // 4)
     columns = np.tile(np.arange(quads, dtype=np.uint64) + np.uint64(first_quad), rows.size)
@@ -114,27 +114,27 @@ def correlated_normal(
     origin: tuple[int, int] = (0, 0),
     draw: Callable[..., Any] = standard_normal,
 ) -> Any:
-    """Return noise whose correlation between two times falls like exp(-lag / timescale).
+    """Draw noise whose correlation in time decays like exp(-lag / timescale).
 
-    Any time is computed on its own: a sum of draws at fixed times before it, weighted by
-    exp(-age / timescale) and scaled to unit variance.
+    The noise at each time is a sum of draws at fixed earlier times, weighted by
+    exp(-age / timescale) and scaled to unit variance, so no earlier time has to be computed.
 
     Parameters
     ----------
     shape, key, member, origin
         As for :func:`standard_normal`; ``key.place`` must not name the time.
     seconds
-        The valid time, in seconds since any fixed moment.
+        Valid time in seconds since any fixed epoch.
     timescale
-        In seconds.
+        e-folding time of the correlation, in seconds.
     draw
-        What makes a draw, of the parameters of :func:`standard_normal`; ``member`` may be what
-        else it takes there, such as several numbers.
+        Function with the parameters of :func:`standard_normal` that makes one draw; ``member`` is
+        passed on, and may be several numbers.
 
     Returns
     -------
     ndarray
-        Standard normal, of the type and shape that ``draw`` returns: (y, x) float32.
+        Standard normal; type and shape are those of ``draw``: (y, x) float32.
     """
     spacing = timescale / DRAWS_A_SCALE
     newest = int(np.floor(seconds / spacing))
@@ -152,7 +152,8 @@ def correlated_normal(
 def philox(counter: list[Any], key: tuple[int, int]) -> list[Any]:
     """Apply Philox4x32-10 to four words held in uint64 arrays, or in int64 tensors.
 
-    Products of two words fill 64 bits, a tensor's sign among them: what is shifted is masked.
+    Products of two words fill all 64 bits, including the sign bit of a tensor, so shifted values
+    are masked.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key

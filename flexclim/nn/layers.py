@@ -43,7 +43,7 @@ def embedding(inputs: int, width: int) -> nn.Sequential:
 
 
 class Recomputable(nn.Module):
-    """A block that may keep no activations in training, and computes them again on the way back."""
+    """A block with optional gradient checkpointing: it recomputes its activations when needed."""
 
     checkpointing = False
 
@@ -55,12 +55,12 @@ class Recomputable(nn.Module):
         return self.compute(*inputs)
 
     def compute(self, *inputs: Any) -> Tensor:
-        """Run the block as it is."""
+        """Run the block without checkpointing."""
         raise NotImplementedError
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation, on a GPU fast for channels that come last in memory."""
+    """Group normalisation that is fast on a GPU in channels-last memory format."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -69,10 +69,9 @@ class GroupNorm(nn.GroupNorm):
         return super().forward(x)
 
     def by_channel(self, x: Tensor) -> Tensor:
-        """Normalise with moments of each channel, of which those of the groups are made.
+        """Normalise with the moments of groups, computed from those of their channels.
 
-        torch's own kernel for a GPU wants the pixels of a channel side by side, and both ways
-        are copied.
+        torch's GPU kernel expects contiguous channels, so it would copy the tensor twice.
         """
         values, grouped = x.float(), "b (g c) -> b g c"
         variance, mean = torch.var_mean(values, dim=(2, 3), correction=0)
@@ -146,7 +145,8 @@ class Attention(nn.Module):
         pattern = "b n (qkv heads dim) -> qkv b heads n dim"
         q, k, v = rearrange(self.qkv(x), pattern, qkv=3, heads=self.heads)
         joined = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(rearrange(joined, "b heads n dim -> b n (heads dim)"))
+        projected: Tensor = self.proj(rearrange(joined, "b heads n dim -> b n (heads dim)"))
+        return projected
 
 
 class Mlp(nn.Module):
@@ -160,7 +160,9 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, E) to (B, N, E)."""
-        return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x), approximate="tanh"))))
+        hidden = self.drop(F.gelu(self.fc1(x), approximate="tanh"))
+        output: Tensor = self.drop(self.fc2(hidden))
+        return output
 
 
 class Block(Recomputable):
@@ -182,7 +184,8 @@ class Block(Recomputable):
             assert skip is not None
             x = self.skip_linear(torch.cat([x, skip], dim=-1))
         x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        y: Tensor = x + self.mlp(self.norm2(x))
+        return y
 
 
 def initialise_linear(module: nn.Module) -> None:
@@ -193,8 +196,8 @@ def initialise_linear(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-# Beside its convolutions a pass is bound by memory: where no gradient needs their values, these
-# reuse the memory of their first argument, which nobody else holds. The numbers are the same.
+# Apart from its convolutions a forward pass is bound by memory bandwidth. Without gradients these
+# functions overwrite their first argument, to which no one else refers. Results are identical.
 def _silu(x: Tensor) -> Tensor:
     return F.silu(x, inplace=not torch.is_grad_enabled())
 

@@ -1,6 +1,6 @@
-"""From noise to a residual in a few steps.
+"""The sampler: from noise to a residual in a few steps.
 
-The state may be one tile or a whole field: ``estimate`` says what the clean residual would be.
+The state may be a tile or a whole field; ``estimate`` returns an estimate of its clean residual.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def sample(
     state
         (B, ...) standard normal noise, r at ``times[0]``.
     times
-        Falling from 1 to 0; one network pass for each but the last.
+        Decreasing from 1 to 0; one network evaluation for each but the last.
     method
-        ``"ddim"``: Song et al. (2021), eta = 0. ``"euler"``: Euler's rule in the angle, which does
-        not shrink what is unpredictable.
+        ``"ddim"``: Song et al. (2021), eta = 0. ``"euler"``: Euler's method in the angle, which
+        does not damp the unpredictable part.
 
     Returns
     -------
     Tensor
-        (B, ...) the residual.
+        (B, ...) residual.
     """
     for now, then in pairwise(times):
         state = advance(state, estimate(state, now), diffusion, now, then, method)
@@ -62,8 +62,8 @@ def advance(
 ) -> Tensor:
     """Move the state from one time to an earlier one, given the clean residual.
 
-    The last DDIM step returns ``clean`` itself. What is new is computed in place, since a state
-    may be a large field.
+    The last DDIM step returns ``clean`` itself. Temporaries are reused in place, since a state may
+    be a large field.
     """
     angle_now, angle_then = diffusion.angle(torch.tensor([now, then])).unbind()
     alpha, sigma = float(angle_now.cos()), float(angle_now.sin())

@@ -1,7 +1,7 @@
-"""Weights of a network as a safetensors file, written small and read with suspicion.
+"""Weights of a network as a safetensors file, compact on disk and validated when read.
 
-On disk matrices and kernels may be bfloat16 or float16; vectors (norms, biases, Fourier
-frequencies) are few and stay float32. In memory all are float32.
+On disk, matrices and kernels may be bfloat16 or float16; vectors (norms, biases, Fourier
+frequencies) take little space and stay float32. In memory all are float32.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ LARGEST_HEADER = 2**20
 
 
 def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
-    """Return a copy of all weights and buffers, in the types that they have on disk.
+    """Copy all weights and buffers in the types that they have on disk.
 
     Raises
     ------
     ModelError
-        If one is not finite, or too large for the precision.
+        If one is not finite, or overflows the precision.
     """
     rounded = {}
     for name, values in network.state_dict().items():
@@ -42,31 +42,31 @@ def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
 
 
 def compute_in(network: Flex, precision: str) -> Flex:
-    """Have a network compute in a precision; Fourier frequencies and phases stay float32."""
+    """Convert a network to a precision in place; Fourier frequencies and phases stay float32."""
     for weights in network.parameters():
         weights.data = weights.data.to(DTYPES[precision])
     return network
 
 
 def encode(state: dict[str, Tensor]) -> bytes:
-    """Return the content of a weights file; the same weights give the same bytes."""
+    """Serialise weights; equal weights give equal bytes."""
     return save(state)
 
 
 def build(config: NetworkSettings, state: dict[str, Tensor]) -> Flex:
-    """Return a network in evaluation mode that holds ``state`` as float32."""
+    """Build a network in evaluation mode with the weights of ``state`` as float32."""
     return _filled(_empty(config), {name: tensor.float() for name, tensor in state.items()})
 
 
 def read(path: Path, config: NetworkSettings) -> Flex:
     """Read a weights file into the network of ``config``.
 
-    Names, shapes, types and the file's size are compared before any weight is read.
+    Names, shapes, types and the size of the file are checked before any weight is read.
 
     Raises
     ------
     ModelError
-        If the file is damaged, is of another network, or holds NaN.
+        If the file is damaged, belongs to another network, or holds NaN.
     """
     network = _empty(config)
     wanted = _shapes_of(network)
@@ -90,14 +90,14 @@ def read(path: Path, config: NetworkSettings) -> Flex:
 
 
 def shapes(config: NetworkSettings) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight and buffer; no memory is taken."""
+    """Return the shape of every weight and buffer, without allocating memory for them."""
     return _shapes_of(_empty(config))
 
 
 def check_shapes(
     wanted: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]], place: str
 ) -> None:
-    """Refuse missing, surplus and misshapen weights, naming the first."""
+    """Raise an error for missing, surplus and misshapen weights; it names the first."""
     if missing := sorted(wanted.keys() - found.keys()):
         raise ModelError(f"{place} lacks {missing[0]} (and {len(missing) - 1} more).")
     if surplus := sorted(found.keys() - wanted.keys()):
@@ -108,7 +108,7 @@ def check_shapes(
     for name, shape in wanted.items():
         if found[name] != shape:
             raise ModelError(
-                f"{place}: {name} has shape {found[name]}, but the network's sizes ask for {shape}."
+                f"{place}: {name} has shape {found[name]}, but the network's sizes require {shape}."
             )
 
 
@@ -136,6 +136,6 @@ def _filled(network: Flex, state: dict[str, Tensor]) -> Flex:
 
 
 def _empty(config: NetworkSettings) -> Flex:
-    """Return the network without memory for its weights."""
+    """Return the network with weights on the meta device, which take no memory."""
     with torch.device("meta"):
         return Flex(config)

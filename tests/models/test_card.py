@@ -32,13 +32,16 @@ def settings(toy_sizes):
     [
         ({"targets": None}, "inputs and targets go together"),
         ({"inputs": ()}, "at least 1"),
-        ({"inputs": (U, U)}, "'u' is named twice"),
-        ({"read": 3}, "3 channels of conditions.superres do not go with 2 inputs and 0"),
-        ({"read": 3, "statics": (Static(name="solar_time"),)}, "2 inputs and 2 of static"),
-        ({"channels": 2}, "2 channels do not go with 1 targets"),
+        ({"inputs": (U, U)}, "'u' appears twice"),
+        ({"read": 3}, "3 channels of conditions.superres do not match 2 inputs and 0"),
+        ({"read": 3, "statics": (Static(name="solar_time"),)}, "2 inputs and 2 channels of static"),
+        ({"channels": 2}, "2 channels do not match 1 targets"),
         ({"residual_scale": {4: ()}}, "residual_scale of factor 4 needs 1 number"),
         ({"residual_scale": {2: (1.0,)}}, "residual_scale lacks factor 4"),
-        ({"targets": (Target(name="u", base="w", vector=True),)}, "base 'w' of 'u' is no input"),
+        (
+            {"targets": (Target(name="u", base="w", vector=True),)},
+            "'w' of 'u' is not an input",
+        ),
         ({"targets": (Target(name="u", base="u"),)}, "differ in vector"),
         (
             {"targets": (Target(name="u", base="u", vector=True, transform="sqrt"),)},

@@ -1,4 +1,4 @@
-"""The data section of a recipe: sources, variables, predictors, and how patches are cut."""
+"""The data section of a recipe: sources, variables, predictors and patches."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SAME = "same"
 
 
 class Derived(Settings):
-    """A variable computed from others of the same source; give one of the two."""
+    """A variable computed from two others of the same source; give one of the settings."""
 
     wind_speed: tuple[str, str] | None = Field(
-        default=None, description="the two components; sqrt(u^2 + v^2)"
+        default=None, description="names of u and v; sqrt(u^2 + v^2)"
     )
     kinetic_energy: tuple[str, str] | None = Field(
-        default=None, description="the two components; (u^2 + v^2) / 2, in m2 s-2"
+        default=None, description="names of u and v; (u^2 + v^2) / 2, in m2 s-2"
     )
 
     @model_validator(mode="after")
@@ -36,90 +36,108 @@ class Derived(Settings):
 
 
 class Bare(Settings):
-    """What an HDF5 file with a bare array (time, channel, y, x) or (time, y, x) does not say."""
+    """Metadata of a bare HDF5 array (time, channel, y, x) or (time, y, x)."""
 
     dataset: str = Field(default="fields", description="name of the array in the file")
-    channels: tuple[str, ...] = Field(min_length=1, description="variable of each channel")
+    channels: tuple[str, ...] = Field(min_length=1, description="variable in each channel")
     latitude: tuple[float, float] | None = Field(
-        default=None, description="latitude of the first and the last row; none: a plane"
+        default=None, description="latitude of the first and last row; null: a plane"
     )
     longitude: tuple[float, float] | None = Field(
-        default=None, description="longitude of the first and the last column"
+        default=None, description="longitude of the first and last column"
     )
-    start: str | None = Field(default=None, description="first time; none: times are counted")
-    every: str = Field(default="1h", description="time step, such as 6h, where start is given")
+    start: str | None = Field(default=None, description="first time; null: count times from 0")
+    every: str = Field(default="1h", description="time step, such as 6h; used with start")
 
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("give both latitude and longitude, or none of them")
+            raise ValueError("give both latitude and longitude, or neither")
         return self
 
 
 class Rain(Settings):
-    """Which patches hold enough of a field that is mostly zero."""
+    """Selection of wet patches, for fields that are mostly zero."""
 
-    wet: float = Field(gt=0, le=1, description="share of a patch's coarse cells above the limit")
-    above: float = Field(default=0.0, description="the limit, in the variable's units")
-    share: float = Field(default=1.0, gt=0, le=1, description="share of patches that must do so")
-    variable: str | None = Field(default=None, description="which; none: the first target")
+    wet: float = Field(
+        gt=0, le=1, description="fraction of coarse cells above the threshold in a wet patch"
+    )
+    above: float = Field(default=0.0, description="threshold, in the variable's units")
+    share: float = Field(
+        default=1.0, gt=0, le=1, description="fraction of patches that must be wet"
+    )
+    variable: str | None = Field(
+        default=None, description="variable to check; null: the first target"
+    )
 
 
 class Turbulence(Settings):
-    """Simulated two-dimensional turbulence; lengths in sides / 2 pi, speeds of about 1."""
+    """Simulated two-dimensional turbulence; unit of length: side / 2 pi; speeds of order 1."""
 
-    size: int = Field(default=256, ge=16, description="cells a side of the periodic square")
+    size: int = Field(default=256, ge=16, description="cells along one side of the periodic square")
     runs: int = Field(default=8, ge=1, description="independent flows")
-    snapshots: int = Field(default=8, ge=1, description="fields of each flow")
+    snapshots: int = Field(default=8, ge=1, description="snapshots of each flow")
     first: float = Field(default=2.0, ge=0, description="time of the first snapshot")
     every: float = Field(default=1.0, gt=0, description="time between snapshots")
-    slope: float = Field(default=-3.0, lt=0, description="slope of the first energy spectrum")
-    peak: float = Field(default=6.0, gt=0, description="wavenumber of its largest energy")
-    forced_at: float = Field(
-        default=0.0, ge=0, description="wavenumber that is forced; 0: the flow decays"
+    slope: float = Field(default=-3.0, lt=0, description="slope of the initial energy spectrum")
+    peak: float = Field(
+        default=6.0, gt=0, description="wavenumber of the peak of the initial spectrum"
     )
-    power: float = Field(default=0.1, gt=0, description="energy that forcing brings in")
-    drag: float = Field(default=0.0, ge=0, description="friction of all scales")
-    viscosity: float = Field(default=1e-4, ge=0, description="1 / Reynolds number for order 1")
-    order: int = Field(default=1, ge=1, le=8, description="power of the Laplacian of viscosity")
-    seed: int = Field(default=0, ge=0, description="of the first fields and the forcing")
+    forced_at: float = Field(
+        default=0.0, ge=0, description="wavenumber of the forcing; 0: decaying turbulence"
+    )
+    power: float = Field(default=0.1, gt=0, description="energy input rate of the forcing")
+    drag: float = Field(default=0.0, ge=0, description="linear drag on all scales")
+    viscosity: float = Field(
+        default=1e-4, ge=0, description="viscosity; 1 / Reynolds number if order is 1"
+    )
+    order: int = Field(
+        default=1, ge=1, le=8, description="power of the Laplacian; above 1: hyperviscosity"
+    )
+    seed: int = Field(default=0, ge=0, description="seed of initial fields and forcing")
 
 
 class Reading(Settings):
-    """Files, and how their content is named and repaired."""
+    """A data set: its files, and how to rename, derive and repair variables."""
 
     path: str | tuple[str, ...] = Field(
         default="",
         description="NetCDF or HDF5 file, Zarr store, glob or URL (gs://, s3://, https://), or a "
-        "list of files that follow each other in time; relative to data.folder",
+        "list of consecutive files in time; relative to data.folder",
     )
     turbulence: Turbulence | None = Field(
         default=None, description="simulated flows (u, v, vorticity) instead of files"
     )
-    # Keys and tokens: a dump, which cards, checkpoints and logs publish, leaves them out.
+    # May hold credentials, so it is left out of dumps, which cards, checkpoints and logs contain.
     storage: dict[str, Any] = Field(
         default={},
         exclude=True,
         repr=False,
-        description="options of fsspec for a URL, such as {token: anon}; never published",
+        description="fsspec options for a URL, such as {token: anon}; never written to cards or "
+        "logs",
     )
-    rename: dict[str, str] = Field(default={}, description="new names, by name in the file")
+    rename: dict[str, str] = Field(
+        default={}, description="new name of each variable, by its name in the file"
+    )
     select: dict[str, float | str] = Field(
-        default={}, description="value of each further dimension, such as {level: 500}"
+        default={}, description="value to select along further dimensions, such as {level: 500}"
     )
     accumulated: tuple[str, ...] = Field(
         default=(),
-        description="variables that accumulate from 00 UTC, which differences of times undo",
+        description="variables accumulated since 00 UTC; they are differenced in time",
     )
     derive: dict[str, Derived] = Field(default={}, description="computed variables, by name")
     largest: float | dict[str, float] | None = Field(
-        default=None, description="values above this are missing; for all, or by variable"
+        default=None, description="values above this are missing; one number, or one per variable"
     )
     bare: Bare | None = Field(
-        default=None, description="names and coordinates of an HDF5 file without any"
+        default=None, description="metadata of an HDF5 file without coordinates"
     )
     coarsen: int = Field(
-        default=1, ge=1, le=64, description="cells a side that are averaged first; 1: none"
+        default=1,
+        ge=1,
+        le=64,
+        description="average blocks of this many cells a side first; 1: no averaging",
     )
 
     @model_validator(mode="after")
@@ -130,51 +148,53 @@ class Reading(Settings):
 
     @property
     def title(self) -> str:
-        """What messages and cards call it."""
+        """Name in messages and cards."""
         if self.turbulence:
             return "turbulence"
         return self.path if isinstance(self.path, str) else self.path[0]
 
     def largest_of(self, name: str) -> float | None:
-        """Return the largest value that a variable may have."""
+        """Return the largest valid value of a variable, or None."""
         return self.largest.get(name) if isinstance(self.largest, dict) else self.largest
 
 
 class Source(Reading):
-    """Fine fields, which training coarsens on the fly unless ``coarse`` names their partner."""
+    """Fine fields for training; coarsened on the fly, or paired with the fields of ``coarse``."""
 
     coarse: Reading | None = Field(
-        default=None, description="the coarse partner of a real pair, on a grid of its own"
+        default=None, description="coarse data set paired with this one, on its own grid"
     )
     grid: Kind | None = Field(
         default=None,
-        description="cell or point: the coarse grid of a pair, where coordinates can't tell",
+        description="kind of a pair's coarse grid if coordinates are ambiguous: cell or point",
     )
     variables: tuple[str, ...] = Field(
-        default=(), description="variables to learn from one at a time, where data.inputs is empty"
+        default=(), description="variables to train on one at a time, if data.inputs is empty"
     )
     train: tuple[str, str] = Field(description="first and last time (or index) of training")
     validate_: tuple[str, str] | None = Field(
         default=None, alias="validate", description="first and last time (or index) of validation"
     )
-    licence: str = Field(default="unspecified", description="whose data it is, for the card")
-    weight: float = Field(default=1.0, gt=0, description="share of patches, relative to the others")
+    licence: str = Field(default="unspecified", description="licence of the data, for the card")
+    weight: float = Field(
+        default=1.0, gt=0, description="relative share of patches from this source"
+    )
     signed: bool = Field(
         default=False,
-        description="the sign of a field learnt on its own may be flipped (vector components)",
+        description="flip signs at random when training on one variable (vector components)",
     )
-    rain: Rain | None = Field(default=None, description="rain-aware sampling")
+    rain: Rain | None = Field(default=None, description="selection of wet patches")
     label: dict[str, float] = Field(
-        default={}, description="numbers that data.label tells, such as {reynolds: 1000}"
+        default={}, description="values for data.label, such as {reynolds: 1000}"
     )
     static_file: str = Field(
-        default="", description="file of this source's statics; empty: data.static_file"
+        default="", description="file of this source's static fields; empty: data.static_file"
     )
 
     @field_validator("train", "validate_", mode="before")
     @classmethod
     def _as_text(cls, period: Any) -> Any:
-        """Take dates and counts as YAML reads them without quotes."""
+        """Accept dates and indices that YAML parses because they are not quoted."""
         if not isinstance(period, list | tuple):
             return period
         kinds = int, datetime.date
@@ -182,17 +202,18 @@ class Source(Reading):
 
 
 class Input(Settings):
-    """A coarse variable that the network reads."""
+    """An input variable of the network, on the coarse grid."""
 
-    name: str = Field(min_length=1, description="name after data.sources renamed and derived it")
+    name: str = Field(min_length=1, description="name, after rename and derive of the source")
     transform: Transform = Field(
-        default="none", description="none, log1p of value / unit, or its square root"
+        default="none",
+        description="none; log1p, log(1 + value / unit); sqrt, square root of value / unit",
     )
     unit: float = Field(default=1.0, gt=0, description="scale of the transform")
     component: Literal["x", "y"] | None = Field(
         default=None,
-        description="x (eastward) or y (northward) part of a vector, whose sign flips change; "
-        "none: as names and attributes say",
+        description="x (eastward) or y (northward) component of a vector, whose sign changes in "
+        "mirror images; null: derived from name and attributes",
     )
 
     @model_validator(mode="before")
@@ -202,16 +223,18 @@ class Input(Settings):
 
 
 class Target(Input):
-    """A fine variable that the network predicts."""
+    """An output variable of the network, on the fine grid."""
 
     base: str | None = Field(
         default=SAME,
-        description="input whose interpolation it is the residual of; same: the input of its name; "
-        "null: none, so that all of it is predicted",
+        description="input whose interpolation the residual is added to; same: the input of this "
+        "name; null: none, the network predicts the whole field",
     )
 
     non_negative: bool | None = Field(
-        default=None, description="whether values below 0 make no sense; null: as its names say"
+        default=None,
+        description="whether negative values are unphysical; null: derived from standard_name and "
+        "units",
     )
 
     @property
@@ -221,14 +244,16 @@ class Target(Input):
 
 
 class Told(Settings):
-    """A number or several that the network is told of each patch as a whole."""
+    """A part of the label: numbers that condition the network on a whole patch."""
 
     name: str = Field(
         min_length=1,
         description="factor, lead, day_of_year, variable, or a number of sources.label",
     )
-    values: tuple[str, ...] = Field(default=(), description="names of variables, for variable")
-    logarithm: bool = Field(default=False, description="whether a source's number counts as log10")
+    values: tuple[str, ...] = Field(
+        default=(), description="names of variables; only for the label variable"
+    )
+    logarithm: bool = Field(default=False, description="whether to take log10 of the number")
 
     @model_validator(mode="before")
     @classmethod
@@ -238,38 +263,39 @@ class Told(Settings):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.name == "given":
-            raise ValueError("given comes with trainer.label_dropout")
+            raise ValueError("given is added by trainer.label_dropout; remove it")
         if bool(self.values) != (self.name == "variable"):
-            raise ValueError("the label variable, and no other, needs values")
+            raise ValueError("values go with the label variable, and only with it")
         return self
 
 
 class Forecast(Settings):
-    """How forecasts are learnt: the change from the last of some snapshots to the next."""
+    """Training of forecasts: the network predicts the change from the last snapshot to the next."""
 
-    past: int = Field(default=2, ge=1, le=64, description="snapshots that the network reads")
+    past: int = Field(default=2, ge=1, le=64, description="input snapshots of the network")
     leads: dict[str, float] = Field(
         default={"6h": 1.0},
         min_length=1,
-        description="steps ahead, with the share of patches of each; snapshots lie as far apart",
+        description="time steps, with the relative share of patches for each; input snapshots are "
+        "one time step apart",
     )
     rollout: int = Field(
         default=1,
         ge=1,
         le=32,
-        description="steps that few-step fine-tuning takes at most, from its own members; as many "
-        "as each batch draws",
+        description="longest roll-out in few-step fine-tuning; each batch draws its length from 1 "
+        "to this",
     )
 
     @field_validator("leads", mode="before")
     @classmethod
     def _as_text(cls, leads: Any) -> Any:
-        """Take a number as YAML reads it, so that what it lacks is told: a unit."""
+        """Accept a number, so that the error says that it lacks a unit."""
         return {str(k): share for k, share in leads.items()} if isinstance(leads, dict) else leads
 
     @property
     def hours(self) -> dict[float, float]:
-        """Shares by lead in hours, the shortest first."""
+        """Shares by lead in hours, in increasing order."""
         return dict(sorted((span_hours(lead), share) for lead, share in self.leads.items()))
 
     @model_validator(mode="after")
@@ -282,24 +308,24 @@ class Forecast(Settings):
 
 
 def span_hours(lead: str) -> float:
-    """Return a time span such as ``"6h"`` in hours.
+    """Convert a time span such as ``"6h"`` to hours.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the text is not a time span.
     """
     try:
         hours = pd.Timedelta(lead).total_seconds() / 3600
     except ValueError:
         hours = 0.0
     if not hours >= 1e-3:  # a number without a unit counts nanoseconds
-        raise ValueError(f"{lead!r} is no time span such as 6h")
+        raise ValueError(f"{lead!r} is not a time span such as 6h")
     return float(hours)
 
 
 class Predictor(Settings):
-    """A field that does not change with the weather."""
+    """A static predictor, or one computed from place and time."""
 
     name: str = Field(
         min_length=1,
@@ -313,75 +339,78 @@ class Predictor(Settings):
 
 
 class Data(Settings):
-    """Where fields come from and how patches are cut."""
+    """Sources, variables and patches."""
 
     folder: str = Field(
         default_factory=lambda: os.environ.get("FLEXCLIM_DATA", "data"),
-        description="folder of the sources; FLEXCLIM_DATA where not given",
+        description="folder of the sources; default: FLEXCLIM_DATA",
     )
-    sources: tuple[Source, ...] = Field(min_length=1, description="files to learn from")
+    sources: tuple[Source, ...] = Field(min_length=1, description="training data")
     inputs: tuple[Input, ...] = Field(
-        default=(), description="coarse variables; empty: any variable, one at a time"
+        default=(), description="input variables; empty: train on any variable, one at a time"
     )
     targets: tuple[Target, ...] = Field(
-        default=(), description="fine variables; empty: the same as inputs"
+        default=(), description="output variables; empty: the same as inputs"
     )
     statics: tuple[Predictor, ...] = Field(default=(), description="static predictors")
-    static_file: str = Field(default="", description="NetCDF file or Zarr store of the statics")
+    static_file: str = Field(
+        default="", description="NetCDF file or Zarr store of the static fields"
+    )
     scaling: Literal["local", "fixed"] = Field(
         default="local",
-        description="local: by the field's own neighbourhood, as flex-nano; fixed: by mean and "
-        "standard deviation of the training split",
+        description="local: by local mean and amplitude, as flex-nano; fixed: by mean and standard "
+        "deviation of the training split",
     )
     tasks: dict[Literal["superres", "forecast"], float] = Field(
         default={"superres": 1.0},
         min_length=1,
-        description="what is learnt, with the share of steps of each",
+        description="superres and forecast, with the relative share of steps for each",
     )
     factors: dict[int, float] = Field(
         default={4: 1.0},
         min_length=1,
-        description="refinement factors, with the share of patches of each",
+        description="refinement factors, with the relative share of patches for each",
     )
-    forecast: Forecast = Field(default=Forecast(), description="how forecasts are learnt")
+    forecast: Forecast = Field(default=Forecast(), description="training of forecasts")
     label: tuple[Told, ...] | None = Field(
         default=None,
-        description="what the network is told; null: factor and lead, as far as they are learnt",
+        description="label of the network; null: factor and lead, as far as the tasks have them",
     )
     points: float = Field(
-        default=0.4, ge=0, le=1, description="share of patches coarsened as a grid of points"
+        default=0.4, ge=0, le=1, description="fraction of patches coarsened as a grid of points"
     )
     gap: str = Field(
-        default="0h", description="training times this near to validation are left out"
+        default="0h", description="leave out training times closer to validation times than this"
     )
     augment: tuple[Literal["flip_x", "flip_y", "turn"], ...] | None = Field(
         default=None,
-        description="mirror images of patches, vectors too, and quarter turns (of variables learnt "
-        "one at a time, where cells are alike: projected grids); null: all where variables are "
-        "learnt one at a time, else none",
+        description="random mirror images (with vectors) and quarter turns of patches; quarter "
+        "turns "
+        "need training on one variable at a time, and are made on projected grids only; null: "
+        "all if variables are trained one at a time, else none",
     )
     workers: int = Field(
-        default=0, ge=0, description="processes a rank that make patches; 0: one thread"
+        default=0, ge=0, description="processes per rank that prepare patches; 0: one thread"
     )
 
     @property
     def named(self) -> bool:
-        """Whether the model takes named variables together, not any one at a time."""
+        """Whether the model has named inputs, rather than any variable, one at a time."""
         return bool(self.inputs)
 
     @property
     def downscales(self) -> bool:
-        """Whether downscaling is learnt."""
+        """Whether the model is trained to downscale."""
         return "superres" in self.tasks
 
     @property
     def forecasts(self) -> bool:
-        """Whether forecasting is learnt."""
+        """Whether the model is trained to forecast."""
         return "forecast" in self.tasks
 
     @property
     def told(self) -> tuple[Told, ...]:
-        """The parts of the label."""
+        """Parts of the label."""
         if self.label is not None:
             return self.label
         parts = {"factor": self.downscales, "lead": self.forecasts}
@@ -389,14 +418,14 @@ class Data(Settings):
 
     @property
     def all_targets(self) -> tuple[Target, ...]:
-        """The targets, which are the inputs where none are given."""
+        """Targets; the inputs if none are given."""
         return self.targets or tuple(
             Target(**part.model_dump(exclude_unset=True)) for part in self.inputs
         )
 
     @property
     def flips(self) -> tuple[str, ...]:
-        """How patches are mirrored and turned at random."""
+        """Random mirror images and turns of patches."""
         if self.augment is None:
             return () if self.named else ("flip_y", "flip_x", "turn")
         return self.augment
@@ -489,7 +518,7 @@ class Data(Settings):
                 raise ValueError(f"target {target.name} without base needs scaling: fixed")
             if base is not None and base not in inputs:
                 raise ValueError(
-                    f"base of target {target.name} is {base}, which is no input; name one of "
+                    f"base of target {target.name} is {base}, which is not an input; name one of "
                     f"{', '.join(inputs)}, or null with scaling: fixed"
                 )
             if base is not None and (target.transform, target.unit) != (
@@ -512,5 +541,5 @@ class Data(Settings):
         if self.flips and (turned := {part.name for part in self.statics} & set(COMPUTED)):
             raise ValueError(
                 f"augment and the static {min(turned)} do not go together: a mirrored patch "
-                "lies nowhere on the globe"
+                "has no place on the globe"
             )

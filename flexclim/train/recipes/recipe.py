@@ -1,4 +1,4 @@
-"""What a training run is: data, network, diffusion, trainer, as a page of YAML says it."""
+"""The recipe of a training run: data, network, diffusion and trainer, as written in YAML."""
 
 from __future__ import annotations
 
@@ -17,75 +17,91 @@ class Process(DiffusionSettings, strict=False):
 
     times: Literal["uniform", "stratified", "logit_normal"] = Field(
         default="uniform",
-        description="how times t are drawn: evenly, evenly with one in each share of the batch, "
-        "or more of the middle",
+        description="distribution of the diffusion time t: uniform; stratified, one in each "
+        "equal part of [0, 1] per batch; logit_normal, with more weight on the middle",
     )
-    method: Method = Field(default="euler", description="the sampler")
-    steps: int = Field(default=2, ge=1, description="sampler steps that downscale takes")
+    method: Method = Field(default="euler", description="sampler")
+    steps: int = Field(default=2, ge=1, description="sampler steps of downscale")
 
 
 class Ensemble(Settings):
-    """Fine-tuning of the few-step sampler itself on the fair CRPS of its members."""
+    """Fine-tuning of the few-step sampler with the fair CRPS of its members as loss."""
 
-    steps: int = Field(default=0, ge=0, description="training steps of this stage; 0: none")
-    members: int = Field(default=2, ge=2, le=4, description="members a patch")
-    learning_rate: float = Field(default=1e-4, gt=0, description="highest learning rate")
-    ema: float = Field(default=0.98, ge=0, lt=1, description="decay of this stage's averages")
-    gradient: float = Field(default=0.5, ge=0, description="weight of the CRPS of gradients")
+    steps: int = Field(default=0, ge=0, description="training steps of this stage; 0: skip it")
+    members: int = Field(default=2, ge=2, le=4, description="members per patch")
+    learning_rate: float = Field(default=1e-4, gt=0, description="peak learning rate")
+    ema: float = Field(
+        default=0.98, ge=0, lt=1, description="decay of this stage's exponential averages"
+    )
+    gradient: float = Field(
+        default=0.5, ge=0, description="weight of the CRPS of spatial gradients"
+    )
     spectrum: float = Field(
-        default=0.0, ge=0, description="weight of the log-spectral distance of members"
+        default=0.0,
+        ge=0,
+        description="weight of the log-spectral distance between members and truth",
     )
     mean: float = Field(
-        default=0.5, ge=0, description="weight of the squared error of the first step's estimate"
+        default=0.5,
+        ge=0,
+        description="weight of the squared error of the estimate after the first sampler step",
     )
     physical: float = Field(
         default=0.0,
         ge=0,
-        description="weight of the CRPS in the targets' own units, over the error of interpolation "
-        "there: places count by how much varies, where the other terms count all alike",
+        description="weight of the CRPS in physical units, relative to the error of interpolation: "
+        "it weights locations by their variability; the other terms weight all equally",
     )
 
 
 class Trainer(Settings):
-    """How long and how fast."""
+    """The training loop and its optimizer."""
 
     steps: int = Field(default=3000, ge=0, description="training steps of the first stage")
-    batch: int = Field(default=16, ge=1, description="patches a step, over all ranks")
+    batch: int = Field(default=16, ge=1, description="patches per step, summed over all ranks")
     accumulate: int = Field(
-        default=1, ge=1, description="parts that each rank's share of the batch is taken in"
+        default=1,
+        ge=1,
+        description="micro-batches into which each rank splits its share of the batch",
     )
     optimizer: Literal["adamw", "lion"] = Field(
-        default="adamw", description="lion wants a third of the learning rate"
+        default="adamw", description="optimizer; lion needs about a third of adamw's learning rate"
     )
-    learning_rate: float = Field(default=4e-4, gt=0, description="highest learning rate")
+    learning_rate: float = Field(default=4e-4, gt=0, description="peak learning rate")
     warmup: int = Field(
-        default=200, ge=0, description="steps of linear warm-up, before a half cosine down"
+        default=200, ge=0, description="steps of linear warm-up, followed by cosine decay to zero"
     )
-    weight_decay: float = Field(default=0.01, ge=0, description="decay of weights a unit of rate")
-    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
-    ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged weights")
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="weight decay, per unit of learning rate"
+    )
+    clip: float = Field(default=1.0, gt=0, description="norm at which gradients are clipped")
+    ema: float = Field(
+        default=0.999, ge=0, lt=1, description="decay of the exponential average of weights"
+    )
     precision: Literal["float32", "bf16", "fp16"] = Field(
-        default="float32", description="of the network's arithmetic; weights stay float32"
+        default="float32", description="precision of the network's arithmetic; weights stay float32"
     )
     checkpointing: bool = Field(
-        default=False, description="compute activations again in the backward pass: less memory"
+        default=False, description="recompute activations in the backward pass, which saves memory"
     )
-    compile: bool = Field(default=False, description="compile the network first")
+    compile: bool = Field(default=False, description="compile the network with torch.compile")
     validate_every: int = Field(
-        default=250, ge=1, description="steps between losses at fixed t and noise on other times"
+        default=250, ge=1, description="steps between validation losses, at fixed t and noise"
     )
-    validation_patches: int = Field(default=96, ge=1, description="patches of a validation")
+    validation_patches: int = Field(
+        default=96, ge=1, description="patches of the validation split that are used"
+    )
     score_every: int = Field(
         default=500, ge=1, description="steps between scores of a sampled ensemble"
     )
     score_members: int = Field(default=8, ge=2, description="members of that ensemble")
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
-    keep: int = Field(default=2, ge=1, description="checkpoints that are kept")
+    keep: int = Field(default=2, ge=1, description="number of checkpoints kept")
     label_dropout: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="share of patches whose label is left out, so that the model can do without",
+        description="fraction of patches trained without their label, so that it is optional",
     )
     max_nonfinite_steps: int = Field(
         default=10,
@@ -94,42 +110,42 @@ class Trainer(Settings):
     )
     only: tuple[str, ...] = Field(
         default=(),
-        description="learn only parameters whose names begin so, such as decoder.final_layer, the "
-        "others stay as they were at the start; empty: all",
+        description="train only parameters whose names start with one of these, such as "
+        "decoder.final_layer, and freeze the others; empty: train all",
     )
-    seed: int = Field(default=0, ge=0, description="of weights, patches and noise")
+    seed: int = Field(default=0, ge=0, description="seed of initial weights, patches and noise")
     loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
-        default=(), description="further logs; log.csv is always written"
+        default=(), description="further loggers; log.csv is always written"
     )
 
 
 class Recipe(Settings):
-    """A whole training run."""
+    """All settings of a training run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of the model")
-    description: str = Field(default="", description="one line for the card")
+    description: str = Field(default="", description="one-line description for the model card")
     licence: str = Field(default="unspecified", description="licence of the weights")
     start: str = Field(
-        default="", description="model to start from, by name or folder; empty: random weights"
+        default="",
+        description="name or folder of a model whose weights to start from; empty: random",
     )
-    data: Data = Field(description="where fields come from and how patches are cut")
+    data: Data = Field(description="sources, variables and patches")
     network: Architecture = Field(default=Architecture(), description="sizes of the network")
     diffusion: Process = Field(default=Process(), description="diffusion process and sampler")
     ensemble: Ensemble = Field(default=Ensemble(), description="few-step fine-tuning")
-    trainer: Trainer = Field(default=Trainer(), description="how long and how fast")
+    trainer: Trainer = Field(default=Trainer(), description="training loop and optimizer")
     output: str = Field(default="", description="folder of the run; empty: runs/NAME")
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.trainer.only and not self.start:
-            raise ValueError("trainer.only needs a model to start from, which start names")
+            raise ValueError("trainer.only needs a model to start from; set start")
         if self.ensemble.physical and not self.data.named:
-            raise ValueError("ensemble.physical needs variables of one unit: give data.inputs")
+            raise ValueError("ensemble.physical needs named variables: give data.inputs")
         height, width = self.network.tile
         if height != width and "turn" in (self.data.augment or ()):
             raise ValueError(
-                f"data.augment: turn goes only with square tiles, not network.tile [{height}, "
-                f"{width}]"
+                f"data.augment: turn needs square tiles, but network.tile is [{height}, {width}]"
             )
         return self
 
