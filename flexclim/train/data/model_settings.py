@@ -197,7 +197,7 @@ def _label(recipe: Recipe, fitted: Normalisation) -> Literal["factor", "none"] |
 def _labels(recipe: Recipe, moments: Mapping[str, Moments]) -> tuple[Label, ...]:
     parts = [
         Label.model_validate(part.model_dump() | dict(moments.get(part.name, {})))
-        for part in recipe.data.told
+        for part in recipe.data.label_parts
     ]
     if recipe.trainer.label_dropout:
         parts.append(Label(name="given"))

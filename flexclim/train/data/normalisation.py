@@ -77,7 +77,7 @@ def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Norm
 def _label_moments(recipe: Recipe) -> dict[str, Moments]:
     """Return mean and standard deviation, over sources, of numbers given in ``sources.label``."""
     moments: dict[str, Moments] = {}
-    for part in recipe.data.told:
+    for part in recipe.data.label_parts:
         if Label(name=part.name).coordinate:
             values = np.array([source.label[part.name] for source in recipe.data.sources])
             if part.logarithm:

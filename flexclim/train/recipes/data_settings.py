@@ -193,7 +193,7 @@ class Source(Reading):
 
     @field_validator("train", "validate_", mode="before")
     @classmethod
-    def _as_text(cls, period: Any) -> Any:
+    def _as_text(cls, period: object) -> object:
         """Accept dates and indices that YAML parses because they are not quoted."""
         if not isinstance(period, list | tuple):
             return period
@@ -218,7 +218,7 @@ class Input(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, values: Any) -> Any:
+    def _name_alone(cls, values: object) -> object:
         return {"name": values} if isinstance(values, str) else values
 
 
@@ -243,7 +243,7 @@ class Target(Input):
         return self.name if self.base == SAME else self.base
 
 
-class Told(Settings):
+class LabelPart(Settings):
     """A part of the label: numbers that condition the network on a whole patch."""
 
     name: str = Field(
@@ -257,7 +257,7 @@ class Told(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, values: Any) -> Any:
+    def _name_alone(cls, values: object) -> object:
         return {"name": values} if isinstance(values, str) else values
 
     @model_validator(mode="after")
@@ -289,7 +289,7 @@ class Forecast(Settings):
 
     @field_validator("leads", mode="before")
     @classmethod
-    def _as_text(cls, leads: Any) -> Any:
+    def _as_text(cls, leads: object) -> object:
         """Accept a number, so that the error says that it lacks a unit."""
         return {str(k): share for k, share in leads.items()} if isinstance(leads, dict) else leads
 
@@ -334,7 +334,7 @@ class Predictor(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, values: Any) -> Any:
+    def _name_alone(cls, values: object) -> object:
         return {"name": values} if isinstance(values, str) else values
 
 
@@ -372,7 +372,7 @@ class Data(Settings):
         description="refinement factors, with the relative share of patches for each",
     )
     forecast: Forecast = Field(default=Forecast(), description="training of forecasts")
-    label: tuple[Told, ...] | None = Field(
+    label: tuple[LabelPart, ...] | None = Field(
         default=None,
         description="label of the network; null: factor and lead, as far as the tasks have them",
     )
@@ -409,12 +409,12 @@ class Data(Settings):
         return "forecast" in self.tasks
 
     @property
-    def told(self) -> tuple[Told, ...]:
+    def label_parts(self) -> tuple[LabelPart, ...]:
         """Parts of the label."""
         if self.label is not None:
             return self.label
         parts = {"factor": self.downscales, "lead": self.forecasts}
-        return tuple(Told(name=name) for name, learnt in parts.items() if learnt)
+        return tuple(LabelPart(name=name) for name, trained in parts.items() if trained)
 
     @property
     def all_targets(self) -> tuple[Target, ...]:
@@ -479,7 +479,7 @@ class Data(Settings):
 
     def _check_label(self) -> None:
         known = {"factor", "lead", "day_of_year", "variable"}
-        for name in {part.name for part in self.told} - known:
+        for name in {part.name for part in self.label_parts} - known:
             lacking = [i for i, source in enumerate(self.sources) if name not in source.label]
             if lacking:
                 raise ValueError(
@@ -498,12 +498,12 @@ class Data(Settings):
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
                 raise ValueError(
-                    f"sources.{number}.rain.variable {name} is not learnt from; {hint}"
+                    f"sources.{number}.rain.variable {name} is not a variable of training; {hint}"
                 )
             if not self.named and len(known) > 1:
                 raise ValueError(
-                    f"sources.{number}.rain.variable: {', '.join(known)} are learnt one at a time, "
-                    f"and only {name} has it; make {name} a source of its own"
+                    f"sources.{number}.rain.variable: training is on one of {', '.join(known)} "
+                    f"at a time, and only {name} has it; make {name} a source of its own"
                 )
 
     def _check_names(self) -> None:

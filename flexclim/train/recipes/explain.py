@@ -1,10 +1,10 @@
-"""A resolved recipe as text: every setting, what it is set to, and what it means."""
+"""A resolved recipe as text: every setting with its value and meaning."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TypeGuard
 
 from flexclim.errors import suggest_options
 from flexclim.nn.configuration import Settings
@@ -16,9 +16,9 @@ COLUMN = 44  # where meanings begin
 
 @suggest_options
 def explain_recipe(recipe: Recipe) -> str:
-    """Return the settings of a recipe with their meaning.
+    """List the settings of a recipe with their values and meanings.
 
-    Settings that the recipe gives, rather than leaves to their default, are marked with a star.
+    A star marks settings that the recipe gives; the others are at their defaults.
 
     >>> from flexclim.train import load_recipe
     >>> text = explain_recipe(load_recipe("flex_nano"))
@@ -28,12 +28,12 @@ def explain_recipe(recipe: Recipe) -> str:
     return "\n".join(_lines(recipe, 0, set()))
 
 
-def _lines(section: Settings, depth: int, told: set[object]) -> Iterator[str]:
-    """Yield the lines of a section; what was ``told`` before is not explained again."""
+def _lines(section: Settings, depth: int, explained: set[object]) -> Iterator[str]:
+    """Yield the lines of a section; settings among ``explained`` get no meaning again."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        meaning = "" if id(field) in told else field.description or ""
-        told.add(id(field))
+        meaning = "" if id(field) in explained else field.description or ""
+        explained.add(id(field))
         star = "*" if name in section.model_fields_set else " "
         shown = field.alias or name
         inner = list(_sections(shown, value))
@@ -48,10 +48,10 @@ def _lines(section: Settings, depth: int, told: set[object]) -> Iterator[str]:
                 yield from _line(f"{star} {title}", meaning, depth)
             else:
                 yield from _line(f"{star} {title}" if given else f"  {title}", "", depth)
-            yield from _lines(part, depth + 1, told)
+            yield from _lines(part, depth + 1, explained)
 
 
-def _sections(name: str, value: Any) -> Iterator[tuple[str, Settings]]:
+def _sections(name: str, value: object) -> Iterator[tuple[str, Settings]]:
     """Yield the sections that a setting holds, each with its title."""
     if isinstance(value, Settings):
         yield name, value
@@ -61,7 +61,7 @@ def _sections(name: str, value: Any) -> Iterator[tuple[str, Settings]]:
         yield from ((f"{name}.{key}", part) for key, part in value.items() if _is_section(part))
 
 
-def _is_section(value: Any) -> bool:
+def _is_section(value: object) -> TypeGuard[Settings]:
     return isinstance(value, Settings)
 
 
@@ -78,7 +78,7 @@ def _line(setting: str, meaning: str, depth: int) -> Iterator[str]:
         head = ""
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Recipes read from YAML, strictly: an unknown setting names the nearest known one."""
+"""Read recipes from YAML strictly: an error for an unknown setting names the nearest known one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flexclim.errors import RecipeError, suggest_options
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.recipe import Recipe
 
-# Settings of earlier versions that have another name now.
+# New names of settings that earlier versions called otherwise.
 RENAMED = {"trainer.patience": "trainer.max_nonfinite_steps"}
 
 
 def recipes_folder() -> Path:
-    """Return the folder of the recipes that ship: in a wheel beside this module, else a checkout's.
+    """Return the folder of the shipped recipes, in an installed package or in a checkout.
 
     >>> (recipes_folder() / "flex_nano.yaml").is_file()
     True
@@ -37,15 +37,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Parameters
     ----------
     path
-        A YAML file, or the name of a recipe that ships (``flexclim recipes`` lists them).
+        A YAML file, or the name of a shipped recipe (``flexclim recipes`` lists them).
     overrides
-        Settings of the form ``trainer.steps=200``; values are YAML. ``data.sources.0.path=...``
-        reaches into a list.
+        Settings of the form ``trainer.steps=200``; values are YAML. Numbers index lists, as in
+        ``data.sources.0.path=...``.
 
     Raises
     ------
     RecipeError
-        If the file can't be read, or a setting is unknown or wrong.
+        If the file can't be read, or a setting is unknown or invalid.
     """
     values = _read(find_recipe(path))
     for override in overrides:
@@ -57,7 +57,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def find_recipe(path: str | Path) -> Path:
-    """Return the file of a recipe given by path or by name."""
+    """Find the file of a recipe by path or by name."""
     given = Path(path)
     if given.is_file():
         return given
@@ -70,7 +70,7 @@ def find_recipe(path: str | Path) -> Path:
 
 
 def list_recipes() -> dict[str, str]:
-    """Return the recipes that ship, each with the first line of its head comment.
+    """List the shipped recipes, each with the first line of its file, a comment.
 
     >>> "flex_nano" in list_recipes()
     True
@@ -82,15 +82,15 @@ def list_recipes() -> dict[str, str]:
     return found
 
 
-def section_of(annotation: Any) -> type[Settings] | None:
-    """Return the section that a setting's type holds, alone or in a list, or None."""
+def section_of(annotation: object) -> type[Settings] | None:
+    """Return the settings class in a type, alone or in a container, or None."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     return next(filter(None, map(section_of, get_args(annotation))), None)
 
 
 def rename_old_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe that an earlier version wrote, with today's names of its settings."""
+    """Return the values of a recipe of an earlier version, with the current names of settings."""
     renamed = copy.deepcopy(values)
     for old, new in RENAMED.items():
         section, _, name = old.partition(".")
@@ -122,7 +122,7 @@ def _override(values: Any, override: str) -> None:
     try:
         values[last] = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise RecipeError(f"the value of {override!r} is not YAML; quote it?") from None
+        raise RecipeError(f"the value of {override!r} is not YAML. Put it in quotes.") from None
 
 
 def _enter(values: Any, section: str, key: str) -> Any:
@@ -136,7 +136,7 @@ def _enter(values: Any, section: str, key: str) -> Any:
 
 
 def _complaint(error: ValidationError) -> str:
-    """Turn the first complaint into one line that names the setting."""
+    """Describe the first error in one line that names the setting."""
     first = error.errors()[0]
     steps = list(_steps(first["loc"]))
     place = ".".join(str(part) for part, _ in steps)
@@ -153,13 +153,13 @@ def _complaint(error: ValidationError) -> str:
         return f"{place} is missing from the recipe."
     if first["type"] == "value_error":
         return f"{place or 'recipe'}: {first['ctx']['error']}."
-    return f"{place} = {first['input']!r} does not do: {first['msg']}."
+    return f"{place} = {first['input']!r} is invalid: {first['msg']}."
 
 
 def _steps(location: tuple[int | str, ...]) -> Iterator[tuple[int | str, type[Settings] | None]]:
-    """Yield the parts of a location that a recipe shows, each with the section it leads into.
+    """Yield the parts of a location that a recipe contains, each with the section it leads to.
 
-    Pydantic also names the alternative of a union that it tried.
+    Parts that name an alternative of a union, which pydantic adds, are left out.
     """
     section: type[Settings] | None = Recipe
     entered: type[Settings] | None = None
