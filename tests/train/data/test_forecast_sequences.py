@@ -152,8 +152,8 @@ def test_infinite_values_are_refused(folder, read):
         (["data.forecast.leads={5h: 1}"], r"wind.nc has no 3 times of one split .* 5h apart"),
         (["data.forecast.past=9"], r"no 10 times of one split that are 6h apart"),
         (["data.forecast.leads={6h: 1, 1D: 1}", "data.forecast.past=2"], r"lead 24 h .* 3 times"),
-        (["data.forecast.leads={soon: 1}"], r"'soon' is no time span such as 6h"),
-        (["data.forecast.leads={6: 1}"], r"'6' is no time span such as 6h"),
+        (["data.forecast.leads={soon: 1}"], r"'soon' is not a time span such as 6h"),
+        (["data.forecast.leads={6: 1}"], r"'6' is not a time span such as 6h"),
         (
             ["data.inputs=[]", "data.sources.0.variables=[u10]", "data.scaling=local"],
             r"forecasts need inputs by name",

@@ -77,7 +77,7 @@ def test_periods_need_no_quotes(folder):
         ("data.scaling=fixed", "fixed scaling need inputs by name"),
         ("data.augment=[flip_z]", "data.augment.0 = 'flip_z' is invalid"),
         ("trainer.only=[decoder]", "trainer.only needs a model to start from"),
-        ("ensemble.physical=1", "ensemble.physical needs variables of one unit"),
+        ("ensemble.physical=1", "ensemble.physical needs named variables"),
         ("trainer.loggers=[tensorbord]", "trainer.loggers.0 = 'tensorbord' is invalid"),
     ],
 )  # fmt: skip
@@ -92,7 +92,7 @@ def test_wrong_settings_get_one_line(folder, override, message):
     ("overrides", "message"),
     [
         (["data.inputs=[a, a]"], "a name appears twice among a, a"),
-        (["data.inputs=[a]", "data.targets=[b]"], "base of target b is b, which is no input"),
+        (["data.inputs=[a]", "data.targets=[b]"], "base of target b is b, which is not an input"),
         (["data.inputs=[a]", "data.targets=[{name: b, base: null}]"],
          "target b without base needs scaling: fixed"),
         (["data.inputs=[a]", "data.targets=[{name: a, transform: sqrt}]"],
@@ -181,11 +181,11 @@ def test_an_explained_recipe_is_the_resolved_one(folder):
     assert any(line.startswith("    clip = 1.0 ") for line in lines), "others show their default"
     assert any("validate = [2018-10-03, 2018-10-03]" in line for line in lines)
     assert max(map(len, lines)) <= 100 or "path" in max(lines, key=len)
-    assert text.count("largest norm of the gradient") == 1
+    assert text.count("norm at which gradients are clipped") == 1
 
 
 def test_quarter_turns_want_square_tiles(folder):
     wide = "network.tile=[32, 64]"
     assert "turn" in load_recipe(folder / "tiny.yaml", [wide]).data.flips  # passed over by patches
-    with pytest.raises(RecipeError, match=r"turn goes only with square tiles, .*\[32, 64\]"):
+    with pytest.raises(RecipeError, match=r"turn needs square tiles, .*\[32, 64\]"):
         load_recipe(folder / "tiny.yaml", [wide, "data.augment=[turn]"])
