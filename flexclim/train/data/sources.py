@@ -73,7 +73,9 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
         dates that a source lacks.
     """
     for source in sources:
-        if source.stamps.dtype.kind == "i" and "day_of_year" in {one.name for one in data.label_parts}:
+        if source.stamps.dtype.kind == "i" and "day_of_year" in {
+            one.name for one in data.label_parts
+        }:
             raise RecipeError(
                 f"label day_of_year needs dates, but {source.title} has none; leave the label out, "
                 "or give the source dates."
