@@ -10,7 +10,7 @@ import flexclim
 from benchmarks.forecast import cases
 from benchmarks.forecast.__main__ import goals, measured, off, table
 from benchmarks.forecast.cases import CASES, _wettest, gfs, turbulence
-from benchmarks.forecast.rivals import BASELINES, PERSISTENCE
+from benchmarks.forecast.rivals import PERSISTENCE, RIVALS
 from flexclim.models.settings import Target
 
 FLOW = next(case for case in CASES if case.name == "turbulence-unseen")
@@ -31,7 +31,7 @@ def fields():
 
 def test_scores_of_persistence_are_its_distance(fields):
     past, truth = fields
-    made = BASELINES[PERSISTENCE](past, truth, None, None, FLOW)
+    made = RIVALS[PERSISTENCE](past, truth, None, None, FLOW)
     found = measured(made, truth)
     np.testing.assert_allclose(found.crps.sel(variable="vorticity"), [0.5, 1.0, 1.5])
     np.testing.assert_allclose(found.square[0], [0.25, 1.0, 2.25])
@@ -51,7 +51,7 @@ def test_extrapolation_moves_what_moved():
     field = xr.Dataset({"qpe_01h": (("time", "y", "x"), rain)}, {"time": times})
     past, truth = field.isel(time=slice(3)), field.isel(time=slice(3, None))
     error = {
-        name: float(abs(BASELINES[name](past, truth, None, None, RAIN) - truth).qpe_01h.mean())
+        name: float(abs(RIVALS[name](past, truth, None, None, RAIN) - truth).qpe_01h.mean())
         for name in (PERSISTENCE, "extrapolation")
     }
     assert error["extrapolation"] < 0.3 * error[PERSISTENCE]
@@ -61,19 +61,19 @@ def test_the_mean_network_is_one_field_that_goes_on_from_itself(fields, make_for
     past, truth = fields
     model = make_forecaster((Target(name="vorticity", std=20.0),), leads=(6.0,))
     case = replace(FLOW, variables=("vorticity",))
-    made = BASELINES["mean network"](past, truth, model, None, case)
+    made = RIVALS["mean network"](past, truth, model, None, case)
     assert made.vorticity.dims == ("time", "y", "x")
     np.testing.assert_array_equal(made.time, truth.time)
     first = flexclim.forecast(past, 1, model=model.replace(method="ddim"), steps=1)
     np.testing.assert_allclose(made.vorticity[0], first.vorticity.mean("realization")[0], rtol=1e-5)
     longer = xr.concat([past, made.isel(time=[0])], "time")
-    again = BASELINES["mean network"](longer, truth.isel(time=[1]), model, None, case)
+    again = RIVALS["mean network"](longer, truth.isel(time=[1]), model, None, case)
     np.testing.assert_allclose(again.vorticity[-1], made.vorticity[1], rtol=1e-4, atol=1e-4)
 
 
 def test_a_table_says_whether_goals_are_met(fields):
     past, truth = fields
-    base = measured(BASELINES[PERSISTENCE](past, truth, None, None, FLOW), truth)
+    base = measured(RIVALS[PERSISTENCE](past, truth, None, None, FLOW), truth)
     noise = np.random.default_rng(1).normal(size=(4, *truth.vorticity.shape))
     members = truth + xr.DataArray(0.1 * noise, dims=["realization", "time", "y", "x"])
     own = measured(members, truth)
