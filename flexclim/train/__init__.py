@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flexclim.train.data.turbulence import simulate
     from flexclim.train.loop.trainer import fit
-    from flexclim.train.recipes.data_settings import Turbulence
     from flexclim.train.recipes.explain import explain_recipe
     from flexclim.train.recipes.reading import list_recipes, load_recipe
     from flexclim.train.recipes.recipe import Recipe
+    from flexclim.train.recipes.source_settings import Turbulence
 
 __all__ = [
     "Recipe",
@@ -23,7 +23,7 @@ __all__ = [
 
 _HOMES = {
     "Recipe": "recipes.recipe",
-    "Turbulence": "recipes.data_settings",
+    "Turbulence": "recipes.source_settings",
     "explain_recipe": "recipes.explain",
     "fit": "loop.trainer",
     "list_recipes": "recipes.reading",

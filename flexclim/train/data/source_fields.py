@@ -29,7 +29,7 @@ from flexclim.train.data.series import (
     wind_speed,
 )
 from flexclim.train.data.source_files import open_datasets
-from flexclim.train.recipes.data_settings import Derived, Reading
+from flexclim.train.recipes.source_settings import Derived, Reading
 
 IN_MEMORY = 1e8  # variables with fewer values are read once; of others, windows as needed
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.train.data.turbulence import simulate
-from flexclim.train.recipes.data_settings import Bare, Reading
+from flexclim.train.recipes.source_settings import Bare, Reading
 
 
 def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:

@@ -23,7 +23,8 @@ from flexclim.train.data.source_fields import in_memory, open_fields
 from flexclim.train.data.source_files import open_dataset
 from flexclim.train.data.splits import Split, split_times
 from flexclim.train.data.windows import Coarsened
-from flexclim.train.recipes.data_settings import Data, Reading, Source
+from flexclim.train.recipes.data_settings import Data
+from flexclim.train.recipes.source_settings import Reading, Source
 
 TrainingSource = Coarsened | PairedSource
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from flexclim.cf.times import seconds_of
 from flexclim.errors import RecipeError
-from flexclim.train.recipes.data_settings import Source
+from flexclim.train.recipes.source_settings import Source
 
 Split = Literal["train", "validate"]
 Time = np.datetime64 | cftime.datetime | np.integer  # whole numbers count times without dates

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from scipy import fft
 
-from flexclim.train.recipes.data_settings import Turbulence
+from flexclim.train.recipes.source_settings import Turbulence
 
 COURANT = 0.5  # Courant number of a time step
 RING = 1.0  # half width of the forced ring of wavenumbers

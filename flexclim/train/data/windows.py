@@ -20,7 +20,7 @@ from flexclim.grids.operators import block_mean
 from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
 from flexclim.train.data.splits import Time
-from flexclim.train.recipes.data_settings import Source
+from flexclim.train.recipes.source_settings import Source
 
 
 @dataclass(frozen=True)

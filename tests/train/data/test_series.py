@@ -6,7 +6,7 @@ import xarray as xr
 from flexclim.train.data.series import Difference, Memory, Stored
 from flexclim.train.data.source_fields import open_fields
 from flexclim.train.data.splits import select_times
-from flexclim.train.recipes.data_settings import Reading
+from flexclim.train.recipes.source_settings import Reading
 
 
 def test_accumulations_become_amounts():

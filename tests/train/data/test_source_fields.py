@@ -8,7 +8,8 @@ from flexclim.train.data.series import Joined, Memory, Stored
 from flexclim.train.data.source_fields import in_memory, open_fields
 from flexclim.train.data.sources import check_sources, open_sources
 from flexclim.train.data.splits import select_times
-from flexclim.train.recipes.data_settings import Data, Derived, Reading
+from flexclim.train.recipes.data_settings import Data
+from flexclim.train.recipes.source_settings import Derived, Reading
 
 
 @pytest.mark.parametrize("small", [True, False])

@@ -5,7 +5,7 @@ import pytest
 from flexclim.errors import RecipeError
 from flexclim.train.data.source_fields import open_fields
 from flexclim.train.data.source_files import _is_zarr, open_dataset
-from flexclim.train.recipes.data_settings import Bare, Derived, Reading
+from flexclim.train.recipes.source_settings import Bare, Derived, Reading
 
 SPEED = {"speed": Derived(wind_speed=("u", "v")), "energy": Derived(kinetic_energy=("u", "v"))}
 

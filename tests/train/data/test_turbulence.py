@@ -8,7 +8,7 @@ from scipy import fft
 from flexclim.train.data.source_fields import open_fields
 from flexclim.train.data.splits import select_times
 from flexclim.train.data.turbulence import Vorticity, simulate
-from flexclim.train.recipes.data_settings import Reading, Turbulence
+from flexclim.train.recipes.source_settings import Reading, Turbulence
 
 
 def test_an_inviscid_flow_keeps_energy_and_enstrophy():
