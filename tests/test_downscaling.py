@@ -75,7 +75,7 @@ def test_shape_and_coordinates(fine_globe, toy_model):
 
 def test_fields_that_are_no_numbers_are_named(globe, toy_model):
     flags = (globe > 0).to_dataset(name="wet")
-    with pytest.raises(GridError, match=r"no variable of numbers .*'lat' and 'lon': wet is bool"):
+    with pytest.raises(GridError, match=r"no numeric variable .*'lat' and 'lon': wet is bool"):
         run(flags, toy_model)
 
 
@@ -123,7 +123,7 @@ def test_an_ensemble_is_sliced_lazily(ensemble, toy_model, monkeypatch):
     ("numbers", "options", "message"),
     [
         (range(5), {"members": 4}, "'t' has 5 members, and each gets one fine member: members=4"),
-        ([0, 1, 2, 3, 3], {}, "must number its members by different whole numbers"),
+        ([0, 1, 2, 3, 3], {}, "must hold distinct whole numbers"),
         ([0.5, 1, 2, 3, 4], {}, "from 0 on; it holds 0.5, 1.0, 2.0"),
         ([-1, 1, 2, 3, 4], {}, "by different whole numbers"),
     ],

@@ -329,8 +329,8 @@ def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
     [
         (lambda ds: ds.isel(time=[-1]), 1, {}, "reads 2 past times, and there is 1. Give the last"),
         (lambda ds: ds.isel(time=-1), 1, {}, "reads 2 past times, and there is 1. Give the last"),
-        (lambda ds: ds.isel(time=[0, 2, 1]), 1, {}, "do not rise: they lie -6 h apart"),
-        (lambda ds: ds.isel(time=[0, 2, 2]), 1, {}, "do not rise: they lie 0 h apart"),
+        (lambda ds: ds.isel(time=[0, 2, 1]), 1, {}, "are not increasing: they lie -6 h apart"),
+        (lambda ds: ds.isel(time=[0, 2, 2]), 1, {}, "are not increasing: they lie 0 h apart"),
         (
             lambda ds: ds.assign_coords(
                 time=ds.time.values[0] + np.arange(3) * np.timedelta64(3, "h")
@@ -346,10 +346,10 @@ def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
             lambda ds: ds.assign_coords(time=ds.time.where(ds.time < ds.time[-1])),
             1,
             {},
-            "one is unknown",
+            "is missing .NaT.",
         ),
         (lambda ds: ds, 0, {}, "leads=0 is not a number of steps of at least 1"),
-        (lambda ds: ds, [], {}, "leads names none"),
+        (lambda ds: ds, [], {}, "leads is empty"),
         (lambda ds: ds, ["9h"], {}, "lead '9h' is not a multiple of the time step of 6 h"),
         (lambda ds: ds, ["-6h"], {}, "lead '-6h' is not a multiple"),
         (lambda ds: ds, ["NaT"], {}, "lead 'NaT' is not a multiple"),
@@ -394,7 +394,7 @@ def test_uneven_times_are_refused(make_forecaster, region):
     with pytest.raises(FlexclimError, match="last 3 times are uneven: they lie 12, 6 h apart"):
         forecast(region.assign_coords(time=times), 1, model=model)
     one = make_forecaster((Target(name="tp"),), past=1)
-    with pytest.raises(FlexclimError, match="must be shown its time step by 2 past times"):
+    with pytest.raises(FlexclimError, match="infers its time step from 2 past times"):
         forecast(region.isel(time=[0]), 1, model=one)
 
 

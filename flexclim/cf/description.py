@@ -29,6 +29,8 @@ LEFT_BEHIND = (
 LEFT_BEHIND_GLOBAL = (
     *("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id", "flexclim_tiles"),
 )
+# The time step of a forecast by flexclim still holds for fields that are computed from it.
+STEPS = "flexclim_lead_hours"
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
 
 Coordinates = dict[str, xr.Variable | xr.DataArray]
@@ -103,7 +105,9 @@ def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) ->
     kept = {
         key: value
         for key, value in known.attrs.items()
-        if key not in LEFT_BEHIND and (not key.startswith("GRIB_") or key in GRIB_KEPT)
+        if key not in LEFT_BEHIND
+        and (not key.startswith("GRIB_") or key in GRIB_KEPT)
+        and (not key.startswith("flexclim_") or key == STEPS)
     }
     if kept.get("standard_name", "") in ("unknown", None):
         del kept["standard_name"]

@@ -1,4 +1,4 @@
-"""What a downscaling will compute, settled before any work: plain data, the same everywhere."""
+"""The plan of a downscaling, fixed before any computation: plain data, equal on every worker."""
 
 from __future__ import annotations
 
@@ -57,13 +57,15 @@ class DownscalingPlan:
     Parameters
     ----------
     sampling
-        What all sampling shares; its grid and tiles are those of the whole field, or of ``part``.
+        The settings shared by all sampling; its grid and tiles are those of the whole field, or of
+        ``part``.
     factor
         Fine cells along one side of a coarse cell.
     region
-        Rows and columns of the output that are computed at once: a chunk of it.
+        Rows and columns of one chunk of the output.
     part
-        What one region is computed from; None: this is the plan of the whole field.
+        The part of the field that one region is computed from; None in the plan of the whole
+        field.
     """
 
     sampling: SamplingPlan
@@ -79,7 +81,7 @@ class DownscalingPlan:
 
     @cached_property
     def token(self) -> str:
-        """A hash of all that decides values, equal in every process."""
+        """A hash of everything that determines the values, equal in every process."""
         return str(tokenize(self.sampling, self.factor, self.region, self.part))
 
     def __dask_tokenize__(self) -> str:
@@ -92,7 +94,7 @@ class DownscalingPlan:
 
     @cached_property
     def regions(self) -> list[Region]:
-        """The chunks of the output, each computed on its own; often just one."""
+        """The chunks of the output, each computed independently; often just one."""
         return regions(self.sampling.grid.refined(self.factor), self.region)
 
     @property
@@ -130,15 +132,15 @@ class DownscalingPlan:
     def attributes(self, target: TargetPlan) -> Attributes:
         """Return the attributes that record how one output variable was made."""
         sampling = self.sampling
-        chosen = sampling.attributes() | {
+        attributes = sampling.attributes() | {
             "flexclim_factor": self.factor,
             "flexclim_noise": sampling.noise,
             "flexclim_conserve": str(target.conserve).lower(),
             "flexclim_region": f"{self.region[0]} x {self.region[1]}",
         }
         if sampling.noise == "ar1":
-            chosen["flexclim_noise_timescale_seconds"] = sampling.timescale
-        return chosen
+            attributes["flexclim_noise_timescale_seconds"] = sampling.timescale
+        return attributes
 
 
 def plan_downscaling(
@@ -149,7 +151,7 @@ def plan_downscaling(
     options: DownscalingOptions,
     run: str = "",
 ) -> DownscalingPlan:
-    """Settle how fields are downscaled together; no data is computed.
+    """Plan how fields are downscaled together; compute nothing.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def plan_downscaling(
     GridError
         If the factor does not fit the grid.
     ModelError
-        If the model does not serve the factor or the fields.
+        If the model was not trained for the factor or the fields.
     """
     factor = options.factor
     settings = model.settings.named(vector=vector_component(source[inputs[0]]))
@@ -208,7 +210,7 @@ def _plan_target(
     model: str,
     options: DownscalingOptions,
 ) -> TargetPlan:
-    """Settle how one output is finished: by the options, else the model, else names and units."""
+    """Plan how one output is finished: by the options, else the model, else names and units."""
     assert settings.inputs is not None
     base = None
     if target.base is not None:
@@ -221,14 +223,14 @@ def _plan_target(
             f"model {model!r} predicts {name!r}, which has no coarse counterpart: conserve can't "
             "be true."
         )
-    negative = (options.non_negative, target.non_negative, non_negative(source[name]))
+    settings_by_priority = options.non_negative, target.non_negative, non_negative(source[name])
     double = base is not None and source[inputs[base]].dtype == "float64"
     return TargetPlan(
         name=name,
         dtype="float64" if double else "float32",
         base=base,
         conserve=keep and base is not None,
-        non_negative=next(said for said in negative if said is not None),
+        non_negative=next(value for value in settings_by_priority if value is not None),
     )
 
 
@@ -239,10 +241,10 @@ def _check_time(
         return
     if options.noise == "ar1":
         raise FlexclimError(f'{name!r} has no time; noise="ar1" needs one.')
-    timely = [one.name for one in settings.statics if one.timely]
-    if timely:
+    timed = [static.name for static in settings.statics if static.timely]
+    if timed:
         raise ModelError(
-            f"model {model!r} needs {timely[0]}, and {name!r} has no time. Give it the "
+            f"model {model!r} needs {timed[0]}, and {name!r} has no time. Give it the "
             "coordinate time."
         )
 
@@ -250,7 +252,7 @@ def _check_time(
 def _timescale(
     options: DownscalingOptions, model: Model, inputs: Sequence[str], spacing_km: float
 ) -> float:
-    """Return the time scale of AR(1) noise in seconds: the user's, else the card's."""
+    """Return the e-folding time of AR(1) noise in seconds: the user's, else the card's."""
     if options.noise_timescale is not None:
         return _seconds(options.noise_timescale)
     if options.noise != "ar1":
@@ -269,6 +271,6 @@ def _seconds(text: str) -> float:
         seconds = pd.Timedelta(text).total_seconds()
     except ValueError:
         seconds = math.nan
-    if not seconds >= 1:  # a number without a unit counts nanoseconds
+    if not seconds >= 1:  # pandas reads a number without a unit as nanoseconds
         raise FlexclimError(f'noise_timescale={text!r} is not a time span such as "6h".')
     return float(seconds)

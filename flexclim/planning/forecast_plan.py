@@ -1,4 +1,4 @@
-"""What a forecast will compute, settled before any work: plain data, the same everywhere."""
+"""The plan of a forecast, fixed before any computation: plain data, equal on every worker."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class ForecastPlan:
     Parameters
     ----------
     sampling
-        What all sampling shares.
+        The settings shared by all sampling.
     time
         The dimension of time.
     past
-        Snapshots that the network reads.
+        Number of snapshots that the network reads.
     lead
-        Hours of one time step.
+        The time step in hours.
     kept
         Numbers of the steps that are returned, ascending from 1.
     """
@@ -56,7 +56,7 @@ class ForecastPlan:
 
     @cached_property
     def token(self) -> str:
-        """A hash of all that decides values, equal in every process."""
+        """A hash of everything that determines the values, equal in every process."""
         return str(tokenize(self.sampling, self.time, self.past, self.lead, self.kept))
 
     def __dask_tokenize__(self) -> str:
@@ -93,7 +93,7 @@ def plan_forecast(
     time: str,
     run: str = "",
 ) -> ForecastPlan:
-    """Settle how variables are forecast together; no data is computed.
+    """Plan how variables are forecast together; compute nothing.
 
     Parameters
     ----------
@@ -141,11 +141,11 @@ def plan_forecast(
 
 
 def _plan_target(source: Source, name: str, target: Target, options: SamplingOptions) -> TargetPlan:
-    """Settle how one output is finished: by the options, else the model, else names and units."""
+    """Plan how one output is finished: by the options, else the model, else names and units."""
     field = source[name]
-    said = options.non_negative, target.non_negative, non_negative(field)
+    settings_by_priority = options.non_negative, target.non_negative, non_negative(field)
     return TargetPlan(
         name=name,
         dtype="float64" if field.dtype == "float64" else "float32",
-        non_negative=next(one for one in said if one is not None),
+        non_negative=next(value for value in settings_by_priority if value is not None),
     )

@@ -1,21 +1,24 @@
-"""Time steps of a forecast: how far apart past snapshots lie, and which later times are wanted."""
+"""Time steps of a forecast: the spacing of past snapshots, and the lead times to return."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from textwrap import shorten
-from typing import Any
+from typing import TypeAlias, cast
 
+import cftime
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.settings import Forecasting
 from flexclim.planning.plan import is_whole
 
 Leads = int | str | timedelta | Sequence[str | timedelta]
+Time: TypeAlias = np.datetime64 | cftime.datetime
 SAME = 1e-3  # hours
 
 
@@ -32,9 +35,9 @@ def step_hours(times: np.ndarray, forecast: Forecasting, model: str) -> float:
     Raises
     ------
     FlexclimError
-        If there are too few times, or they are unknown, uneven or do not rise.
+        If there are too few times, or they are missing (NaT), uneven or not increasing.
     ModelError
-        If the model does not know the step.
+        If the model was not trained for the step.
 
     >>> six = Forecasting(past=2, leads=(6.0, 12.0), residual_scale=((1.0,), (1.0,)))
     >>> step_hours(np.array(["2018-09-14T00", "2018-09-14T06"], "datetime64[h]"), six, "toy")
@@ -45,7 +48,7 @@ def step_hours(times: np.ndarray, forecast: Forecasting, model: str) -> float:
         return forecast.leads[0]
     count = max(forecast.past, 2)
     if len(times) < count:
-        why = "reads" if forecast.past > 1 else "must be shown its time step by"
+        why = "reads" if forecast.past > 1 else "infers its time step from"
         raise FlexclimError(
             f"model {model!r} {why} {count} past times, and there "
             f"{'is 1' if len(times) == 1 else f'are {len(times)}'}. Give the last {count}, "
@@ -53,41 +56,41 @@ def step_hours(times: np.ndarray, forecast: Forecasting, model: str) -> float:
         )
     last = times[-count:]
     if last.dtype.kind == "M" and np.isnat(last).any():
-        raise FlexclimError(f"of the last {count} times one is unknown (NaT). Give all of them.")
+        raise FlexclimError(f"one of the last {count} times is missing (NaT). Give all of them.")
     apart = [hours_between(a, b) for a, b in pairwise(last)]
-    told = ", ".join(f"{hours:g}" for hours in dict.fromkeys(apart))
+    spacings = ", ".join(f"{hours:g}" for hours in dict.fromkeys(apart))
     if min(apart) <= 0:
         raise FlexclimError(
-            f"the last {count} times do not rise: they lie {told} h apart. Sort them first."
+            f"the last {count} times are not increasing: they lie {spacings} h apart. Sort them."
         )
     if max(apart) - min(apart) > SAME:
         raise FlexclimError(
-            f"the last {count} times are uneven: they lie {told} h apart. Model {model!r} reads "
-            f"times {known} h apart; select such ones, or fill the gap."
+            f"the last {count} times are uneven: they lie {spacings} h apart. Model {model!r} "
+            f"reads times {known} h apart; select such times, or fill the gap."
         )
     for lead in forecast.leads:
         if abs(lead - apart[0]) <= SAME:
             return lead
     raise ModelError(
-        f"the last {count} times are {told} h apart, and model {model!r} forecasts by steps of "
-        f"{known} h. Select times so far apart, or fill the gap."
+        f"the last {count} times are {spacings} h apart, and model {model!r} forecasts in steps of "
+        f"{known} h. Select times with that spacing, or fill the gap."
     )
 
 
 def kept_steps(leads: Leads, hours: float) -> tuple[int, ...]:
-    """Return the numbers of the steps, from 1 on, that are wanted.
+    """Return the numbers of the time steps to return, counted from 1.
 
     Parameters
     ----------
     leads
-        A number of steps: all of them; or durations, of which each is a step.
+        The number of steps, to return each of them, or lead times to return.
     hours
-        Of a step.
+        The time step in hours.
 
     Raises
     ------
     FlexclimError
-        If a lead is neither, or no multiple of the step.
+        If a lead is neither, or not a multiple of the step.
 
     >>> kept_steps(3, 6.0), kept_steps(["6h", "1D"], 6.0)
     ((1, 2, 3), (1, 4))
@@ -97,27 +100,27 @@ def kept_steps(leads: Leads, hours: float) -> tuple[int, ...]:
         if count < 1:
             raise FlexclimError(f"leads={count} is not a number of steps of at least 1.")
         return tuple(range(1, count + 1))
-    values: Any = getattr(leads, "values", leads)  # of an array with labels
-    many = values if np.ndim(values) else [values]
-    found = [_step(lead, hours) for lead in many]
-    if not found:
-        raise FlexclimError('leads names none. Give a number of steps, or some such as ["6h"].')
-    return tuple(sorted(set(found)))
+    values = cast(ArrayLike, getattr(leads, "values", leads))  # of a DataArray or Index
+    durations = cast(Iterable[object], values if np.ndim(values) else [values])
+    steps = {_step(lead, hours) for lead in durations}
+    if not steps:
+        raise FlexclimError('leads is empty. Give a number of steps, or durations such as ["6h"].')
+    return tuple(sorted(steps))
 
 
-def _step(lead: Any, hours: float) -> int:
-    """Return which step a duration is."""
+def _step(lead: object, hours: float) -> int:
+    """Return the number of the time step at a lead time."""
     try:
         if isinstance(lead, int | float | np.number) and not isinstance(lead, np.timedelta64):
             raise ValueError("a number without a unit")
-        asked = pd.Timedelta(lead) / pd.Timedelta(hours=1)
+        lead_hours = pd.Timedelta(lead) / pd.Timedelta(hours=1)
     except (ValueError, TypeError):
-        told = shorten(repr(lead), 60)
+        text = shorten(repr(lead), 60)
         raise FlexclimError(
-            f'lead {told} is not a duration such as "6h". Give durations, or one number of steps.'
+            f'lead {text} is not a duration such as "6h". Give durations, or one number of steps.'
         ) from None
-    number = round(asked / hours) if asked > 0 else 0
-    if number < 1 or abs(number * hours - asked) > SAME:
+    number = round(lead_hours / hours) if lead_hours > 0 else 0
+    if number < 1 or abs(number * hours - lead_hours) > SAME:
         raise FlexclimError(
             f"lead {lead!r} is not a multiple of the time step of {hours:g} h. Give multiples, or "
             "a number of steps."
@@ -125,16 +128,16 @@ def _step(lead: Any, hours: float) -> int:
     return number
 
 
-def hours_between(first: Any, second: Any) -> float:
-    """Return the hours from one time to another, both datetime64 or cftime."""
+def hours_between(first: Time, second: Time) -> float:
+    """Return the hours from one time to another of the same calendar."""
     apart = second - first
     if isinstance(apart, np.timedelta64):
         return float(apart / np.timedelta64(1, "s")) / 3600
     return float(apart.total_seconds()) / 3600
 
 
-def later(time: Any, hours: float) -> Any:
-    """Return the time so many hours after one; to whole seconds.
+def later(time: Time, hours: float) -> Time:
+    """Return the time ``hours`` after ``time``, rounded to seconds.
 
     >>> later(np.datetime64("2018-12-31T18:00", "ns"), 6.0)
     np.datetime64('2019-01-01T00:00:00.000000000')

@@ -1,8 +1,8 @@
-"""Which model downscales or forecasts which variables where the user names none.
+"""Which model downscales or forecasts which variables if the user names none.
 
-A model of named variables is chosen where it predicts what is requested, reads what is there in the
-same units, and was trained at this factor or time step and near this spacing. Every other field
-is downscaled by flex-nano, which serves any variable, and is not forecast.
+A model of specific variables is chosen if it predicts requested variables, its inputs are available
+in the same units, and it was trained at this factor or time step and a similar grid spacing. Every
+other field is downscaled by flex-nano, which serves any variable, and is not forecast.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flexclim.planning.variable_groups import (
 )
 
 DEFAULT_MODEL = "flex-nano"
-# A model is chosen up to this ratio between the field's fine spacing and those of training.
+# Maximum ratio between the output's grid spacing and those of the training data.
 NEAR = 1.5
 
 
@@ -38,9 +38,9 @@ class Choice:
     Parameters
     ----------
     model
-        None: of those that ship.
+        Default: chosen among the bundled models.
     variables
-        Which to return; None: all that a model serves.
+        Variables to return. Default: all that a model serves.
     """
 
     model: str | Model | None
@@ -53,7 +53,7 @@ def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
     Raises
     ------
     ModelError
-        If the model does not serve the source, or static fields were given that none takes.
+        If the model does not fit the source, or static fields were given that no model takes.
     """
     if choice.model is not None:
         return _requested(source, choice, choice.model, SUPERRES)
@@ -65,24 +65,24 @@ def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
             return f"is for x{', x'.join(map(str, factors))}"
         return _unfit(candidate, candidate.card.inputs, source, factor)
 
-    groups, passed = _specialised(source, wanted, unfit, SUPERRES, "spacing, factor and units")
-    _check_static(source, groups, passed)
+    groups, rejections = _specialised(source, wanted, unfit, SUPERRES, "spacing, factor and units")
+    _check_static(source, groups, rejections)
     served = {name for group in groups for name in group.returned}
     wanted = [name for name in wanted if name not in served]
     if wanted or not groups:
-        reason = "; ".join(["serves any field", *passed])
+        reason = "; ".join(["serves any field", *rejections])
         default = load_model(DEFAULT_MODEL)
         groups += group_variables(source, default, wanted or None, reason)
     return _in_order(groups, source)
 
 
 def choose_forecast(source: Source, choice: Choice, times: np.ndarray) -> list[VariableGroup]:
-    """Choose which model forecasts which variables, and why; ``times`` are those of the past.
+    """Choose which model forecasts which variables, and why; ``times`` are the past times.
 
     Raises
     ------
     ModelError
-        If the model can't forecast the source, or none that ships can.
+        If the model can't forecast the source, or no bundled model can.
     """
     if choice.model is not None:
         return _requested(source, choice, choice.model, FORECAST)
@@ -103,26 +103,26 @@ def choose_forecast(source: Source, choice: Choice, times: np.ndarray) -> list[V
         steps.add(step)
         return ""
 
-    groups, passed = _specialised(source, wanted, unfit, FORECAST, "time step and units")
+    groups, rejections = _specialised(source, wanted, unfit, FORECAST, "time step and units")
     served = {name for group in groups for name in group.returned}
     lacking = [name for name in wanted if name not in served and (choice.variables or not served)]
     if lacking or not groups:
-        raise ModelError(_no_forecast(lacking, passed))
-    _check_static(source, groups, passed)
+        raise ModelError(_no_forecast(lacking, rejections))
+    _check_static(source, groups, rejections)
     return _in_order(groups, source)
 
 
-def _no_forecast(lacking: Sequence[str], passed: Sequence[str]) -> str:
+def _no_forecast(lacking: Sequence[str], rejections: Sequence[str]) -> str:
     """Explain that no bundled model forecasts some variables."""
-    there = [
+    available = [
         f"{name} ({', '.join(card.variables)} by {' or '.join(f'{h:g}' for h in card.leads)} h)"
         for name, card in list_bundled().items()
         if card.leads
     ]
-    why = f"; {'; '.join(passed)}" if passed else ""
+    why = f"; {'; '.join(rejections)}" if rejections else ""
     return (
-        f"no model that ships forecasts {', '.join(lacking) or 'this'}{why}. There are "
-        f"{', '.join(there) or 'none that forecast'}. Name a model of your own with model= "
+        f"no bundled model forecasts {', '.join(lacking) or 'this'}{why}. Available are "
+        f"{', '.join(available) or 'none that forecast'}. Name a model of your own with model= "
         "(--model at the shell)."
     )
 
@@ -138,27 +138,29 @@ def _requested(
 def _specialised(
     source: Source, wanted: Sequence[str], unfit: Callable[[Model], str], task: str, alike: str
 ) -> tuple[list[VariableGroup], list[str]]:
-    """Return groups of models trained for what is wanted, and why others were not chosen."""
+    """Return groups of models trained for the wanted variables, and why others were rejected."""
     groups: list[VariableGroup] = []
-    passed: list[str] = []
+    rejections: list[str] = []
     for name in list_bundled():
         candidate = read_model(name)
-        taken = {one for group in groups for one in group.returned}
-        made = [v for v in candidate.card.variables if v in wanted and v not in taken]
-        if name == DEFAULT_MODEL or not made or task not in candidate.settings.tasks:
+        taken = {variable for group in groups for variable in group.returned}
+        served = [v for v in candidate.card.variables if v in wanted and v not in taken]
+        if name == DEFAULT_MODEL or not served or task not in candidate.settings.tasks:
             continue
         if problem := unfit(candidate):
-            passed.append(f"{name} {problem}")
+            rejections.append(f"{name} {problem}")
             continue
-        reason = f"made for {', '.join(made)} at this {alike}"
-        groups += group_variables(source, load_model(name), made, reason, task)
-    return groups, passed
+        reason = f"made for {', '.join(served)} at this {alike}"
+        groups += group_variables(source, load_model(name), served, reason, task)
+    return groups, rejections
 
 
-def _check_static(source: Source, groups: Sequence[VariableGroup], passed: Sequence[str]) -> None:
+def _check_static(
+    source: Source, groups: Sequence[VariableGroup], rejections: Sequence[str]
+) -> None:
     """Raise if static fields were given that no chosen model takes."""
     if source.static is not None and not any(group.model.settings.statics for group in groups):
-        why = f": {'; '.join(passed)}" if passed else ""
+        why = f": {'; '.join(rejections)}" if rejections else ""
         raise ModelError(
             f"static was given, but no model that takes it serves these fields{why}. "
             "Leave it out, or name a model."
@@ -166,7 +168,7 @@ def _check_static(source: Source, groups: Sequence[VariableGroup], passed: Seque
 
 
 def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> str:
-    """Return why a model that reads these variables can't serve a source; empty: it can."""
+    """Return why a model with these inputs can't serve a source; empty if it can."""
     card, settings = model.card, model.settings
     for name in read:
         if name not in source.fields:
@@ -174,8 +176,8 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
         expected = card.units.get(name)
         if expected and not (source.units(name) and same_units(source[name], expected)):
             return f"reads {name} in {expected}, not in {source.units(name) or 'no units'}"
-    given = source.static if source.static is not None else ()
-    if lacking := [s.name for s in settings.statics if not s.computed and s.name not in given]:
+    available = source.static if source.static is not None else ()
+    if lacking := [s.name for s in settings.statics if not s.computed and s.name not in available]:
         return f"needs static {', '.join(lacking)}"
     if settings.grid and source.grid.domain.kind != settings.grid:
         return f"is for grids of {settings.grid}s"
@@ -183,8 +185,8 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
 
 
 def _far_spacing(trained: tuple[float, float] | None, spacing_km: float) -> str:
-    """Return why a model trained at some fine spacings can't serve another; empty: it can."""
-    if trained is None:  # of a simulated flow
+    """Return why a model trained at some fine spacings can't serve another; empty if it can."""
+    if trained is None:  # simulated flow
         return "tells no spacing" if math.isfinite(spacing_km) else ""
     if not math.isfinite(spacing_km):
         return "needs to know the spacing"
@@ -195,7 +197,7 @@ def _far_spacing(trained: tuple[float, float] | None, spacing_km: float) -> str:
 
 
 def _wanted(source: Source, choice: Choice) -> list[str]:
-    """Return the variables to predict: fields, and outputs of models where they are named."""
+    """Return the variables to predict: fields, and outputs of models that the user names."""
     predicted = [
         name
         for card in list_bundled().values()

@@ -1,4 +1,4 @@
-"""The part of a plan that downscaling and forecasting share, settled before any work."""
+"""The part of a plan that downscaling and forecasting share, fixed before any computation."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from flexclim.planning.tiles import TilePlan
 Attributes = dict[str, str | int | float]
 
 PRECISIONS = "float32", "bf16", "fp16"
-MEMBERS = 8  # where nothing else tells
-# Members of a task that share what is made of a field, and cells that they have at most.
+MEMBERS = 8  # default ensemble size
+# Members of a task that share the inputs of a field, and the maximum number of their cells.
 TOGETHER, TOGETHER_CELLS = 4, 2**22
 
 
@@ -37,8 +37,9 @@ TOGETHER, TOGETHER_CELLS = 4, 2**22
 class SamplingOptions:
     """Options of the user that downscaling and forecasting share; None where flexclim chooses.
 
-    ``breaks`` are members at which a new task starts: what a store already holds is not computed
-    again for the sake of new members. With ``entire`` all of the output is wanted, not slices.
+    ``breaks`` are members at which a new task starts, so that members that a store already holds
+    are not recomputed with new ones. ``entire`` states that all of the output will be computed,
+    not just slices.
     """
 
     members: int | None = None
@@ -74,7 +75,7 @@ def new_run() -> str:
 
 
 def check_switch(name: str, value: object) -> None:
-    """Raise for an option that is neither true nor false, such as a non-empty string."""
+    """Raise FlexclimError if an option is not a bool or None, such as a non-empty string."""
     if not isinstance(value, bool | np.bool_ | None):
         raise FlexclimError(f"{name}={value!r} is neither True nor False.")
 
@@ -105,7 +106,7 @@ class TargetPlan:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SamplingPlan:
-    """What downscaling and forecasting share: plain data, the same on every worker.
+    """The settings that downscaling and forecasting share: plain data, equal on every worker.
 
     Parameters
     ----------
@@ -130,17 +131,17 @@ class SamplingPlan:
     numbers, paired
         Numbers of the members; whether each has an input of its own.
     steps, method, seed
-        Of the sampler.
+        Sampler steps, sampler method and random seed.
     noise, timescale
         How noise at different times is related, and the e-folding time of AR(1) noise in seconds.
     statics, labels
-        Names of static predictors, and of coordinates that the label holds.
+        Names of static predictors, and of coordinates in the label.
     batch, device, precision, compiled
         How forward passes run.
     keeps
         Whether encoded features of the windows are kept between steps and members.
     together
-        Members that one task computes at least.
+        Minimum number of members that one task computes.
     breaks
         Members at which a new task starts, so that members of a store are not recomputed.
     run
@@ -184,9 +185,11 @@ class SamplingPlan:
 
     @cached_property
     def token(self) -> str:
-        """A hash of all that decides values, equal in every process."""
-        known = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "run"}
-        return str(tokenize(known | {"settings": self.settings.model_dump_json()}))
+        """A hash of everything that determines the values, equal in every process."""
+        values = {
+            item.name: getattr(self, item.name) for item in fields(self) if item.name != "run"
+        }
+        return str(tokenize(values | {"settings": self.settings.model_dump_json()}))
 
     def __dask_tokenize__(self) -> str:
         return self.token
@@ -217,7 +220,7 @@ class SamplingPlan:
 
     def attributes(self) -> Attributes:
         """Return the attributes that record how an output was made."""
-        chosen: Attributes = {
+        attributes: Attributes = {
             "flexclim_model": self.model.name,
             "flexclim_model_sha256": self.model.sha256,
             "flexclim_seed": self.seed,
@@ -229,10 +232,10 @@ class SamplingPlan:
             "flexclim_tiles": json.dumps(self.tiles.describe()),
         }
         if self.compiled:
-            chosen["flexclim_compiled"] = "true"
+            attributes["flexclim_compiled"] = "true"
         if self.statics:
-            chosen["flexclim_static"] = " ".join(self.statics)
-        return chosen
+            attributes["flexclim_static"] = " ".join(self.statics)
+        return attributes
 
 
 def plan_sampling(
@@ -250,7 +253,7 @@ def plan_sampling(
     noise: str = "independent",
     timescale: float = 0.0,
 ) -> SamplingPlan:
-    """Settle what downscaling and forecasting share: as requested, else by model and device.
+    """Resolve the options that downscaling and forecasting share, with defaults of the model.
 
     Raises
     ------
@@ -268,7 +271,7 @@ def plan_sampling(
     batch = options.batch or choose_batch(settings.network, device, precision, free)
     keeps = keeps_features(settings.network, tiles.count, batch)
     entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)
-    # Members share features that are not kept, and on a GPU the host's work as well.
+    # Members share features that are not kept, and on a GPU the host-side work as well.
     share = entire and not (keeps and device == "cpu")
     together = min(TOGETHER, TOGETHER_CELLS // math.prod(tiles.domain.shape)) if share else 1
     return SamplingPlan(
@@ -308,14 +311,14 @@ def _numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]:
     count = field.sizes[REALIZATION]
     if members not in (None, count):
         raise FlexclimError(
-            f"{field.name!r} has {count} members, and each gets one fine member: members={members} "
-            "can't be. Leave members out, or select members first."
+            f"{field.name!r} has {count} members, and each gets one output member, so "
+            f"members={members} is impossible. Leave members out, or select members first."
         )
     values = field[REALIZATION].values
     if values.dtype.kind not in "iu" or len(set(values.tolist())) < count or values.min() < 0:
         raise FlexclimError(
-            f"{REALIZATION!r} of {field.name!r} must number its members by different whole numbers "
-            f"from 0 on; it holds {', '.join(map(str, values[:3]))}. Give it such numbers with "
+            f"{REALIZATION!r} of {field.name!r} must hold distinct whole numbers of at least 0, "
+            f"one per member; it holds {', '.join(map(str, values[:3]))}. Assign such numbers with "
             f".assign_coords({REALIZATION}=range({count}))."
         )
     return tuple(values.tolist())
@@ -340,10 +343,10 @@ def _check_alike(fields: Sequence[xr.DataArray]) -> None:
 def _labels(
     source: Source, field: xr.DataArray, lead: Sequence[str], settings: ModelSettings, model: str
 ) -> tuple[str, ...]:
-    """Return the coordinates that the label holds; empty if one is absent and all are optional."""
-    names = tuple(part.name for part in settings.labels if part.coordinate)
-    timely = "day_of_year" in [part.name for part in settings.labels]
-    if timely and source.times[str(field.name)] is None:
+    """Return the coordinates in the label; empty if one is absent and the label is optional."""
+    names = tuple(label.name for label in settings.labels if label.coordinate)
+    needs_time = "day_of_year" in [label.name for label in settings.labels]
+    if needs_time and source.times[str(field.name)] is None:
         raise ModelError(
             f"model {model!r} is conditioned on the day of year, and {field.name!r} has no time. "
             "Give it the coordinate time."

@@ -1,12 +1,12 @@
-"""Regions of a field that is too large for memory: what each one makes, reads and samples.
+"""Regions of a field that is too large for memory, and the part of the field each depends on.
 
-A region is a chunk of the output. Its part of the field is the region with all that its values
-depend on: at the last step the windows that weigh in it, at the step before those that weigh in
-what these see, and so on; then the coarse cells that scaling and block means look at. So a region
-holds the same numbers as the whole, but for rounding.
+A region is a chunk of the output. Its part of the field holds everything that its values depend
+on: for the last sampler step the windows with weight in the region, for the step before those with
+weight in the former windows, and so on; then the coarse cells that scaling and block means read.
+So a region has the same values as in the whole field, except for rounding.
 
-A field that goes around the globe is cut into bands of rows, so that its columns still wrap and
-what lies across a pole is at hand.
+A global field is cut into bands of rows, so that columns still wrap and cells across a pole are
+available.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from flexclim.models.settings import SCALING_REACH
 from flexclim.planning.tiles import AxisPlan, TilePlan
 
 Span = tuple[int, int]
-# Fine cells of a region, and what its sides are multiples of: larger ones compute less twice.
+# Fine cells of a region, and the divisor of its sides; larger regions recompute less.
 PIXELS, MULTIPLE = 2048**2, 256
-# Rows of a band around the globe, at least: narrow ones would compute much twice.
+# Minimum rows of a global band: narrow bands would recompute much of their neighbours.
 BAND = 768
-# Coarse cells beyond a region that correcting its block means looks at: blocks of points share
-# cells, and what one does to the next falls about tenfold a cell.
+# Coarse cells beyond a region that the correction of its block means reads. Blocks of point grids
+# share cells, and the influence of a block falls about tenfold per cell.
 CELL_MARGIN, POINT_MARGIN = 2, 12
-# Coarse cells beyond a window that interpolating and scaling look at.
+# Coarse cells beyond a window that interpolation and scaling read.
 INPUT_MARGIN = SCALING_REACH + 2
 
 
@@ -44,18 +44,18 @@ class Region:
 
 @dataclass(frozen=True)
 class Part:
-    """What a region is computed from.
+    """The part of a field that a region is computed from.
 
     Parameters
     ----------
     rows, columns
-        Canonical coarse cells that it reads.
+        Canonical coarse cells of the part.
     origin
-        Canonical fine row and column where it begins.
+        Canonical fine row and column of its first cell.
     core
-        The region's own rows and columns in it.
+        The region's rows and columns within the part.
     windows
-        For each step the numbers of the windows that are sampled.
+        For each sampler step the numbers of the windows to evaluate.
     """
 
     rows: Span
@@ -66,7 +66,7 @@ class Part:
 
 
 def region_shape(fine: Domain, pixels: int = PIXELS) -> tuple[int, int]:
-    """Return rows and columns of the regions of a fine domain: all of it where it is small.
+    """Return the shape of the regions of a fine domain; a small domain is one region.
 
     >>> region_shape(Domain(shape=(8000, 8000)))
     (2048, 2048)
@@ -85,7 +85,7 @@ def region_shape(fine: Domain, pixels: int = PIXELS) -> tuple[int, int]:
 
 
 def regions(grid: Grid, shape: tuple[int, int]) -> list[Region]:
-    """Cut a fine grid into regions of ``shape``, in the order in which rows and columns lie."""
+    """Cut a fine grid into regions of ``shape``, in stored order."""
     height, width = grid.domain.shape
     return [
         Region((row, column), rows, columns)
@@ -97,25 +97,25 @@ def regions(grid: Grid, shape: tuple[int, int]) -> list[Region]:
 def part_of(
     region: Region, tiles: TilePlan, coarse: Domain, factor: int, steps: int
 ) -> tuple[Part, TilePlan]:
-    """Find what a region is computed from, and plan its tiles.
+    """Find the part of the field that a region is computed from, and plan its tiles.
 
     Parameters
     ----------
     region
         From :func:`regions`.
     tiles
-        Of the whole field.
+        Tile plan of the whole field.
     coarse
         The whole coarse domain.
     factor
         Fine cells along one side of a coarse cell.
     steps
-        Of the sampler.
+        Number of sampler steps.
 
     Returns
     -------
     Part, TilePlan
-        The plan has the windows of the whole one that the part needs, at the same places.
+        The tile plan has those windows of the whole field that the part needs.
     """
     point = coarse.kind == "point"
     rows = _needed(tiles.rows, region.rows, coarse.shape[0], factor, steps, point)
@@ -146,7 +146,7 @@ def part_of(
 
 
 def part_grid(grid: Grid, rows: Span, columns: Span) -> Grid:
-    """Return some canonical rows and columns of a grid, in its stored order."""
+    """Return the subgrid of some canonical rows and columns, in stored order."""
     y = _stored(rows, grid.domain.shape[0], grid.flip_y)
     x = _stored(columns, grid.domain.shape[1], grid.flip_x)
     return replace(
@@ -160,7 +160,7 @@ def part_grid(grid: Grid, rows: Span, columns: Span) -> Grid:
 
 
 def part_domain(domain: Domain, rows: Span, columns: Span) -> Domain:
-    """Return some rows and columns of a domain; where it is cut it has an edge."""
+    """Return the subdomain of some rows and columns; where it is cut it has an edge."""
     assert not domain.wrap or columns == (0, domain.shape[1]), columns
     return replace(
         domain,
@@ -172,7 +172,7 @@ def part_domain(domain: Domain, rows: Span, columns: Span) -> Domain:
 
 @dataclass(frozen=True)
 class _Needed:
-    """Along one axis: coarse cells, the first fine cell, and windows of each step, first first."""
+    """Along one axis: coarse cells, the first fine cell, and the windows of each step in order."""
 
     cells: Span
     first: int
@@ -206,7 +206,7 @@ def _needed(
 
 
 def _cells(span: Span, cells: int, factor: int, margin: int) -> Span:
-    """Return the coarse cells that a span of fine cells touches, and some beyond."""
+    """Return the coarse cells that overlap a span of fine cells, with a margin."""
     return max(0, span[0] // factor - margin), min(cells, -(-span[1] // factor) + 1 + margin)
 
 
@@ -217,7 +217,7 @@ def _part_axis(axis: AxisPlan, needed: _Needed, size: int) -> AxisPlan:
 
 
 def _cut(size: int, side: int, flipped: bool) -> list[Span]:
-    """Cut an axis in stored order; return canonical spans."""
+    """Cut an axis in stored order and return canonical spans."""
     spans = [(first, min(first + side, size)) for first in range(0, size, side)]
     return [(size - high, size - low) for low, high in spans] if flipped else spans
 

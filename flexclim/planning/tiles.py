@@ -1,8 +1,8 @@
-"""The plan of tiles: which windows the network reads, and how much of each counts where.
+"""The tile plan: which windows the network reads, and the weights that blend them.
 
-A plan is plain data, made from sizes alone. Windows begin at multiples of the factor, so that
-coarse cells lie alike in all of them; along each axis neighbouring windows hand over within a ramp
-in the middle of their overlap, and their weights add to one in every pixel.
+A plan is plain data that depends on sizes alone. Windows start at multiples of the factor, so that
+they are aligned with coarse cells. Along each axis the weights of neighbouring windows are blended
+within a ramp in the middle of their overlap; weights sum to one in every pixel.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from flexclim.grids.domain import Border, Domain
 class AxisPlan:
     """Windows along one axis of ``size`` pixels.
 
-    ``starts`` are their first pixels, which may lie outside of the field; ``borders`` the
-    positions where one window hands over to the next.
+    ``starts`` are their first pixels, which may lie outside the field; ``borders`` the positions
+    at which neighbouring windows have equal weights.
     """
 
     size: int
@@ -31,12 +31,12 @@ class AxisPlan:
 
     @property
     def before(self) -> int:
-        """Pixels needed before the first one of the field."""
+        """Number of pixels by which windows extend before the first pixel of the field."""
         return max(0, -self.starts[0])
 
     @property
     def after(self) -> int:
-        """Pixels needed after the last one of the field."""
+        """Number of pixels by which windows extend after the last pixel of the field."""
         return max(0, self.starts[-1] + self.tile - self.size)
 
     @property
@@ -48,7 +48,7 @@ class AxisPlan:
         return tuple((first + self.tile + second) / 2 for first, second in pairs)
 
     def weights(self) -> np.ndarray:
-        """Return (windows, tile) weights; 0 outside of the field, summing to 1 in each pixel."""
+        """Return (windows, tile) weights: 0 outside the field, summing to 1 in each pixel."""
         position = np.array(self.starts)[:, None] + np.arange(self.tile) + 0.5
         if self.wrap and len(self.starts) > 1:
             weights = np.ones(position.shape)
@@ -89,7 +89,7 @@ class TilePlan:
         )
 
     def frame(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Say where the values of the field with its frame come from (Domain.extension)."""
+        """Return the rows, columns and signs of the framed field's pixels; see Domain.extension."""
         return self.domain.extension(
             self.rows.before, self.rows.after, self.columns.before, self.columns.after
         )
@@ -99,7 +99,7 @@ class TilePlan:
         return self.rows.weights(), self.columns.weights()
 
     def describe(self) -> dict[str, object]:
-        """Return what verify.seam needs to know, as plain data."""
+        """Return the borders and overlap that verify.seam needs, as plain data."""
         return {
             "rows": list(self.rows.borders),
             "columns": list(self.columns.borders),
@@ -118,18 +118,18 @@ def plan_tiles(
     domain
         The fine domain.
     tile
-        Rows and columns that the network reads.
+        Rows and columns of a window.
     factor
-        Fine cells a coarse cell; windows begin at its multiples.
+        Fine cells along one side of a coarse cell; windows start at its multiples.
     overlap
-        Pixels that neighbouring windows share at least.
+        Minimum overlap of neighbouring windows in pixels.
     ramp
-        Pixels over which one window hands over to the next; None: half of the overlap.
+        Pixels over which neighbouring windows are blended. Default: half the overlap.
 
     Raises
     ------
     GridError
-        If the overlap leaves no room in a tile.
+        If the overlap exceeds half a tile.
 
     >>> plan_tiles(Domain(shape=(64, 144)), (64, 64), 4, 16).columns.starts
     (0, 40, 80)
@@ -155,7 +155,7 @@ def plan_tiles(
 
 
 def _reach(border: Border, overlap: int, factor: int) -> int:
-    """Return how far windows go on beyond a border: across a pole, not across an edge."""
+    """Return how far windows extend across a pole; 0 at an edge."""
     return 0 if border == "edge" else -(-overlap // 2 // factor) * factor
 
 
@@ -178,11 +178,10 @@ def _periodic(size: int, tile: int, factor: int, overlap: int) -> tuple[int, ...
 
 
 def _stride(tile: int, factor: int, overlap: int) -> int:
-    """Return how far apart windows may begin: at multiples of the factor."""
+    """Return the largest stride of windows, a multiple of the factor."""
     return max(1, (tile - overlap) // factor) * factor
 
 
 def _rise(position: np.ndarray) -> np.ndarray:
-    """Return a smooth step from 0 at -1/2 to 1 at 1/2 that is one minus its mirror image."""
-    step: np.ndarray = 0.5 + 0.5 * np.sin(np.pi * np.clip(position, -0.5, 0.5))
-    return step
+    """Return a sine step from 0 at -1/2 to 1 at 1/2; it and its mirror image sum to 1."""
+    return np.asarray(0.5 + 0.5 * np.sin(np.pi * np.clip(position, -0.5, 0.5)))

@@ -41,16 +41,16 @@ def group_variables(
     *,
     requested: bool = False,
 ) -> list[VariableGroup]:
-    """Group the variables as the model reads them: those that it names, else each on its own.
+    """Group the variables that the model reads together: those of its card, else one by one.
 
     Parameters
     ----------
     variables
-        Which to return; None: all.
+        Variables to return. Default: all.
     reason
         Why this model was chosen.
     task
-        What the model is to do: a forecast reads what it predicts.
+        ``superres`` or ``forecast``; a forecast reads what it predicts.
     requested
         Whether the user named the model.
 
@@ -60,7 +60,7 @@ def group_variables(
         If the model was not trained for the task, or the source lacks an input of the model or
         has it in other units.
     FlexclimError
-        If there is no such variable.
+        If a variable does not exist.
     """
     check_task(model, task)
     settings = model.settings
@@ -79,31 +79,31 @@ def group_variables(
 
 
 def check_task(model: Model, task: str) -> None:
-    """Raise ModelError if a model was not trained for a task, saying what it does."""
+    """Raise ModelError if a model was not trained for a task."""
     if task not in model.settings.tasks:
         (other,) = model.settings.tasks
         raise ModelError(
             f"model {model.name!r} can only {VERBS[other]}. Name one that can {VERBS[task]}; "
-            "flexclim.list_models() (flexclim models at the shell) says what each is for."
+            "flexclim.list_models() (flexclim models at the shell) lists what each is for."
         )
 
 
 def with_targets(source: Source, model: Model) -> Source:
-    """Add a variable for each target that the source lacks: dimensions, names and units.
+    """Add a template variable for each target that the source lacks, with names and units.
 
-    Attributes come from the input that the target adds to, units from the card.
+    Attributes come from the input that the target is added to, units from the card.
     """
     dataset = source.dataset
     for target in model.settings.targets or ():
         if target.name in dataset:
             continue
         assert model.settings.inputs is not None
-        like = dataset[target.base or model.settings.inputs[0].name].copy(deep=False)
+        template = dataset[target.base or model.settings.inputs[0].name].copy(deep=False)
         if target.base is None:
-            like.attrs = {k: v for k, v in like.attrs.items() if k == "grid_mapping"}
+            template.attrs = {k: v for k, v in template.attrs.items() if k == "grid_mapping"}
         if target.name in model.card.units:
-            like.attrs = like.attrs | {"units": model.card.units[target.name]}
-        dataset = dataset.assign({target.name: like})
+            template.attrs = template.attrs | {"units": model.card.units[target.name]}
+        dataset = dataset.assign({target.name: template})
     return source.with_dataset(dataset)
 
 
@@ -153,18 +153,18 @@ def check_static_names(static: xr.Dataset | None, wanted: Sequence[Static], mode
 def select_fields(
     variables: Sequence[str] | str | None, fields: Sequence[str], task: str = SUPERRES
 ) -> list[str]:
-    """Return the requested variables; None selects all.
+    """Return the requested variables, by default all.
 
     Raises
     ------
     FlexclimError
-        If none is named, or there is none of that name.
+        If the list is empty, or a variable does not exist.
     """
     if variables is None:
         return list(fields)
     names = [variables] if isinstance(variables, str) else list(variables)
     if not names:
-        raise FlexclimError("variables is empty. Leave it out for all that there are.")
+        raise FlexclimError("variables is empty. Leave it out to select all.")
     for name in names:
         if name not in fields:
             raise FlexclimError(
@@ -185,7 +185,7 @@ def _check_any(source: Source) -> None:
     grid, variables = source.grid, source.dataset.data_vars.items()
     kinds = [f"{name} is {field.dtype}" for name, field in variables][:4]
     raise GridError(
-        f"no variable of numbers has the dimensions {grid.y!r} and {grid.x!r}: "
+        f"no numeric variable has the dimensions {grid.y!r} and {grid.x!r}: "
         f"{', '.join(kinds) or 'there is none'}. Give one as float."
     )
 
@@ -196,7 +196,7 @@ def _check_inputs(source: Source, inputs: Sequence[str], model: Model) -> None:
             near = difflib.get_close_matches(name, source.fields) or source.fields
             raise ModelError(
                 f"model {model.name!r} reads {', '.join(inputs)}, and the input has no field "
-                f"{name!r}; it has {', '.join(near) or 'none'}. Rename the one that is meant."
+                f"{name!r}; it has {', '.join(near) or 'none'}. Rename the intended one."
             )
         found, expected = source.units(name), model.card.units.get(name)
         if found and expected and not same_units(source[name], expected):

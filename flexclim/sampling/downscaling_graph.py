@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 import dask.array as da
 import numpy as np
@@ -18,6 +18,7 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
+from dask.typing import Key
 
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.network_tasks import network_layer
@@ -42,7 +43,7 @@ from flexclim.sampling.planes import (
 )
 from flexclim.sampling.training_range import warn_if_far
 
-# Regions computed at once: host-side work would leave more than eight cores idle for long.
+# Regions computed concurrently: the serial host-side work of one region occupies few cores.
 _few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
 
 
@@ -51,8 +52,8 @@ def lazy_members(
 ) -> dict[str, da.Array]:
     """Return the dask array (realization, ..., y', x') of all members of each target.
 
-    One task samples some members of all targets at one time (and level, ...) in one region, so
-    that slicing computes no other.
+    One task samples a group of members of all targets at one time (and level, ...) in one region,
+    so a slice computes no others.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def lazy_members(
     token = tokenize([plane.name for plane in planes], keys, plan)
     prepare, members = f"prepare-{token}", f"downscale-{token}"
     parts = [(region, plan.of(region)) for region in plan.regions]
-    tasks: dict[Any, Any] = {}
+    tasks: dict[Key, object] = {}
     for index in indices:
         place = place_of(first, dict(zip(lead, index, strict=True)), shared)
         for (region, part), static in itertools.zip_longest(parts, keys):
@@ -129,7 +130,7 @@ def _prepared(
 def sample_members(
     prepared: list[Prepared], plan: DownscalingPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
-    """Sample some members of one time; (targets, members, 1, ..., y', x') in stored order."""
+    """Sample members of one plane; (targets, members, 1, ..., y', x') in stored order."""
     with naming(place, _part(plan)), _turn(plan):
         return _sampled(prepared, plan, place, members)
 
@@ -138,10 +139,10 @@ def _sampled(
     prepared: list[Prepared], plan: DownscalingPlan, place: Place, members: tuple[int, ...]
 ) -> np.ndarray:
     fine = signed(sample(prepared, plan, place, members), plan.sampling.targets)
-    for number, one in zip(range(len(members)), itertools.cycle(prepared)):
-        _conserve(fine[number], one, plan)
-        if one.missing is not None:
-            fine[number][one.missing] = np.nan
+    for number, plane in zip(range(len(members)), itertools.cycle(prepared)):
+        _conserve(fine[number], plane, plan)
+        if plane.missing is not None:
+            fine[number][plane.missing] = np.nan
     if plan.part is not None:
         rows, columns = plan.part.core
         fine = fine[..., slice(*rows), slice(*columns)]
@@ -160,7 +161,7 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> No
 
 @contextmanager
 def _turn(plan: DownscalingPlan) -> Iterator[None]:
-    """Compute few regions at once, since they are large, and free one's memory before the next.
+    """Limit concurrent regions, since they are large, and return memory after each.
 
     On a GPU forward passes take less time than host-side work, so regions run concurrently.
     """
@@ -173,7 +174,7 @@ def _turn(plan: DownscalingPlan) -> Iterator[None]:
 
 
 def _part(plan: DownscalingPlan) -> str:
-    """Return which part of the fine field a plan covers, as text; empty: all."""
+    """Return the part of the fine field that a plan covers as text; empty for the whole field."""
     if plan.part is None:
         return ""
     rows, columns = (

@@ -1,7 +1,7 @@
 """A forecast as lazy arrays: one task advances a group of members by one time step.
 
-A task depends on the states before it, so a chain of tasks is a roll-out: its first steps compute
-no later one, some members compute no others.
+Tasks depend on the states before them, so a chain of tasks is a roll-out: the first steps can be
+computed without later ones, and members without each other.
 
 Legend: K input snapshots, T targets, M members, Y X the plane.
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
+from dask.typing import Key
 
 from flexclim.execution.network_tasks import network_layer
 from flexclim.planning.forecast_plan import ForecastPlan
@@ -43,7 +44,7 @@ from flexclim.sampling.training_range import warn_if_far
 
 # Planes (K, T, Y, X) with gaps filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]
-Tasks = dict[Any, object]  # by key
+Tasks = dict[Key, object]  # by key
 
 
 def lazy_rollout(
@@ -56,7 +57,7 @@ def lazy_rollout(
     fields
         The plan's inputs, at the last ``plan.past`` times.
     statics
-        What :func:`flexclim.sampling.statics.static_fields` returns; None: the model takes none.
+        From :func:`flexclim.sampling.statics.static_fields`; None: the model takes none.
     """
     shared, first = plan.sampling, fields[0]
     lead = shared.dims[:-2]
@@ -73,28 +74,27 @@ def lazy_rollout(
         parts = _tasks([plane.name for plane in planes], static, plan, last, index, names)
         for layer, part in zip((reading, network, blocks), parts, strict=True):
             layer.update(part)
-    past, _, state, made = names
-    layers = {past: reading, state: network_layer(network, shared.run), made: blocks}
-    dependencies: list[Any] = [*planes, *([] if statics is None else [statics])]
+    past, _, state, output = names
+    layers = {past: reading, state: network_layer(network, shared.run), output: blocks}
+    dependencies: list[da.Array | Delayed] = [*planes, *([] if statics is None else [statics])]
     chunks = [*((1,) * size for size in sizes), *((side,) for side in shared.grid.domain.shape)]
     return lazy_targets(layers, dependencies, chunks, shared)
 
 
 def _tasks(
     planes: Sequence[str],
-    static: Any,
+    static: Key | None,
     plan: ForecastPlan,
     last: Place,
     index: tuple[int, ...],
     names: Sequence[str],
 ) -> tuple[Tasks, Tasks, Tasks]:
-    """Return the tasks of one roll-out at one ``index`` of other dimensions.
+    """Return the tasks of one roll-out at one ``index`` of other dimensions, in three layers.
 
-    They are those that read the past, that run the network, and that return blocks of the output.
-    ``names`` are those of tasks that read the past, prepare the first step, take a step, and
-    return a block of the output.
+    The layers read the past, run the network, and return blocks of the output. ``names`` are the
+    names of tasks that read the past, prepare the first step, take a step, and return a block.
     """
-    past, start, state, made = names
+    past, start, state, output = names
     sampling = plan.sampling
     along = sampling.dims.index(plan.time)
     times = range(max(plan.past, len(plan.kept)))
@@ -104,11 +104,11 @@ def _tasks(
     for n in range(len(sampling.numbers) if sampling.paired else 1):
         where = [(n,) * sampling.paired + at[k] for k in range(plan.past)]
         own = [(plane, *one, 0, 0) for one in where for plane in planes]
-        reading[(past, n, *index)] = (read_past, own, plan, last)
+        reading[_key(past, n, *index)] = (read_past, own, plan, last)
         first = (prepare_past, (past, n, *index), static, plan, places[1])
-        network[(start, n, *index)] = first
+        network[_key(start, n, *index)] = first
     for number, group in enumerate(sampling.member_groups):
-        states = [(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
+        states = [_key(state, step, number, *index) for step in range(plan.kept[-1] + 1)]
         pasts = group if sampling.paired else (0,)
         read = [(past, n, *index) for n in pasts]
         shared = [(start, n, *index) for n in pasts]
@@ -118,9 +118,13 @@ def _tasks(
             task = (next_states, read, before, static, plan, places[step], group)
             network[states[step]] = task
         for position, step in enumerate(plan.kept):
-            block = (made, 0, number, *at[position], 0, 0)
+            block = _key(output, 0, number, *at[position], 0, 0)
             blocks[block] = (kept_states, states[step], read, plan)
     return reading, network, blocks
+
+
+def _key(name: str, *index: int) -> Key:
+    return cast(Key, (name, *index))
 
 
 def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
@@ -162,7 +166,7 @@ def first_states(
     place: Place,
     members: tuple[int, ...],
 ) -> np.ndarray:
-    """Advance some members by their first step: (M, T, Y, X) float64, canonical."""
+    """Advance members by their first step; (M, T, Y, X) float64, canonical."""
     with naming(place):
         return _filled(signed(sample(prepared, plan, place, members), plan.sampling.targets), pasts)
 
@@ -175,9 +179,10 @@ def next_states(
     place: Place,
     members: tuple[int, ...],
 ) -> np.ndarray:
-    """Advance some members by a step, each from its own last states, the most recent one last.
+    """Advance members by a step, each from its own last states in chronological order.
 
-    ``pasts``, one or one per member, precede them where they are fewer than the model reads.
+    ``pasts``, one in all or one per member, precede them while there are fewer than
+    the model reads.
     """
     with naming(place):
         prepared = []
@@ -191,7 +196,7 @@ def next_states(
 
 
 def _filled(states: np.ndarray, pasts: list[Past]) -> np.ndarray:
-    """Fill cells missing in the past as the past is filled: the network was not trained on gaps."""
+    """Fill cells missing in the past, as in the past: the network was not trained on gaps."""
     for member, own in enumerate(states):
         _, missing = pasts[member % len(pasts)]
         if missing is not None:
@@ -200,7 +205,7 @@ def _filled(states: np.ndarray, pasts: list[Past]) -> np.ndarray:
 
 
 def kept_states(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np.ndarray:
-    """Return the output's block of some states, (T, M, 1, ..., Y, X) in stored order."""
+    """Return states as a block of the output, (T, M, 1, ..., Y, X) in stored order."""
     states = states.copy()
     for member, own in enumerate(states):
         _, missing = pasts[member % len(pasts)]

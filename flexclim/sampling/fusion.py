@@ -1,29 +1,33 @@
-"""Tiles out of one field, and one field out of tiles.
-
-Both work on numpy arrays and on torch tensors alike: they only index and add.
-"""
+"""Cut tiles from a field, and assemble a field from tiles, in numpy arrays or torch tensors."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
 
 from flexclim.planning.tiles import TilePlan
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: Any = False) -> Any:
-    """Add the frame that windows reach into.
+A = TypeVar("A", np.ndarray, "Tensor")
+
+
+def frame_field(
+    field: A, plan: TilePlan, frame: tuple[A, A, A], *, vector: A | Literal[False] = False
+) -> A:
+    """Extend a field by the frame into which windows reach; unchanged if none does.
 
     Parameters
     ----------
     field
         (..., y, x) canonical field.
     frame
-        ``plan.frame()``, as arrays of the field's kind.
+        ``plan.frame()``, as arrays of the field's type.
     vector
         Whether the field is an eastward or northward component, which changes sign across a
-        pole; (channels, 1, 1) of the field's kind where channels differ.
-
-    The field itself where no window reaches beyond it.
+        pole: (channels, 1, 1), or False for none.
     """
     if not any((plan.rows.before, plan.rows.after, plan.columns.before, plan.columns.after)):
         return field
@@ -32,18 +36,18 @@ def frame_field(field: Any, plan: TilePlan, frame: Any, *, vector: Any = False) 
     return framed if vector is False else framed * (1 - 2 * (turned & vector))
 
 
-def window(framed: Any, plan: TilePlan, index: int) -> Any:
+def window(framed: A, plan: TilePlan, index: int) -> A:
     """Return window ``index`` of a framed field, (..., h, w)."""
     row, column = plan.corner(index)
     height, width = plan.tile
     return framed[..., row : row + height, column : column + width]
 
 
-def unframe(canvas: Any, plan: TilePlan) -> Any:
-    """Cut the frame off a canvas on which weighted windows were added.
+def unframe(canvas: A, plan: TilePlan) -> A:
+    """Remove the frame from a canvas on which weighted windows were added.
 
-    What lies beyond the last column of a global field belongs to its first ones; a field narrower
-    than a window may go around more than once.
+    Pixels beyond the last column of a global field are added to its first columns; on a field
+    narrower than a window they may wrap more than once.
     """
     height, width = plan.domain.shape
     top, left, right = plan.rows.before, plan.columns.before, plan.columns.after

@@ -1,17 +1,14 @@
-"""The label: what a network is told about the whole of a tile, besides fields.
-
-Training and sampling both come through here, so that both say the same.
-"""
+"""The label: numbers that condition the network on the whole tile, in training and sampling."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from flexclim.errors import FlexclimError
 from flexclim.models.settings import Label, is_optional
+from flexclim.planning.leads import Time
 from flexclim.sampling.statics import phase_of_year
 
 
@@ -20,22 +17,22 @@ def label_values(
     *,
     factor: int | None = None,
     lead: float | None = None,
-    when: Any = None,
+    when: Time | None = None,
     variable: str = "",
     known: Mapping[str, float] | None = None,
 ) -> np.ndarray:
-    """Return the numbers (L,) of a label; what is not known is 0.
+    """Return the numbers (L,) of a label, float32; 0 where the value is unknown.
 
     Parameters
     ----------
     parts
-        From the model's settings; none: L is 0, and networks take zeros.
+        From the model's settings; L is 0 if there are none.
     factor, lead
-        Refinement of a downscaling, hours of a forecast.
+        Refinement factor of a downscaling; time step of a forecast in hours.
     when
-        Time of the last field that is read, datetime64 or cftime; None: there is none.
+        Time of the last input field; None: it has no time.
     variable
-        Which one is made, where any will do.
+        Name of the predicted variable, for models of any variable.
     known
         Scalar coordinates of the input, by name.
 
@@ -61,7 +58,7 @@ def label_values(
         else:
             values.append(_scaled(part, known[part.name]) if part.name in known else 0.0)
     numbers = np.array(values, np.float32)
-    # A model that learnt without its label for a share of patches takes no half of it.
+    # A model with an optional label was trained with all of it or none, so drop it all.
     lacking = any(part.coordinate and part.name not in known for part in parts)
     return 0 * numbers if lacking and is_optional(parts) else numbers
 
@@ -69,7 +66,7 @@ def label_values(
 def _scaled(part: Label, value: float) -> float:
     if not np.isfinite(value) or (part.logarithm and value <= 0):
         raise FlexclimError(
-            f"{part.name} = {value:g} is not a number{' above 0' if part.logarithm else ''}, which "
-            "the model is told; assign the right one with .assign_coords."
+            f"{part.name} = {value:g} is not a finite number{' above 0' * part.logarithm}, and "
+            "the model is conditioned on it. Assign one with .assign_coords."
         )
     return float(((np.log10(value) if part.logarithm else value) - part.mean) / part.std)

@@ -1,8 +1,8 @@
-"""The local scaling that makes one model serve any variable.
+"""Local scaling of fields, with which one model serves any variable.
 
-A field is seen as its difference from a smooth local mean, in units of a smooth local amplitude
-of its finest resolved scales. Both come from a small neighbourhood on the coarse grid, so they
-depend on no tile and no chunk, and the residual that the network predicts scales with the field.
+A field is represented by its deviation from a smooth local mean, in units of a smooth local
+amplitude of its finest resolved scales. Both are computed from a small neighbourhood on the coarse
+grid, independent of tiles and chunks; the residual that the network predicts scales with the field.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from flexclim.models.settings import SCALING_REACH
 
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 MEAN_WIDTH, SCALE_WIDTH = 3.0, 2.0
-# Below this share of the local mean an amplitude is rounding, not weather.
+# Amplitudes below this fraction of the local mean are rounding errors.
 SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """A coarse field brought to the fine grid, and how to read the network's numbers.
+    """A coarse field interpolated to the fine grid, with its network inputs and amplitude.
 
-    ``base`` (..., y, x) is the interpolated field in its own units, ``inputs`` what the network
-    sees, ``amplitude`` the local amplitude in the field's units (0 where nothing varies): a
-    residual r of the field is r / amplitude for the network.
+    ``base`` (..., y, x) is the interpolated field in its own units, ``inputs`` are the network's
+    inputs, ``amplitude`` is the local amplitude in the field's units (0 where the field is
+    constant). A residual r of the field is r / amplitude in the network's units.
     """
 
     base: np.ndarray
@@ -37,7 +37,7 @@ class Scaled:
     amplitude: np.ndarray
 
 
-# Makes some rows of the fine grid.
+# Computes a slice of rows of the fine grid.
 Rows = Callable[[slice], Scaled]
 
 
@@ -70,7 +70,7 @@ def local_scaling(
 
 
 def scale_locally(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bool = False) -> Rows:
-    """Return what brings a coarse field to some rows of the fine grid, scaled locally.
+    """Return a function that interpolates and scales a coarse field, for a slice of fine rows.
 
     Parameters
     ----------
@@ -87,14 +87,14 @@ def scale_locally(coarse: np.ndarray, domain: Domain, factor: int, *, vector: bo
     fine_mean = interpolator(mean, domain, factor, "bilinear", vector=vector)
     fine_amplitude = interpolator(amplitude, domain, factor, "bilinear")
 
-    def some(rows: slice) -> Scaled:
+    def scaled_rows(rows: slice) -> Scaled:
         base, departure, unit = fine_base(rows), fine_mean(rows), fine_amplitude(rows)
         inputs = np.zeros(base.shape, np.float32)
         np.subtract(base, departure, out=departure)
         np.divide(departure, unit, out=inputs, where=unit > 0, casting="same_kind")
         return Scaled(base, inputs, unit)
 
-    return some
+    return scaled_rows
 
 
 def fill_missing(field: np.ndarray) -> np.ndarray:

@@ -1,6 +1,4 @@
-"""What a network sees of a field, and how to read what it answers.
-
-Training and sampling both come through here, so that both see the same numbers.
+"""The network's inputs from fields, and fields from its outputs, in training and sampling.
 
 Legend: I inputs, S static channels, T targets, h w the coarse field, Y X the fine one.
 """
@@ -28,7 +26,7 @@ def downscaling_inputs(
     settings: ModelSettings,
     statics: np.ndarray | None = None,
 ) -> Rows:
-    """Return what brings a model's inputs to some rows of the fine grid, as its network sees them.
+    """Return a function that computes network inputs for a slice of fine rows.
 
     Parameters
     ----------
@@ -46,21 +44,21 @@ def downscaling_inputs(
     Returns
     -------
     Rows
-        ``inputs`` (I + S, Y, X) float32; ``base`` and ``amplitude`` (T, Y, X) float64, in
-        transformed units: what the network adds to, and one unit of its output (0 where nothing
-        varies). Of the fine rows of a slice.
+        For a slice of fine rows: ``inputs`` (I + S, Y, X) float32; in transformed units ``base``
+        (T, Y, X) float64, to which the residual is added, and ``amplitude`` (T, Y, X) float64, one
+        unit of the network's output (0 where the field is constant).
     """
     assert settings.inputs is not None
     assert settings.targets is not None
     assert len(coarse) == len(settings.inputs), coarse.shape
     inputs, targets = settings.inputs, settings.targets
-    seen = {
-        one.name: _see_one(transform(field, one), domain, factor, settings, one)
+    scaled = {
+        one.name: _input_rows(transform(field, one), domain, factor, settings, one)
         for one, field in zip(inputs, coarse, strict=True)
     }
 
-    def some(rows: slice) -> Scaled:
-        parts = {name: one(rows) for name, one in seen.items()}
+    def scaled_rows(rows: slice) -> Scaled:
+        parts = {name: one(rows) for name, one in scaled.items()}
         read = [part.inputs for part in parts.values()]
         base, amplitude = [], []
         for target, size in zip(targets, settings.residual_scale[factor], strict=True):
@@ -74,7 +72,7 @@ def downscaling_inputs(
             read += list(statics[:, rows])
         return Scaled(stacked(base), stacked(read), stacked(amplitude))
 
-    return some
+    return scaled_rows
 
 
 def forecast_inputs(
@@ -83,15 +81,15 @@ def forecast_inputs(
     settings: ModelSettings,
     statics: np.ndarray | None = None,
 ) -> Rows:
-    """Return what brings some rows of past snapshots to the way in which a network sees them.
+    """Return a function that computes network inputs from past snapshots, for a slice of rows.
 
     Parameters
     ----------
     past
-        (K, T, Y, X) targets at the last K times, a lead apart and the last one last, without NaN,
-        in their units.
+        (K, T, Y, X) targets at the last K times, a time step apart in chronological order, without
+        NaN, in their units.
     lead
-        Hours to what the network makes.
+        The time step in hours.
     settings
         Of a model that forecasts.
     statics
@@ -100,9 +98,9 @@ def forecast_inputs(
     Returns
     -------
     Rows
-        ``inputs`` (K T + S, Y, X) float32, the last snapshot's last; ``base`` (T, Y, X) float64 is
-        the last snapshot, transformed, and ``amplitude`` one unit of the network's output. Of the
-        rows of a slice.
+        For a slice of rows: ``inputs`` (K T + S, Y, X) float32 in chronological order; ``base``
+        (T, Y, X) float64, the last snapshot, transformed; ``amplitude``, one unit of the network's
+        output.
     """
     assert settings.targets is not None
     assert settings.forecast is not None
@@ -114,23 +112,23 @@ def forecast_inputs(
     scale = forecast.residual_scale[forecast.leads.index(lead)]
     amplitude = std * np.array(scale)[:, None, None]
 
-    def some(rows: slice) -> Scaled:
+    def scaled_rows(rows: slice) -> Scaled:
         fields = past[..., rows, :]
-        changed = np.stack(
+        transformed = np.stack(
             [transform(fields[:, index], target) for index, target in enumerate(targets)], 1
         )
-        seen = ((changed - mean) / std).astype(np.float32)
-        inputs = seen.reshape(-1, *seen.shape[-2:])
+        normalised = ((transformed - mean) / std).astype(np.float32)
+        inputs = normalised.reshape(-1, *normalised.shape[-2:])
         if statics is not None:
             inputs = np.concatenate([inputs, statics[:, rows]])
-        base = changed[-1].astype(float)
+        base = transformed[-1].astype(float)
         return Scaled(base, inputs, np.broadcast_to(amplitude, base.shape))
 
-    return some
+    return scaled_rows
 
 
 def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
-    """Return the targets (..., T, Y, X) in their units, from what the network made of them.
+    """Return the targets (..., T, Y, X) in their units from the network's residuals.
 
     Parameters
     ----------
@@ -139,7 +137,7 @@ def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) ->
     residual
         (..., T, Y, X) in the network's units.
     """
-    fine = scaled.amplitude * residual
+    fine = np.asarray(scaled.amplitude * residual)
     fine += scaled.base
     for index, target in enumerate(targets):
         fine[..., index, :, :] = untransform(fine[..., index, :, :], target)
@@ -147,7 +145,7 @@ def physical(scaled: Scaled, residual: np.ndarray, targets: Sequence[Target]) ->
 
 
 def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
-    """Return what a network should answer: the inverse of :func:`physical`.
+    """Return the residuals that correspond to fine fields: the inverse of :func:`physical`.
 
     Parameters
     ----------
@@ -164,10 +162,9 @@ def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.
     transformed = np.stack(
         [transform(fine[..., index, :, :], target) for index, target in enumerate(targets)], -3
     )
-    known = scaled.amplitude > 0
-    return np.where(
-        known, (transformed - scaled.base) / np.where(known, scaled.amplitude, 1.0), np.nan
-    )
+    varies = scaled.amplitude > 0
+    amplitude = np.where(varies, scaled.amplitude, 1.0)
+    return np.where(varies, (transformed - scaled.base) / amplitude, np.nan)
 
 
 def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
@@ -180,7 +177,8 @@ def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
     if variable.transform == "none":
         return values
     share = np.abs(values) / variable.unit
-    return np.copysign(np.log1p(share) if variable.transform == "log1p" else np.sqrt(share), values)
+    size = np.log1p(share) if variable.transform == "log1p" else np.sqrt(share)
+    return np.asarray(np.copysign(size, values))
 
 
 def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
@@ -195,17 +193,17 @@ def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
         return values
     size = np.abs(values)
     share = np.expm1(size) if variable.transform == "log1p" else size**2
-    return np.copysign(share * variable.unit, values)
+    return np.asarray(np.copysign(share * variable.unit, values))
 
 
-def _see_one(
+def _input_rows(
     field: np.ndarray,
     domain: Domain,
     factor: int,
     settings: ModelSettings,
     variable: Variable,
 ) -> Rows:
-    """Scale one transformed input; the amplitude is that of the residual."""
+    """Return a function that interpolates and scales one transformed input."""
     if settings.scaling == "local":
         return scale_locally(field, domain, factor, vector=variable.vector)
     if settings.operator == "minflex":
@@ -213,14 +211,14 @@ def _see_one(
     else:
         fine = interpolator(field, domain, factor, "bicubic", vector=variable.vector)
 
-    def some(rows: slice) -> Scaled:
+    def scaled_rows(rows: slice) -> Scaled:
         base = fine(rows)
         inputs = (base - variable.mean) / variable.std
         return Scaled(base, inputs.astype(np.float32), np.ones_like(base))
 
-    return some
+    return scaled_rows
 
 
 def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Put arrays one after the other; a single one is not copied."""
+    """Stack arrays along a new first dimension, without a copy if there is just one."""
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)

@@ -1,10 +1,10 @@
-"""A planned ensemble as users get it: described, computed, or written to a store."""
+"""The output of a planned ensemble: described, computed, or written to a store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import dask
 import dask.array as da
@@ -68,12 +68,12 @@ class PlannedEnsemble:
 
 
 def as_given(obj: T, planned: PlannedEnsemble) -> T:
-    """Return the output as the type of object that was given, computed if that was in memory."""
+    """Return the output as a Dataset or DataArray like ``obj``, computed if that is in memory."""
     result = planned.fields
     if not any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
         with progress_bar():
             result = result.compute()
-    return cast(T, result if isinstance(obj, xr.Dataset) else _only(result, planned.returned))
+    return result if isinstance(obj, xr.Dataset) else _only(result, planned.returned)
 
 
 def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
@@ -81,7 +81,7 @@ def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
     first, *others = names
     if others:
         raise FlexclimError(
-            f"the model makes {first!r} and {', '.join(map(repr, others))}: give it a Dataset, "
+            f"the model predicts {first!r} and {', '.join(map(repr, others))}: give it a Dataset, "
             f"da.to_dataset(), or variables=[{first!r}]."
         )
     return pick(result, first)
@@ -166,8 +166,8 @@ def describe(
         name: xr.Variable((REALIZATION, *dims[name]), array) for name, array in arrays.items()
     }
     models = dict.fromkeys(group.model.name for group in groups)
-    made = attributes_by_variable(plans, groups)
-    shared = shared_attributes(made)
+    by_variable = attributes_by_variable(plans, groups)
+    shared = shared_attributes(by_variable)
     result = describe_fields(
         fields,
         source.dataset,
@@ -175,9 +175,9 @@ def describe(
         action=f"{action} with {' and '.join(models)}",
         attributes=shared | provenance(),
     )
-    for name, attributes in made.items():
+    for name, attributes in by_variable.items():
         own = {key: value for key, value in attributes.items() if key not in shared}
-        # A DataArray alone must show its tiles too, for verify.seam.
+        # Each DataArray keeps its tiles, which verify.seam reads.
         result[name].attrs |= own | {"flexclim_tiles": attributes["flexclim_tiles"]}
     return result
 
@@ -194,9 +194,9 @@ def attributes_by_variable(
     }
 
 
-def shared_attributes(made: Mapping[str, Attributes]) -> Attributes:
-    """Return the attributes that all variables have in common."""
-    first, *others = made.values()
+def shared_attributes(by_variable: Mapping[str, Attributes]) -> Attributes:
+    """Return the attributes with equal values in all variables."""
+    first, *others = by_variable.values()
     return {
         key: value
         for key, value in first.items()
@@ -215,9 +215,9 @@ def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> N
 
 
 def _store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any]:
-    """Return everything that decides the values in a store."""
-    made = attributes_by_variable(planned.plans, planned.groups)
-    shared = shared_attributes(made)
+    """Return everything that determines the values in a store."""
+    by_variable = attributes_by_variable(planned.plans, planned.groups)
+    shared = shared_attributes(by_variable)
     time = stores.time_dimension(planned.fields)
     plan: dict[str, Any] = _settings(shared) | {
         "version": __version__,
@@ -228,7 +228,7 @@ def _store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, An
     }
     own = {
         name: {key: value for key, value in attributes.items() if key not in shared}
-        for name, attributes in made.items()
+        for name, attributes in by_variable.items()
     }
     if variables := {name: _settings(one) for name, one in own.items() if _settings(one)}:
         plan["variables"] = variables
@@ -251,7 +251,7 @@ def _input_identity(planned: PlannedEnsemble, inputs: xr.Dataset) -> str:
 
 
 def _as_begun(options: R, begun: stores.Begun) -> R:
-    """Take from the store how forward passes run where it was not requested, for equal values."""
+    """Fill options of forward passes from the existing store, so that values stay equal."""
     batch, members = begun.plan.get("batch"), begun.plan.get("members")
     if options.batch is None and isinstance(batch, int):
         options = replace(options, batch=batch)
@@ -264,7 +264,7 @@ def _as_begun(options: R, begun: stores.Begun) -> R:
 def _plan_so_far(
     plan: dict[str, Any], begun: stores.Begun, planned: PlannedEnsemble
 ) -> dict[str, Any]:
-    """Return what the plan was for the members and times that a store already holds."""
+    """Return the plan of the members and times that a store already holds."""
     first = {}
     sizes = {"members": REALIZATION, "times": stores.time_dimension(planned.fields)}
     for name, dim in sizes.items():

@@ -1,9 +1,9 @@
-"""One plane of an ensemble: its identity, the network's inputs for it, and its sampled members.
+"""One plane of an ensemble: its identity, its network inputs, and its sampled members.
 
 Downscaling and forecasting share these functions.
 
-Legend: N input fields, one or one per member; I inputs or past snapshots, T targets, M members,
-Y X the plane that is sampled.
+Legend: N input fields, one in all or one per member; I inputs or past snapshots, T targets, M
+members, Y X the sampled plane.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
-from dask.typing import Key
+from dask.typing import DaskCollection, Key
 
 from flexclim.cf.description import REALIZATION
 from flexclim.cf.fields import check_values
@@ -32,6 +33,7 @@ from flexclim.grids.operators import ALL, row_bands
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
+from flexclim.planning.leads import Time
 from flexclim.planning.plan import SamplingPlan, TargetPlan
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Rows
@@ -39,6 +41,8 @@ from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs
 from flexclim.sampling.statics import static_channels
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from flexclim.nn.flex import TaskFeatures
     from flexclim.sampling.tiled_sampler import TiledSampler
 
@@ -64,7 +68,7 @@ class Place:
     time: str = ""
     seconds: float = 0.0
     rest: str = ""
-    when: Any = None
+    when: Time | None = None
     known: tuple[tuple[str, float], ...] = ()
 
 
@@ -90,7 +94,7 @@ class Prepared:
     missing: np.ndarray | None
     features: TaskFeatures | None
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Prepared], tuple[object, ...]]:
         features = self.features
         if features is not None and features.maps[0].is_cuda:
             features = None
@@ -98,7 +102,7 @@ class Prepared:
 
     def __sizeof__(self) -> int:
         """Return the bytes of all arrays, by which dask decides what to move where."""
-        arrays: list[Any] = [self.given, self.inputs]
+        arrays: list[np.ndarray | Tensor] = [self.given, self.inputs]
         if self.missing is not None:
             arrays.append(self.missing)
         if self.features is not None:
@@ -193,7 +197,8 @@ def _in_units(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) ->
 def signed(fields: np.ndarray, targets: Sequence[TargetPlan]) -> np.ndarray:
     """Raise negative values of non-negative targets to 0, in place; (M, T, Y, X)."""
     floors = np.array([0.0 if target.non_negative else -np.inf for target in targets])
-    return np.maximum(fields, floors[:, None, None], out=fields)
+    np.maximum(fields, floors[:, None, None], out=fields)
+    return fields
 
 
 def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
@@ -205,7 +210,7 @@ def _together(features: Sequence[TaskFeatures | None]) -> TaskFeatures | None:
 
 @contextmanager
 def naming(place: Place, part: str = "") -> Iterator[None]:
-    """Add to an error at which time, and in which part of the plane, it happened."""
+    """Add the time and the part of the plane to an error as a note."""
     try:
         yield
     except Exception as error:
@@ -214,15 +219,16 @@ def naming(place: Place, part: str = "") -> Iterator[None]:
 
 
 def planes_of(field: xr.DataArray, plan: SamplingPlan) -> da.Array:
-    """Return a field as one chunk a plane."""
+    """Return a field as a dask array with one chunk per plane."""
     field = field.transpose(*([REALIZATION] if plan.paired else []), *plan.dims)
     data = field.data if isinstance(field.data, da.Array) else da.from_array(field.data, name=False)
-    return data.rechunk({**dict.fromkeys(range(data.ndim - 2), 1), -2: -1, -1: -1})
+    chunked: da.Array = data.rechunk({**dict.fromkeys(range(data.ndim - 2), 1), -2: -1, -1: -1})
+    return chunked
 
 
 def lazy_targets(
     layers: Mapping[str, Mapping[Key, object]],
-    dependencies: Sequence[Any],
+    dependencies: Sequence[da.Array | Delayed],
     chunks: Sequence[tuple[int, ...]],
     plan: SamplingPlan,
 ) -> dict[str, da.Array]:
@@ -231,15 +237,18 @@ def lazy_targets(
     Parameters
     ----------
     layers
-        Tasks by the name of their graph layer, each of which may read the ones before it. Those of
-        the last make blocks (T, M, 1, ..., Y, X) by ``(name, 0, number of the group, ...)``.
+        Tasks by the name of their graph layer, each of which may depend on the ones before it.
+        Tasks of the last layer return blocks (T, M, 1, ..., Y, X) by key ``(name, 0, group number,
+        ...)``.
     dependencies
         The dask collections that the tasks read.
     chunks
         Sizes of the blocks along (..., Y, X).
     """
     (first, tasks), *others = layers.items()
-    graph = HighLevelGraph.from_collections(first, tasks, dependencies=dependencies)
+    graph = HighLevelGraph.from_collections(
+        first, tasks, dependencies=cast(Sequence[DaskCollection], dependencies)
+    )
     read = graph.dependencies[first] | {first}
     for name, tasks in others:
         graph = HighLevelGraph({**graph.layers, name: tasks}, {**graph.dependencies, name: read})
@@ -271,7 +280,7 @@ def predictors_of(
 
 
 def _dtype_of(plan: SamplingPlan) -> np.dtype:
-    """Return the type of the arrays of all targets together."""
+    """Return the common dtype of all targets."""
     return np.result_type(*(target.dtype for target in plan.targets))
 
 
@@ -284,27 +293,30 @@ def stored_planes(planes: Sequence[np.ndarray], plan: SamplingPlan, where: str) 
     return found
 
 
-def _noise(plan: SamplingPlan, place: Place, numbers: Sequence[int]) -> Any:
-    """Return the noise of members of some numbers (M, T, Y, X), on the device that samples."""
+def _noise(plan: SamplingPlan, place: Place, numbers: Sequence[int]) -> np.ndarray | Tensor:
+    """Return the noise (M, T, Y, X) of members by number, on the sampling device."""
     draw, stack = _noise_functions(plan.device)
     shape = plan.tiles.domain.shape
     time = place.time if plan.noise == "independent" else ""
 
-    def one(target: TargetPlan) -> Any:
+    def draw_target(target: TargetPlan) -> np.ndarray | Tensor:
         where = f"{time} {place.rest}".strip()
         key = NoiseKey(seed=plan.seed, variable=target.name, place=where)
         if plan.noise == "ar1":
-            return correlated_normal(
+            correlated: np.ndarray | Tensor = correlated_normal(
                 shape, key, numbers, place.seconds, plan.timescale, plan.origin, draw
             )
+            return correlated
         return draw(shape, key, numbers, plan.origin)
 
-    drawn = [one(target) for target in plan.targets]
+    drawn: list[np.ndarray | Tensor] = [draw_target(target) for target in plan.targets]
     return drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
 
 
-def _noise_functions(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return functions that draw noise of members (M, Y, X) on a device, and that stack it."""
+def _noise_functions(
+    device: str,
+) -> tuple[Callable[..., np.ndarray | Tensor], Callable[..., np.ndarray | Tensor]]:
+    """Return functions that draw noise (M, Y, X) on a device and stack arrays of it."""
     if device == "cpu":
         return _draw_on_host, np.stack
     import torch
@@ -322,7 +334,7 @@ def _draw_on_host(
 
 @lru_cache(maxsize=8)
 def sampler_of(plan: SamplingPlan) -> TiledSampler:
-    """Return the sampler of a plan's planes, kept for the next ones."""
+    """Return the sampler for a plan; it is cached."""
     from flexclim.sampling.tiled_sampler import TiledSampler
 
     model, settings = plan.model.load(), plan.settings
@@ -371,7 +383,7 @@ def place_of(field: xr.DataArray, index: Mapping[str, int], plan: SamplingPlan) 
     return Place(text, seconds, " ".join(sorted(rest)), when, known)
 
 
-def time_text(value: Any) -> tuple[str, float]:
+def time_text(value: Time) -> tuple[str, float]:
     """Return a time as text, and in seconds since 1970 in its calendar."""
     if isinstance(value, np.datetime64):
         text = str(value.astype("datetime64[us]"))
@@ -381,6 +393,6 @@ def time_text(value: Any) -> tuple[str, float]:
     return text, float(seconds_of(value))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     number = pd.to_numeric(value, errors="coerce") if not isinstance(value, str) else np.nan
     return str(value) if pd.isna(number) else f"{float(number):g}"

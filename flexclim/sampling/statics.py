@@ -1,15 +1,16 @@
-"""Static predictors on the fine grid: fields that a user brings, what position and time give."""
+"""Static predictors on the fine grid: fields from the user, and functions of place and time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flexclim.errors import GridError, ModelError
 from flexclim.grids.grid import Grid
 from flexclim.grids.remap import check_positions, positions, remapper
+from flexclim.planning.leads import Time
 from flexclim.planning.source import StaticField
 from flexclim.sampling.local_scaling import fill_missing
 
@@ -74,7 +75,10 @@ def static_fields(
 
 
 def static_channels(
-    fields: Mapping[str, np.ndarray], wanted: Sequence[Static], shape: tuple[int, int], time: Any
+    fields: Mapping[str, np.ndarray],
+    wanted: Sequence[Static],
+    shape: tuple[int, int],
+    time: Time | None,
 ) -> np.ndarray:
     """Return the channels that a network reads after its inputs.
 
@@ -85,7 +89,7 @@ def static_channels(
     shape
         (Y, X) of the result.
     time
-        datetime64 or cftime, UTC; None where no channel depends on it.
+        UTC; None if no channel depends on it.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def static_channels(
     Raises
     ------
     ModelError
-        If a channel depends on the time and it is none.
+        If a channel depends on the time and ``time`` is None or has no calendar.
 
     Examples
     --------
@@ -119,8 +123,8 @@ def static_channels(
     return np.stack(channels) if channels else np.zeros((0, *shape), np.float32)
 
 
-def year_share(time: Any) -> float:
-    """Return how much of its year has passed at a time, datetime64 or cftime of any calendar.
+def year_share(time: Time) -> float:
+    """Return the elapsed fraction of the year, in any calendar.
 
     >>> year_share(np.datetime64("2019-07-02T12"))
     0.5
@@ -133,8 +137,8 @@ def year_share(time: Any) -> float:
     return float((time - start) / (start.replace(year=start.year + 1) - start))
 
 
-def day_share(time: Any) -> float:
-    """Return how much of its day has passed at a time in UTC.
+def day_share(time: Time) -> float:
+    """Return the elapsed fraction of the day in UTC.
 
     >>> day_share(np.datetime64("2019-07-02T06"))
     0.25
@@ -145,8 +149,8 @@ def day_share(time: Any) -> float:
     return float((time - start).total_seconds() / 86400)
 
 
-def phase_of_year(time: Any) -> list[float]:
-    """Return sine and cosine of the phase of the year at a time, datetime64 or cftime."""
+def phase_of_year(time: Time) -> list[float]:
+    """Return sine and cosine of the phase of the year."""
     angle = 2 * np.pi * year_share(time)
     return [float(np.sin(angle)), float(np.cos(angle))]
 

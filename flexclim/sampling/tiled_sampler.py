@@ -1,8 +1,8 @@
-"""Sample the residual of a whole field: the state is global, the network is tiled.
+"""Sample the residual of a whole field: the state is global, the network is evaluated on tiles.
 
-Legend: W windows, M members, N fields that are read (one, or one a member), T targets, C channels
-that the task encoder reads, L numbers of the label, B windows in one network pass, P places (a
-window of a member each), Y X the fine field, h w one window.
+Legend: W windows, M members, N input fields (one, or one per member), T targets, C input channels
+of the task encoder, L numbers of the label, B windows per forward pass, P places (each a window of
+a member), Y X the fine field, h w one window.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ from flexclim.planning.tiles import TilePlan
 from flexclim.sampling.fusion import frame_field, unframe, window
 
 T = TypeVar("T")
-# Passes of a large field's region after which memory goes back to the system.
+# Forward passes on a region of a large field after which memory is returned to the system.
 RETURN_EVERY = 16
 
 
 class TiledSampler:
-    """A network and a plan of tiles, ready to sample fields.
+    """A network with a tile plan, ready to sample fields.
 
     Parameters
     ----------
     network
-        In evaluation mode, on the device that samples, in the precision that it computes in.
+        In evaluation mode, on the device and in the precision of the sampling.
     tiles
         Windows over the fine domain.
     batch
-        B; the last pass is padded to it, because sizes of batches move results by rounding.
+        B; the last batch is padded to it, since results differ by rounding between batch sizes.
     vectors, vectors_in
         Which of the T targets and of the C channels change sign across a pole; empty: none.
     spread
-        Factor on the members' distance from the estimate at the first step, their mean.
+        Factor on the members' deviation from the estimate at the first step, their mean.
     active
-        For each step the numbers of the windows to sample, those of later steps among those of
-        earlier ones; empty: all.
+        For each step the numbers of the windows to evaluate, each a subset of those of the step
+        before; empty: all.
     task
         Which of the network's task encoders reads the inputs.
     compiled
-        Whether ``torch.compile`` makes one program of a pass, once a process.
+        Whether the network is compiled with ``torch.compile``, once per process.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class TiledSampler:
             )
             for axis in (tiles.rows, tiles.columns)
         )
-        self._frame = tuple(torch.from_numpy(a).to(self.device) for a in tiles.frame())
+        rows, columns, turned = (torch.from_numpy(a).to(self.device) for a in tiles.frame())
+        self._frame = rows, columns, turned
         rows, columns = (torch.from_numpy(a).to(self.device) for a in tiles.weights())
         self._weights = rows, columns
         self._turning, self._turning_in = map(self._channels, (vectors, vectors_in))
@@ -100,14 +101,14 @@ class TiledSampler:
         inputs
             (C, Y, X) or (N, C, Y, X).
         """
-        framed, told = self._framed_inputs(inputs), self._labels(label)
+        framed, labels = self._framed_inputs(inputs), self._labels(label)
         every = torch.arange(len(framed) * self.windows, device=self.device)
 
-        def encoded(some: Tensor) -> TaskFeatures:
-            made = self._encode(framed, told, some // self.windows, some % self.windows)
-            return made.part(slice(len(some)))
+        def encode_batch(index: Tensor) -> TaskFeatures:
+            features = self._encode(framed, labels, index // self.windows, index % self.windows)
+            return features.part(slice(len(index)))
 
-        passes = [partial(encoded, some) for some in every.split(self.batch)]
+        passes = [partial(encode_batch, index) for index in torch.split(every, self.batch)]
         return joined(list(self._run(passes)))
 
     @torch.inference_mode()
@@ -125,27 +126,26 @@ class TiledSampler:
         Parameters
         ----------
         inputs
-            (C, Y, X) float32, what the task encoder reads; (M, C, Y, X) where each member has its
-            own.
+            (C, Y, X) float32 inputs of the task encoder; (M, C, Y, X) if each member has its own.
         label
             (L,) float32, of all windows.
         noise
-            (M, T, Y, X) float32 standard normal; on the device, best made there.
+            (M, T, Y, X) float32 standard normal, preferably on the sampling device.
         features
-            From :meth:`encode`; None: made anew at each step, of few windows at once.
+            From :meth:`encode`; None: recomputed at each step, for few windows at a time.
 
         Returns
         -------
         ndarray
             (M, T, Y, X) float32.
         """
-        framed, told = self._framed_inputs(inputs), self._labels(label)
+        framed, labels = self._framed_inputs(inputs), self._labels(label)
         active = iter(self.active or itertools.repeat(range(self.windows)))
         mean = None
 
         def estimate(state: Tensor, time: float) -> Tensor:
             nonlocal mean
-            clean = self._fused_estimate(state, time, next(active), framed, told, features)
+            clean = self._fused_estimate(state, time, next(active), framed, labels, features)
             mean = clean if mean is None else mean
             return clean
 
@@ -169,32 +169,32 @@ class TiledSampler:
         framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
         t = torch.full((self.batch,), time, device=self.device)
-        # Windows vary slowest: members that read the same field share what is made of a window.
+        # Windows vary slowest: members with the same input field share the features of a window.
         places = list(itertools.product(windows, range(len(state))))
         sharing = len(state) if len(inputs) == 1 and features is None else 1
         size = self.batch * sharing
-        parts = [places[first : first + size] for first in range(0, len(places), size)]
+        batches = [places[first : first + size] for first in range(0, len(places), size)]
 
-        def weighted(some: Sequence[tuple[int, int]]) -> Tensor:
-            index, members = to_device(np.array(some).T.copy(), self.device)
+        def weighted(batch: Sequence[tuple[int, int]]) -> Tensor:
+            index, members = to_device(np.array(batch).T.copy(), self.device)
             fields = members if len(inputs) > 1 else torch.zeros_like(members)
-            taken: Iterable[Tensor | None] = itertools.repeat(None)
+            own: Iterable[Tensor | None] = itertools.repeat(None)
             if features is not None:
                 read = features
-                taken = (fields * self.windows + index).split(self.batch)
+                own = torch.split(fields * self.windows + index, self.batch)
             else:
                 read = self._encode(inputs, label, fields[::sharing], index[::sharing])
                 if sharing > 1:
-                    own = torch.arange(len(some), device=self.device) // sharing
-                    taken = own.split(self.batch)
-            split = members.split(self.batch), index.split(self.batch)
-            batches = zip(*split, taken, strict=False)
-            return torch.cat([self._weighted(framed, t, read, label, *one) for one in batches])
+                    shared = torch.arange(len(batch), device=self.device) // sharing
+                    own = torch.split(shared, self.batch)
+            split = torch.split(members, self.batch), torch.split(index, self.batch)
+            passes = zip(*split, own, strict=False)
+            return torch.cat([self._weighted(framed, t, read, label, *args) for args in passes])
 
-        found = self._run([partial(weighted, some) for some in parts])
-        for number, (some, tiles) in enumerate(zip(parts, found, strict=True)):
+        results = self._run([partial(weighted, batch) for batch in batches])
+        for number, (batch, tiles) in enumerate(zip(batches, results, strict=True)):
             first = 0
-            for index, run in itertools.groupby(some, key=itemgetter(0)):
+            for index, run in itertools.groupby(batch, key=itemgetter(0)):
                 members = [member for _, member in run]
                 place = window(canvas[members[0] : members[-1] + 1], self.tiles, index)
                 place += tiles[first : first + len(members)]
@@ -213,16 +213,16 @@ class TiledSampler:
         index: Tensor,
         own: Tensor | None,
     ) -> Tensor:
-        """Estimate the clean residual of up to B places and weigh its pixels, (P, T, h, w).
+        """Estimate the clean residual of up to B places and weight its pixels, (P, T, h, w).
 
-        ``own`` says which features are each place's; None: they are in the same order.
+        ``own`` are the indices of each place's features; None: they are in the same order.
         """
         count = len(members)
         members, index = _padded(members, self.batch), _padded(index, self.batch)
         noisy = self._cut(framed, members, index)
         if own is not None:
             features = features.take(_padded(own, self.batch))
-        output = self._pass(noisy, t, features, label)
+        output = self._denoise(noisy, t, features, label)
         clean = self.diffusion.clean(output.float(), noisy, t)
         row, column = self._row_column(index)
         rows, columns = self._weights[0][row], self._weights[1][column]
@@ -233,7 +233,7 @@ class TiledSampler:
         own = [torch.inference_mode()(one) for one in passes]
         yield from run_passes(own, self.device.type)
 
-    def _pass(self, noisy: Tensor, t: Tensor, features: TaskFeatures, label: Tensor) -> Tensor:
+    def _denoise(self, noisy: Tensor, t: Tensor, features: TaskFeatures, label: Tensor) -> Tensor:
         """Run the network on a batch."""
 
         def run(part: slice) -> Tensor:
@@ -242,7 +242,7 @@ class TiledSampler:
         return torch.cat(self._in_parts(run))
 
     def _in_parts(self, run: Callable[[slice], T]) -> list[T]:
-        """Run on a batch, from the first time on that memory does not suffice in parts of it."""
+        """Run on a batch; once memory has not sufficed, in parts of it."""
         while True:
             size = self.pass_size
             parts = [slice(first, first + size) for first in range(0, self.batch, size)]
@@ -252,7 +252,7 @@ class TiledSampler:
             except Exception as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise
-            # Outside of the handler, whose traceback holds tensors.
+            # Outside the handler, whose traceback holds tensors.
             self._halve(size)
 
     def _halve(self, size: int) -> None:
@@ -262,7 +262,7 @@ class TiledSampler:
         self.pass_size = min(self.pass_size, -(-size // 2))  # another pass may have split it
 
     def _encode(self, framed: Tensor, label: Tensor, fields: Tensor, index: Tensor) -> TaskFeatures:
-        """Encode up to B windows of fields; features of the last one fill a pass."""
+        """Encode up to B windows of fields; the result is padded to B with the last window."""
         inputs = self._cut(framed, _padded(fields, self.batch), _padded(index, self.batch))
         parts = self._in_parts(lambda part: self._encoder(self.task, inputs[part], label[part]))
         return joined(parts)
@@ -271,7 +271,7 @@ class TiledSampler:
         """Return windows of framed fields (N, channels, ...): (P, channels, h, w)."""
         row, column = self._row_column(index)
         rows, columns = self._pixels[0][row][:, :, None], self._pixels[1][column][:, None]
-        # Channels come last in memory, as the network wants them.
+        # Channels last in memory, the layout that the network uses.
         return framed[fields[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
 
     def _row_column(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -279,7 +279,7 @@ class TiledSampler:
         return index // across, index % across
 
     def _exact(self) -> AbstractContextManager[None]:
-        """Have convolutions in float32 not round to 19 bits, as they do on GPUs by default."""
+        """Prevent convolutions in float32 from rounding to TF32, the default on GPUs."""
         if self.device.type == "cpu" or self.network.dtype != torch.float32:
             return nullcontext()
         exact: AbstractContextManager[None] = torch.backends.cudnn.flags(
@@ -288,7 +288,7 @@ class TiledSampler:
         return exact
 
     def _labels(self, label: np.ndarray) -> Tensor:
-        """Return a label (L,) for each sample of a pass, (B, L); of none zeros."""
+        """Repeat a label (L,) for each sample of a batch, (B, L); zeros for an empty label."""
         numbers = torch.zeros(self.network.config.label_size, device=self.device)
         numbers[: label.size] = torch.from_numpy(label)
         return numbers.expand(self.batch, -1)
@@ -300,19 +300,19 @@ class TiledSampler:
         return framed
 
     def _channels(self, vectors: Sequence[bool]) -> Tensor | Literal[False]:
-        """Return what marks channels that change sign across a pole, (channels, 1, 1)."""
+        """Return a mask of channels that change sign across a pole, (channels, 1, 1)."""
         if not any(vectors):
             return False
         return torch.tensor(vectors, device=self.device)[:, None, None]
 
 
 def _padded(numbers: Tensor, size: int) -> Tensor:
-    """Repeat the last of some numbers until there are ``size``."""
+    """Pad a tensor to ``size`` by repeating its last number."""
     return torch.cat([numbers, numbers[-1:].expand(size - len(numbers))])
 
 
 def joined(parts: Sequence[TaskFeatures]) -> TaskFeatures:
-    """Put the features of several batches, or of several fields, one after the other."""
+    """Concatenate the features of several batches or fields."""
     first, *others = parts
     if not others:
         return first

@@ -1,6 +1,6 @@
-"""Whether a field is like what a model was trained on, and what its card tells of such fields.
+"""Compare fields with the training range in a model's card.
 
-Planning looks at the grid only; values are judged when they are computed, plane by plane.
+Planning compares the grid spacing only; values are compared when they are computed, by plane.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from flexclim.sampling.network_inputs import transform
 if TYPE_CHECKING:
     from flexclim.planning.plan import SamplingPlan
 
-# A card's ranges are of samples, so what lies a little beyond them is not far.
+# A card's ranges come from samples, so values slightly beyond them raise no warning.
 FAR_SCALE, FAR_CONTRAST = 2.0, 1.5
 FAR_VALUES = 0.25  # of the range of values
-HIGH = 0.999, 0.99  # quantiles of the local scale: of training, and of a field that is judged
+HIGH = 0.999, 0.99  # quantiles of the local scale: of the training data, and of an input field
 LOW = 0.01
 
-# Calls and inputs that were warned about; a call has an identifier of its own.
+# Runs and inputs with a warning already; each call by the user is a run.
 _warned: set[tuple[str, tuple[str, ...]]] = set()
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class FieldStatistics:
-    """What is compared of one plane: see :class:`flexclim.models.card.Coverage`."""
+    """Statistics of one plane that are compared: see :class:`flexclim.models.card.Coverage`."""
 
     lowest: float
     highest: float
@@ -56,27 +56,32 @@ def field_statistics(plane: np.ndarray, domain: Domain, variable: Variable) -> F
 
 
 def summarise_coverage(
-    looks: Sequence[FieldStatistics],
+    statistics: Sequence[FieldStatistics],
     variable: str,
     units: str,
     spacing_km: float,
     task: str = SUPERRES,
 ) -> Coverage:
-    """Sum up what training saw of a variable.
+    """Summarise the statistics of one variable in the training data.
 
     Parameters
     ----------
-    looks
-        At patches of the training split.
+    statistics
+        Of patches of the training split.
     """
-    scales = np.concatenate([one.scale.ravel() for one in looks])
-    contrasts = np.array([one.contrast for one in looks if math.isfinite(one.contrast)] or [1.0])
+    scales = np.concatenate([one.scale.ravel() for one in statistics])
+    contrasts = np.array(
+        [one.contrast for one in statistics if math.isfinite(one.contrast)] or [1.0]
+    )
     return Coverage(
         task=task,
         variable=variable,
         units=units,
         spacing_km=_short(spacing_km) if math.isfinite(spacing_km) else None,
-        values=(_short(min(x.lowest for x in looks)), _short(max(x.highest for x in looks))),
+        values=(
+            _short(min(x.lowest for x in statistics)),
+            _short(max(x.highest for x in statistics)),
+        ),
         scale=(_short(np.quantile(scales, LOW)), _short(np.quantile(scales, HIGH[0]))),
         contrast=(_short(contrasts.min()), _short(contrasts.max())),
     )
@@ -90,55 +95,57 @@ def describe_departures(
     card: ModelCard,
     task: str = SUPERRES,
 ) -> list[str]:
-    """Say in what coarse planes, or those of a past, are far from what a model was trained on.
+    """Describe how input planes differ from the training data; empty if they do not.
 
-    A model of any variable sees no units, so only the contrast counts; a model of named ones is
-    held to their values and local scales too.
+    For a model of any variable, which knows no units, only the contrast is compared; for a model
+    of specific variables also values and local scales.
 
     Parameters
     ----------
     planes
-        (I, y, x) without NaN, of the inputs.
+        (I, y, x) input planes without NaN.
     names
-        Of the inputs, in the user's words.
+        Names of the inputs in the user's data.
     variables
-        What the model calls the inputs.
+        The inputs as the model names them.
     task
-        Forecasts read fine fields, and so are covered by what training saw of those.
+        Task of the model; the card has ranges for each.
     """
-    said: list[str] = []
+    departures: list[str] = []
     named = bool(card.inputs or card.variables)
     covered = [part for part in card.coverage if part.task == task]
     for plane, name, variable in zip(planes, names, variables, strict=True):
         known = [part for part in covered if not named or part.variable == variable.name]
         if not known or plane.min() == plane.max():
             continue
-        said += _judged(field_statistics(plane, domain, variable), name, known, named=named)
-    return said
+        departures += _departures(
+            field_statistics(plane, domain, variable), name, known, named=named
+        )
+    return departures
 
 
-def _judged(
-    seen: FieldStatistics, name: str, known: list[Coverage], *, named: bool
+def _departures(
+    found: FieldStatistics, name: str, known: list[Coverage], *, named: bool
 ) -> Iterator[str]:
     if named:
         low, high = min(p.values[0] for p in known), max(p.values[1] for p in known)
         margin = FAR_VALUES * (high - low)
         units = f" {known[0].units}" if known[0].units else ""
         trained = f"training had {span((low, high))}"
-        if seen.lowest < low - margin:
-            yield f"{name!r} falls to {seen.lowest:.4g}{units}; {trained}"
-        if seen.highest > high + margin:
-            yield f"{name!r} reaches {seen.highest:.4g}{units}; {trained}"
+        if found.lowest < low - margin:
+            yield f"{name!r} falls to {found.lowest:.4g}{units}; {trained}"
+        if found.highest > high + margin:
+            yield f"{name!r} reaches {found.highest:.4g}{units}; {trained}"
         low, high = min(p.scale[0] for p in known), max(p.scale[1] for p in known)
-        scale = float(np.quantile(seen.scale, HIGH[1]))
+        scale = float(np.quantile(found.scale, HIGH[1]))
         if not low <= scale <= FAR_SCALE * high:
             trained = f"training had {span((low, high))}"
             yield f"the local scale of {name!r} is up to {scale:.3g}; {trained}"
     low, high = min(p.contrast[0] for p in known), max(p.contrast[1] for p in known)
-    if not low / FAR_CONTRAST <= seen.contrast <= high * FAR_CONTRAST:
-        kind = "smooth" if seen.contrast > high else "rough"
+    if not low / FAR_CONTRAST <= found.contrast <= high * FAR_CONTRAST:
+        kind = "smooth" if found.contrast > high else "rough"
         yield (
-            f"{name!r} is too {kind}: half of it lies {seen.contrast:.3g} local scales from its "
+            f"{name!r} is too {kind}: half of it lies {found.contrast:.3g} local scales from its "
             f"local mean; training had {span((low, high))}"
         )
 
@@ -160,9 +167,9 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
 
 
 def warn(model: str, found: Sequence[str], where: str = "") -> None:
-    """Warn that a field is far from what a model was trained on.
+    """Warn that a field is far outside the training range of a model.
 
-    A dask.distributed worker passes the warning on to its client.
+    On a dask.distributed worker the warning is sent to the client.
     """
     place = f" ({where})" if where else ""
     message = (

@@ -253,6 +253,22 @@ def test_what_is_carried_over():
     assert "grid_label" not in described.attrs
 
 
+def test_attributes_of_an_earlier_run_are_dropped():
+    field = xr.DataArray(
+        np.zeros((4, 8)),
+        coords={"lat": np.arange(4.0), "lon": np.arange(8.0)},
+        dims=("lat", "lon"),
+        name="t",
+        attrs={"units": "K", "flexclim_seed": 3, "flexclim_noise": "ar1", "flexclim_lead_hours": 6},
+    )
+    result = describe_fields(
+        {"t": field.variable}, field.to_dataset(), find_grid(field), action="downscaled"
+    )
+    # The time step of a roll-out still holds, and stores identify forecasts by it.
+    kept = {name for name in result.t.attrs if name.startswith("flexclim_")}
+    assert kept == {"flexclim_lead_hours"}
+
+
 def test_a_grid_mapping_is_carried_where_it_was():
     assert "crs" in ensemble(projected()).data_vars
     assert "crs" in ensemble(projected().set_coords("crs")).coords

@@ -36,7 +36,7 @@ def test_other_calendars():
     ("found", "error", "message"),
     [
         (times(0), FlexclimError, "reads 2 past times, and there is 1"),
-        (times(6, 0), FlexclimError, "do not rise"),
+        (times(6, 0), FlexclimError, "are not increasing"),
         (times(0, 3), ModelError, "are 3 h apart"),
         (np.array(["2018-09-14", "NaT"], "M8[ns]"), FlexclimError, "NaT"),
     ],
