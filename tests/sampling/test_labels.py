@@ -46,5 +46,5 @@ def test_a_label_that_may_lack_is_whole_or_absent():
 
 @pytest.mark.parametrize("value", [0.0, -3.0, np.inf, np.nan])
 def test_coordinates_without_a_logarithm(value):
-    with pytest.raises(FlexclimError, match=r"reynolds = .* is not a number above 0"):
+    with pytest.raises(FlexclimError, match=r"reynolds = .* is not a finite number above 0"):
         label_values([FLOW], known={"reynolds": value})
