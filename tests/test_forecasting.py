@@ -279,7 +279,7 @@ def test_the_label_tells_coordinates_such_as_reynolds(make_forecaster, region):
         FlexclimError, match="is conditioned on reynolds, and 't' has no such coordinate"
     ):
         forecast(field, 1, model=model)
-    with pytest.raises(FlexclimError, match="reynolds = -3 is not a number above 0"):
+    with pytest.raises(FlexclimError, match="reynolds = -3 is not a finite number above 0"):
         forecast(field.assign_coords(reynolds=-3.0), 1, model=model)
 
 
