@@ -337,7 +337,7 @@ def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
             ),
             1,
             {},
-            "are 3 h apart, and model 'toy' forecasts by steps of 6, 12 h. Select times",
+            "are 3 h apart, and model 'toy' forecasts in steps of 6, 12 h. Select times",
         ),
         (lambda ds: ds.drop_vars("time"), 1, {}, "the past has no time coordinate"),
         (lambda ds: ds.assign_coords(time=[0, 6, 12]), 1, {}, "has no time coordinate"),
