@@ -49,7 +49,7 @@ def run(model, static):
             {},
             "reads u10, v10, tp, and the input has no field 'v10'",
         ),
-        (lambda ds: ds.rename(v10="v100"), {}, "it has v100, u10. Rename the one"),
+        (lambda ds: ds.rename(v10="v100"), {}, "it has v100, u10. Rename the intended"),
         (lambda ds: ds["u10"], {}, "no field 'v10'; it has u10"),
         (lambda ds: ds, {"static": None}, r"needs static fields \(orography\). Pass them"),
         (lambda ds: ds, {"variables": ["q"]}, "no field 'q' to downscale; there are u10, v10, tp"),

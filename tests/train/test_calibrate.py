@@ -120,7 +120,7 @@ def test_calibrating_one_task_leaves_the_other(both, series, monkeypatch):
         ({"factor": 2, "lead": "6h"}, "give either factor"),
         ({"lead": "6"}, "'6' is not a time span such as 6h"),
         ({"lead": "18h"}, "the truth has no 3 times 18h apart"),
-        ({"lead": "12h"}, "12 h apart, and model 'toy' forecasts by steps of 6 h"),
+        ({"lead": "12h"}, "12 h apart, and model 'toy' forecasts in steps of 6 h"),
     ],
 )
 def test_what_is_calibrated_is_told(both, series, asked, message):
