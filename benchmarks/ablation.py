@@ -60,12 +60,12 @@ WIND = (
 )
 TIMES, MEMBERS = ("2018-10-15T06", "2018-10-16T18"), 4
 HEADS = (
-    "RMSE of the 1-pass mean below bicubic",
+    "RMSE of the one-step mean below bicubic",
     "fair CRPS below bicubic's MAE",
     "spread/skill",
     "spectrum, dB",
-    "s a step, first stage",
-    "s a step, second",
+    "s per step, first stage",
+    "s per step, second",
     "minutes",
     "parameters, M",
 )
@@ -105,8 +105,8 @@ VARIANTS = (
     Variant("seed2", "base, seed 2", ("trainer.seed=2",)),
     Variant("shift", "schedule shift 2", ("diffusion.shift=2",)),
     Variant("members", "4 members in the loss", second=("ensemble.members=4",), first="base"),
-    Variant("untold", "not told the factor", ("data.label=[]",)),
-    Variant("x4", "x4 alone", ("data.factors={4: 1}",)),
+    Variant("untold", "not conditioned on the factor", ("data.label=[]",)),
+    Variant("x4", "x4 only", ("data.factors={4: 1}",)),
     Variant("local", "GFS u10 and v10 together, local scaling", WIND),
     Variant("fixed", "GFS u10 and v10 together, fixed scaling", (*WIND, "data.scaling=fixed")),
     Variant(

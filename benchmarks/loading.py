@@ -7,7 +7,7 @@ a chunk (as ARCO-ERA5), as Zarr in pieces of 256 x 256, and as compressed NetCDF
 chunk. Variables this large are never held in memory. For each store: patches of 64 x 64 made by one
 thread alone, then training steps of the default network at batch 16 on this machine, beside which
 patches are made; waiting is the time spent until the next batch is there. WORKERS: processes that
-make patches; without it one thread does. The goal is at most 5 % of the time.
+make patches; without it one thread does.
 """
 
 from __future__ import annotations

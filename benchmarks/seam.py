@@ -1,4 +1,4 @@
-"""Whether tile borders show in what a model makes of wind, or of rain (x4, 2 passes).
+"""Whether tile borders show in what a model makes of wind, or of rain (x4, 2 steps).
 
     python -m benchmarks.seam [--model flex-nano] [--times 21] [--members 4]
     python -m benchmarks.seam --rain [--model flex-rain] [--times 4] [--members 2]

@@ -109,8 +109,8 @@ def injure(folder: Path, faults: int, seed: int) -> None:
         injured += count
     same = all(path.read_bytes() == content for path, content in before.items())
     print(
-        f"{injured} faults, {found} found; {rewritten} sound files written anew; "
-        f"the store is {'what it was' if same else 'NOT what it was'}",
+        f"{injured} faults, {found} found; {rewritten} intact files rewritten; "
+        f"the repaired store {'is' if same else 'is NOT'} identical",
         flush=True,
     )
     if found < injured or rewritten or not same:

@@ -36,7 +36,7 @@ COMMON = (
 ALONE = {"downscaling": "data.tasks={superres: 1}", "forecast": "data.tasks={forecast: 1}"}
 SHARE = 10  # steps of the first stage for one of the second
 SCORES = {
-    "rmse": ("RMSE of the 1-pass mean", "{:.3f}"),
+    "rmse": ("RMSE of the one-step mean", "{:.3f}"),
     "crps": ("fair CRPS", "{:.3f}"),
     "spread_skill": ("spread/skill", "{:.2f}"),
     "log_spectral_distance": ("spectrum, dB", "{:.2f}"),

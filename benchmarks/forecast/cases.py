@@ -26,9 +26,7 @@ Load = Callable[[Path, "Case", int, int], Iterator[xr.Dataset]]
 class Case:
     """Fields to forecast, by steps of ``hours``.
 
-    Goals: ``gain``, by which the fair CRPS of the first step should lie below the mean absolute
-    error of persistence; ``decibels``, to which the spectrum of the last step should keep up to
-    half the Nyquist wavenumber. Of the ``variables``, ``scored`` are scored; empty: all.
+    Of the ``variables``, ``scored`` are scored; empty: all.
     """
 
     name: str
@@ -42,8 +40,6 @@ class Case:
     period: tuple[str, str] = ("", "")
     reynolds: float = 0.0
     rivals: tuple[str, ...] = ()
-    gain: float | None = None
-    decibels: float | None = None
 
 
 def gfs(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset]:
@@ -110,7 +106,6 @@ FLOW: dict[str, Any] = {
     "load": turbulence,
     "leads": 20,
     "rivals": ("mean network",),
-    "decibels": 2.0,
 }
 CASES = [
     Case(
@@ -118,7 +113,6 @@ CASES = [
         title="GFS 10 m wind, September 2018, 1 degree",
         hours=6.0,
         period=("2018-09-01", "2018-09-30"),
-        gain=0.25,
         **WIND,
     ),
     Case(
@@ -136,7 +130,6 @@ CASES = [
         hours=1.0,
         load=mrms,
         rivals=("extrapolation",),
-        gain=0.25,
     ),
     Case(name="turbulence", title="Turbulence, Reynolds number 600", reynolds=600.0, **FLOW),
     Case(

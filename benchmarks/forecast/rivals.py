@@ -65,7 +65,7 @@ def extrapolation(
 def mean_network(
     past: xr.Dataset, truth: xr.Dataset, model: Model, folder: Path, case: Case
 ) -> xr.Dataset:
-    """Go on with the mean of 8 estimates of one pass at each step."""
+    """Continue with the mean of 8 one-step estimates."""
     once, state = model.replace(method="ddim"), past
     for _ in range(truth.sizes["time"]):
         made = flexclim.forecast(state, 1, model=once, steps=1, static=statics(model, folder))

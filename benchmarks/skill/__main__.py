@@ -1,17 +1,17 @@
-"""Skill of models on the test splits, which training never saw, beside what is cheaper.
+"""Skill of models on test splits, which training did not use, compared with simpler methods.
 
     python -m benchmarks.skill [--model NAME_OR_FOLDER ...] [--only CASE ...] [--markdown FILE]
 
 Fields of GFS, AROME, MRMS and ERA5 (`fields.py` says which) are averaged over blocks and
-downscaled again, 8 members, at 1, 2, 4 and 8 passes of the network; at one pass the network's
-estimate itself is the member. Beside the models stand bilinear and bicubic interpolation, bicubic
+downscaled again with 8 members and 1, 2, 4 and 8 sampler steps; at one step the network's first
+estimate is the member. The models are compared with bilinear and bicubic interpolation, bicubic
 with block means restored, linear regression on 5 x 5 coarse cells, bicubic plus the mean residual
 of the point, bicubic plus real residuals of training times (anywhere, or of the same point), and
-regression plus residuals of analogues, which tells what can be known (`analogues.py`).
+regression plus residuals of analogues, which estimates what can be known (`analogues.py`).
 
-Every record is kept in a folder outside of the repository (FLEXCLIM_CACHE, --cache), by model,
-field and code: a second call prints at once, another model only adds its own. One model takes
-less than half an hour on two cores. The last table holds the goals.
+Scores are cached in a folder outside the repository (FLEXCLIM_CACHE, --cache) by model, field and
+code: a second call prints immediately, and another model only adds its own scores. One model takes
+less than half an hour on two cores. The last table summarises each model.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from rich.status import Status
 import flexclim
 from benchmarks.skill import tables
 from benchmarks.skill.cases import CASES, Case
-from benchmarks.skill.goals import goal_table
 from benchmarks.skill.runs import Bench, Say
 from benchmarks.skill.sampling import made
 from benchmarks.skill.store import Store, default_folder
+from benchmarks.skill.summary import summary_table
 from flexclim.models.model import Model
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     began, kept = time.perf_counter(), Store(options.cache)
     with Console(stderr=True).status("") as status:
         bench = Bench(
-            folder, kept, fields=options.fields, passes=options.passes, say=progress(status)
+            folder, kept, fields=options.fields, steps=options.steps, say=progress(status)
         )
         results = {}
         for case in chosen(options.only, models):
@@ -50,7 +50,7 @@ def main() -> None:
     pages: list[tables.Table | None] = [tables.score_table(one) for one in results.values()]
     pages.append(tables.rank_table(list(results.values())))
     pages.append(tables.seam_table(list(results.values())))
-    pages += [goal_table(results, model) for model in models]
+    pages += [summary_table(results, model) for model in models]
     shown = [page for page in pages if page is not None and page.rows]
     console = Console(width=None if sys.stdout.isatty() else 200)
     for page in shown:
@@ -68,8 +68,10 @@ def parse() -> argparse.Namespace:
     names = [case.name for case in CASES]
     parser.add_argument("--model", nargs="*", default=["flex-nano"], help="names or folders")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CASE")
-    parser.add_argument("--fields", type=int, help="at most so many fields a case: a quick look")
-    parser.add_argument("--passes", type=int, nargs="+", help="of 1, 2, 4 and 8 only these")
+    parser.add_argument(
+        "--fields", type=int, help="at most this many fields per case, for a quick look"
+    )
+    parser.add_argument("--steps", type=int, nargs="+", help="only these of 1, 2, 4 and 8")
     parser.add_argument("--cache", type=Path, default=default_folder())
     parser.add_argument("--markdown", type=Path, help="write the tables to this file as well")
     return parser.parse_args()

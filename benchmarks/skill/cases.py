@@ -1,4 +1,4 @@
-"""The data sets, each at one factor, and how many of their fields go through how many passes."""
+"""The data sets, each at one factor, and the fields sampled with each number of steps."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from flexclim.verify.core.transforms import Kind
 class Case:
     """One data set at one factor.
 
-    ``file`` is the one that is scored, ``family`` the beginning of the names of files that hold
-    more of the same; ``passes`` says how many fields (None: all) go through how many passes of
-    the network; ``wet`` is the amount from which a cell is wet, for what can't be negative.
+    ``file`` is scored; ``steps`` gives, for each number of sampler steps, how many fields are
+    sampled with it (None: all); ``wet`` is the amount from which a cell of a non-negative
+    field counts as wet.
     """
 
     name: str
     title: str
     file: str
-    family: str
     variables: tuple[str, ...]
     factor: int
     load: Callable[[Path], Split]
-    passes: Mapping[int, int | None]
+    steps: Mapping[int, int | None]
     spectrum: Kind = "zonal"
     wet: float | None = None
 
@@ -36,10 +35,9 @@ class Case:
         return self.load(folder).select(list(self.variables))
 
 
-GFS: dict[str, Any] = {"file": "gfs_wind_1deg_2018.nc", "family": "gfs", "load": gfs}
+GFS: dict[str, Any] = {"file": "gfs_wind_1deg_2018.nc", "load": gfs}
 MRMS: dict[str, Any] = {
     "file": "mrms_precip_1km_201609.nc",
-    "family": "mrms",
     "load": mrms,
     "variables": ("qpe_01h",),
     "spectrum": "radial",
@@ -47,7 +45,6 @@ MRMS: dict[str, Any] = {
 }
 ERA5: dict[str, Any] = {
     "file": "era5_1deg_t2m_msl_tp.nc",
-    "family": "era5",
     "load": era5,
     "factor": 4,
 }
@@ -58,7 +55,7 @@ CASES = [
         title="GFS 10 m wind, September 2018, 1 degree, x4",
         variables=("u10", "v10"),
         factor=4,
-        passes=BOTH | {4: 2, 8: 2},
+        steps=BOTH | {4: 2, 8: 2},
         **GFS,
     ),
     Case(
@@ -66,7 +63,7 @@ CASES = [
         title="GFS 10 m wind (u), September 2018, 1 degree, x2",
         variables=("u10",),
         factor=2,
-        passes=BOTH,
+        steps=BOTH,
         **GFS,
     ),
     Case(
@@ -74,53 +71,52 @@ CASES = [
         title="GFS 10 m wind (u), September 2018, 1 degree, x8",
         variables=("u10",),
         factor=8,
-        passes=BOTH,
+        steps=BOTH,
         **GFS,
     ),
     Case(
         name="arome-wind-x4",
         title="AROME 10 m wind, November 2015, 2.5 km, x4",
         file="arome_wind_2p5km_201511.nc",
-        family="arome",
         variables=("x_wind_10m", "y_wind_10m"),
         factor=4,
         load=arome,
-        passes=BOTH | {4: 3, 8: 3},
+        steps=BOTH | {4: 3, 8: 3},
         spectrum="radial",
     ),
     Case(
         name="mrms-rain-x4",
         title="MRMS hourly precipitation, 22 September 2016, 1 km, x4",
         factor=4,
-        passes=BOTH | {4: 3, 8: 3},
+        steps=BOTH | {4: 3, 8: 3},
         **MRMS,
     ),
     Case(
         name="mrms-rain-x8",
         title="MRMS hourly precipitation, 22 September 2016, 1 km, x8",
         factor=8,
-        passes=BOTH,
+        steps=BOTH,
         **MRMS,
     ),
     Case(
         name="era5-t2m-x4",
         title="ERA5 2 m temperature, 27 March 2026, 1 degree, x4",
         variables=("t2m",),
-        passes=BOTH | {4: 1, 8: 1},
+        steps=BOTH | {4: 1, 8: 1},
         **ERA5,
     ),
     Case(
         name="era5-msl-x4",
         title="ERA5 mean sea level pressure, 27 March 2026, 1 degree, x4",
         variables=("msl",),
-        passes=BOTH,
+        steps=BOTH,
         **ERA5,
     ),
     Case(
         name="era5-tp-x4",
         title="ERA5 hourly precipitation, 27 March 2026, 1 degree, x4",
         variables=("tp",),
-        passes=BOTH,
+        steps=BOTH,
         wet=1e-4,
         **ERA5,
     ),

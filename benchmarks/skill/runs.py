@@ -25,15 +25,15 @@ Say = Callable[[str], None]
 class Row:
     """The records of one forecast: of the fields ``indices``, by variable.
 
-    ``about`` says which forecast it is: of which model (empty for rivals), and ``passes``; 0
-    passes stand for the mean of members at one pass.
+    ``model`` (empty for rivals) and ``steps`` identify the forecast; 0 steps stand for the
+    mean of members at one step.
     """
 
     name: str
     indices: tuple[int, ...]
     records: dict[str, list[Record]]
     model: str = ""
-    passes: int | None = None
+    steps: int | None = None
 
     def scores(self, names: list[str] | None = None) -> dict[str, float]:
         """Return the scores, averaged over variables."""
@@ -53,7 +53,7 @@ class Row:
         """Return the part of this row that has the fields and variables of another."""
         kept = [self.indices.index(index) for index in other.indices]
         records = {name: [self.records[name][i] for i in kept] for name in other.records}
-        return Row(self.name, other.indices, records, self.model, self.passes)
+        return Row(self.name, other.indices, records, self.model, self.steps)
 
 
 @dataclass
@@ -68,9 +68,9 @@ class Result:
         """Return a rival's row."""
         return next((row for row in self.rows if row.name == name and not row.model), None)
 
-    def model_row(self, model: str, passes: int) -> Row | None:
+    def model_row(self, model: str, steps: int) -> Row | None:
         """Return a model's row."""
-        return next((r for r in self.rows if r.model == model and r.passes == passes), None)
+        return next((r for r in self.rows if r.model == model and r.steps == steps), None)
 
 
 class Bench:
@@ -83,9 +83,9 @@ class Bench:
     kept
         Results that were worked out before.
     fields
-        At most so many fields a case; None: as the case says.
-    passes
-        Of those that the case asks for; None: all.
+        At most this many fields per case; None: as the case says.
+    steps
+        Only these numbers of sampler steps; None: all of the case.
     say
         Takes a line on what was done.
     """
@@ -96,11 +96,11 @@ class Bench:
         kept: store.Store,
         *,
         fields: int | None = None,
-        passes: list[int] | None = None,
+        steps: list[int] | None = None,
         say: Say = print,
     ) -> None:
         self.folder, self.kept, self.say = folder, kept, say
-        self.fields, self.passes = fields, passes
+        self.fields, self.steps = fields, steps
         self.code = dict(store.code_hashes())
 
     def run(self, case: Case, models: list[Model], *, seam: bool = False) -> Result:
@@ -116,10 +116,10 @@ class Bench:
         count = self._get(case, "RIVALS", {"what": "count"}, lambda: len(study.split.test))
         rows = [row for rival in RIVALS if (row := self._rival(study, rival, count))]
         for model in served:
-            for passes, wanted in case.passes.items():
-                if self.passes is not None and passes not in self.passes:
+            for steps, wanted in case.steps.items():
+                if self.steps is not None and steps not in self.steps:
                     continue
-                rows += self._model(study, model, passes, self._some(count, wanted))
+                rows += self._model(study, model, steps, self._some(count, wanted))
         seams = {model.name: self._seam(study, model, count) for model in served if seam}
         return Result(case, rows, seams)
 
@@ -146,28 +146,28 @@ class Bench:
         records = {name: [record[name] for record in found] for name in case.variables}
         return Row(rival, tuple(indices), records)
 
-    def _model(self, study: Study, model: Model, passes: int, indices: list[int]) -> list[Row]:
+    def _model(self, study: Study, model: Model, steps: int, indices: list[int]) -> list[Row]:
         case, made = study.case, sampling.made(model, study.case)
 
         def work(index: int) -> dict[str, dict[str, Record]]:
-            fine = sampling.sample(model, case, study.coarse(index), passes, self.folder)
+            fine = sampling.sample(model, case, study.coarse(index), steps, self.folder)
             members = {name: fine[name].values[:, 0] for name in made}
             found = {"members": {n: self._score(study, index, n, v) for n, v in members.items()}}
-            if passes == 1:
+            if steps == 1:
                 found["mean"] = {
                     n: self._score(study, index, n, v.mean(0)) for n, v in members.items()
                 }
             return found
 
-        key = {"model": model.sha256, "passes": passes, "members": sampling.MEMBERS}
-        name = f"{model.name}, {passes} pass" + ("es" if passes > 1 else "")
+        key = {"model": model.sha256, "passes": steps, "members": sampling.MEMBERS}
+        name = f"{model.name}, {steps} step" + ("s" if steps > 1 else "")
         found = self._all(case, "MODELS", name, indices, key, lambda i: lambda: work(i))
         rows = []
-        if passes == 1:
+        if steps == 1:
             means = {n: [one["mean"][n] for one in found] for n in made}
             rows.append(Row(f"{name}, mean", tuple(indices), means, model.name, 0))
         members = {n: [one["members"][n] for one in found] for n in made}
-        return [*rows, Row(name, tuple(indices), members, model.name, passes)]
+        return [*rows, Row(name, tuple(indices), members, model.name, steps)]
 
     def _seam(self, study: Study, model: Model, count: int) -> dict[str, dict[str, float]]:
         indices, case = self._some(count, None), study.case

@@ -36,31 +36,26 @@ def made(model: Model, case: Case) -> list[str]:
     return [name for name in targets if name in case.variables]
 
 
-def taught(model: Model, case: Case) -> bool:
-    """Whether a model was trained on fields of this family, by its card."""
-    return any(Path(part.source).name.startswith(case.family) for part in model.card.data)
-
-
 def sample(
     model: Model,
     case: Case,
     coarse: xr.Dataset,
-    passes: int,
+    steps: int,
     folder: Path,
     *,
     members: int = MEMBERS,
 ) -> xr.Dataset:
-    """Downscale one field, or several; one pass returns the network's estimate itself."""
+    """Downscale one field, or several; one step returns the network's first estimate."""
     static = None
     if any(not one.computed for one in model.settings.statics):
         static = xr.open_dataset(folder / STATICS)
-    used = model.replace(method="ddim") if passes == 1 else model
+    used = model.replace(method="ddim") if steps == 1 else model
     lazy = flexclim.downscale(
         coarse.chunk(),
         case.factor,
         model=used,
         members=members,
-        steps=passes,
+        steps=steps,
         seed=SEED,
         variables=made(model, case),
         grid="cell",
@@ -74,7 +69,7 @@ def sample(
 def seam(
     model: Model, case: Case, fields: list[xr.Dataset], folder: Path
 ) -> dict[str, dict[str, float]]:
-    """Measure `verify.seam` of the first variable at 2 passes.
+    """Measure `verify.seam` of the first variable at 2 steps.
 
     Returns
     -------
@@ -110,7 +105,7 @@ def seam(
 
 
 def _batch(model: Model, coarse: xr.Dataset, factor: int) -> int | None:
-    """Return how many tiles fill passes without padding; None, the default, on a GPU."""
+    """Return how many tiles fill forward passes without padding; None, the default, on a GPU."""
     import torch
 
     if torch.cuda.is_available():

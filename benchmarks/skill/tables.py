@@ -118,7 +118,7 @@ def rank_table(results: Sequence[Result]) -> Table:
                 most = max(most, len(shares))
                 text = [f"{100 * share:.1f}" for share in shares]
                 rows.append([f"{result.case.name}: {row.name}", *text])
-    note = f"Per cent; {100 / most:.1f} each where the truth is one of them." if most else ""
+    note = f"Per cent; {100 / most:.1f} each for an ideal ensemble." if most else ""
     return Table("Ranks of the truth among the members", list(map(str, range(most))), rows, note)
 
 
@@ -130,7 +130,7 @@ def seam_table(results: Sequence[Result]) -> Table:
             heads = [f"{kind} {how}" for kind, ways in found.items() for how in ways]
             values = [f"{value:.4f}" for ways in found.values() for value in ways.values()]
             rows.append([f"{result.case.name}: {model}", *values])
-    return Table("Seams at 2 passes", heads, rows, "1 where no border shows.")
+    return Table("Seams at 2 steps", heads, rows, "The ratio is 1 without seams.")
 
 
 def below(value: float, base: float) -> str:

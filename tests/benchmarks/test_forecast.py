@@ -8,9 +8,10 @@ import xarray as xr
 
 import flexclim
 from benchmarks.forecast import cases
-from benchmarks.forecast.__main__ import goals, measured, off, table
+from benchmarks.forecast.__main__ import measured, off, table
 from benchmarks.forecast.cases import CASES, _wettest, gfs, turbulence
 from benchmarks.forecast.rivals import PERSISTENCE, RIVALS
+from benchmarks.skill.tables import below
 from flexclim.models.settings import Target
 
 FLOW = next(case for case in CASES if case.name == "turbulence-unseen")
@@ -71,7 +72,7 @@ def test_the_mean_network_is_one_field_that_goes_on_from_itself(fields, make_for
     np.testing.assert_allclose(again.vorticity[-1], made.vorticity[1], rtol=1e-4, atol=1e-4)
 
 
-def test_a_table_says_whether_goals_are_met(fields):
+def test_a_table_has_a_row_for_each_method_and_lead(fields):
     past, truth = fields
     base = measured(RIVALS[PERSISTENCE](past, truth, None, None, FLOW), truth)
     noise = np.random.default_rng(1).normal(size=(4, *truth.vorticity.shape))
@@ -79,15 +80,15 @@ def test_a_table_says_whether_goals_are_met(fields):
     own = measured(members, truth)
     assert float(own.variance.mean()) == pytest.approx(0.01, rel=0.1)
     found = {PERSISTENCE: base, "toy": own}
-    shown = table(FLOW, type("Named", (), {"name": "toy"}), found)
+    toy = type("Named", (), {"name": "toy"})
+    shown = table(FLOW, toy, found)
     assert [row[0] for row in shown.rows][:2] == ["1.5 h, persistence", "1.5 h, toy"]
-    assert "met" in goals(FLOW, own, base)[0]
-    assert goals(RAIN, own, base)[0].endswith("%, met.")
-    assert goals(RAIN, base, base)[0].endswith("0.0 %, not met.")
+    assert shown.rows[1][3] == below(float(own.crps[0, 0]), float(base.crps[0, 0]))
     louder = own.assign(forecast=own.forecast * 10**0.3)
     louder["forecast"].attrs = own.forecast.attrs
     assert off(louder.isel(lead=-1)) == pytest.approx(3, abs=0.2)
-    assert goals(FLOW, louder, base)[0].endswith("not met.")
+    last = table(FLOW, toy, {PERSISTENCE: base, "toy": louder}).rows[-1]
+    assert float(last[-1]) == pytest.approx(3, abs=0.2)
 
 
 def test_the_wettest_box_has_no_gap(monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from benchmarks.skill import __main__ as command
-from benchmarks.skill import cases, goals, records, rivals, runs, sampling, store, tables
+from benchmarks.skill import cases, records, rivals, runs, sampling, store, summary, tables
 from benchmarks.skill.analogues import Library
 from benchmarks.skill.borders import moved_tiles
 from benchmarks.skill.cases import Case
@@ -54,8 +54,8 @@ def load(folder):
 
 
 def make_case(**more):
-    known = {"name": "gfs-wind-x4", "title": "Made", "file": "made.nc", "family": "made"}
-    known |= {"variables": ("u10",), "factor": 4, "load": load, "passes": {1: None, 2: 1}}
+    known = {"name": "gfs-wind-x4", "title": "Made", "file": "made.nc"}
+    known |= {"variables": ("u10",), "factor": 4, "load": load, "steps": {1: None, 2: 1}}
     return Case(**known | more)
 
 
@@ -224,7 +224,7 @@ def test_second_run_computes_nothing_and_another_model_only_its_own(bench, make_
         assert row.scores() == pytest.approx(known.scores(), nan_ok=True)
     third = bench()
     other = third.run(case, [model.replace(noise_scale=0.5)])
-    assert third.kept.computed == 2 + 1  # fields at 1 and 2 passes
+    assert third.kept.computed == 2 + 1  # fields at 1 and 2 steps
     name = model.name
     assert (
         other.model_row(name, 2).scores()["spread_skill"]
@@ -271,9 +271,9 @@ def test_fewer_fields_are_compared_with_bicubic_on_the_same_ones(bench, toy_mode
     assert (row.indices, base.indices) == ((0,), (0, 1))
     assert base.like(row).scores()["rmse"] == pytest.approx(base.records["u10"][0]["square"] ** 0.5)
     table = tables.score_table(result)
-    cell = {line[0]: line for line in table.rows}["toy, 2 passes"][2]
+    cell = {line[0]: line for line in table.rows}["toy, 2 steps"][2]
     assert cell == tables.below(row.scores()["rmse"], base.like(row).scores()["rmse"])
-    assert "toy, 2 passes: 1" in table.note
+    assert "toy, 2 steps: 1" in table.note
 
 
 def test_interval_holds_the_gain_and_needs_six_fields():
@@ -288,22 +288,23 @@ def test_interval_holds_the_gain_and_needs_six_fields():
     assert tables.interval(row(mine[:5]), row(base[:5])) == ""
 
 
-@pytest.mark.parametrize(
-    ("value", "standing"),
-    [(0.14, "goal"), (0.13, "goal"), (0.11, "must"), (0.095, "missed by 0.5 %")],
-)
-def test_standing_of_a_gain(value, standing):
-    assert goals.GOALS[0].standing(value) == standing
+def test_a_gain_is_measured_on_the_same_fields(bench, toy_model, few):
+    """Scores that were not computed have no figure."""
+    result = bench().run(make_case(), [toy_model])
+    row = result.model_row("toy", 2)
+    own, base = row.scores(), result.row(BICUBIC).like(row).scores()
+    value, interval = summary.gain(2, "crps", BICUBIC)(result, "toy")
+    assert value == pytest.approx(1 - own["crps"] / base["crps"])
+    assert interval == ""
+    value, score = summary.deviation("spread_skill", 1.0)(result, "toy")
+    assert value == pytest.approx(abs(own["spread_skill"] - 1))
+    assert score == f"{own['spread_skill']:.3f}"
+    assert np.isnan(summary.gain(4, "crps", BICUBIC)(result, "toy")[0])
 
 
-def test_standing_of_a_distance():
-    spread = next(goal for goal in goals.GOALS if "spread" in goal.text)
-    assert [spread.standing(v) for v in (0.02, 0.05, 0.1)] == ["goal", "must", "missed by 0.03"]
-
-
-def test_cases_fit_the_goals():
+def test_figures_are_of_known_cases():
     names = {case.name for case in cases.CASES}
-    assert {goal.case for goal in goals.GOALS} <= names
+    assert {figure.case for figure in summary.FIGURES} <= names
     assert len(names) == len(cases.CASES)
 
 
@@ -345,13 +346,13 @@ def test_the_command_prints_tables_and_writes_them(folder, make_toy, monkeypatch
     monkeypatch.setattr(command, "CASES", [make_case(load=wide)])
     monkeypatch.setattr(
         "sys.argv",
-        ["skill", "--model", str(made), "--cache", str(folder / "kept"), "--passes", "1", "2",
+        ["skill", "--model", str(made), "--cache", str(folder / "kept"), "--steps", "1", "2",
          "--markdown", str(folder / "scores.md")],
     )  # fmt: skip
     command.main()
     printed = capsys.readouterr().out
     text = (folder / "scores.md").read_text()
-    for wanted in ("Where toy stands", LINEAR, "toy, 2 passes", "Ranks of the truth", "Seams"):
+    for wanted in ("Summary of toy", LINEAR, "toy, 2 steps", "Ranks of the truth", "Seams"):
         assert wanted in printed
         assert wanted in text
     assert list(Path(folder / "kept").glob("*.json"))
