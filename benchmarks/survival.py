@@ -1,4 +1,4 @@
-"""Kill runs and damage files; the store must end as if nothing had been.
+"""Kill runs and damage files; the final store must be identical to that of an undisturbed run.
 
     python -m benchmarks.survival [--kills 50] [--faults 100] [--seed 0]
 

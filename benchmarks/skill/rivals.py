@@ -1,4 +1,4 @@
-"""What a model must beat: interpolation, regression, and residuals of other times.
+"""Methods a model is compared with: interpolation, regression, and residuals of other times.
 
 Each rival makes one field from its coarse version: (y, x), or (members, y, x). Rivals learn from
 the training split alone.
