@@ -1,7 +1,8 @@
-"""The names in docs/explanation/architecture.md are those of the code."""
+"""The layout, and the names in docs/explanation/architecture.md, are those of the code."""
 
 import importlib
 import re
+from collections import Counter
 from functools import reduce
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
 FILES = sorted(set(re.findall(r"`((?:flexclim|tests)/[\w/]+\.py)`", PAGE)))
+MODULES = [path for path in (ROOT / "flexclim").rglob("*.py") if path.stem != "__init__"]
 NAMES = sorted(set(re.findall(r"`([\w.]+)` \(`([\w/]+)\.py`\)", PAGE)))
 
 
@@ -37,3 +39,13 @@ def test_rows_are_those_of_the_import_linter():
     shown = re.search(r"```text\n(.*?)```", PAGE, re.S)
     assert shown
     assert shown[1].splitlines() == wanted
+
+
+def test_few_modules_lie_at_the_root_and_no_two_share_a_name():
+    assert len([path for path in MODULES if path.parent.name == "flexclim"]) <= 10
+    names = Counter(path.stem for path in MODULES)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_modules_fit_on_a_few_screens():
+    assert [path.name for path in MODULES if len(path.read_text().splitlines()) > 400] == []

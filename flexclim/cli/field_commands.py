@@ -37,11 +37,11 @@ def demo(
     """  # noqa: D301
     keep_memory()
     if forecast:
-        from flexclim.cli.demos.forecasting import run as run_forecast
+        from flexclim.cli.demos.forecasting_demo import run as run_forecast
 
         run_forecast(out, members=members)
         return
-    from flexclim.cli.demos.downscaling import run
+    from flexclim.cli.demos.downscaling_demo import run
 
     run(out, members=members)
 

@@ -9,8 +9,8 @@ from PIL import Image
 from rich.console import Console
 
 from flexclim import cli
-from flexclim.cli.demos import forecasting as forecast_demo
-from flexclim.cli.demos.forecasting import FLOW
+from flexclim.cli.demos import forecasting_demo as forecast_demo
+from flexclim.cli.demos.forecasting_demo import FLOW
 from flexclim.models.settings import Target
 from flexclim.train import load_recipe
 

@@ -8,7 +8,7 @@ import xarray as xr
 from rich.console import Console
 
 from flexclim import verify
-from flexclim.cli.demos import downscaling as demo
+from flexclim.cli.demos import downscaling_demo as demo
 from flexclim.cli.demos.sample import sample_file
 
 
