@@ -62,7 +62,7 @@ def test_means_are_those_of_points_in_a_cell(step, own, offset):
         lon=("x", np.add.outer(target.lon.values, inside).ravel()),
     )
     expected = points.values.reshape(4, n, 5, n).mean((1, 3))
-    np.testing.assert_allclose(remapped(source, target), expected, atol=2e-8)
+    np.testing.assert_allclose(remapped(source, target), expected, atol=1e-9)
 
 
 def positioned(regular, dims):
