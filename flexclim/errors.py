@@ -41,7 +41,7 @@ class AlignmentError(FlexclimError):
 
 
 class FlexclimWarning(UserWarning):
-    """Fields lie far outside a model's training data; its output may be unreliable."""
+    """Fields lie far outside a model's training data, or a run had to deviate from its plan."""
 
 
 def suggest_options(function: F) -> F:

@@ -49,7 +49,7 @@ def check_field(field: xr.DataArray) -> None:
     packing = [key for key in ("scale_factor", "add_offset") if key in field.attrs]
     if packing and field.dtype.kind in "iu":
         raise FlexclimError(
-            f"{field.name!r} holds packed values, and {' and '.join(packing)} were not applied. "
+            f"{field.name!r} holds packed values, with {' and '.join(packing)} unapplied. "
             "Pass the dataset through xarray.decode_cf, or open it with mask_and_scale=True."
         )
 

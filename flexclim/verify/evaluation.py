@@ -85,8 +85,8 @@ def evaluate(
     found: dict[str, xr.DataArray] = {}
     fields = match_variables(forecast, truth)
     for name, (mine, observed) in fields.items():
-        base = None if coarse is None else pick(coarse, name)
-        missed = None if residuals is None else pick(residuals, name)
+        base = None if coarse is None else select_variable(coarse, name)
+        missed = None if residuals is None else select_variable(residuals, name)
         candidates = gather(mine, observed, base, missed, seed)
         pairs = {label: Pair.align(field, observed) for label, field in candidates.items()}
         # numbagg, where it is installed, takes longer to compile than these means take.
@@ -122,7 +122,7 @@ def origin(obj: xr.DataArray | xr.Dataset) -> str:
     return ": ".join(text for text in (name, str(obj.attrs.get("title", ""))) if text)
 
 
-def pick(obj: xr.DataArray | xr.Dataset, name: str) -> xr.DataArray:
+def select_variable(obj: xr.DataArray | xr.Dataset, name: str) -> xr.DataArray:
     """Return the variable ``name`` of a Dataset, or the DataArray itself.
 
     Raises
@@ -220,7 +220,7 @@ def moments(pair: Pair, over: Sequence[Hashable], suffix: str) -> dict[str, xr.D
         "mae": "mean absolute error of the ensemble mean",
         "rmse": "root mean square error of the ensemble mean",
         "bias": "mean error of the ensemble mean",
-        "crps": "fair CRPS; absolute error of single fields",
+        "crps": "fair CRPS (absolute error of a single field)",
     }
     if pair.size > 1:
         found["crps"] = scores.crps_from_sums(sums, pair.size, "fair")["crps"]

@@ -102,7 +102,7 @@ def test_the_wettest_box_has_no_gap(monkeypatch):
     assert _wettest(field, gaps) == {"latitude": slice(2, 4), "longitude": slice(2, 4)}
 
 
-def test_turbulence_is_simulated_anew_at_a_reynolds_number_of_its_own(monkeypatch):
+def test_turbulence_is_simulated_again_at_a_reynolds_number_of_its_own(monkeypatch):
     asked = []
 
     def simulate(settings):

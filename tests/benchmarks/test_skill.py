@@ -233,7 +233,7 @@ def test_second_run_computes_nothing_and_another_model_only_its_own(bench, make_
     assert other.row(BICUBIC).scores()["rmse"] == result.row(BICUBIC).scores()["rmse"]
 
 
-def test_another_file_or_other_code_is_computed_anew(bench, folder):
+def test_another_file_or_other_code_is_computed_again(bench, folder):
     def computed(**code):
         one = bench()
         one.code = one.code | code

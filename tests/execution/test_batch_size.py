@@ -111,7 +111,7 @@ def short_of_memory(monkeypatch, most):
         monkeypatch.setattr(Flex, name, fails)
 
 
-def test_a_batch_that_does_not_fit_is_split_and_told(toy_model, tmp_path, monkeypatch):
+def test_a_batch_that_does_not_fit_is_split_and_reported(toy_model, tmp_path, monkeypatch):
     options = {"model": toy_model, "members": 3, "batch": 8, "precision": "float32"}
     whole = downscale(field(), 4, **options)
     short_of_memory(monkeypatch, most=3)

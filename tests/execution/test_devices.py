@@ -15,7 +15,7 @@ from flexclim.execution.devices import device_here, free_memory
 
 
 @pytest.mark.parametrize("device", ["nope", "mps", "cuda:x", "cuda:999"])
-def test_a_device_that_is_not_there_is_told_in_one_line(device):
+def test_a_device_that_is_not_there_is_reported_in_one_line(device):
     with pytest.raises(FlexclimError, match=f"device='{device}' is not") as error:
         device_here(device)
     assert "\n" not in str(error.value)
@@ -52,7 +52,7 @@ def test_the_device_is_that_of_workers_also_if_they_come_later(monkeypatch):
         assert cluster.work == 1
 
 
-def test_a_cluster_to_which_no_worker_comes_is_told_in_one_line(monkeypatch):
+def test_a_cluster_to_which_no_worker_comes_is_reported_in_one_line(monkeypatch):
     monkeypatch.setattr(workers, "CHECK_EVERY", 0.01)
     monkeypatch.setattr(devices, "active_client", Cluster)
     with (

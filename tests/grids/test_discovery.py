@@ -70,7 +70,7 @@ def test_kinds_and_borders(lat, columns, expected):
     assert (domain.kind, domain.wrap, domain.north, domain.south) == expected
 
 
-def test_kinds_can_be_told():
+def test_the_kind_may_be_given():
     lon = np.arange(0, 360, 30)
     assert find_grid(field(POLES, lon), "cell").domain.north == "edge"
     half = find_grid(field(POLES[:3], lon), "point").domain

@@ -92,7 +92,7 @@ def test_coordinates_and_metadata_are_repaired(store):
     assert check_store(store) == {}
 
 
-def test_progress_tells_of_damage(store):
+def test_progress_reports_damage(store):
     assert str(progress_of(store)).startswith("18 of 18 shards (100 %), ")
     assert "complete" in str(progress_of(store))
     shards(store)[3].write_bytes(b"short")
@@ -108,7 +108,7 @@ def test_progress_tells_of_damage(store):
     assert calls == []
 
 
-def test_progress_tells_of_damaged_metadata(store):
+def test_progress_reports_damaged_metadata(store):
     (store / "t" / "zarr.json").write_text("{")
     progress = progress_of(store)
     assert not progress.complete
@@ -125,7 +125,7 @@ def test_other_attributes_of_the_input_are_no_damage(store):
 
 
 @pytest.mark.parametrize("content", ["{", "{}"])
-def test_metadata_that_can_not_be_mended_are_told_in_one_line(store, content):
+def test_metadata_that_can_not_be_mended_is_reported_in_one_line(store, content):
     root = json.loads((store / "zarr.json").read_text())
     del root["consolidated_metadata"]  # as of a run that was stopped
     (store / "zarr.json").write_text(json.dumps(root))

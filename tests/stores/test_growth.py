@@ -93,7 +93,7 @@ def test_a_stopped_extension_goes_on_and_may_be_extended_again(store, tmp_path, 
     assert plain(store) == plain(tmp_path / "new.zarr")
 
 
-def test_a_damaged_shard_that_waits_for_times_is_found_and_made_anew(store, tmp_path):
+def test_a_damaged_shard_that_waits_for_times_is_found_and_computed_again(store, tmp_path):
     write_store(toy(times=20), store, PLAN)
     old = store / "t/c/1/1/0/0"
     content = bytearray(old.read_bytes())
@@ -108,7 +108,7 @@ def test_a_damaged_shard_that_waits_for_times_is_found_and_made_anew(store, tmp_
     assert plain(store) == plain(tmp_path / "new.zarr")
 
 
-def test_history_tells_of_an_extension_once(store, monkeypatch):
+def test_history_states_an_extension_once(store, monkeypatch):
     write_store(toy(times=20), store, PLAN)
     longer = toy(times=30).assign_attrs(history="made\nmade longer")
 

@@ -64,7 +64,7 @@ def small_disk(path, kilobytes):
         subprocess.run(["umount", path], check=True)
 
 
-def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(tmp_path):
+def test_a_full_disk_is_reported_in_one_line_and_the_run_goes_on_when_there_is_room(tmp_path):
     with small_disk(tmp_path / "disk", 200) as disk:
         (disk / "other").write_bytes(bytes(100_000))
         store = disk / "a.zarr"
@@ -84,7 +84,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
         assert contents(store) == contents(tmp_path / "whole.zarr")
 
 
-def test_a_file_that_may_not_grow_is_told_in_one_line(tmp_path):
+def test_a_file_that_may_not_grow_is_reported_in_one_line(tmp_path):
     """Where no small disk can be had: the system itself refuses large files."""
     store = tmp_path / "a.zarr"
     told = one_line(
@@ -106,7 +106,7 @@ def test_a_place_that_takes_no_files_is_not_called_busy():
 
 
 @pytest.mark.slow
-def test_a_folder_of_others_is_told_in_one_line(tmp_path):
+def test_a_folder_of_others_is_reported_in_one_line(tmp_path):
     store = tmp_path / "own" / "a.zarr"
     (tmp_path / "own").mkdir()
     write_store(toy(times=4), store, PLAN)

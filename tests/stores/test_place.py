@@ -133,7 +133,7 @@ def test_a_lease_that_another_took_is_left_to_it(remote, monkeypatch):
     assert json.loads(place.read_own("lock")) == taken
 
 
-def test_what_can_not_be_reached_is_told_in_one_line(endpoint, monkeypatch):
+def test_what_can_not_be_reached_is_reported_in_one_line(endpoint, monkeypatch):
     with pytest.raises(StoreError, match="nowhere://a can't be opened"):
         Place("nowhere://a")
     for name, value in KEYS.items():

@@ -121,7 +121,7 @@ def test_what_fails_in_a_block_stops_and_can_be_continued(store):
     xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
 
 
-def test_what_tasks_told_is_kept_also_if_the_run_fails(store):
+def test_notes_of_tasks_are_kept_also_if_the_run_fails(store):
     def explode(block):
         record("a", "passes were split")
         raise FlexclimError("'t' has 1 infinite or fill values")
@@ -202,7 +202,7 @@ def kill_creation(store, monkeypatch, last):
             write_store(toy(), store, PLAN)
 
 
-def test_a_creation_that_was_killed_is_begun_anew(store, monkeypatch):
+def test_a_creation_that_was_killed_is_begun_again(store, monkeypatch):
     count = itertools.count(1)
     kill_creation(store, monkeypatch, lambda _: next(count) == 4)
     assert progress_of(store) is None
@@ -218,7 +218,7 @@ def test_nothing_of_a_creation_that_was_killed_is_left(store, tmp_path, monkeypa
     assert contents(store) == contents(tmp_path / "new.zarr")
 
 
-def test_a_creation_that_was_killed_at_its_first_file_is_begun_anew(store):
+def test_a_creation_that_was_killed_at_its_first_file_is_begun_again(store):
     store.mkdir()
     (store / "zarr.0123abc.partial").write_bytes(b"half")
     write_store(toy(times=1), store, PLAN)

@@ -123,7 +123,7 @@ def test_calibrating_one_task_leaves_the_other(both, series, monkeypatch):
         ({"lead": "12h"}, "12 h apart, and model 'toy' forecasts in steps of 6 h"),
     ],
 )
-def test_what_is_calibrated_is_told(both, series, asked, message):
+def test_invalid_requests_are_named(both, series, asked, message):
     with pytest.raises(FlexclimError, match=message):
         calibrate(both, series, members=2, **asked)
 

@@ -26,7 +26,7 @@ def test_a_region_of_points_finds_its_factor():
     assert all(field.shape == truth.shape for field in found.values())
 
 
-def test_residuals_are_differ_between_members_and_repeat_with_the_seed(fields):
+def test_residuals_differ_between_members_and_repeat_with_the_seed(fields):
     base, missed = fields[1]["u10"] * 0, verify.residuals(fields[1]["u10"], 4)
     drawn = verify.residual_ensemble(base, missed, members=4, seed=3)
     assert drawn.dims == ("realization", "time", "lat", "lon")

@@ -13,6 +13,8 @@ import xarray as xr
 from flexclim import verify
 from flexclim.forecasting import forecast_to_zarr
 from flexclim.models.model import Model, load_model
+from flexclim.models.settings import FORECAST
+from flexclim.planning.variable_groups import check_task
 from flexclim.stores.datasets import open_input
 from flexclim.train import Turbulence, simulate
 
@@ -70,11 +72,17 @@ def run(
     -------
     dict
         Paths of the ``store`` and of the figures ``picture`` and ``film``.
+
+    Raises
+    ------
+    ModelError
+        If the model does not forecast.
     """
     from rich.console import Console
 
     console = console or Console()
     model = model if isinstance(model, Model) else load_model(model)
+    check_task(model, FORECAST)
     assert model.settings.forecast is not None
     out.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()

@@ -20,7 +20,8 @@ from flexclim.train.data.training_data import TrainingData
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
 from flexclim.train.loop.validation import BASELINES
-from flexclim.train.recipes.recipe import Recipe, Source
+from flexclim.train.recipes.recipe import Recipe
+from flexclim.train.recipes.source_settings import Source
 
 HALO_PATCHES = 64
 NO_FINITE_CRPS = "no CRPS was finite"

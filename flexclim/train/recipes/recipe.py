@@ -8,8 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from flexclim.nn.configuration import Architecture, DiffusionSettings, Method, Settings
-from flexclim.train.recipes.data_settings import Data as Data
-from flexclim.train.recipes.source_settings import Source as Source
+from flexclim.train.recipes.data_settings import Data
 
 
 class Process(DiffusionSettings, strict=False):

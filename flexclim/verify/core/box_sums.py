@@ -14,11 +14,12 @@ def box_sum(field: np.ndarray, size: int, wrap: bool) -> np.ndarray:
     array([[6., 6., 6., 6.],
            [6., 6., 6., 6.]])
     """
-    return _along(_along(np.asarray(field, float), size, False).swapaxes(-1, -2), size, wrap, True)
+    columns = _along_rows(np.asarray(field, float), size, wrap=False)
+    return _along_rows(columns.swapaxes(-1, -2), size, wrap=wrap).swapaxes(-1, -2)
 
 
-def _along(field: np.ndarray, size: int, wrap: bool, swapped: bool = False) -> np.ndarray:
-    """Sum along axis -2; swap the last two axes back if they were ``swapped``."""
+def _along_rows(field: np.ndarray, size: int, *, wrap: bool) -> np.ndarray:
+    """Sum over windows of ``size`` rows."""
     reach, length = size // 2, field.shape[-2]
     pad = [(0, 0)] * (field.ndim - 2) + [(reach + 1, reach), (0, 0)]
     if wrap:
@@ -27,8 +28,7 @@ def _along(field: np.ndarray, size: int, wrap: bool, swapped: bool = False) -> n
     else:
         padded = np.pad(field, pad)
     total = padded.cumsum(axis=-2)
-    result: np.ndarray = total[..., size:, :] - total[..., :-size, :]
-    return result.swapaxes(-1, -2) if swapped else result
+    return np.asarray(total[..., size:, :] - total[..., :-size, :])
 
 
 def local_mean(field: np.ndarray, size: int, wrap: bool) -> np.ndarray:

@@ -41,17 +41,17 @@ def contingency(
     probability
         Share of members that triggers a warning.
 
-    Raises
-    ------
-    FlexclimError
-        If ``dim`` names no dimension: a contingency table needs points to count.
-
     Returns
     -------
     Dataset
         ``hit_rate``, ``false_alarm_ratio``, ``false_alarm_rate``, ``bias_score``,
         ``threat_score``, ``equit_threat_score``, ``heidke_score``, ``peirce_score``, as
         :class:`xskillscore.Contingency` defines them.
+
+    Raises
+    ------
+    FlexclimError
+        If ``dim`` names no dimension: a contingency table needs points to count.
 
     >>> forecast = xr.DataArray([0.0, 2.0, 2.0, 0.0], dims=["point"])
     >>> truth = xr.DataArray([0.0, 3.0, 0.0, 0.0], dims=["point"])

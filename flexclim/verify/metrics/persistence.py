@@ -93,15 +93,14 @@ def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float
     """Fit 2 s^2 (1 - exp(-lag / T)) to mean squared differences and return T, or NaN."""
     if lags.size < 3 or not differences.max() > 0:
         return math.nan
-
     scaled, weights = differences / differences.max(), np.sqrt(pairs)
 
-    def off(numbers: np.ndarray) -> np.ndarray:
+    def misfit(numbers: np.ndarray) -> np.ndarray:
         level, log_time = numbers
         curve: np.ndarray = level * (1 - np.exp(-lags / np.exp(log_time)))
         return np.asarray((curve - scaled) * weights)
 
-    log_time = least_squares(off, (1.0, np.log(lags[0]))).x[1]
+    log_time = least_squares(misfit, (1.0, np.log(lags[0]))).x[1]
     hours = float(np.exp(log_time))
     # Outside these limits the lags do not sample the bend of the curve.
     return hours if lags[0] / 8 < hours < 4 * lags[-1] else math.nan

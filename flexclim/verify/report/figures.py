@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from flexclim.verify import plot
+from flexclim.verify.evaluation import OWN
 from flexclim.verify.metrics.ranks import flatness
 from flexclim.verify.report.html import picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OWN = "forecast"
 MAPS = {
     "crps": "CRPS of the forecast, averaged over time.",
     "rmse": "Root mean square error of the ensemble mean.",

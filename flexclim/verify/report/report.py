@@ -10,8 +10,8 @@ import xarray as xr
 
 from flexclim.errors import suggest_options
 from flexclim.verify import plot
+from flexclim.verify.evaluation import OWN
 from flexclim.verify.report import figures
-from flexclim.verify.report.figures import OWN
 from flexclim.verify.report.html import document, facts, folded, pair
 from flexclim.verify.report.summary import (
     COLUMNS,
@@ -169,7 +169,7 @@ def differences(scores: xr.Dataset, variable: str) -> str:
     for other in [str(c) for c in scores["candidate"].values if c != OWN]:
         gap = intervals(scores, f"crps.{variable}", against=other)
         if gap is None:
-            return '<p class="soft">Fewer than five times: too few for confidence intervals.</p>'
+            return '<p class="soft">Confidence intervals need at least five times.</p>'
         own = gap.sel(candidate=OWN)
         found.append(
             f"{escape(other)} {float(own['mean']):+.3g} [{float(own['low']):+.3g}, "

@@ -107,7 +107,7 @@ def test_rows_and_columns_may_be_turned(folder, read):
     pytest.fail("no patch was turned")
 
 
-def test_unknown_truth_is_not_learnt(folder, read):
+def test_unknown_truth_is_not_learned(folder, read):
     ds = xr.load_dataset(folder / "wind.nc")
     ds.u10[:, :30] = np.nan
     ds.to_netcdf(folder / "gaps.nc")
@@ -133,7 +133,7 @@ def test_as_many_patches_hold_rain_as_are_asked_for(folder, read):
     assert 0.52 < np.mean([(field > 0).mean() >= 0.2 for field in drawn]) < 0.75
 
 
-def test_a_network_that_is_told_nothing_takes_a_zero(folder, read):
+def test_a_network_without_a_label_reads_a_zero(folder, read):
     data = open_training_data(read(folder, *FORECAST, "data.label=[]"), None)
     assert (data.settings.labels, data.settings.network.label_size) == ((), 1)
     np.testing.assert_array_equal(data.train.batch(0, 2).label, np.zeros((2, 1), "float32"))
@@ -180,7 +180,7 @@ def test_infinite_values_are_refused(folder, read):
         (["network.tile=[128, 128]"], r"larger than the field of \(65, 128\) in wind.nc"),
     ],
 )
-def test_what_does_not_do_is_told(folder, overrides, message, read):
+def test_invalid_settings_are_named(folder, overrides, message, read):
     ds = xr.load_dataset(folder / "wind.nc")
     ds.drop_vars("time").to_netcdf(folder / "counts.nc")
     with pytest.raises(RecipeError, match=message) as caught:

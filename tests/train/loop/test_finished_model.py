@@ -32,7 +32,7 @@ def settings():
     return ModelSettings(network=sizes, halo=16, factors=(2, 4, 8), residual_scale=scale)
 
 
-def test_a_card_tells_the_data_and_the_recipe(settings):
+def test_a_card_states_the_data_and_the_recipe(settings):
     recipe = load_recipe("flex_nano", ["data.folder=/secret/place", "output=/secret/run"])
     sources = [SimpleNamespace(grid=SimpleNamespace(spacing_km=km)) for km in (2.5, 111.19)]
     feed = SimpleNamespace(sources=sources, settings=settings)
@@ -52,7 +52,7 @@ def test_a_card_tells_the_data_and_the_recipe(settings):
         assert part in str(card)
 
 
-def test_a_card_tells_the_units_of_named_variables(settings, folder):
+def test_a_card_states_the_units_of_named_variables(settings, folder):
     """Inference refuses an input in other units, so the card must tell them."""
     ds = xr.open_dataset(folder / "wind.nc").load()
     ds.close()

@@ -50,7 +50,7 @@ def test_differences_by_hand():
     assert (lags.tolist(), differences.tolist(), pairs.tolist()) == ([1.0], [5.0], [1.0])
 
 
-def test_what_can_t_be_told_is_nan():
+def test_unresolved_times_are_nan():
     assert math.isnan(correlation_time(process([0, 3, 6, 9, 12], 6.0)))
     constant = process(np.arange(0, 60, 3), 6.0) * 0
     assert math.isnan(correlation_time(constant))
