@@ -1,4 +1,4 @@
-"""Subsampling and interpolation as in minFLEX's training, for imported models only.
+"""Interpolation as in minFLEX's training, for imported models only.
 
 minFLEX takes every n-th point and interpolates as if these were the centres of n x n blocks, which
 shifts fields by (n - 1) / 2 cells. Other models use :mod:`flexclim.grids.operators`.
@@ -10,35 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flexclim.errors import GridError
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import interpolator
-
-
-def minflex_coarsen(field: np.ndarray, factor: int) -> np.ndarray:
-    """Take every ``factor``-th row and column, from the first on.
-
-    Parameters
-    ----------
-    field
-        (..., y, x).
-
-    Raises
-    ------
-    GridError
-        If ``factor`` does not divide the field.
-
-    >>> minflex_coarsen(np.arange(16).reshape(4, 4), 2)
-    array([[ 0,  2],
-           [ 8, 10]])
-    """
-    height, width = field.shape[-2:]
-    if height % factor or width % factor:
-        raise GridError(
-            f"factor {factor} does not divide {height} x {width}; the nearest crop that fits "
-            f"is {height - height % factor} x {width - width % factor}."
-        )
-    return field[..., ::factor, ::factor]
 
 
 def minflex_interpolator(coarse: np.ndarray, factor: int) -> Callable[[slice], np.ndarray]:

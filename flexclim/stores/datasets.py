@@ -73,17 +73,6 @@ def _reason(error: Exception) -> str:
     return shorten(" ".join(str(error).split()), 150, placeholder=" ...") or type(error).__name__
 
 
-def write_netcdf(ds: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Compute a dataset and write it to a NetCDF file, completely or not at all.
-
-    Raises
-    ------
-    StoreError
-        If the file exists and ``overwrite`` is False, or it can't be written.
-    """
-    return write_netcdf_files(ds, path, overwrite=overwrite)[0]
-
-
 def write_netcdf_files(
     ds: xr.Dataset,
     path: str | os.PathLike[str],

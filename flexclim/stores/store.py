@@ -76,8 +76,8 @@ def write_store(
     Parameters
     ----------
     ds
-        Described by :func:`flexclim.cf.description.describe`. Lazy variables are written shard by
-        shard, all others at once.
+        Described by :func:`flexclim.cf.description.describe_fields`. Lazy variables are written
+        shard by shard, all others at once.
     store
         A path, URL or zarr store. It must not exist, or have been begun with the same plan. A lock
         beside it keeps out a second writer.

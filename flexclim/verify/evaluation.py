@@ -53,8 +53,9 @@ def evaluate(
     coarse
         The field that was downscaled: adds the baselines ``"bilinear"`` and ``"bicubic"``.
     residuals
-        Interpolation errors of training fields (:func:`residuals`): adds an ensemble of bicubic
-        interpolation plus residuals drawn at random, as large as the forecast's.
+        Interpolation errors of training fields (:func:`flexclim.verify.residuals`): adds an
+        ensemble of bicubic interpolation plus residuals drawn at random, as large as the
+        forecast's.
     thresholds
         For each variable the event threshold of Brier score, reliability diagram, ROC curve and
         fractions skill score. Default: the 90 per cent quantile of the truth, or, where that
@@ -66,8 +67,8 @@ def evaluate(
     -------
     Dataset
         In memory: ``{metric}.{variable}`` along ``candidate``. Errors and scores are kept for each
-        time, maps for each cell; :func:`summary` averages them. Ready for ``to_netcdf`` and
-        ``to_zarr``.
+        time, maps for each cell; :func:`flexclim.verify.summary` averages them. Ready for
+        ``to_netcdf`` and ``to_zarr``.
 
     Raises
     ------

@@ -1,12 +1,11 @@
-"""minFLEX's coarse operator, against torch's interpolation."""
+"""minFLEX's interpolation, against torch's interpolation."""
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from flexclim.errors import GridError
-from flexclim.grids.minflex_operator import minflex_coarsen, minflex_interpolator
+from flexclim.grids.minflex_operator import minflex_interpolator
 from flexclim.grids.operators import ALL
 
 
@@ -25,12 +24,5 @@ def test_interpolation_is_that_of_torch(shape, factor):
 
 def test_it_shifts_a_field_by_half_a_block():
     slope = np.arange(32.0)[None].repeat(32, 0)
-    found = minflex_interpolator(minflex_coarsen(slope, 4), 4)(ALL)
+    found = minflex_interpolator(slope[:, ::4][::4], 4)(ALL)
     np.testing.assert_allclose(slope[:, 2:-2] - found[:, 2:-2], 1.5)
-
-
-def test_coarsening_takes_points():
-    field = np.random.default_rng(0).normal(size=(3, 8, 12))
-    np.testing.assert_array_equal(minflex_coarsen(field, 4), field[..., ::4, ::4])
-    with pytest.raises(GridError, match=r"4 does not divide 9 x 12.*8 x 12"):
-        minflex_coarsen(np.zeros((9, 12)), 4)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, StoreError
 from flexclim.stores import write_store
-from flexclim.stores.datasets import open_input, write_netcdf
+from flexclim.stores.datasets import open_input, write_netcdf_files
 
 
 @pytest.fixture
@@ -27,6 +27,11 @@ def field():
             "lon": np.arange(8) * 2.0,
         },
     )
+
+
+def write_netcdf(*args, **options):
+    (path,) = write_netcdf_files(*args, **options)
+    return path
 
 
 def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):

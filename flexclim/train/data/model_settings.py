@@ -132,14 +132,13 @@ def unit_scales(recipe: Recipe) -> Normalisation:
 
 
 def check_network(recipe: Recipe) -> None:
-    """Check the sizes of the network before any data is read.
+    """Check that the network suits the data section, before any data is read.
 
     Raises
     ------
     RecipeError
-        If one is out of bounds, or a factor does not divide the tile.
-    ModelError
-        If they do not fit together.
+        If a factor does not divide the tile, or there are too many variables or entries of the
+        label.
     """
     network = network_settings(recipe)
     if not recipe.data.downscales:
@@ -161,7 +160,7 @@ def network_settings(recipe: Recipe) -> NetworkSettings:
     Raises
     ------
     RecipeError
-        If one is out of bounds.
+        If there are too many variables or entries of the label.
     """
     data = recipe.data
     channels = max(1, len(data.all_targets))

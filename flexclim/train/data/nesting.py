@@ -49,9 +49,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Nesting:
-    """The shared part of two grids; the attributes are those of a :class:`PairedSource`.
+    """The shared part of two grids.
 
-    ``coarse_grid`` is the part of the coarse grid that both cover.
+    ``coarse_grid`` is the part of the coarse grid that both cover; the other attributes are those
+    of :class:`flexclim.train.data.paired_source.PairedSource`.
     """
 
     coarse_rows: np.ndarray

@@ -147,20 +147,20 @@ def decibels(both: xr.Dataset) -> xr.DataArray:
 
 
 def distance_of(both: xr.Dataset) -> xr.DataArray:
-    """Return the log-spectral distance, from :func:`.spectra.powers`."""
+    """Return the log-spectral distance, from :func:`flexclim.verify.metrics.spectra.powers`."""
     level = decibels(both)
     distance = (level**2).mean(level.dims[-1:]) ** 0.5
     return distance.assign_attrs(long_name="log-spectral distance", units="dB")
 
 
 def coherence_of(both: xr.Dataset) -> xr.DataArray:
-    """Return the coherence, from :func:`.spectra.powers`."""
+    """Return the coherence, from :func:`flexclim.verify.metrics.spectra.powers`."""
     ratio = both["common"] ** 2 / (both["forecast"] * both["truth"])
     return ratio.assign_attrs(both["truth"].attrs, long_name="coherence", units="1")
 
 
 def resolution_of(both: xr.Dataset, by: By = "power", threshold: float = 0.5) -> xr.DataArray:
-    """Return the effective resolution, from :func:`.spectra.powers`."""
+    """Return the effective resolution, from :func:`flexclim.verify.metrics.spectra.powers`."""
     if by not in ("power", "coherence"):
         raise FlexclimError(f"by={by!r} is unknown: use 'power' or 'coherence'.")
     curve = both["forecast"] / both["truth"] if by == "power" else coherence_of(both)
