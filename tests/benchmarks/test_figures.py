@@ -31,6 +31,7 @@ def shown():
     return figures.Shown(truth, coarse, bicubic, members, case)
 
 
+@pytest.mark.slow
 def test_the_worst_place_is_found_and_drawn(shown, tmp_path):
     usual, worst = figures.places(shown)
     assert worst == (1, (48, 0))
@@ -42,6 +43,7 @@ def test_the_worst_place_is_found_and_drawn(shown, tmp_path):
     assert 10_000 < (tmp_path / "a.png").stat().st_size < 200_000
 
 
+@pytest.mark.slow
 def test_a_model_of_any_field_is_shown_once_a_kind(toy_model):
     shown = [case.name for case in CASES if figures.fits(toy_model, case)]
     assert tuple(shown) == figures.SHOWN

@@ -58,6 +58,7 @@ def test_extrapolation_moves_what_moved():
     assert error["extrapolation"] < 0.3 * error[PERSISTENCE]
 
 
+@pytest.mark.slow
 def test_the_mean_network_is_one_field_that_goes_on_from_itself(fields, make_forecaster):
     past, truth = fields
     model = make_forecaster((Target(name="vorticity", std=20.0),), leads=(6.0,))

@@ -212,6 +212,7 @@ def test_tails_wet_area_and_block_means():
 # Results that are kept
 
 
+@pytest.mark.slow
 def test_second_run_computes_nothing_and_another_model_only_its_own(bench, make_toy, few):
     model, case = make_toy(), make_case()
     first = bench()
@@ -265,6 +266,7 @@ def test_files_of_code_are_there():
 # Tables
 
 
+@pytest.mark.slow
 def test_fewer_fields_are_compared_with_bicubic_on_the_same_ones(bench, toy_model, few):
     result = bench().run(make_case(), [toy_model])
     row, base = result.model_row("toy", 2), result.row(BICUBIC)
@@ -288,6 +290,7 @@ def test_interval_holds_the_gain_and_needs_six_fields():
     assert tables.interval(row(mine[:5]), row(base[:5])) == ""
 
 
+@pytest.mark.slow
 def test_a_gain_is_measured_on_the_same_fields(bench, toy_model, few):
     """Scores that were not computed have no figure."""
     result = bench().run(make_case(), [toy_model])
@@ -340,6 +343,7 @@ def test_a_model_is_scored_on_what_it_makes(make_toy):
     assert served == ["gfs-wind-x4"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_writes_them(folder, make_toy, monkeypatch, capsys):
     made = make_toy().save(folder / "model")
     monkeypatch.setenv("FLEXCLIM_DATA", str(folder))

@@ -44,6 +44,7 @@ def test_the_shell_asks_for_it(tmp_path, monkeypatch):
     assert asked == [((tmp_path,), {"members": 3})]
 
 
+@pytest.mark.slow
 def test_the_demo_runs_twice_and_leaves_foreign_files(tmp_path, make_forecaster):
     foreign = tmp_path / "notes.txt"
     foreign.write_text("mine")
