@@ -196,14 +196,13 @@ class Data(Settings):
         default=0.4, ge=0, le=1, description="fraction of patches coarsened as a grid of points"
     )
     gap: str = Field(
-        default="0h", description="leave out training times closer to validation times than this"
+        default="0h", description="leave out training times within this span of validation times"
     )
     augment: tuple[Literal["flip_x", "flip_y", "turn"], ...] | None = Field(
         default=None,
         description="random mirror images (with vectors) and quarter turns of patches; quarter "
-        "turns "
-        "need training on one variable at a time, and are made on projected grids only; null: "
-        "all if variables are trained one at a time, else none",
+        "turns need training on one variable at a time, and are made on projected grids only; "
+        "null: all if variables are trained one at a time, else none",
     )
     workers: int = Field(
         default=0, ge=0, description="processes per rank that prepare patches; 0: one thread"
