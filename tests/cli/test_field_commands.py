@@ -1,0 +1,112 @@
+"""Commands that make fields and score them: what they call and what they write."""
+
+import numpy as np
+import xarray as xr
+from command_line import run
+
+import flexclim
+from flexclim.errors import GridError
+
+
+def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path):
+    calls = []
+    monkeypatch.setattr(
+        flexclim,
+        "downscale_to_zarr",
+        lambda *given, **named: calls.append((given, named)),
+        raising=False,
+    )
+    target = tmp_path / "fine.zarr"
+    options = ["--factor", "4", "-n", "3", "--steps", "2", "--seed", "7", "--variables", "u10,v10"]
+    options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
+    options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
+    options += ["--precision", "float32", "--no-compile", "--keep-bits", 9]
+    assert run("downscale", coarse, target, *options) == 0
+    (((given, store), named),) = calls
+    assert given["u10"].sizes == {"time": 1, "lat": 16, "lon": 16}
+    assert store == str(target)
+    progress = named.pop("progress", False)
+    assert not progress
+    assert named == {
+        "factor": 4, "model": None, "members": 3, "steps": 2, "seed": 7,
+        "variables": ["u10", "v10"], "conserve": False, "non_negative": True, "grid": "point",
+        "static": None, "noise": "ar1", "noise_timescale": "6h", "overlap": 8, "batch": 2,
+        "device": "cpu", "precision": "float32", "compile": False, "keep_bits": 9,
+    }  # fmt: skip
+    assert capsys.readouterr().out == f"{target}\n"
+
+
+def test_downscale_names_what_is_wrong_with_a_grid(monkeypatch, capsys, coarse, tmp_path):
+    def refuse(*_, **__):
+        raise GridError("longitude is not regular:\n its spacing runs from 1 to 2 degrees.")
+
+    monkeypatch.setattr(flexclim, "downscale_to_zarr", refuse)
+    assert run("downscale", coarse, tmp_path / "fine.zarr", "-f", 4) == 1
+    expected = "flexclim: longitude is not regular: its spacing runs from 1 to 2 degrees.\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_netcdf_is_written_once_and_not_overwritten_unasked(capsys, coarse, model, tmp_path):
+    target = tmp_path / "fine.nc"
+    command = ("downscale", coarse, target, "-f", 4, "-n", 2, "--model", model)
+    assert run(*command) == 0
+    with xr.open_dataset(target) as fine:
+        assert fine["u10"].sizes == {"realization": 2, "time": 1, "lat": 64, "lon": 64}
+        first = fine["u10"].load()
+    written = target.stat().st_mtime_ns
+    assert run(*command) == 1
+    assert "fine.nc exists." in capsys.readouterr().err
+    assert target.stat().st_mtime_ns == written
+    assert run(*command, "--overwrite", "--seed", 1) == 0
+    with xr.open_dataset(target) as fine:
+        assert abs(fine["u10"] - first).max() > 1e-3
+
+
+def test_a_store_is_continued(coarse, model, tmp_path):
+    target = tmp_path / "fine.zarr"
+    command = ("downscale", coarse, target, "-f", 4, "-n", 2, "--model", model)
+    assert run(*command) == 0
+    assert run(*command) == 0
+    assert run(*command, "--seed", 1) == 1
+    with xr.open_zarr(target) as fine:
+        assert fine["u10"].sizes["realization"] == 2
+
+
+def test_netcdf_is_split_by_member(capsys, coarse, model, tmp_path):
+    command = ("downscale", coarse, tmp_path / "fine.nc", "-f", 2, "-n", 2, "--steps", 1)
+    command += ("--batch", 4, "--model", model, "--split", "member", "--keep-bits", 7)
+    assert run(*command) == 0
+    files = [tmp_path / f"fine_m00{member}.nc" for member in (0, 1)]
+    assert capsys.readouterr().out.split() == [str(path) for path in files]
+    for member, path in enumerate(files):
+        with xr.open_dataset(path) as fine:
+            assert fine["realization"].values.tolist() == [member]
+            assert "flexclim_model_sha256" in fine.attrs
+    assert run(*command) == 1
+    assert "fine_m000.nc exists" in capsys.readouterr().err
+    assert run("downscale", coarse, tmp_path / "a.zarr", "-f", 2, "--split", "year") == 2
+
+
+def test_static_fields_are_opened(monkeypatch, coarse, tmp_path):
+    named = {}
+    monkeypatch.setattr(flexclim, "downscale_to_zarr", lambda *_, **options: named.update(options))
+    assert run("downscale", coarse, tmp_path / "fine.zarr", "-f", 4, "--static", coarse) == 0
+    assert list(named["static"]) == ["u10"]
+
+
+def test_verify_scores_two_files(capsys, coarse, tmp_path):
+    with xr.open_dataset(coarse) as truth:
+        members = np.random.default_rng(1).normal(size=(4, 1, 16, 16))
+        forecast = truth["u10"] + xr.DataArray(members, dims=("realization", *truth["u10"].dims))
+        forecast.assign_attrs(truth["u10"].attrs).to_dataset(name="u10").to_netcdf(
+            tmp_path / "forecast.nc"
+        )
+    report = tmp_path / "report.html"
+    assert run("verify", tmp_path / "forecast.nc", coarse, "--report", report) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[:3] == ["variable", "candidate", "CRPS"]
+    assert printed[1].split()[:2] == ["u10", "forecast"]
+    assert printed[-1] == str(report)
+    assert "<html" in report.read_text()
+    assert run("verify", tmp_path / "forecast.nc", coarse, "--report", report) == 1
+    assert "report.html exists" in capsys.readouterr().err

@@ -1,0 +1,46 @@
+"""Commands that show fields, stores and models, and check stores."""
+
+from command_line import run
+
+import flexclim
+
+
+def test_info_shows_the_grid(capsys, coarse):
+    assert run("info", coarse) == 0
+    shown = capsys.readouterr().out
+    assert "16 x 16 cells" in shown
+    assert "u10: time 1 x lat 16 x lon 16, m s-1" in shown
+
+
+def test_a_store_is_looked_at_checked_and_mended(capsys, coarse, model, tmp_path):
+    target = tmp_path / "fine.zarr"
+    command = ("downscale", coarse, target, "-f", 2, "-n", 2, "--steps", 1, "--batch", 4)
+    command += ("--model", model)
+    assert run(*command) == 0
+    capsys.readouterr()
+    assert run("info", target) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2 shards (100 %)" in shown
+    assert "made by toy, x2, seed 0, flexclim " in shown
+    assert run("check", target) == 0
+    assert "nothing is missing or damaged" in capsys.readouterr().out
+    shard = target / "u10" / "c" / "1" / "0" / "0" / "0"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-9])
+    assert run("check", target) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("u10/c/1/0/0/0: ")
+    assert "1 files of" in told.err
+    assert run(*command) == 0
+    assert shard.read_bytes() == content
+    assert run("check", coarse.parent) == 1
+    assert "no store that flexclim began" in capsys.readouterr().err
+
+
+def test_a_card_fits_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "72")
+    assert run("info", "flex-nano") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80  # a word may be longer than what is left of its line
+    assert any(line.startswith("coverage ") for line in lines)
+    assert lines[-1].split() == ["sha256", flexclim.load_model("flex-nano").sha256]
