@@ -12,11 +12,6 @@ from flexclim.errors import FlexclimError, StoreError
 from flexclim.stores import Place, check_store, progress_of, write_store
 
 
-@pytest.fixture
-def store(tmp_path):
-    return tmp_path / "a.zarr"
-
-
 def stopped_growth(store, stop_after):
     """Extend a store of 20 times to 30, interrupted once some values are made."""
 

@@ -1,12 +1,10 @@
 """Stores that survive being stopped at any moment."""
 
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -19,22 +17,16 @@ import xarray as xr
 import zarr
 from toys import PLAN, contents, shards, toy
 
-from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
+from flexclim.errors import FlexclimError, FlexclimWarning
 from flexclim.execution.network_tasks import NETWORK_RUN
 from flexclim.execution.notes import record
 from flexclim.files import PARTIAL
-from flexclim.stores import Place, WriteOptions, check_store, progress_of, write_store
-from flexclim.stores import shards as items
+from flexclim.stores import Place, check_store, progress_of, write_store
 from flexclim.stores.store import missing_items, threads_for
 
 
 def missing(ds, store):
     return [(item.variable, item.index) for item in missing_items(ds, Place(store))]
-
-
-@pytest.fixture
-def store(tmp_path):
-    return tmp_path / "a.zarr"
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -139,42 +131,6 @@ def test_notes_of_tasks_are_kept_also_if_the_run_fails(store):
     assert xr.open_zarr(store).attrs["flexclim_notes"] == "passes were split"
 
 
-def test_another_plan_is_refused_by_name(store):
-    write_store(toy(), store, PLAN)
-    before = contents(store)
-    with pytest.raises(StoreError, match=r"begun with seed 0, not 1; steps null, not 4\. Ask"):
-        write_store(toy(), store, PLAN | {"seed": 1, "steps": 4})
-    many = {f"k{i}": i for i in range(9)}
-    with pytest.raises(StoreError, match=r"k3 null, not 3 and 5 more\. Ask"):
-        write_store(toy(), store, PLAN | many)
-    for other in (toy(side=9), toy(times=39), toy(members=4)):
-        with pytest.raises(StoreError, match=r"'t' or has it in another shape|has times from"):
-            write_store(other, store, PLAN)
-    assert before == contents(store)
-
-
-@pytest.mark.parametrize("kind", ["file", "folder", "zarr"])
-def test_what_others_wrote_is_not_touched(tmp_path, store, kind):
-    if kind == "file":
-        store.write_text("years of work")
-    elif kind == "folder":
-        store.mkdir()
-        (store / "work.txt").write_text("years of work")
-        (store / "own.partial").write_text("mine")
-    else:
-        toy().to_zarr(store, consolidated=False)
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(StoreError, match="flexclim did not begin it"):
-        write_store(toy(), store, PLAN)
-    assert sorted(p for p in tmp_path.rglob("*") if p.suffix != ".lock") == before
-
-
-def test_an_empty_folder_is_taken(store):
-    store.mkdir()
-    write_store(toy(), store, PLAN)
-    xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
-
-
 def test_an_input_that_can_not_be_read_is_not_blamed_on_the_store(store):
     def vanish(block):
         raise OSError(2, "No such file", "input.nc")
@@ -185,45 +141,6 @@ def test_an_input_that_can_not_be_read_is_not_blamed_on_the_store(store):
         write_store(broken, store, PLAN)
     assert "can't be written" not in str(error.value)
     assert progress_of(store).done == {"t": 0, "empty": 3}
-
-
-def kill_creation(store, monkeypatch, last):
-    """Have a creation killed before it writes the first file of such content."""
-    write = Place.write
-
-    def dies(self, key, content):
-        if last(content):
-            raise KeyboardInterrupt
-        write(self, key, content)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Place, "write", dies)
-        with pytest.raises(KeyboardInterrupt):
-            write_store(toy(), store, PLAN)
-
-
-def test_a_creation_that_was_killed_is_begun_again(store, monkeypatch):
-    count = itertools.count(1)
-    kill_creation(store, monkeypatch, lambda _: next(count) == 4)
-    assert progress_of(store) is None
-    write_store(toy(side=9), store, PLAN | {"seed": 1})
-    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(side=9).compute())
-
-
-def test_nothing_of_a_creation_that_was_killed_is_left(store, tmp_path, monkeypatch):
-    kill_creation(store, monkeypatch, lambda content: b"flexclim_plan" in content)  # the last file
-    other = toy().rename(t="u")
-    write_store(other, store, PLAN)
-    write_store(other, tmp_path / "new.zarr", PLAN)
-    assert contents(store) == contents(tmp_path / "new.zarr")
-
-
-def test_a_creation_that_was_killed_at_its_first_file_is_begun_again(store):
-    store.mkdir()
-    (store / "zarr.0123abc.partial").write_bytes(b"half")
-    write_store(toy(times=1), store, PLAN)
-    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(times=1).compute())
-    assert not list(store.glob("*.partial"))
 
 
 def test_memory_does_not_grow_with_time(tmp_path):
@@ -240,13 +157,6 @@ def test_memory_does_not_grow_with_time(tmp_path):
     with dask.config.set(scheduler="synchronous"):
         few = peak(16)
         assert peak(64) < 1.5 * few
-
-
-def test_rounding_is_stated_and_close(store):
-    write_store(toy(times=4), store, PLAN, options=WriteOptions(keep_bits=7))
-    found, exact = xr.open_zarr(store)["t"].load(), toy(times=4)["t"].compute()
-    error = np.abs(found / exact - 1)
-    assert 2**-10 < float(error.max()) <= 2**-8
 
 
 @pytest.mark.parametrize(
@@ -267,26 +177,3 @@ def test_the_user_may_ask_for_more_threads_than_cores(monkeypatch):
     fields = xr.Dataset({"u10": (("y", "x"), da.zeros((64, 64), chunks=(8, 8)))})
     with dask.config.set(num_workers=6):
         assert threads_for(fields, "cpu") == 6
-
-
-def test_few_shards_are_written_at_once(store, monkeypatch):
-    """Many write tasks on many threads: those that wait leave zarr's one thread to the others."""
-    now, most, lock, opened = [0], [0], threading.Lock(), items._open
-    four = threading.Event()
-
-    def count(*place):
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-            if now[0] == 4:
-                four.set()
-        four.wait(20)
-        time.sleep(0.02)  # for a fifth, if one may come
-        with lock:
-            now[0] -= 1
-        return opened(*place)
-
-    monkeypatch.setattr(items, "_open", count)
-    monkeypatch.setattr("flexclim.stores.store.threads_for", lambda fields, device: 16)
-    write_store(toy(times=16), store, PLAN)
-    assert most[0] == 4

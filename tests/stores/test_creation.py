@@ -1,0 +1,71 @@
+"""Creating a store: never over other data, and again after it was killed."""
+
+import itertools
+
+import pytest
+import xarray as xr
+from toys import PLAN, contents, toy
+
+from flexclim.errors import StoreError
+from flexclim.stores import Place, progress_of, write_store
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "zarr"])
+def test_what_others_wrote_is_not_touched(tmp_path, store, kind):
+    if kind == "file":
+        store.write_text("years of work")
+    elif kind == "folder":
+        store.mkdir()
+        (store / "work.txt").write_text("years of work")
+        (store / "own.partial").write_text("mine")
+    else:
+        toy().to_zarr(store, consolidated=False)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError, match="flexclim did not begin it"):
+        write_store(toy(), store, PLAN)
+    assert sorted(p for p in tmp_path.rglob("*") if p.suffix != ".lock") == before
+
+
+def test_an_empty_folder_is_taken(store):
+    store.mkdir()
+    write_store(toy(), store, PLAN)
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy().compute())
+
+
+def kill_creation(store, monkeypatch, last):
+    """Have a creation killed before it writes the first file of such content."""
+    write = Place.write
+
+    def dies(self, key, content):
+        if last(content):
+            raise KeyboardInterrupt
+        write(self, key, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            write_store(toy(), store, PLAN)
+
+
+def test_a_creation_that_was_killed_is_begun_again(store, monkeypatch):
+    count = itertools.count(1)
+    kill_creation(store, monkeypatch, lambda _: next(count) == 4)
+    assert progress_of(store) is None
+    write_store(toy(side=9), store, PLAN | {"seed": 1})
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(side=9).compute())
+
+
+def test_nothing_of_a_creation_that_was_killed_is_left(store, tmp_path, monkeypatch):
+    kill_creation(store, monkeypatch, lambda content: b"flexclim_plan" in content)  # the last file
+    other = toy().rename(t="u")
+    write_store(other, store, PLAN)
+    write_store(other, tmp_path / "new.zarr", PLAN)
+    assert contents(store) == contents(tmp_path / "new.zarr")
+
+
+def test_a_creation_that_was_killed_at_its_first_file_is_begun_again(store):
+    store.mkdir()
+    (store / "zarr.0123abc.partial").write_bytes(b"half")
+    write_store(toy(times=1), store, PLAN)
+    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(times=1).compute())
+    assert not list(store.glob("*.partial"))
