@@ -112,10 +112,3 @@ def test_the_reynolds_number_is_that_of_plain_viscosity():
     assert float(simulate(Turbulence(**small, viscosity=2e-3)).reynolds) == pytest.approx(500)
     assert "reynolds" not in simulate(Turbulence(**small, order=4, viscosity=1e-12)).coords
     assert "reynolds" not in simulate(Turbulence(**small, viscosity=0)).coords
-
-
-def test_a_source_is_either_files_or_flows():
-    with pytest.raises(ValueError, match="either path or turbulence"):
-        Reading(path="a.nc", turbulence=Turbulence())
-    with pytest.raises(ValueError, match="either path or turbulence"):
-        Reading()
