@@ -1,0 +1,26 @@
+"""Sizes of shards and chunks, worked by hand."""
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from flexclim.stores.layout import Layout, choose_layout, lazy_names, time_dimension
+
+DIMS = "realization", "time", "lat", "lon"
+
+
+def test_blocks_that_divide_the_plane_are_shards():
+    """No shard has two writers; chunks are the largest divisors up to 128."""
+    blocks = da.zeros((2, 40, 600, 254), chunks=(1, 1, 300, 127), dtype="float32")
+    field = xr.DataArray(blocks, dims=DIMS)
+    expected = Layout(shards=(1, 16, 300, 127), chunks=(1, 4, 100, 127))
+    assert choose_layout(field, "time") == expected
+    assert choose_layout(field, None) == Layout(shards=(1, 1, 300, 127), chunks=(1, 1, 100, 127))
+
+
+def test_time_and_lazy_variables_are_found():
+    times = np.datetime64("2020-01-01", "ns") + np.arange(2) * np.timedelta64(1, "D")
+    ds = xr.Dataset({"t": ("valid", da.zeros(2)), "n": ("valid", [1, 2])}, {"valid": times})
+    assert time_dimension(ds) == "valid"
+    assert time_dimension(ds.assign_coords(valid=[0, 1])) is None
+    assert lazy_names(ds) == ["t"]
