@@ -1,72 +1,10 @@
-"""Settings that do not fit together are refused when they are made."""
+"""Model cards: what they show, and what they say of a field's spacing."""
 
 import math
 
 import pytest
-from pydantic import ValidationError
 
 from flexclim.models.card import Coverage, ModelCard
-from flexclim.models.settings import ModelSettings, Static, Target, Variable
-
-U, V = (Variable(name=name, vector=True) for name in "uv")
-
-
-@pytest.fixture
-def settings(toy_sizes):
-    def make(channels=1, read=2, **changes):
-        usual = {
-            "scaling": "fixed",
-            "inputs": (U, V),
-            "targets": (Target(name="u", base="u", vector=True),),
-            "factors": (4,),
-            "residual_scale": {4: (1.0,) * channels},
-            "halo": 8,
-        }
-        return ModelSettings(network=toy_sizes(channels, read), **(usual | changes))
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"targets": None}, "inputs and targets go together"),
-        ({"inputs": ()}, "at least 1"),
-        ({"inputs": (U, U)}, "'u' appears twice"),
-        ({"read": 3}, "3 channels of conditions.superres do not match 2 inputs and 0"),
-        ({"read": 3, "statics": (Static(name="solar_time"),)}, "2 inputs and 2 channels of static"),
-        ({"channels": 2}, "2 channels do not match 1 targets"),
-        ({"residual_scale": {4: ()}}, "residual_scale of factor 4 needs 1 number"),
-        ({"residual_scale": {2: (1.0,)}}, "residual_scale lacks factor 4"),
-        (
-            {"targets": (Target(name="u", base="w", vector=True),)},
-            "'w' of 'u' is not an input",
-        ),
-        ({"targets": (Target(name="u", base="u"),)}, "differ in vector"),
-        (
-            {"targets": (Target(name="u", base="u", vector=True, transform="sqrt"),)},
-            "differ in transform",
-        ),
-        ({"scaling": "local", "targets": (Target(name="ke"),)}, "'ke' needs a base"),
-    ],
-)
-def test_what_does_not_fit_is_refused(settings, changes, message):
-    with pytest.raises(ValidationError, match=message):
-        settings(**changes)
-
-
-def test_components_of_a_vector_have_no_mean():
-    with pytest.raises(ValidationError, match="'u' is a component of a vector: its mean must be 0"):
-        Variable(name="u", vector=True, mean=0.1)
-
-
-def test_any_variable_is_one_input_and_one_target(settings):
-    model = settings(read=1, inputs=None, targets=None)
-    named = model.named(vector=True)
-    assert len(named.inputs) == len(named.targets) == 1
-    assert named.targets[0].base == named.inputs[0].name
-    assert named.targets[0].vector
-    assert settings().named(vector=True) == settings()
 
 
 def test_a_card_tells_what_a_model_reads_and_makes():
@@ -104,3 +42,10 @@ def test_the_correlation_time_is_that_of_the_nearest_entry():
     assert card.correlation_hours("msl", 4, 100.0) == 6.0
     assert card.correlation_hours("u10", 4, math.nan) == 6.0
     assert ModelCard(name="toy").correlation_hours("u10", 4, 100.0) is None
+
+
+def test_a_card_reads_well():
+    card = ModelCard(name="flex", factors=(2, 4), spacing_km=(1.0, 111.19), seconds=90.0)
+    assert "spacing      1 to 111.2 km" in str(card)
+    assert "factors      2, 4" in str(card)
+    assert "period" not in str(card)

@@ -1,76 +1,14 @@
 """Importing checkpoints of minFLEX: faithful with theirs, firm with all else."""
 
-import io
-import os
-import pickle
-import zipfile
-
 import numpy as np
 import pytest
 import torch
+from minflex_checkpoints import SMALL, checkpoint, refuse, save
 
 from flexclim.errors import ModelError
 from flexclim.models.minflex import HEADS, PARTS, import_minflex
 from flexclim.models.model import load_model
 from flexclim.nn.configuration import NetworkSettings
-from flexclim.nn.flex import Flex
-
-SMALL = {
-    "tile": (16, 16),
-    "model_channels": (32, 32),
-    "res_blocks": (1, 2),
-    "depth": 3,
-    "unshuffle": 1,
-}
-
-
-def checkpoint(**changes):
-    """Return what minFLEX would save of a small network: random weights, averages half of them."""
-    network = Flex(NetworkSettings(**(SMALL | {"num_heads": 2} | changes)))
-    random = torch.Generator().manual_seed(0)
-    parts = dict(
-        zip(PARTS, (network.encoder, network.decoder, network.tasks["superres"]), strict=True)
-    )
-    with torch.no_grad():
-        for weight in network.state_dict().values():
-            weight.copy_(torch.randn(weight.shape, generator=random) / 8)
-    shadow = [weight.detach() / 2 for part in parts.values() for weight in part.parameters()]
-    return {name: part.state_dict() for name, part in parts.items()} | {
-        "ema": {"decay": 0.999, "num_updates": 3, "shadow_params": shadow},
-        "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}},
-        "epoch": 7,
-    }
-
-
-@pytest.fixture(scope="module")
-def content():
-    return checkpoint()
-
-
-@pytest.fixture(scope="module")
-def intact(content):
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def path(tmp_path, intact):
-    (tmp_path / "epoch_7.pt").write_bytes(intact)
-    return tmp_path / "epoch_7.pt"
-
-
-def refuse(path, match=None, **options):
-    """Importing must fail with one line."""
-    with pytest.raises(ModelError, match=match) as error:
-        import_minflex(path, **({"num_heads": 2} | options))
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 600
-
-
-def save(path, content):
-    torch.save(content, path)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -162,77 +100,6 @@ def test_a_flipped_bit_is_found_or_harmless(path, intact):
         except ModelError:
             found += 1
     assert found > len(places) / 2
-
-
-class Malicious:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.marker}",)
-
-
-def test_nothing_is_executed(tmp_path, content):
-    marker = tmp_path / "marker"
-    evil = Malicious(marker)
-    for place in ("encoder", "ema", "optimizer", "epoch"):
-        refuse(save(tmp_path / "evil.pt", content | {place: evil}), "not loaded")
-    refuse(save(tmp_path / "evil.pt", evil), "not loaded")
-    torch.save(content | {"x": evil}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    refuse(tmp_path / "old.pt")
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps(content | {"x": evil}))
-    refuse(tmp_path / "plain.pt")
-    for name in ("archive/data.pkl", "data.pkl"):
-        with zipfile.ZipFile(tmp_path / "zip.pt", "w") as archive:
-            archive.writestr(name, pickle.dumps(evil))
-            archive.writestr("archive/version", "3\n")
-        refuse(tmp_path / "zip.pt")
-    assert not marker.exists()
-    # The same object does write the file where it is trusted: the test can fail.
-    pickle.loads(pickle.dumps(evil))
-    assert marker.exists()
-
-
-def test_packed_archives_are_refused(path, tmp_path):
-    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
-        bomb.writestr("archive/data.pkl", b"\x80\x02}.")
-        bomb.writestr("archive/data/0", bytes(10**7))
-    refuse(tmp_path / "bomb.pt", "packed in a way")
-    with zipfile.ZipFile(path) as own, zipfile.ZipFile(tmp_path / "two.pt", "w") as two:
-        for entry in own.infolist():
-            two.writestr(entry.filename, own.read(entry))
-        two.writestr("../../outside/data.pkl", b"\x80\x02}.")
-    refuse(tmp_path / "two.pt", "not one of torch.save")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bomb.pt", "epoch_7.pt", "two.pt"]
-
-
-def test_records_shorter_than_their_tensors_are_refused_or_stay_in_the_file(path, tmp_path):
-    with zipfile.ZipFile(path) as own, zipfile.ZipFile(tmp_path / "short.pt", "w") as short:
-        for entry in own.infolist():
-            data = own.read(entry)
-            short.writestr(entry.filename, data[:4] if "/data/" in entry.filename else data)
-    refuse(tmp_path / "short.pt")
-
-
-@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "text", "npz", "zip", "tensor"])
-def test_foreign_files_are_refused(tmp_path, kind):
-    path = tmp_path / "file.pt"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "empty":
-        path.touch()
-    elif kind == "text":
-        path.write_text("CDF\x01 not a model\n" * 100)
-    elif kind == "npz":
-        with path.open("wb") as file:
-            np.savez(file, a=np.zeros(3))
-    elif kind == "zip":
-        zipfile.ZipFile(path, "w").close()
-    elif kind == "tensor":
-        torch.save(torch.zeros(3), path)
-    refuse(path)
 
 
 def replaced(content, part, name, values):
