@@ -5,40 +5,11 @@ import itertools
 import pytest
 import torch
 from pydantic import ValidationError
+from small_networks import inputs, make, predict
 
 from flexclim.errors import ModelError
 from flexclim.nn.configuration import SIZES, NetworkSettings, published_network
 from flexclim.nn.flex import Flex
-from flexclim.nn.layers import GroupNorm
-from flexclim.nn.weights_file import compute_in
-
-
-def make(seed=0, **changes):
-    """Return a small network whose weights are all random."""
-    sizes = {"tile": (16, 32), "model_channels": (32, 32), "res_blocks": (1, 1), "depth": 3}
-    usual = {"num_heads": 2, "unshuffle": 1}
-    network = Flex(NetworkSettings(**(sizes | usual | changes))).eval()
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in network.named_parameters():
-            scale = 0.3 if name.endswith("bias") else (weight[0].numel() or 1) ** -0.5
-            weight.copy_(scale * torch.randn(weight.shape, generator=random))
-    return network.requires_grad_(False)
-
-
-def inputs(network, batch=2, seed=1):
-    """Return noisy fields, times, a condition and a label."""
-    random = torch.Generator().manual_seed(seed)
-    config = network.config
-    x = torch.randn((batch, config.channels, *config.tile), generator=random)
-    channels = config.conditions["superres"]
-    condition = torch.randn((batch, channels, *config.tile), generator=random)
-    label = torch.randn((batch, config.label_size), generator=random)
-    return x, torch.rand(batch, generator=random), condition, label
-
-
-def predict(network, x, t, condition, label=None):
-    return network(x, t, network.encode("superres", condition, label), label)
 
 
 @pytest.mark.parametrize("label", ["label0", "label1"])
@@ -178,17 +149,6 @@ def test_channels_last_changes_nothing():
     torch.testing.assert_close(predict(network, x, t, condition, label), found, atol=1e-5, rtol=0)
 
 
-def test_bfloat16_is_near():
-    network = make(use_transf=True)
-    values = inputs(network)
-    found = predict(network, *values)
-    frequencies = network.encoder.MPFourier.freqs.clone()
-    rough = predict(compute_in(network, "bf16"), *values)
-    assert rough.dtype == torch.bfloat16
-    assert torch.equal(network.encoder.MPFourier.freqs, frequencies)
-    assert 0 < (rough - found).abs().max() < 0.1 * found.std()
-
-
 def test_a_pass_draws_no_random_number_and_keeps_its_inputs():
     network = make()
     values = inputs(network)
@@ -204,15 +164,6 @@ def test_a_network_of_no_memory_draws_no_random_number():
     with torch.device("meta"):
         Flex(make().config)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_both_ways_to_normalise_groups_agree():
-    norm, x = GroupNorm(32, 128), 5 + 3 * torch.randn(2, 128, 6, 10)
-    for weights in norm.parameters():
-        torch.nn.init.normal_(weights)
-    torch.testing.assert_close(norm.by_channel(x), norm(x), atol=1e-5, rtol=1e-5)
-    rough = norm.bfloat16()(x.bfloat16())
-    torch.testing.assert_close(norm.by_channel(x.bfloat16()), rough, atol=0.05, rtol=0.02)
 
 
 def test_dropout_acts_in_training_only():
@@ -245,15 +196,3 @@ def test_sizes_that_do_not_fit_are_refused(changes, message):
         make(**changes)
     with pytest.raises(ModelError, match="'large' is not one of small, medium, big"):
         published_network("large")
-
-
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_inference_reuses_memory_for_the_same_numbers(precision):
-    network = make().requires_grad_(True)
-    x, t, condition, label = inputs(network)
-    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-        trained = predict(network, x, t, condition, label)
-        with torch.inference_mode():
-            found = predict(network, x, t, condition, label)
-    assert trained.requires_grad
-    assert torch.equal(found, trained)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from model_folders import forge, refuse
 from safetensors.torch import load_file, save_file
+from small_networks import inputs, make, predict
 
 from flexclim.models.model import load_model, new_model
+from flexclim.nn.weights_file import compute_in
 
 
 @pytest.fixture
@@ -81,3 +83,14 @@ def test_a_size_beyond_reason_takes_no_memory(folder):
     refuse(folder, "model_channels")
     forge(folder, network=network | {"tile": [34, 32]})
     refuse(folder, "does not divide")
+
+
+def test_bfloat16_is_near():
+    network = make(use_transf=True)
+    values = inputs(network)
+    found = predict(network, *values)
+    frequencies = network.encoder.MPFourier.freqs.clone()
+    rough = predict(compute_in(network, "bf16"), *values)
+    assert rough.dtype == torch.bfloat16
+    assert torch.equal(network.encoder.MPFourier.freqs, frequencies)
+    assert 0 < (rough - found).abs().max() < 0.1 * found.std()

@@ -1,0 +1,28 @@
+"""Layers: the same numbers in training and inference."""
+
+import pytest
+import torch
+from small_networks import inputs, make, predict
+
+from flexclim.nn.layers import GroupNorm
+
+
+def test_both_ways_to_normalise_groups_agree():
+    norm, x = GroupNorm(32, 128), 5 + 3 * torch.randn(2, 128, 6, 10)
+    for weights in norm.parameters():
+        torch.nn.init.normal_(weights)
+    torch.testing.assert_close(norm.by_channel(x), norm(x), atol=1e-5, rtol=1e-5)
+    rough = norm.bfloat16()(x.bfloat16())
+    torch.testing.assert_close(norm.by_channel(x.bfloat16()), rough, atol=0.05, rtol=0.02)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_inference_reuses_memory_for_the_same_numbers(precision):
+    network = make().requires_grad_(True)
+    x, t, condition, label = inputs(network)
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        trained = predict(network, x, t, condition, label)
+        with torch.inference_mode():
+            found = predict(network, x, t, condition, label)
+    assert trained.requires_grad
+    assert torch.equal(found, trained)
