@@ -17,20 +17,6 @@ from flexclim.execution.cluster import connected
 distributed = pytest.importorskip("distributed")
 
 
-def loaded():
-    import torch
-
-    from flexclim.models.model import _LOADED
-
-    return len(_LOADED), torch.get_num_threads()
-
-
-@pytest.fixture
-def options(toy_model, tmp_path):
-    toy_model.replace().save(tmp_path / "toy")
-    return {"factor": 4, "model": str(tmp_path / "toy"), "members": 2, "batch": 2}
-
-
 def kill_workers(store, kills):
     """Kill a worker process whenever another shard is there."""
     for count in range(kills):
@@ -52,17 +38,6 @@ def test_workers_that_are_killed_cost_no_bit(options, tmp_path):
         killer.join(0)
         assert not killer.is_alive()
     np.testing.assert_array_equal(stored["t"].values, whole["t"].values)
-
-
-@pytest.mark.slow
-def test_worker_processes_write_the_same_numbers(options, tmp_path):
-    whole = downscale(region(2), **options)
-    with connected(workers=1):
-        client = distributed.get_client()
-        stored = downscale_to_zarr(region(2), tmp_path / "b.zarr", **options)
-        (found,) = client.run(loaded).values()
-    assert found == (1, cluster._cores())
-    np.testing.assert_array_equal(stored["t"].values, whole.values)
 
 
 def test_a_cluster_writes_the_same_numbers(options, tmp_path):

@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 
-import dask
 import psutil
 import pytest
 from coarse_fields import region
+from late_cluster import Cluster
 
 from flexclim.errors import FlexclimError
 from flexclim.execution import devices, workers
@@ -21,25 +21,6 @@ def test_a_device_that_is_not_there_is_reported_in_one_line(device):
     assert "\n" not in str(error.value)
 
 
-class Cluster:
-    """A client of a cluster whose workers come when there is work."""
-
-    status, work = "running", 0
-
-    def __init__(self, **resources):
-        self.resources = resources
-
-    def scheduler_info(self, n_workers):
-        there = self.resources if self.work else {}
-        return {"workers": {k: {"host": "a", "resources": v} for k, v in there.items()}}
-
-    def submit(self, *task, pure):
-        self.work += 1
-
-    def run(self, function, device, compiled, workers):
-        return {name: ("cuda" if self.resources[name] else "cpu", 600) for name in workers}
-
-
 def test_the_device_is_that_of_workers_also_if_they_come_later(monkeypatch):
     monkeypatch.setattr(workers, "CHECK_EVERY", 0.01)
     for resources, expected in (
@@ -50,16 +31,6 @@ def test_the_device_is_that_of_workers_also_if_they_come_later(monkeypatch):
         monkeypatch.setattr(devices, "active_client", lambda cluster=cluster: cluster)
         assert devices.choose_device(None) == expected
         assert cluster.work == 1
-
-
-def test_a_cluster_to_which_no_worker_comes_is_reported_in_one_line(monkeypatch):
-    monkeypatch.setattr(workers, "CHECK_EVERY", 0.01)
-    monkeypatch.setattr(devices, "active_client", Cluster)
-    with (
-        dask.config.set({workers.NO_WORKERS: "50ms"}),
-        pytest.raises(FlexclimError, match=r"no worker for 0\.05 s, with no work started\. See"),
-    ):
-        devices.choose_device(None)
 
 
 def test_the_limit_of_a_job_counts(tmp_path, monkeypatch):
