@@ -1,0 +1,75 @@
+"""What a store says of its making, and requests that do not match it."""
+
+import json
+
+import coarse_fields
+import numpy as np
+import pytest
+import zarr
+
+import flexclim
+from flexclim.downscaling import downscale, downscale_to_zarr
+from flexclim.errors import FlexclimError, StoreError
+
+
+def field(times):
+    return coarse_fields.region(times, 6, 9)
+
+
+@pytest.fixture
+def region():
+    return field(3)
+
+
+def test_another_beginning_or_version_is_refused(region, toy_model, tmp_path, monkeypatch):
+    options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
+    downscale_to_zarr(region, tmp_path / "a.zarr", **options)
+    other = field(5)
+    other[0] += 1
+    with pytest.raises(StoreError, match="begun with input"):
+        downscale_to_zarr(other, tmp_path / "a.zarr", **options)
+    with pytest.raises(StoreError, match="keep_bits null, not 9"):
+        downscale_to_zarr(region, tmp_path / "a.zarr", keep_bits=9, **options)
+    monkeypatch.setattr("flexclim.sampling.output.__version__", "9.9")
+    with pytest.raises(StoreError, match=r'begun with version "0.*, not "9\.9"'):
+        downscale_to_zarr(region, tmp_path / "a.zarr", **options)
+
+
+def test_a_store_tells_how_it_was_made(region, toy_model, tmp_path):
+    options = {"model": toy_model, "members": 1, "batch": 4, "steps": 1}
+    stored = downscale_to_zarr(region, tmp_path / "a.zarr", 4, keep_bits=8, **options)
+    assert stored.attrs["flexclim_version"] == flexclim.__version__
+    assert "torch" in stored.attrs["flexclim_software"]
+    assert stored.attrs["flexclim_command"]
+    assert stored.attrs["flexclim_keep_bits"] == 8
+    plan = json.loads(stored.attrs["flexclim_plan"])
+    assert plan["model_sha256"] == toy_model.sha256
+    assert (plan["seed"], plan["members"], plan["times"]) == (0, 1, 3)
+    assert zarr.open_group(tmp_path / "a.zarr").metadata.consolidated_metadata is not None
+    exact = downscale(region, 4, **options)
+    error = np.abs(stored["t"] / exact - 1)
+    assert 2**-11 < float(error.max()) <= 2**-9
+    again = downscale_to_zarr(region, tmp_path / "a.zarr", 4, keep_bits=np.int64(8), **options)
+    assert again.attrs["flexclim_keep_bits"] == 8
+    for wrong in (0, 5.0, True):
+        with pytest.raises(FlexclimError, match="is not a whole number from 1 to 23"):
+            downscale_to_zarr(region, tmp_path / "b.zarr", 4, keep_bits=wrong, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"members": 1}, "members 2, not 1"),
+        ({"steps": 1}, "steps"),
+        ({"conserve": False}, "conserve"),
+        ({"factor": 2}, "factor"),
+    ],
+)
+def test_another_request_is_refused(region, toy_model, tmp_path, change, named):
+    options = {"factor": 4, "model": toy_model, "members": 2, "batch": 4, "steps": 2}
+    downscale_to_zarr(region, tmp_path / "a.zarr", **options)
+    with pytest.raises(StoreError, match=named):
+        downscale_to_zarr(region, tmp_path / "a.zarr", **(options | change))
+    with pytest.raises(StoreError, match="input"):
+        downscale_to_zarr(region + 1, tmp_path / "a.zarr", **options)
