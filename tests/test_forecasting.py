@@ -8,40 +8,18 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from past_fields import NAMES, STATICS, TARGETS, UNITS, fields
 
 import flexclim
 from flexclim.errors import FlexclimError
 from flexclim.forecasting import forecast
 from flexclim.grids.operators import ALL
-from flexclim.models.settings import Label, Static, Target
+from flexclim.models.settings import Label, Target
 from flexclim.nn.keyed_noise import NoiseKey, standard_normal
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling.labels import label_values
-from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.network_inputs import forecast_inputs, physical
 from flexclim.sampling.statics import static_channels, static_fields
-
-NAMES = "u10", "v10", "tp"
-TARGETS = (
-    Target(name="u10", vector=True, std=2.0),
-    Target(name="v10", vector=True, std=2.0),
-    Target(name="tp", transform="log1p", unit=0.1, mean=1.0),
-)
-STATICS = tuple(Static(name=name) for name in ("latitude", "solar_time", "day_of_year"))
-UNITS = {"u10": "m s-1", "v10": "m s-1", "tp": "mm h-1"}
-
-
-def fields(lat, lon, times=3, dtype="float32"):
-    random = np.random.default_rng(0)
-    values = random.normal(size=(3, times, lat.size, lon.size)).astype(dtype)
-    values[2] = np.maximum(values[2], 0)
-    return xr.Dataset(
-        {
-            name: (("time", "lat", "lon"), own, {"units": UNITS[name]})
-            for name, own in zip(NAMES, values, strict=True)
-        },
-        {"time": pd.date_range("2018-12-31T06", periods=times, freq="6h"), "lat": lat, "lon": lon},
-    )
 
 
 @pytest.fixture
@@ -183,16 +161,6 @@ def test_rolling_and_flipping_the_globe_do_so_to_the_forecast(run, globe):
     close(found, ahead)
 
 
-def test_the_first_lead_takes_one_step_and_a_member_its_group(run, globe, sampled):
-    ahead = run(globe.chunk(), 3, members=4, batch=4)
-    assert sampled == []
-    ahead["u10"].isel(time=0, realization=3).compute(scheduler="synchronous")
-    assert sampled == [("01-01T00", (2, 3))]
-    sampled.clear()
-    ahead[["u10", "tp"]].isel(time=1, realization=0).compute(scheduler="synchronous")
-    assert sampled == [("01-01T00", (0, 1)), ("01-01T06", (0, 1))]
-
-
 def test_only_the_last_times_are_read(run, globe):
     def explode(block, block_info=None):
         if block_info and block_info[0]["chunk-location"][0] == 0:
@@ -218,26 +186,6 @@ def test_missing_cells_stay_missing_and_rain_is_never_negative(run, region):
     assert float(run(region, 2, grid="cell", non_negative=False)["tp"].min()) < 0
     gone = run(region * np.nan, 1)
     assert all(np.isnan(gone[name]).all() for name in NAMES)
-
-
-def test_missing_cells_are_filled_anew_at_each_step(run, region, monkeypatch):
-    """The network never learnt what to make of them: it reads what lies next to them."""
-    seen = []
-    plain = flexclim.sampling.planes.forecast_inputs
-
-    def noted(past, *rest):
-        if not any(past is one for one in seen):
-            seen.append(past)
-        return plain(past, *rest)
-
-    monkeypatch.setattr(flexclim.sampling.planes, "forecast_inputs", noted)
-    hole = (region.lat > 55) & (region.lon < 9)
-    run(region.assign(u10=region["u10"].where(~hole)), 3, grid="cell", members=1)
-    assert len(seen) == 3
-    hidden = flexclim.find_grid(region, "cell").canonical(hole.transpose("lat", "lon").values)
-    for past in seen:
-        last = past[-1, 0]
-        np.testing.assert_array_equal(last, fill_missing(np.where(hidden, np.nan, last)))
 
 
 def test_seeds_members_leads_and_starts_draw_other_noise(run, region):
@@ -386,16 +334,6 @@ def test_bad_input_gets_one_line(run, region, change, leads, options, message):
     with pytest.raises(FlexclimError, match=message) as caught:
         run(change(region), leads, **options)
     assert "\n" not in str(caught.value)
-
-
-def test_uneven_times_are_refused(make_forecaster, region):
-    model = make_forecaster((Target(name="tp"),), past=3, leads=(6.0,))
-    times = region.time.values + np.array([-6, 0, 0], "timedelta64[h]")
-    with pytest.raises(FlexclimError, match="last 3 times are uneven: they lie 12, 6 h apart"):
-        forecast(region.assign_coords(time=times), 1, model=model)
-    one = make_forecaster((Target(name="tp"),), past=1)
-    with pytest.raises(FlexclimError, match="infers its time step from 2 past times"):
-        forecast(region.isel(time=[0]), 1, model=one)
 
 
 def test_a_model_does_what_it_has_learnt(run, region, model, toy_model):
