@@ -71,9 +71,20 @@ def test_a_later_round_begins_where_an_earlier_one_ends():
         assert Path(recipe.start).parent in folders, recipe.start
 
 
+# One recipe for each kind of source and task runs in CI, all others by hand.
+KINDS = "gfs_wind_x4", "meteonet_arpege_arome", "flex_forecast"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != CLOUD])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in KINDS else pytest.mark.long)
+        for name in RECIPES
+        if name != CLOUD
+    ],
+)
 def test_the_first_20_steps(name, data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("flexclim.train.data.normalisation.BATCHES", 4)
     size = HUGE if name == "kinetic_energy_x4" else ()
