@@ -221,7 +221,7 @@ def bare_passes(model: Model, plan: DownscalingPlan, times: int) -> float:
     features = encode()
     denoise = torch.inference_mode()(lambda: network(tile, t, features, label))
     encodings = times * tiles / batch
-    passes = len(sampling.numbers) * steps * encodings
+    passes = len(sampling.member_numbers) * steps * encodings
     return timed(encode, encodings, sampling.device) + timed(denoise, passes, sampling.device)
 
 

@@ -23,7 +23,8 @@ from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.planning.leads import Leads, later
 from flexclim.planning.model_choice import Choice, choose_forecast
-from flexclim.planning.plan import SamplingOptions, new_run
+from flexclim.planning.plan import new_run
+from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_statics
 from flexclim.sampling.forecast_graph import lazy_rollout

@@ -80,7 +80,8 @@ def toy_model(make_toy):
 @pytest.fixture(scope="session")
 def make_forecaster(make_toy):
     """Return what makes toys that forecast some variables, and by ``read`` downscale them too."""
-    from flexclim.models.settings import Forecasting, Label, Target, Variable
+    from flexclim.models.channels import Label, Target, Variable
+    from flexclim.models.settings import Forecasting
 
     def make(targets, past=2, leads=(6.0, 12.0), read=0, card=None, **settings):
         statics = sum(static.channels for static in settings.get("statics", ()))

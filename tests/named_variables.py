@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flexclim.models.settings import Static, Target, Variable
+from flexclim.models.channels import Static, Target, Variable
 
 RAIN = {"transform": "log1p", "unit": 0.1, "std": 0.5}
 STATICS = tuple(Static(name=n) for n in ("orography", "latitude", "day_of_year", "solar_time"))

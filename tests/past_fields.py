@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flexclim.models.settings import Static, Target
+from flexclim.models.channels import Static, Target
 
 NAMES = "u10", "v10", "tp"
 TARGETS = (

@@ -11,7 +11,7 @@ import flexclim
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 from flexclim.resampling import coarsen
 
 

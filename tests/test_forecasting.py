@@ -14,7 +14,7 @@ import flexclim
 from flexclim.errors import FlexclimError
 from flexclim.forecasting import forecast
 from flexclim.grids.operators import ALL
-from flexclim.models.settings import Label, Target
+from flexclim.models.channels import Label, Target
 from flexclim.nn.keyed_noise import NoiseKey, standard_normal
 from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling.labels import label_values

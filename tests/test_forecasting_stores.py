@@ -15,7 +15,7 @@ from flexclim.cli import main
 from flexclim.errors import FlexclimError, ModelError, StoreError
 from flexclim.forecasting import forecast, forecast_to_zarr
 from flexclim.models import catalogue
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 
 SPACING = 111.195  # km, of 1 degree
 
@@ -178,7 +178,7 @@ def test_a_model_is_chosen_by_fields_and_time_step(shipped, past):
         ),
         (
             lambda ds: ds.isel(time=slice(None, None, 2)),
-            "flex-ahead can't: the last 2 times are 12 h apart",
+            "flex-ahead can't forecast these: the last 2 times are 12 h apart",
         ),
         (
             lambda ds: ds.assign_coords(lat=ds.lat.values / 4, lon=ds.lon.values / 4),

@@ -30,7 +30,7 @@ LEFT_BEHIND_GLOBAL = (
     *("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id", "flexclim_tiles"),
 )
 # The time step of a forecast by flexclim still holds for fields that are computed from it.
-STEPS = "flexclim_lead_hours"
+LEAD_HOURS = "flexclim_lead_hours"
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
 
 Coordinates = dict[str, xr.Variable | xr.DataArray]
@@ -107,7 +107,7 @@ def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) ->
         for key, value in known.attrs.items()
         if key not in LEFT_BEHIND
         and (not key.startswith("GRIB_") or key in GRIB_KEPT)
-        and (not key.startswith("flexclim_") or key == STEPS)
+        and (not key.startswith("flexclim_") or key == LEAD_HOURS)
     }
     if kept.get("standard_name", "") in ("unknown", None):
         del kept["standard_name"]

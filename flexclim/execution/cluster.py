@@ -25,7 +25,7 @@ from flexclim.models.model import ModelReference
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
-# A task is given up after so many of its workers died; a run of days meets some bad nodes.
+# A task is given up after this many of its workers died; a run of days meets some bad nodes.
 ALLOWED_FAILURES = 10
 # Threads of a worker without a GPU: one samples while another prepares or writes.
 THREADS = 2
@@ -126,7 +126,7 @@ def _cluster(workers: int) -> LocalCluster:
             from dask_cuda import LocalCUDACluster
         except ImportError:
             raise FlexclimError(
-                "one worker a GPU needs dask-cuda. Install it: pip install 'flexclim[cuda]', or "
+                "one worker per GPU needs dask-cuda. Install it: pip install 'flexclim[cuda]', or "
                 "leave out the number of workers to use one GPU."
             ) from None
         cluster: LocalCluster = LocalCUDACluster(

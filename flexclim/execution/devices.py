@@ -72,13 +72,13 @@ def _check_device(device: str) -> None:
     kind, _, number = device.partition(":")
     if kind != "cuda" or (number and not number.isdecimal()):
         raise FlexclimError(
-            f'device={device!r} is not one to sample on. Give "cpu", "cuda" or a GPU such as '
+            f'device={device!r} is not a device to sample on. Give "cpu", "cuda" or a GPU such as '
             '"cuda:1".'
         )
     if int(number or 0) >= (available := torch.cuda.device_count()):
         raise FlexclimError(
-            f"device={device!r} is not here: torch finds {available or 'no'} GPUs. Give another, "
-            "or none to have it chosen."
+            f"device={device!r} is not available: torch finds {available or 'no'} GPUs. Give "
+            "another, or leave device out."
         )
 
 

@@ -60,7 +60,7 @@ def run_locally(
     count_one
         Called for each item that is complete.
     threads
-        At most so many; dask's configuration may set fewer.
+        The most that are used; dask's configuration may set fewer.
     """
     failures: dict[Key, Failure] = {}
     together = min(threads, dask.config.get("num_workers", None) or threads)

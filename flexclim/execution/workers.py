@@ -27,7 +27,7 @@ GPU_THREADS = 8
 TORCH_THREADS = "FLEXCLIM_TORCH_THREADS"
 
 
-class Worker(TypedDict, total=False):
+class WorkerInfo(TypedDict, total=False):
     """A worker as the scheduler describes it; the keys that are read here."""
 
     host: str
@@ -41,7 +41,7 @@ def active_client() -> Client | None:
     return client if type(client).__name__ == "Client" else None
 
 
-def workers_of(client: Client) -> dict[str, Worker]:
+def workers_of(client: Client) -> dict[str, WorkerInfo]:
     """Return the workers of a cluster by address; wait until there is one.
 
     Raises
@@ -59,12 +59,12 @@ def workers_of(client: Client) -> dict[str, Worker]:
     return workers
 
 
-def workers_now(client: Client) -> dict[str, Worker]:
+def workers_now(client: Client) -> dict[str, WorkerInfo]:
     """Return the workers that a cluster has now, by address."""
     return dict(client.scheduler_info(n_workers=-1)["workers"])
 
 
-def offers_gpu(worker: Worker) -> bool:
+def offers_gpu(worker: WorkerInfo) -> bool:
     """Return whether a worker offers the resource GPU."""
     return bool(worker.get("resources", {}).get(GPU, 0))
 

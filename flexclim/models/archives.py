@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, object]:
             f"{path} holds more than weights or is damaged, so it is not loaded: {reason}."
         ) from None
     if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no weights by name, but a {type(content).__name__}.")
+        raise ModelError(f"{path} holds a {type(content).__name__}, not weights by name.")
     return content
 
 
@@ -56,7 +56,7 @@ def check(path: Path) -> None:
             plain = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
             size = sum(entry.file_size for entry in entries)
             if not plain or size > path.stat().st_size or len(entries) > TOO_MANY:
-                raise ModelError(f"{path} is packed in a way that torch.save does not pack.")
+                raise ModelError(f"{path} is compressed or malformed: torch.save did not write it.")
             pickles = [e for e in entries if e.filename.endswith("data.pkl")]
             if len(pickles) != 1 or pickles[0].file_size > LARGEST_PICKLE:
                 raise ModelError(f"{path} is a zip archive, but not one of torch.save.")
@@ -67,4 +67,6 @@ def check(path: Path) -> None:
     except OSError as error:
         raise ModelError(f"{path} can't be read: {error.strerror or error}.") from None
     except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError) as error:
-        raise ModelError(f"{path} is no archive of torch.save, or is cut off ({error}).") from None
+        raise ModelError(
+            f"{path} is not an archive of torch.save, or truncated ({error})."
+        ) from None

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from flexclim.models.settings import FORECAST, SUPERRES, Factor, Part
+from flexclim.models.settings import FORECAST, SUPERRES, Factor
+from flexclim.models.strict_settings import StrictSettings
 
 WIDTH, INDENT = 100, 13  # of a card as text
 # A card's spacings are those of samples: a grid this many times finer or coarser is still close.
@@ -17,7 +18,7 @@ FAR_SPACING = 2.0
 Range = tuple[float, float]
 
 
-class DataCard(Part):
+class DataCard(StrictSettings):
     """One source of training data."""
 
     source: str
@@ -26,7 +27,7 @@ class DataCard(Part):
     licence: str = "unspecified"
 
 
-class Coverage(Part):
+class Coverage(StrictSettings):
     """Range of one variable in the training data.
 
     Parameters
@@ -80,7 +81,7 @@ def span(limits: Range) -> str:
     return "{:.3g} to {:.3g}".format(*limits)
 
 
-class ModelCard(Part):
+class ModelCard(StrictSettings):
     """Description of a model for its users; nothing here changes what it computes.
 
     Parameters

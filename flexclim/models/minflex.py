@@ -20,8 +20,10 @@ from torch import Tensor
 from flexclim.errors import ModelError, suggest_options
 from flexclim.models import archives
 from flexclim.models.card import ModelCard
+from flexclim.models.channels import Target, Variable
 from flexclim.models.model import Model, new_model
-from flexclim.models.settings import ModelSettings, Target, Variable, first_problem
+from flexclim.models.settings import ModelSettings
+from flexclim.models.strict_settings import first_problem
 from flexclim.nn.configuration import SIZES, DiffusionSettings, NetworkSettings
 from flexclim.nn.weights_file import build, check_shapes, shapes
 
@@ -137,7 +139,7 @@ def _state(content: dict[str, object], part: str, path: Path) -> State:
     found = content.get(part)
     if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
         has = ", ".join(map(str, content))[:150]
-        raise ModelError(f"{path} is no checkpoint of minFLEX: it lacks {part!r} (has {has}).")
+        raise ModelError(f"{path} is not a minFLEX checkpoint: it lacks {part!r} (has {has}).")
     return {name: _weight(values, f"{part}.{name}", path) for name, values in found.items()}
 
 
@@ -160,12 +162,14 @@ def _averaged(content: dict[str, object], parts: dict[str, State], path: Path) -
     ema = content.get("ema")
     shadow = ema.get("shadow_params") if isinstance(ema, Mapping) else None
     if not isinstance(shadow, list):
-        raise ModelError(f"{path} holds no averaged weights; take the last ones: weights='raw'.")
+        raise ModelError(
+            f"{path} holds no averaged weights; use those of the last step: weights='raw'."
+        )
     names = [(part, name) for part in PARTS for name in parts[part] if not BUFFERS.search(name)]
     if len(names) != len(shadow):
         raise ModelError(
             f"{path} holds {len(shadow)} averaged weights for {len(names)} parameters; "
-            "take the last ones: weights='raw'."
+            "use those of the last step: weights='raw'."
         )
     averaged = {part: dict(own) for part, own in parts.items()}
     for (part, name), values in zip(names, shadow, strict=True):
@@ -180,7 +184,9 @@ def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> Networ
         _, tokens, width = encoder["pos_embed"].shape
         side = math.isqrt(tokens - 1)
         if side**2 != tokens - 1:
-            raise ModelError(f"{path} is of a tile that is not square; only square ones are read.")
+            raise ModelError(
+                f"{path} has a tile that is not square; only square tiles can be imported."
+            )
         ends = _level_ends(decoder)
         lasts = [decoder[f"output_blocks.{end}.0.in_layers.2.weight"] for end in ends]
         sizes: dict[str, Any] = {
@@ -202,7 +208,7 @@ def _sizes(parts: dict[str, State], num_heads: int | None, path: Path) -> Networ
         if isinstance(error, ModelError):
             raise
         raise ModelError(
-            f"{path} is no checkpoint of minFLEX: its weights have other names or shapes ({error})."
+            f"{path} is not a minFLEX checkpoint: its weights have other names or shapes ({error})."
         ) from None
     heads = HEADS.get(width) if num_heads is None else num_heads
     if heads is None:

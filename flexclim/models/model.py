@@ -30,7 +30,8 @@ from flexclim.models.model_file import (
     digest,
     read_model_file,
 )
-from flexclim.models.settings import ModelSettings, first_problem
+from flexclim.models.settings import ModelSettings
+from flexclim.models.strict_settings import first_problem
 from flexclim.models.weights import Weights
 
 if TYPE_CHECKING:

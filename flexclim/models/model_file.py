@@ -11,7 +11,8 @@ from pydantic import Field, JsonValue, ValidationError
 
 from flexclim.errors import ModelError
 from flexclim.models.card import ModelCard
-from flexclim.models.settings import ModelSettings, Part, first_problem
+from flexclim.models.settings import ModelSettings
+from flexclim.models.strict_settings import StrictSettings, first_problem
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -20,7 +21,7 @@ LARGEST_FILE = 4 * 2**20  # bytes of model.json
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Digests(Part):
+class Digests(StrictSettings):
     """SHA-256 of the weights file, and of the settings and the card as canonical JSON."""
 
     weights: Sha256
@@ -28,7 +29,7 @@ class Digests(Part):
     card: Sha256
 
 
-class ModelFile(Part):
+class ModelFile(StrictSettings):
     """The content of ``model.json``."""
 
     format: Literal[1] = 1
@@ -63,12 +64,12 @@ def read_model_file(path: Path) -> ModelFile:
     except ValidationError as error:
         raise ModelError(f"{path} does not describe a model: {_problem(error)}") from None
     except (ValueError, RecursionError):
-        raise ModelError(f"{path} is not JSON; it is damaged or no model.json.") from None
+        raise ModelError(f"{path} is not JSON; it is damaged or not a model.json.") from None
     for part in ("settings", "card"):
         if digest(values[part]) != getattr(found.sha256, part):
             raise ModelError(
                 f"{path} is damaged or was edited: its {part} differ from their sha256. "
-                "Get the model again, or change it with Model.replace and save it."
+                "Download or copy the model again; to change one, use Model.replace."
             )
     return found
 
@@ -82,7 +83,9 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise ModelError(f"{path} can't be read: {error.strerror}.") from None
     if len(content) > LARGEST_FILE:
-        raise ModelError(f"{path} is larger than {LARGEST_FILE >> 20} MB; it is no {MODEL_FILE}.")
+        raise ModelError(
+            f"{path} is larger than {LARGEST_FILE >> 20} MB; it is not a {MODEL_FILE}."
+        )
     return content
 
 

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from flexclim import files
 from flexclim.errors import ModelError
 from flexclim.models.model_file import MODEL_FILE, WEIGHTS_FILE, Sha256
-from flexclim.models.settings import Part, first_problem
+from flexclim.models.strict_settings import StrictSettings, first_problem
 
 if TYPE_CHECKING:
     from pooch import Pooch
@@ -30,7 +30,7 @@ LARGEST = 2**20  # bytes of a registry
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
-class RegistryEntry(Part):
+class RegistryEntry(StrictSettings):
     """One model: its purpose, its size, and the hashes of ``model.json`` and of the weights."""
 
     description: str
@@ -44,7 +44,7 @@ class RegistryEntry(Part):
         return f"{self.description} ({self.megabytes:.3g} MB, downloaded on first use)"
 
 
-class Registry(Part):
+class Registry(StrictSettings):
     """An address with one folder per model, and the models by name."""
 
     url: str = ""

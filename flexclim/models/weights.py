@@ -76,7 +76,7 @@ class Weights:
         if found != self._file_sha256:
             raise ModelError(
                 f"{self.path} is damaged: its sha256 is not the one in model.json. "
-                "Get the model again."
+                "Download or copy the model again."
             )
 
     def network(self, settings: ModelSettings, device: str, precision: str) -> Flex:

@@ -29,6 +29,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return type(self).__name__, self.model_dump_json()
+
 
 class Architecture(Settings):
     """Sizes of the FLEX network that do not depend on the data.

@@ -21,8 +21,8 @@ WORD = 0xFFFFFFFF
 ROUNDS = 10
 AT_ONCE = 2**16  # pixels; temporaries take about 100 bytes for each
 
-# An AR(1) process in time is a sum of draws at fixed times: this many per time scale, back over so
-# many time scales that the neglected share of the variance is exp(-2 x 3).
+# An AR(1) process in time is a sum of draws at fixed times: DRAWS_A_SCALE per time scale, over the
+# last SCALES_BACK time scales. The neglected share of the variance is exp(-2 SCALES_BACK).
 DRAWS_A_SCALE, SCALES_BACK = 8, 3
 
 

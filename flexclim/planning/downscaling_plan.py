@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
-from dask.base import tokenize
 
 from flexclim.cf.quantities import non_negative, vector_component
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
+from flexclim.models.channels import Target
 from flexclim.models.model import Model
-from flexclim.models.settings import SUPERRES, ModelSettings, Target
+from flexclim.models.settings import SUPERRES, ModelSettings
 from flexclim.planning.plan import (
     Attributes,
-    SamplingOptions,
     SamplingPlan,
     TargetPlan,
-    check_switch,
+    Tokenized,
     plan_sampling,
 )
 from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
+from flexclim.planning.sampling_options import SamplingOptions, check_switch
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import plan_tiles
 
@@ -51,7 +51,7 @@ class DownscalingOptions(SamplingOptions):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DownscalingPlan:
+class DownscalingPlan(Tokenized):
     """How fields that a network reads together are downscaled.
 
     Parameters
@@ -72,20 +72,6 @@ class DownscalingPlan:
     factor: int
     region: tuple[int, int]
     part: Part | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, DownscalingPlan) and self.token == other.token
-
-    def __hash__(self) -> int:
-        return hash(self.token)
-
-    @cached_property
-    def token(self) -> str:
-        """A hash of everything that determines the values, equal in every process."""
-        return str(tokenize(self.sampling, self.factor, self.region, self.part))
-
-    def __dask_tokenize__(self) -> str:
-        return self.token
 
     @property
     def coarse(self) -> Domain:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
-from dask.base import tokenize
-
+from flexclim.cf.description import LEAD_HOURS
 from flexclim.cf.quantities import non_negative
 from flexclim.grids.grid import Grid
+from flexclim.models.channels import Target
 from flexclim.models.model import Model
-from flexclim.models.settings import FORECAST, Target
+from flexclim.models.settings import FORECAST
 from flexclim.planning.leads import Leads, kept_steps, step_hours
 from flexclim.planning.plan import (
     Attributes,
-    SamplingOptions,
     SamplingPlan,
     TargetPlan,
+    Tokenized,
     plan_sampling,
 )
+from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import plan_tiles
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ForecastPlan:
+class ForecastPlan(Tokenized):
     """How the last snapshots of some variables are rolled out to later times.
 
     Parameters
@@ -48,20 +48,6 @@ class ForecastPlan:
     lead: float
     kept: tuple[int, ...]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ForecastPlan) and self.token == other.token
-
-    def __hash__(self) -> int:
-        return hash(self.token)
-
-    @cached_property
-    def token(self) -> str:
-        """A hash of everything that determines the values, equal in every process."""
-        return str(tokenize(self.sampling, self.time, self.past, self.lead, self.kept))
-
-    def __dask_tokenize__(self) -> str:
-        return self.token
-
     @property
     def parts(self) -> list[ForecastPlan]:
         """The plans of all regions: a forecast is computed as a whole."""
@@ -79,7 +65,7 @@ class ForecastPlan:
     def attributes(self, target: TargetPlan) -> Attributes:
         """Return the attributes that record how an output variable was made."""
         return self.sampling.attributes() | {
-            "flexclim_lead_hours": self.lead,
+            LEAD_HOURS: self.lead,
             "flexclim_past": self.past,
         }
 

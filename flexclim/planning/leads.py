@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.settings import Forecasting
-from flexclim.planning.plan import is_whole
+from flexclim.planning.sampling_options import is_whole
 
 Leads = int | str | timedelta | Sequence[str | timedelta]
 Time: TypeAlias = np.datetime64 | cftime.datetime

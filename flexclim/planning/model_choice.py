@@ -97,7 +97,7 @@ def choose_forecast(source: Source, choice: Choice, times: np.ndarray) -> list[V
         try:
             step = step_hours(times, candidate.settings.forecast, card.name)
         except FlexclimError as error:
-            return f"can't: {str(error).removesuffix('.')}"
+            return f"can't forecast these: {str(error).removesuffix('.')}"
         if steps and step not in steps:
             return f"has steps of {step:g} h"
         steps.add(step)
@@ -187,9 +187,9 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
 def _far_spacing(trained: tuple[float, float] | None, spacing_km: float) -> str:
     """Return why a model trained at some fine spacings can't serve another; empty if it can."""
     if trained is None:  # simulated flow
-        return "tells no spacing" if math.isfinite(spacing_km) else ""
+        return "states no spacing" if math.isfinite(spacing_km) else ""
     if not math.isfinite(spacing_km):
-        return "needs to know the spacing"
+        return "needs a known grid spacing"
     low, high = trained
     if not low / NEAR <= spacing_km <= high * NEAR:
         return f"is for {low:.3g} to {high:.3g} km, not {spacing_km:.3g} km"

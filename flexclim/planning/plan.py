@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 from uuid import uuid4
 
-import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection, tokenize
 
@@ -20,64 +20,46 @@ from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.batch_size import choose_batch, keeps_features
 from flexclim.execution.devices import choose_device
 from flexclim.grids.grid import Grid
+from flexclim.models.channels import Variable
 from flexclim.models.model import Model, ModelReference
-from flexclim.models.settings import FORECAST, ModelSettings, Variable
+from flexclim.models.settings import FORECAST, ModelSettings
+from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import TilePlan
 
 Attributes = dict[str, str | int | float]
 
-PRECISIONS = "float32", "bf16", "fp16"
 MEMBERS = 8  # default ensemble size
 # Members of a task that share the inputs of a field, and the maximum number of their cells.
 TOGETHER, TOGETHER_CELLS = 4, 2**22
 
 
-@dataclass(frozen=True, kw_only=True)
-class SamplingOptions:
-    """Options of the user that downscaling and forecasting share; None where flexclim chooses.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tokenized:
+    """Plain data that is compared and hashed by a token, since it holds arrays.
 
-    ``breaks`` are members at which a new task starts, so that members that a store already holds
-    are not recomputed with new ones. ``entire`` states that all of the output will be computed,
-    not just slices.
+    Fields declared with ``compare=False`` do not count.
     """
 
-    members: int | None = None
-    steps: int | None = None
-    seed: int = 0
-    non_negative: bool | None = None
-    overlap: int | None = None
-    batch: int | None = None
-    compile: bool | None = None
-    device: str | None = None
-    precision: str | None = None
-    breaks: tuple[int, ...] = ()
-    entire: bool = False
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.token == other.token
 
-    def __post_init__(self) -> None:
-        for name in ("members", "steps", "batch", "overlap"):
-            value = getattr(self, name)
-            if value is not None and (not is_whole(value) or value < 1):
-                raise FlexclimError(f"{name}={value!r} is not a whole number of at least 1.")
-        if not is_whole(self.seed):
-            raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
-        for name in ("non_negative", "compile"):
-            check_switch(name, getattr(self, name))
-        if self.precision not in (None, *PRECISIONS):
-            raise FlexclimError(
-                f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}."
-            )
+    def __hash__(self) -> int:
+        return hash(self.token)
+
+    @cached_property
+    def token(self) -> str:
+        """A hash of everything that determines the values, equal in every process."""
+        names = [item.name for item in dataclasses.fields(self) if item.compare]
+        return str(tokenize({name: getattr(self, name) for name in names}))
+
+    def __dask_tokenize__(self) -> str:
+        return self.token
 
 
 def new_run() -> str:
     """Return an identifier for one call by the user."""
     return uuid4().hex
-
-
-def check_switch(name: str, value: object) -> None:
-    """Raise FlexclimError if an option is not a bool or None, such as a non-empty string."""
-    if not isinstance(value, bool | np.bool_ | None):
-        raise FlexclimError(f"{name}={value!r} is neither True nor False.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +87,7 @@ class TargetPlan:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SamplingPlan:
+class SamplingPlan(Tokenized):
     """The settings that downscaling and forecasting share: plain data, equal on every worker.
 
     Parameters
@@ -128,7 +110,7 @@ class SamplingPlan:
         Canonical row and column of the first cell of that plane within the whole field.
     active
         For each sampler step the windows to evaluate; empty: all.
-    numbers, paired
+    member_numbers, paired
         Numbers of the members; whether each has an input of its own.
     steps, method, seed
         Sampler steps, sampler method and random seed.
@@ -138,9 +120,9 @@ class SamplingPlan:
         Names of static predictors, and of coordinates in the label.
     batch, device, precision, compiled
         How forward passes run.
-    keeps
+    keeps_features
         Whether encoded features of the windows are kept between steps and members.
-    together
+    min_members_per_task
         Minimum number of members that one task computes.
     breaks
         Members at which a new task starts, so that members of a store are not recomputed.
@@ -159,7 +141,7 @@ class SamplingPlan:
     tiles: TilePlan
     origin: tuple[int, int] = (0, 0)
     active: tuple[tuple[int, ...], ...] = ()
-    numbers: tuple[int, ...]
+    member_numbers: tuple[int, ...]
     paired: bool
     steps: int
     method: Literal["ddim", "euler"]
@@ -172,30 +154,13 @@ class SamplingPlan:
     device: str
     precision: str
     compiled: bool
-    keeps: bool
-    together: int
+    keeps_features: bool
+    min_members_per_task: int
     breaks: tuple[int, ...] = ()
-    run: str = ""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SamplingPlan) and self.token == other.token
-
-    def __hash__(self) -> int:
-        return hash(self.token)
-
-    @cached_property
-    def token(self) -> str:
-        """A hash of everything that determines the values, equal in every process."""
-        values = {
-            item.name: getattr(self, item.name) for item in fields(self) if item.name != "run"
-        }
-        return str(tokenize(values | {"settings": self.settings.model_dump_json()}))
-
-    def __dask_tokenize__(self) -> str:
-        return self.token
+    run: str = dataclasses.field(default="", compare=False)
 
     @property
-    def read(self) -> tuple[Variable, ...]:
+    def input_channels(self) -> tuple[Variable, ...]:
         """The channels that the task encoder reads before static fields."""
         if self.task == FORECAST:
             assert self.settings.forecast is not None
@@ -203,19 +168,21 @@ class SamplingPlan:
         return self.settings.inputs or ()
 
     @property
-    def members_a_task(self) -> int:
-        """Members computed together: enough to fill a batch, or ``together``."""
-        return min(len(self.numbers), max(self.together, self.batch // self.tiles.count))
+    def members_per_task(self) -> int:
+        """Members computed together: enough to fill a batch, or ``min_members_per_task``."""
+        return min(
+            len(self.member_numbers), max(self.min_members_per_task, self.batch // self.tiles.count)
+        )
 
     @property
     def member_groups(self) -> list[tuple[int, ...]]:
-        """Positions among ``numbers`` of the members that each task computes."""
-        count = len(self.numbers)
+        """Positions among ``member_numbers`` of the members that each task computes."""
+        count = len(self.member_numbers)
         ends = [0, *(end for end in self.breaks if end < count), count]
         return [
-            tuple(range(start, min(start + self.members_a_task, stop)))
+            tuple(range(start, min(start + self.members_per_task, stop)))
             for first, stop in pairwise(ends)
-            for start in range(first, stop, self.members_a_task)
+            for start in range(first, stop, self.members_per_task)
         ]
 
     def attributes(self) -> Attributes:
@@ -284,7 +251,7 @@ def plan_sampling(
         task=task,
         grid=grid,
         tiles=tiles,
-        numbers=_numbers(field, options.members),
+        member_numbers=_member_numbers(field, options.members),
         paired=REALIZATION in field.dims,
         steps=options.steps or settings.steps,
         method=settings.method,
@@ -297,14 +264,14 @@ def plan_sampling(
         device=device,
         precision=precision,
         compiled=bool(options.compile),
-        keeps=keeps,
-        together=max(1, together),
+        keeps_features=keeps,
+        min_members_per_task=max(1, together),
         breaks=options.breaks,
         run=run,
     )
 
 
-def _numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]:
+def _member_numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]:
     """Return the members' numbers: those of an input ensemble, else 0, 1, ..."""
     if REALIZATION not in field.dims:
         return tuple(range(members or MEMBERS))
@@ -360,8 +327,3 @@ def _labels(
                 f"coordinate. Give it one number with .assign_coords({name}=...)."
             )
     return names
-
-
-def is_whole(value: object) -> bool:
-    """Return whether a value is an integer, Python's or numpy's."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)

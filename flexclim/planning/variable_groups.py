@@ -10,8 +10,9 @@ import xarray as xr
 
 from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, GridError, ModelError
+from flexclim.models.channels import Static
 from flexclim.models.model import Model
-from flexclim.models.settings import FORECAST, SUPERRES, Static
+from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.source import Source, resolve_static
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}

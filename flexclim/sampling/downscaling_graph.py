@@ -25,26 +25,21 @@ from flexclim.execution.network_tasks import network_layer
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.operators import interpolate
 from flexclim.planning.downscaling_plan import DownscalingPlan
+from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
 from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.plane_identity import PlaneIdentity, identify_plane, plane_named_in_errors
 from flexclim.sampling.planes import (
-    Place,
     Prepared,
-    block_of,
+    clip_negatives,
     encode,
     inputs_of,
-    lazy_targets,
-    naming,
-    place_of,
-    planes_of,
     predictors_of,
     sample,
-    signed,
-    stored_planes,
 )
 from flexclim.sampling.training_range import warn_if_far
 
 # Regions computed concurrently: the serial host-side work of one region occupies few cores.
-_few = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
+_region_slots = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
 
 
 def lazy_members(
@@ -68,23 +63,23 @@ def lazy_members(
     planes = [planes_of(field, shared) for field in fields]
     indices = list(itertools.product(*(range(first.sizes[dim]) for dim in lead)))
     groups = shared.member_groups
-    coarse = range(len(shared.numbers) if shared.paired else 1)
+    coarse = range(len(shared.member_numbers) if shared.paired else 1)
     keys = [delayed.key for delayed in statics]
     token = tokenize([plane.name for plane in planes], keys, plan)
     prepare, members = f"prepare-{token}", f"downscale-{token}"
     parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Key, object] = {}
     for index in indices:
-        place = place_of(first, dict(zip(lead, index, strict=True)), shared)
+        identity = identify_plane(first, dict(zip(lead, index, strict=True)), shared)
         for (region, part), static in itertools.zip_longest(parts, keys):
             prepared = [(prepare, n, *index, *region.index) for n in coarse]
             for n in coarse:
                 at = (n, *index) if shared.paired else index
                 own = [(plane.name, *at, 0, 0) for plane in planes]
-                tasks[prepared[n]] = (prepare_planes, own, static, part, place)
+                tasks[prepared[n]] = (prepare_planes, own, static, part, identity)
             for number, group in enumerate(groups):
                 read = [prepared[n] for n in group] if shared.paired else prepared
-                task = (sample_members, read, part, place, group)
+                task = (sample_members, read, part, identity, group)
                 tasks[(members, 0, number, *index, *region.index)] = task
     chunks = [
         *((1,) * first.sizes[dim] for dim in lead),
@@ -101,44 +96,51 @@ def prepare_planes(
     planes: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
     plan: DownscalingPlan,
-    place: Place,
+    identity: PlaneIdentity,
 ) -> Prepared:
     """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
-    with naming(place, _part(plan)), _turn(plan):
-        return _prepared(planes, statics, plan, place)
+    with plane_named_in_errors(identity, _part_text(plan)), _region_slot(plan):
+        return _prepared(planes, statics, plan, identity)
 
 
 def _prepared(
     planes: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
     plan: DownscalingPlan,
-    place: Place,
+    identity: PlaneIdentity,
 ) -> Prepared:
-    where = " ".join(filter(None, (place.time, place.rest)))
-    coarse = stored_planes(planes, plan.sampling, where)
+    where = str(identity)
+    coarse = canonical_planes(planes, plan.sampling, where)
     part = plan.part
     inside = ... if part is None else (..., slice(*part.rows), slice(*part.columns))
     missing = np.isnan(coarse[inside])
     coarse = fill_missing(coarse)[inside].astype(float)
     warn_if_far(coarse, plan.sampling, where)
-    predictors = predictors_of(statics, plan.sampling, place)
+    predictors = predictors_of(statics, plan.sampling, identity)
     inputs = inputs_of(coarse, plan, predictors)
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
-    return Prepared(coarse, inputs, fine_missing, encode(inputs, plan, place))
+    return Prepared(coarse, inputs, fine_missing, encode(inputs, plan, identity))
 
 
 def sample_members(
-    prepared: list[Prepared], plan: DownscalingPlan, place: Place, members: tuple[int, ...]
+    prepared: list[Prepared],
+    plan: DownscalingPlan,
+    identity: PlaneIdentity,
+    members: tuple[int, ...],
 ) -> np.ndarray:
     """Sample members of one plane; (targets, members, 1, ..., y', x') in stored order."""
-    with naming(place, _part(plan)), _turn(plan):
-        return _sampled(prepared, plan, place, members)
+    with plane_named_in_errors(identity, _part_text(plan)), _region_slot(plan):
+        return _sampled(prepared, plan, identity, members)
 
 
 def _sampled(
-    prepared: list[Prepared], plan: DownscalingPlan, place: Place, members: tuple[int, ...]
+    prepared: list[Prepared],
+    plan: DownscalingPlan,
+    identity: PlaneIdentity,
+    members: tuple[int, ...],
 ) -> np.ndarray:
-    fine = signed(sample(prepared, plan, place, members), plan.sampling.targets)
+    fine = sample(prepared, plan, identity, members)
+    clip_negatives(fine, plan.sampling.targets)
     for number, plane in zip(range(len(members)), itertools.cycle(prepared)):
         _conserve(fine[number], plane, plan)
         if plane.missing is not None:
@@ -160,7 +162,7 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> No
 
 
 @contextmanager
-def _turn(plan: DownscalingPlan) -> Iterator[None]:
+def _region_slot(plan: DownscalingPlan) -> Iterator[None]:
     """Limit concurrent regions, since they are large, and return memory after each.
 
     On a GPU forward passes take less time than host-side work, so regions run concurrently.
@@ -168,12 +170,12 @@ def _turn(plan: DownscalingPlan) -> Iterator[None]:
     if plan.part is None:
         yield
         return
-    with _few if plan.sampling.device == "cpu" else nullcontext():
+    with _region_slots if plan.sampling.device == "cpu" else nullcontext():
         yield
         return_memory()
 
 
-def _part(plan: DownscalingPlan) -> str:
+def _part_text(plan: DownscalingPlan) -> str:
     """Return the part of the fine field that a plan covers as text; empty for the whole field."""
     if plan.part is None:
         return ""

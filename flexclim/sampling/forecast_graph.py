@@ -23,22 +23,21 @@ from dask.typing import Key
 from flexclim.execution.network_tasks import network_layer
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.leads import later
+from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
 from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.plane_identity import (
+    PlaneIdentity,
+    identify_plane,
+    plane_named_in_errors,
+    time_text,
+)
 from flexclim.sampling.planes import (
-    Place,
     Prepared,
-    block_of,
+    clip_negatives,
     encode,
     inputs_of,
-    lazy_targets,
-    naming,
-    place_of,
-    planes_of,
     predictors_of,
     sample,
-    signed,
-    stored_planes,
-    time_text,
 )
 from flexclim.sampling.training_range import warn_if_far
 
@@ -70,7 +69,7 @@ def lazy_rollout(
     reading, network, blocks = Tasks(), Tasks(), Tasks()
     for index in itertools.product(*others):
         at = dict(zip(lead, index, strict=True)) | {plan.time: plan.past - 1}
-        last = place_of(first, at, shared)
+        last = identify_plane(first, at, shared)
         parts = _tasks([plane.name for plane in planes], static, plan, last, index, names)
         for layer, part in zip((reading, network, blocks), parts, strict=True):
             layer.update(part)
@@ -85,7 +84,7 @@ def _tasks(
     planes: Sequence[str],
     static: Key | None,
     plan: ForecastPlan,
-    last: Place,
+    last: PlaneIdentity,
     index: tuple[int, ...],
     names: Sequence[str],
 ) -> tuple[Tasks, Tasks, Tasks]:
@@ -99,9 +98,9 @@ def _tasks(
     along = sampling.dims.index(plan.time)
     times = range(max(plan.past, len(plan.kept)))
     at = [(*index[:along], time, *index[along + 1 :]) for time in times]
-    places = [place_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
+    places = [identity_at(last, step, plan) for step in range(plan.kept[-1] + 1)]
     reading, network, blocks = Tasks(), Tasks(), Tasks()
-    for n in range(len(sampling.numbers) if sampling.paired else 1):
+    for n in range(len(sampling.member_numbers) if sampling.paired else 1):
         where = [(n,) * sampling.paired + at[k] for k in range(plan.past)]
         own = [(plane, *one, 0, 0) for one in where for plane in planes]
         reading[_key(past, n, *index)] = (read_past, own, plan, last)
@@ -127,7 +126,7 @@ def _key(name: str, *index: int) -> Key:
     return cast(Key, (name, *index))
 
 
-def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
+def identity_at(last: PlaneIdentity, step: int, plan: ForecastPlan) -> PlaneIdentity:
     """Return the identity of a step's plane.
 
     Its noise is keyed by the valid time and the time of the last past snapshot; the network is
@@ -137,11 +136,11 @@ def place_at(last: Place, step: int, plan: ForecastPlan) -> Place:
     return replace(last, time=f"{time_text(valid)[0]} from {last.time}", when=before)
 
 
-def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Past:
+def read_past(planes: list[np.ndarray], plan: ForecastPlan, identity: PlaneIdentity) -> Past:
     """Check and fill past planes, and warn if they are far from the training data."""
-    with naming(place):
-        where = f"times up to {place.time} {place.rest}".rstrip()
-        found = stored_planes(planes, plan.sampling, where)
+    with plane_named_in_errors(identity):
+        where = f"times up to {identity}"
+        found = canonical_planes(planes, plan.sampling, where)
         past = found.reshape(plan.past, -1, *found.shape[-2:])
         missing = np.isnan(past[-1])
         past = fill_missing(past).astype(float)
@@ -151,24 +150,24 @@ def read_past(planes: list[np.ndarray], plan: ForecastPlan, place: Place) -> Pas
 
 
 def prepare_past(
-    past: Past, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, place: Place
+    past: Past, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, identity: PlaneIdentity
 ) -> Prepared:
     """Return the inputs of the first step, which members share, with their encoded features."""
-    with naming(place):
-        inputs = inputs_of(past[0], plan, predictors_of(statics, plan.sampling, place))
-        return Prepared(past[0], inputs, None, encode(inputs, plan, place))
+    with plane_named_in_errors(identity):
+        inputs = inputs_of(past[0], plan, predictors_of(statics, plan.sampling, identity))
+        return Prepared(past[0], inputs, None, encode(inputs, plan, identity))
 
 
 def first_states(
     prepared: list[Prepared],
     pasts: list[Past],
     plan: ForecastPlan,
-    place: Place,
+    identity: PlaneIdentity,
     members: tuple[int, ...],
 ) -> np.ndarray:
     """Advance members by their first step; (M, T, Y, X) float64, canonical."""
-    with naming(place):
-        return _filled(signed(sample(prepared, plan, place, members), plan.sampling.targets), pasts)
+    with plane_named_in_errors(identity):
+        return _states(prepared, pasts, plan, identity, members)
 
 
 def next_states(
@@ -176,7 +175,7 @@ def next_states(
     states: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
     plan: ForecastPlan,
-    place: Place,
+    identity: PlaneIdentity,
     members: tuple[int, ...],
 ) -> np.ndarray:
     """Advance members by a step, each from its own last states in chronological order.
@@ -184,19 +183,27 @@ def next_states(
     ``pasts``, one in all or one per member, precede them while there are fewer than
     the model reads.
     """
-    with naming(place):
+    with plane_named_in_errors(identity):
         prepared = []
         for member, history in enumerate(np.stack(states, 1)):
             if len(states) < plan.past:
                 known, _ = pasts[member % len(pasts)]
                 history = np.concatenate([known[len(states) - plan.past :], history])
-            inputs = inputs_of(history, plan, predictors_of(statics, plan.sampling, place))
+            inputs = inputs_of(history, plan, predictors_of(statics, plan.sampling, identity))
             prepared.append(Prepared(history, inputs, None, None))
-        return _filled(signed(sample(prepared, plan, place, members), plan.sampling.targets), pasts)
+        return _states(prepared, pasts, plan, identity, members)
 
 
-def _filled(states: np.ndarray, pasts: list[Past]) -> np.ndarray:
-    """Fill cells missing in the past, as in the past: the network was not trained on gaps."""
+def _states(
+    prepared: list[Prepared],
+    pasts: list[Past],
+    plan: ForecastPlan,
+    identity: PlaneIdentity,
+    members: tuple[int, ...],
+) -> np.ndarray:
+    """Sample members, and fill cells missing in the past: the network was not trained on gaps."""
+    states = sample(prepared, plan, identity, members)
+    clip_negatives(states, plan.sampling.targets)
     for member, own in enumerate(states):
         _, missing = pasts[member % len(pasts)]
         if missing is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from flexclim.errors import FlexclimError
-from flexclim.models.settings import Label, is_optional
+from flexclim.models.channels import Label, is_optional
 from flexclim.planning.leads import Time
 from flexclim.sampling.statics import phase_of_year
 

@@ -16,7 +16,8 @@ from flexclim.grids.operators import interpolator
 from flexclim.sampling.local_scaling import Rows, Scaled, scale_locally
 
 if TYPE_CHECKING:
-    from flexclim.models.settings import ModelSettings, Target, Variable
+    from flexclim.models.channels import Target, Variable
+    from flexclim.models.settings import ModelSettings
 
 
 def downscaling_inputs(
@@ -170,7 +171,7 @@ def residual(scaled: Scaled, fine: np.ndarray, targets: Sequence[Target]) -> np.
 def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
     """Apply the variable's transform; an odd function, so that small negative values are harmless.
 
-    >>> from flexclim.models.settings import Variable
+    >>> from flexclim.models.channels import Variable
     >>> transform(np.array([-4.0, 0.0, 4.0]), Variable(name="tp", transform="sqrt"))
     array([-2., 0., 2.])
     """
@@ -184,7 +185,7 @@ def transform(values: np.ndarray, variable: Variable) -> np.ndarray:
 def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
     """Undo :func:`transform`.
 
-    >>> from flexclim.models.settings import Variable
+    >>> from flexclim.models.channels import Variable
     >>> rain = Variable(name="tp", transform="log1p", unit=0.1)
     >>> untransform(transform(np.array([0.0, 2.5]), rain), rain)
     array([0. , 2.5])

@@ -13,25 +13,25 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim._version import __version__
-from flexclim.cf.description import REALIZATION, describe_fields
+from flexclim.cf.description import LEAD_HOURS, REALIZATION, describe_fields
 from flexclim.cf.fields import pick
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.progress import progress_bar
-from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
-from flexclim.planning.plan import Attributes, SamplingOptions, is_whole
+from flexclim.planning.plan import Attributes
+from flexclim.planning.sampling_options import SamplingOptions, is_whole
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
+from flexclim.sampling.planes import Plan
 from flexclim.sampling.statics import check_coverage, static_fields
 from flexclim.sampling.training_range import warn
 from flexclim.stores.datasets import open_input
-from flexclim.stores.identity import STEPS, identity_of
+from flexclim.stores.identity import identity_of
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 R = TypeVar("R", bound=SamplingOptions)
-Plan = DownscalingPlan | ForecastPlan
 CHOICE = "flexclim_model_choice"
 
 
@@ -81,8 +81,8 @@ def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
     first, *others = names
     if others:
         raise FlexclimError(
-            f"the model predicts {first!r} and {', '.join(map(repr, others))}: give it a Dataset, "
-            f"da.to_dataset(), or variables=[{first!r}]."
+            f"the model predicts {first!r} and {', '.join(map(repr, others))}: give it a Dataset "
+            f"(da.to_dataset()), or variables=[{first!r}]."
         )
     return pick(result, first)
 
@@ -126,7 +126,7 @@ def write(
 def _rolls_out(planned: PlannedEnsemble) -> bool:
     """Return whether members are chains of steps: of a forecast, or downscaled from one."""
     forecasts = any(isinstance(plan, ForecastPlan) for plan in planned.plans)
-    return forecasts or STEPS in planned.source.dataset.attrs
+    return forecasts or LEAD_HOURS in planned.source.dataset.attrs
 
 
 def _check_keep_bits(keep_bits: int | None) -> int | None:
@@ -168,13 +168,20 @@ def describe(
     models = dict.fromkeys(group.model.name for group in groups)
     by_variable = attributes_by_variable(plans, groups)
     shared = shared_attributes(by_variable)
+    ours = shared | provenance()
     result = describe_fields(
         fields,
         source.dataset,
         plans[0].fine_grid(source.grid_for(plans[0].sampling.grid.domain.kind)),
         action=f"{action} with {' and '.join(models)}",
-        attributes=shared | provenance(),
+        attributes=ours,
     )
+    # Attributes of an earlier run that made the source do not hold for this one.
+    result.attrs = {
+        key: value
+        for key, value in result.attrs.items()
+        if key in ours or key == LEAD_HOURS or not str(key).startswith("flexclim_")
+    }
     for name, attributes in by_variable.items():
         own = {key: value for key, value in attributes.items() if key not in shared}
         # Each DataArray keeps its tiles, which verify.seam reads.

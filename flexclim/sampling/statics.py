@@ -15,7 +15,7 @@ from flexclim.planning.source import StaticField
 from flexclim.sampling.local_scaling import fill_missing
 
 if TYPE_CHECKING:
-    from flexclim.models.settings import Static
+    from flexclim.models.channels import Static
 
 
 def check_coverage(fields: Mapping[str, StaticField], grid: Grid, wanted: Sequence[Static]) -> None:
@@ -103,7 +103,7 @@ def static_channels(
 
     Examples
     --------
-    >>> from flexclim.models.settings import Static
+    >>> from flexclim.models.channels import Static
     >>> noon = np.datetime64("2018-03-21T12:00")
     >>> greenwich = {"solar_time": np.zeros((1, 1), "float32")}
     >>> static_channels(greenwich, [Static(name="solar_time")], (1, 1), noon).ravel().round(3)

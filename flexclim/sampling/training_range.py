@@ -18,7 +18,8 @@ import numpy as np
 from flexclim.errors import FlexclimWarning
 from flexclim.grids.domain import Domain
 from flexclim.models.card import Coverage, ModelCard, span
-from flexclim.models.settings import SUPERRES, Variable
+from flexclim.models.channels import Variable
+from flexclim.models.settings import SUPERRES
 from flexclim.sampling.local_scaling import local_scaling
 from flexclim.sampling.network_inputs import transform
 
@@ -157,7 +158,7 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
     with _lock:
         if not card.coverage or key in _warned:
             return
-    read = plan.read[: len(planes)]
+    read = plan.input_channels[: len(planes)]
     found = describe_departures(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
     with _lock:
         if not found or key in _warned:

@@ -23,7 +23,7 @@ class Begun:
     Parameters
     ----------
     plan
-        Everything that decides the values, by name.
+        Everything that determines the values, by name.
     breaks
         The numbers of members that the store had each time it was extended.
     """
@@ -33,12 +33,12 @@ class Begun:
 
 
 def begun_run(place: Place) -> Begun | None:
-    """Return how a store was begun; None if there is no store of flexclim."""
+    """Return how a store was begun; None if it is not a store of flexclim's."""
     try:
         attributes = place.group().attrs.asdict()
         plan, breaks = (json.loads(str(attributes.get(k, "[]"))) for k in (PLAN, BREAKS))
         return Begun(dict(plan), tuple(breaks)) if PLAN in attributes else None
-    except Exception:  # zarr raises many types for a folder that is no store
+    except Exception:  # zarr raises many types for a folder that is not a store
         return None
 
 
@@ -52,7 +52,7 @@ def check_plan(place: Place, plan: Mapping[str, object]) -> None:
     """
     run = begun_run(place)
     if run is None:
-        raise StoreError(f"{place} exists and flexclim did not begin it. Give another name.")
+        raise StoreError(f"{place} exists, but flexclim did not begin it. Give another name.")
     begun = run.plan
     if differing := sorted(
         key for key in begun.keys() | plan.keys() if begun.get(key) != plan.get(key)
@@ -62,8 +62,8 @@ def check_plan(place: Place, plan: Mapping[str, object]) -> None:
         )
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
         raise StoreError(
-            f"{place} was begun with {listed}{more}. Ask for the same to continue, or give "
-            "another name."
+            f"{place} was begun with {listed}{more}. Repeat that request to continue it, "
+            "or give another name."
         )
 
 

@@ -101,9 +101,7 @@ def write_netcdf_files(
     parts = _parts(ds, Path(path), split)
     for file in parts:
         if file.exists() and not overwrite:
-            raise StoreError(
-                f"{file} exists. Give another name, or say that it may be overwritten."
-            )
+            raise StoreError(f"{file} exists. Give another name, or allow overwriting.")
     encoding = encodings(ds, "netcdf")
     for own in encoding.values():
         if keep_bits is not None and own.get("zlib"):

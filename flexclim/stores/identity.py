@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable
 
 import xarray as xr
 
-STEPS = "flexclim_lead_hours"  # an attribute that forecasts have
+from flexclim.cf.description import LEAD_HOURS
 
 
 def identity_of(source: xr.Dataset, plane_dims: Collection[str]) -> str:
@@ -44,6 +44,6 @@ def identity_of(source: xr.Dataset, plane_dims: Collection[str]) -> str:
 def _rolled_out(field: xr.DataArray) -> tuple[Hashable, ...]:
     """Return the dimension of the steps of a forecast made by flexclim; empty: it is none."""
     for coordinate in field.coords.values():
-        if coordinate.attrs.get("standard_name") == "forecast_period" and STEPS in field.attrs:
+        if coordinate.attrs.get("standard_name") == "forecast_period" and LEAD_HOURS in field.attrs:
             return tuple(coordinate.dims)
     return ()

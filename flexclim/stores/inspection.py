@@ -25,7 +25,7 @@ class Progress:
     Parameters
     ----------
     plan
-        Everything that decides the values, by name.
+        Everything that determines the values, by name.
     done, total
         Numbers of shards by variable.
     stored
@@ -52,7 +52,7 @@ class Progress:
         state = "complete" if self.complete else "being written" if self.writing else "stopped"
         lines = [f"{done} of {total} shards ({share} %), {self.stored / 1e6:.1f} MB, {state}"]
         if not self.complete and not self.writing:
-            lines.append("Give the command that began it again to continue.")
+            lines.append("Repeat the command that began it to continue.")
         if self.damage:
             lines.append(f"{len(self.damage)} files are damaged; the same command repairs them.")
         return "\n".join(lines)
@@ -107,8 +107,8 @@ def check_store(store: StoreLike) -> dict[str, str]:
     place = Place(store)
     if begun_run(place) is None:
         raise StoreError(
-            f"{place} is no store that flexclim began, or its {METADATA} is damaged. Give one that "
-            "downscale_to_zarr or forecast_to_zarr wrote."
+            f"{place} is not a store that flexclim began, or its {METADATA} is damaged. Give one "
+            "that downscale_to_zarr or forecast_to_zarr wrote."
         )
     found = metadata_faults(place)
     group = place.group()

@@ -53,7 +53,10 @@ def locked(place: Place) -> Iterator[None]:
             lock.acquire(timeout=ACQUIRE_TIMEOUT)
         except Timeout:
             if not os.path.exists(lock.lock_file):
-                raise StoreError(f"{place} can't be written there. Give another place.") from None
+                raise StoreError(
+                    f"{place} can't be written there: no lock file can be created. "
+                    "Give another place."
+                ) from None
             raise StoreError(f"{place} is being written by {_writer(None)}. {ADVICE}") from None
     try:
         yield

@@ -28,10 +28,10 @@ Index = tuple[int, ...]
 Region = tuple[slice, ...]
 # (number of a block, the part of it, its place in a region) along one dimension.
 Overlap = tuple[int, slice, slice]
-# zarr's configuration while shards are written: it compresses so many chunks in one task. One by
-# one, the default, keeps the single thread of its event loop busier.
+# zarr's configuration while shards are written: how many chunks it compresses in one task. With
+# one, the default, the single thread of its event loop has more to do.
 ZARR_SETTINGS = {"codec_pipeline.batch_size": 8}
-# Shards that a process writes at once; others wait and leave that thread to these.
+# How many shards a process writes at once; more would compete for that thread.
 _writing = threading.BoundedSemaphore(4)
 ADVICE = " Make room and call again to continue."
 
@@ -57,7 +57,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Target:
+class Destination:
     """Where an item is written, and from which parts of dask's blocks.
 
     Parameters
@@ -90,42 +90,42 @@ class Work:
         return tuple(self.items)
 
 
-def write_item(target: Target, blocks: Sequence[np.ndarray]) -> Index:
+def write_item(destination: Destination, blocks: Sequence[np.ndarray]) -> Index:
     """Write one item; a repeated call has the same result.
 
     Parameters
     ----------
     blocks
-        One for each of ``target.cuts``.
+        One for each of ``destination.cuts``.
 
     Returns
     -------
     tuple of int
         The index of the shard.
     """
-    item = target.item
-    values = _values(blocks, target)
-    with _writing, store_errors(target.name, ADVICE):
-        array = _open(target.store, item.variable)
+    item = destination.item
+    values = _values(blocks, destination)
+    with _writing, store_errors(destination.name, ADVICE):
+        array = _open(destination.store, item.variable)
         if item.damaged:
             key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"
-            Place(target.store).delete(key)
-        array[item.region] = rounded(values, target.keep_bits)
+            Place(destination.store).delete(key)
+        array[item.region] = rounded(values, destination.keep_bits)
     return item.index
 
 
-def _values(blocks: Sequence[np.ndarray], target: Target) -> np.ndarray:
+def _values(blocks: Sequence[np.ndarray], destination: Destination) -> np.ndarray:
     """Return the values of an item; a view where they are all of one block."""
-    shape = tuple(part.stop - part.start for part in target.item.region)
+    shape = tuple(part.stop - part.start for part in destination.item.region)
     if len(blocks) == 1:
-        values = blocks[0][target.cuts[0][0]]
-        assert values.shape == shape, (target.item, values.shape, shape)
+        values = blocks[0][destination.cuts[0][0]]
+        assert values.shape == shape, (destination.item, values.shape, shape)
         return values
     values, filled = np.empty(shape, blocks[0].dtype), 0
-    for block, (take, put) in zip(blocks, target.cuts, strict=True):
+    for block, (take, put) in zip(blocks, destination.cuts, strict=True):
         values[put] = block[take]
         filled += values[put].size
-    assert filled == values.size, (target.item, filled, shape)
+    assert filled == values.size, (destination.item, filled, shape)
     return values
 
 
@@ -170,10 +170,10 @@ def plan_work(ds: xr.Dataset, place: Place, items: Iterable[Item], keep_bits: in
         array: da.Array = ds[item.variable].data
         fields[item.variable] = ds[item.variable].data
         blocks, cuts = _blocks_of(array.chunks, item.region)
-        target = Target(place.store, place.name, item, keep_bits, tuple(cuts))
+        destination = Destination(place.store, place.name, item, keep_bits, tuple(cuts))
         key: Key = (f"write-{item.variable}-{token}", *item.index)
         by_key[key] = item
-        tasks[key] = (write_item, target, [(array.name, *block) for block in blocks])
+        tasks[key] = (write_item, destination, [(array.name, *block) for block in blocks])
     graph = HighLevelGraph.from_collections(
         "write-items", tasks, dependencies=list(fields.values())
     )

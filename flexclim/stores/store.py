@@ -80,10 +80,10 @@ def write_store(
         shard by shard, all others at once.
     store
         A path, URL or zarr store. It must not exist, or have been begun with the same plan. A lock
-        beside it keeps out a second writer.
+        next to it keeps out a second writer.
     plan
-        Everything that decides the values, by name: numbers, strings, lists and dicts of them. It
-        is kept in the attributes of the store.
+        Everything that determines the values, by name: numbers, strings, lists and dicts of
+        them. It is kept in the attributes of the store.
     plan_so_far
         The plan for the members and times that the store already holds, if ``ds`` has more;
         default: ``plan``.

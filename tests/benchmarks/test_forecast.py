@@ -12,7 +12,7 @@ from benchmarks.forecast.__main__ import measured, off, table
 from benchmarks.forecast.cases import CASES, _wettest, gfs, turbulence
 from benchmarks.forecast.rivals import PERSISTENCE, RIVALS
 from benchmarks.skill.tables import below
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 
 FLOW = next(case for case in CASES if case.name == "turbulence-unseen")
 RAIN = next(case for case in CASES if case.name == "mrms")

@@ -17,7 +17,7 @@ from benchmarks.skill.runs import Bench, Row
 from flexclim import verify
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import block_mean
-from flexclim.models.settings import Target, Variable
+from flexclim.models.channels import Target, Variable
 from flexclim.planning.tiles import plan_tiles
 
 

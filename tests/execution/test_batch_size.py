@@ -18,7 +18,7 @@ from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscal
 from flexclim.planning.source import resolve
 from flexclim.planning.tiles import plan_tiles
 from flexclim.sampling.downscaling_graph import prepare_planes
-from flexclim.sampling.planes import Place
+from flexclim.sampling.plane_identity import PlaneIdentity
 from flexclim.sampling.tiled_sampler import TiledSampler
 
 
@@ -90,11 +90,11 @@ def test_a_batch_that_does_not_fit_is_split_and_reported(toy_model, tmp_path, mo
     options = {"model": toy_model, "members": 3, "batch": 8, "precision": "float32"}
     whole = downscale(field(), 4, **options)
     short_of_memory(monkeypatch, most=3)
-    with pytest.warns(FlexclimWarning, match="split into passes of 2"):
+    with pytest.warns(FlexclimWarning, match="of 8 tiles, so they had 2"):
         stored = downscale_to_zarr(field(), tmp_path / "a.zarr", 4, **options)
     scale = float(whole.std())
     np.testing.assert_allclose(stored["t"].values, whole.values, atol=1e-5 * scale, rtol=0)
-    assert "passes of 2" in stored.attrs["flexclim_notes"]
+    assert "of 8 tiles, so they had 2" in stored.attrs["flexclim_notes"]
 
 
 def test_a_tile_that_does_not_fit_is_an_error(toy_model, monkeypatch):
@@ -139,7 +139,7 @@ def test_features_stay_on_their_gpu(toy_model):
     np.testing.assert_array_equal(found, expected)
 
 
-PLACE = Place(time="2018-09-14T00")
+PLACE = PlaneIdentity(time="2018-09-14T00")
 
 
 def planned(model):

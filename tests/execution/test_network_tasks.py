@@ -8,7 +8,7 @@ from dask.highlevelgraph import HighLevelGraph
 from flexclim.downscaling import downscale
 from flexclim.execution.network_tasks import network_layer, run_of, runs_of, with_resources
 from flexclim.forecasting import forecast
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 
 
 def graph_of(field):

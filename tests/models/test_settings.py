@@ -6,9 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from flexclim.errors import ModelError
+from flexclim.models.channels import Static, Target, Variable
 from flexclim.models.model import load_model
 from flexclim.models.model_file import digest
-from flexclim.models.settings import ModelSettings, Static, Target, Variable
+from flexclim.models.settings import ModelSettings
 
 U, V = (Variable(name=name, vector=True) for name in "uv")
 

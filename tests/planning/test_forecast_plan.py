@@ -6,7 +6,7 @@ from past_fields import fields
 
 from flexclim.errors import FlexclimError
 from flexclim.forecasting import forecast
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 
 
 @pytest.fixture

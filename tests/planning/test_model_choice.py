@@ -9,7 +9,7 @@ from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models import catalogue
 from flexclim.models.card import Coverage
-from flexclim.models.settings import Static, Target, Variable
+from flexclim.models.channels import Static, Target, Variable
 from flexclim.stores.datasets import open_input
 
 SPACING = 111.195 / 4  # km, of 1 degree at x4
@@ -110,6 +110,15 @@ def test_a_mixture_has_the_numbers_of_each_model(static):
     for name, model, given in (("t2m", "flex-t2m", static), ("msl", "flex-nano", None)):
         alone = downscale(fields()[[name]], 4, model=model, members=1, static=given).compute()
         np.testing.assert_array_equal(mixed[name], alone[name])
+
+
+def test_attributes_of_an_earlier_run_do_not_hold(static):
+    earlier = {"flexclim_model": "other", "flexclim_breaks": "[3]", "flexclim_lead_hours": 6.0}
+    source = fields().assign_attrs(earlier, project="mine")
+    fine = downscale(source, 4, static=static, members=1)
+    assert not {"flexclim_model", "flexclim_breaks"} & fine.attrs.keys()
+    assert fine.attrs["flexclim_lead_hours"] == 6.0  # it tells a forecast from other fields
+    assert fine.attrs["project"] == "mine"
 
 
 def test_one_model_has_plain_attributes():

@@ -62,7 +62,7 @@ def test_a_large_hole_is_filled_alike(toy_model):
 
 def test_static_fields_reach_each_region(make_toy, monkeypatch):
     from flexclim.downscaling import downscale
-    from flexclim.models.settings import Static
+    from flexclim.models.channels import Static
     from flexclim.planning import downscaling_plan as planning
 
     model = make_toy(read=2, statics=(Static(name="latitude"),))

@@ -11,7 +11,7 @@ from flexclim.planning.source import resolve
 from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.local_scaling import fill_missing
-from flexclim.sampling.planes import Place
+from flexclim.sampling.plane_identity import PlaneIdentity
 
 
 def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
@@ -22,7 +22,7 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
     plan = plan_downscaling(resolve(holed.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     part = next(p for p in plan.parts if p.part.rows[0] > 40 and p.part.columns[0] > 20)
     plane = holed.values[0]
-    made = members.prepare_planes([plane], None, part, Place())
+    made = members.prepare_planes([plane], None, part, PlaneIdentity())
     whole = fill_missing(plane)[slice(*part.part.rows), slice(*part.part.columns)]
     np.testing.assert_array_equal(made.given[0], whole)
     assert whole.std() > 0
@@ -67,7 +67,7 @@ def test_regions_are_worked_on_one_at_a_time(toy_model, monkeypatch):
 
     watch("_prepared")
     watch("_sampled")
-    monkeypatch.setattr(members, "_few", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(members, "_region_slots", threading.BoundedSemaphore(1))
     found = {}
     for region in (None, (48, 108)):
         asked = DownscalingOptions(factor=4, members=4, region=region, batch=8, device="cpu")

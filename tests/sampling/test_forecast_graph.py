@@ -6,7 +6,7 @@ from past_fields import STATICS, TARGETS, UNITS, fields
 
 import flexclim
 from flexclim.forecasting import forecast
-from flexclim.models.settings import Label
+from flexclim.models.channels import Label
 from flexclim.sampling.local_scaling import fill_missing
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flexclim.errors import FlexclimError
-from flexclim.models.settings import Label
+from flexclim.models.channels import Label
 from flexclim.sampling.labels import label_values
 
 FLOW = Label(name="reynolds", logarithm=True, mean=3.0, std=2.0)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import ALL
+from flexclim.models.channels import Target, Variable
 from flexclim.models.settings import SCALING_REACH as REACH
-from flexclim.models.settings import Target, Variable
 from flexclim.sampling.local_scaling import scale_locally
 from flexclim.sampling.network_inputs import (
     downscaling_inputs,

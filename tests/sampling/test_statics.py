@@ -7,7 +7,7 @@ import xarray as xr
 
 from flexclim.errors import GridError, ModelError
 from flexclim.grids.discovery import find_grid
-from flexclim.models.settings import Static
+from flexclim.models.channels import Static
 from flexclim.planning.source import resolve_static
 from flexclim.planning.variable_groups import check_static_names
 from flexclim.sampling.statics import check_coverage, static_channels, static_fields, year_share

@@ -14,7 +14,7 @@ from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.domain import Domain
-from flexclim.models.settings import Target, Variable
+from flexclim.models.channels import Target, Variable
 from flexclim.sampling.training_range import (
     describe_departures,
     field_statistics,

@@ -10,10 +10,10 @@ from flexclim.stores import write_store
 def test_another_plan_is_refused_by_name(store):
     write_store(toy(), store, PLAN)
     before = contents(store)
-    with pytest.raises(StoreError, match=r"begun with seed 0, not 1; steps null, not 4\. Ask"):
+    with pytest.raises(StoreError, match=r"begun with seed 0, not 1; steps null, not 4\. Repeat"):
         write_store(toy(), store, PLAN | {"seed": 1, "steps": 4})
     many = {f"k{i}": i for i in range(9)}
-    with pytest.raises(StoreError, match=r"k3 null, not 3 and 5 more\. Ask"):
+    with pytest.raises(StoreError, match=r"k3 null, not 3 and 5 more\. Repeat"):
         write_store(toy(), store, PLAN | many)
     for other in (toy(side=9), toy(times=39), toy(members=4)):
         with pytest.raises(StoreError, match=r"'t' or has it in another shape|has times from"):

@@ -29,17 +29,12 @@ def field():
     )
 
 
-def write_netcdf(*args, **options):
-    (path,) = write_netcdf_files(*args, **options)
-    return path
-
-
 def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):
-    path = write_netcdf(field, tmp_path / "new" / "a.nc")
+    (path,) = write_netcdf_files(field, tmp_path / "new" / "a.nc")
     xr.testing.assert_equal(open_input(path).load(), field.compute())
     with pytest.raises(StoreError, match="exists"):
-        write_netcdf(field, path)
-    write_netcdf(field.isel(time=slice(2)), path, overwrite=True)
+        write_netcdf_files(field, path)
+    write_netcdf_files(field.isel(time=slice(2)), path, overwrite=True)
     assert open_input(path).sizes["time"] == 2
 
     def full(_):
@@ -47,14 +42,14 @@ def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="can't be written: No space left on device"):
-        write_netcdf(field, path, overwrite=True)
+        write_netcdf_files(field, path, overwrite=True)
     assert open_input(path).sizes["time"] == 2
     assert os.listdir(path.parent) == ["a.nc"]
 
 
 def test_inputs_are_opened_lazily(field, tmp_path):
     for path in (
-        write_netcdf(field, tmp_path / "a.nc"),
+        *write_netcdf_files(field, tmp_path / "a.nc"),
         write_store(field, tmp_path / "a.zarr", {}).path,
     ):
         for name in (path, str(path)):
@@ -68,7 +63,7 @@ def test_an_unfinished_store_is_opened_without_a_warning(field, tmp_path):
 
 
 def test_a_file_that_can_not_be_opened_is_let_go(field, tmp_path, monkeypatch):
-    path = write_netcdf(field, tmp_path / "a.nc")
+    (path,) = write_netcdf_files(field, tmp_path / "a.nc")
 
     def fails(opened):
         raise KeyError("t")
@@ -87,7 +82,8 @@ def test_what_is_no_field_gets_one_line(field, tmp_path, kind):
     elif kind == "empty":
         path.touch()
     elif kind == "cut":
-        content = write_netcdf(field, tmp_path / "whole.nc").read_bytes()
+        (whole,) = write_netcdf_files(field, tmp_path / "whole.nc")
+        content = whole.read_bytes()
         path.write_bytes(content[: len(content) // 2])
     elif kind == "folder":
         path.mkdir()

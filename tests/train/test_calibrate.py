@@ -6,7 +6,8 @@ import xarray as xr
 import flexclim
 from flexclim.cli import main
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.models.settings import FORECAST, SUPERRES, Target
+from flexclim.models.channels import Target
+from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.train.calibrate import MARKS, Trial, calibrate
 
 

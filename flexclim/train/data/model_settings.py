@@ -10,16 +10,8 @@ from pydantic import ValidationError
 
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
-from flexclim.models.settings import (
-    FORECAST,
-    SUPERRES,
-    Forecasting,
-    Label,
-    ModelSettings,
-    Static,
-    Target,
-    Variable,
-)
+from flexclim.models.channels import Label, Static, Target, Variable
+from flexclim.models.settings import FORECAST, SUPERRES, Forecasting, ModelSettings
 from flexclim.nn.configuration import DiffusionSettings, NetworkSettings
 from flexclim.train.recipes.data_settings import Data
 from flexclim.train.recipes.recipe import Recipe

@@ -11,7 +11,8 @@ import numpy as np
 
 from flexclim.cf.quantities import vector_component
 from flexclim.errors import RecipeError
-from flexclim.models.settings import COMPUTED, Label, ModelSettings
+from flexclim.models.channels import COMPUTED, Label
+from flexclim.models.settings import ModelSettings
 from flexclim.sampling.network_inputs import transform
 from flexclim.train.data.downscaling_patches import Patches
 from flexclim.train.data.forecast_sequences import Sequences

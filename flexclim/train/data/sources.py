@@ -13,7 +13,7 @@ import xarray as xr
 from flexclim.cf.fields import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
-from flexclim.models.settings import COMPUTED, Static
+from flexclim.models.channels import COMPUTED, Static
 from flexclim.planning.source import resolve_static
 from flexclim.sampling.statics import static_fields
 from flexclim.train.data.nesting import align

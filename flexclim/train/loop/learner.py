@@ -25,7 +25,7 @@ from flexclim.train.loop.training_step import TYPES, StepOutcome, TrainingStep, 
 from flexclim.train.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
-    from flexclim.models.settings import Target
+    from flexclim.models.channels import Target
     from flexclim.train.data.batches import Batch
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor
 
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 
 if TYPE_CHECKING:
     from flexclim.train.data.batches import Batch

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from flexclim.models.settings import COMPUTED
+from flexclim.models.channels import COMPUTED
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.source_settings import Source
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from flexclim import cli
 from flexclim.cli.demos import forecasting_demo as forecast_demo
 from flexclim.cli.demos.forecasting_demo import FLOW
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 from flexclim.train import load_recipe
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 from flexclim.nn.diffusion import Diffusion
 from flexclim.train.loop import learner, losses
 from flexclim.train.loop.losses import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexclim.models.settings import Target
+from flexclim.models.channels import Target
 from flexclim.nn.diffusion import Diffusion
 from flexclim.sampling.local_scaling import Scaled
 from flexclim.sampling.network_inputs import physical

@@ -5,7 +5,8 @@ import pytest
 import torch
 import xarray as xr
 
-from flexclim.models.settings import ModelSettings, Target, Variable
+from flexclim.models.channels import Target, Variable
+from flexclim.models.settings import ModelSettings
 from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.train.data.batches import Batch

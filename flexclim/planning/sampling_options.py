@@ -1,0 +1,58 @@
+"""The user's options that downscaling and forecasting share, and checks of their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flexclim.errors import FlexclimError
+
+PRECISIONS = "float32", "bf16", "fp16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """Options of the user that downscaling and forecasting share; None where flexclim chooses.
+
+    ``breaks`` are members at which a new task starts, so that members that a store already holds
+    are not recomputed with new ones. ``entire`` states that all of the output will be computed,
+    not just slices.
+    """
+
+    members: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    non_negative: bool | None = None
+    overlap: int | None = None
+    batch: int | None = None
+    compile: bool | None = None
+    device: str | None = None
+    precision: str | None = None
+    breaks: tuple[int, ...] = ()
+    entire: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("members", "steps", "batch", "overlap"):
+            value = getattr(self, name)
+            if value is not None and (not is_whole(value) or value < 1):
+                raise FlexclimError(f"{name}={value!r} is not a whole number of at least 1.")
+        if not is_whole(self.seed):
+            raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
+        for name in ("non_negative", "compile"):
+            check_switch(name, getattr(self, name))
+        if self.precision not in (None, *PRECISIONS):
+            raise FlexclimError(
+                f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}."
+            )
+
+
+def is_whole(value: object) -> bool:
+    """Return whether a value is an integer, Python's or numpy's."""
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def check_switch(name: str, value: object) -> None:
+    """Raise FlexclimError if an option is not a bool or None, such as a non-empty string."""
+    if not isinstance(value, bool | np.bool_ | None):
+        raise FlexclimError(f"{name}={value!r} is neither True nor False.")
