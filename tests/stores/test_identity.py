@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.stores.identity import STEPS, identity_of
+from flexclim.cf.description import LEAD_HOURS
+from flexclim.stores.identity import identity_of
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_only_the_first_and_last_planes_are_read(source):
 
 def test_of_a_forecast_only_the_first_step_is_read(source):
     lead = ("time", [6, 12, 18], {"standard_name": "forecast_period"})
-    ahead = source.assign_coords(lead_time=lead).assign_attrs({STEPS: 6.0})
+    ahead = source.assign_coords(lead_time=lead).assign_attrs({LEAD_HOURS: 6.0})
     assert identity(unreadable(ahead, 1, 2)) == identity(ahead)
     with pytest.raises(RuntimeError, match="computed"):
         identity(unreadable(ahead, 0))
