@@ -34,7 +34,7 @@ def test_a_store_is_looked_at_checked_and_mended(capsys, coarse, model, tmp_path
     assert run(*command) == 0
     assert shard.read_bytes() == content
     assert run("check", coarse.parent) == 1
-    assert "no store that flexclim began" in capsys.readouterr().err
+    assert "not a store that flexclim began" in capsys.readouterr().err
 
 
 def test_a_card_fits_the_terminal(monkeypatch, capsys):

@@ -53,6 +53,6 @@ def test_a_file_that_vanishes_meanwhile_is_not_counted(store, monkeypatch):
 
 def test_what_flexclim_did_not_begin_is_not_judged(store, tmp_path):
     toy().to_zarr(tmp_path / "b.zarr", consolidated=False)
-    with pytest.raises(StoreError, match="no store that flexclim began"):
+    with pytest.raises(StoreError, match="not a store that flexclim began"):
         check_store(tmp_path / "b.zarr")
     assert progress_of(tmp_path / "b.zarr") is None

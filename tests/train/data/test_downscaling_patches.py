@@ -14,6 +14,7 @@ from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling import planes as ensemble
 from flexclim.sampling.local_scaling import Scaled, scale_locally
 from flexclim.sampling.network_inputs import downscaling_inputs, physical
+from flexclim.sampling.plane_identity import PlaneIdentity
 from flexclim.sampling.statics import static_fields
 from flexclim.train import load_recipe
 from flexclim.train.data.downscaling_patches import Patches
@@ -195,7 +196,7 @@ def test_a_patch_is_what_sampling_sees_there(
         seen, residual = patch.inputs, patch.residual
         place = (slice(None), slice(row, row + 32), slice(column, column + 32))
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
-        time = members.Place(when=window.time)
+        time = PlaneIdentity(when=window.time)
         prepared = members.prepare_planes(planes, predictors, plan, time)
         within = np.abs(prepared.inputs[place]) < 10  # training clips what lies beyond
         assert within.mean() > 0.99
