@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.description import describe_fields
-from flexclim.cf.fields import as_dataset, check_values, fields_on, pick
+from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, check_values, fields_on, pick
 from flexclim.cf.quantities import vector_component
 from flexclim.errors import GridError, suggest_options
 from flexclim.grids import operators
@@ -131,7 +131,7 @@ def _resample(
         ds = as_dataset(obj)
         described = _resample(ds, old, new, change, action, cell_method)
         return pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
-    fields = [obj[name] for name in fields_on(obj, old)]
+    fields = [obj[name] for name in fields_on(obj, old, NUMBERS + BOOLEANS)]
     if not fields:
         raise GridError(
             f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "

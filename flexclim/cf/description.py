@@ -129,6 +129,8 @@ def _with_grid_mappings(result: xr.Dataset, source: xr.Dataset) -> xr.Dataset:
     names = {field.attrs.get("grid_mapping") for field in result.data_vars.values()} - {None}
     for name in sorted(map(str, names)):
         mapping = source[name].variable.copy(deep=False)
+        # Its attributes say all; along rows and columns its values would not fit the result.
+        mapping = mapping.isel(dict.fromkeys(mapping.dims, 0))
         mapping.encoding = {}
         if name in source.coords:
             mapping.attrs = {"long_name": "coordinate reference system"} | mapping.attrs

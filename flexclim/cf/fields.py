@@ -5,29 +5,49 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import FlexclimError
 from flexclim.grids.grid import Grid
 
+NUMBERS, BOOLEANS = "fiu", "b"  # kinds of NumPy types
 LARGEST = 1e30  # larger numbers are undeclared fill values, such as 9.97e36
 
 
-def fields_on(ds: xr.Dataset, grid: Grid) -> list[str]:
-    """Return the names of numeric variables with rows and columns.
+def fields_on(ds: xr.Dataset, grid: Grid, kinds: str = NUMBERS) -> list[str]:
+    """Return the names of the fields of a Dataset: numbers with rows and columns.
 
-    Latitudes, longitudes and cell bounds are left out.
+    Latitudes, longitudes and :func:`auxiliary_variables` are left out.
 
+    Parameters
+    ----------
+    ds
+        Its variables may be lazy; only names, types and attributes are read.
+    grid
+        The grid of its fields.
+    kinds
+        Kinds of NumPy types: ``NUMBERS``, or ``NUMBERS + BOOLEANS`` where a fraction has a
+        meaning.
+
+    Raises
+    ------
+    FlexclimError
+        If a field has a name that is not a string, or packed values.
+
+    Examples
+    --------
     >>> from flexclim.grids.discovery import find_grid
     >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
     >>> ds = ds.assign_coords(lat=[1.0, 0.0], lon=[5.0, 6.0])
     >>> fields_on(ds, find_grid(ds))
     ['t2m']
     """
-    named = {str(v.attrs.get("bounds", v.encoding.get("bounds"))) for v in ds.variables.values()}
-    named |= {str(grid.latitude_name), str(grid.longitude_name)}
+    others = auxiliary_variables(ds) | {str(grid.latitude_name), str(grid.longitude_name)}
     found = [
         name
         for name, field in ds.data_vars.items()
-        if {grid.y, grid.x} <= set(field.dims) and field.dtype.kind in "fiub" and name not in named
+        if {grid.y, grid.x} <= set(field.dims)
+        and field.dtype.kind in kinds
+        and str(name) not in others
     ]
     for name in found:
         check_field(ds[name])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import xarray as xr
 
 from flexclim.cf.description import REALIZATION
-from flexclim.cf.fields import as_dataset, check_field
+from flexclim.cf.fields import as_dataset, fields_on
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.discovery import find_grid
@@ -105,15 +105,12 @@ def resolve(
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
     grid = find_grid(obj, kind)
     times: dict[str, str | None] = {}
-    for name, variable in dataset.data_vars.items():
-        if not {grid.y, grid.x} <= set(variable.dims) or variable.dtype.kind not in "fiu":
-            continue
-        check_field(variable)
+    for name in fields_on(dataset, grid):
         if name == REALIZATION:
             raise FlexclimError(
                 f"a field can't have the name {name!r}, which numbers ensemble members. Rename it."
             )
-        times[str(name)] = time_name(variable)
+        times[name] = time_name(dataset[name])
     return Source(
         dataset=dataset,
         grid=grid,
