@@ -6,7 +6,7 @@ import re
 
 import xarray as xr
 
-from flexclim.cf.units import cf_units
+from flexclim.cf.units import cf_units, temperature_kind
 
 # Patterns are searched in standard and long names; short names must match as a whole.
 POSITIVE_STANDARD = (
@@ -61,6 +61,18 @@ def vector_component(field: xr.DataArray) -> bool:
     if standard:
         return bool(re.search(r"(^|_)(eastward|northward)(_|$)", standard))
     return bool(re.search(VECTOR_LONG, long) or re.fullmatch(VECTOR_SHORT, short))
+
+
+def temperature_difference(field: xr.DataArray) -> bool:
+    """Infer whether a field holds differences of temperatures, such as anomalies or spreads.
+
+    They convert between degC and K without an offset.
+
+    >>> anomaly = xr.DataArray(name="t2m", attrs={"units_metadata": "temperature: difference"})
+    >>> temperature_difference(anomaly), temperature_difference(xr.DataArray(name="t2m"))
+    (True, False)
+    """
+    return temperature_kind(field.attrs, str(field.name or "")) == "difference"
 
 
 def _names(field: xr.DataArray) -> tuple[str, str, str, str]:

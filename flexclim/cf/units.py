@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 # Spellings of GRIB tables and models.
 SPELLED = {
@@ -27,6 +28,23 @@ SPELLED = {
     "inches": "inch",
 }
 TEMPERATURES = ("K", "kelvin", "degC", "degree_Celsius", "degrees_Celsius", "celsius", "degF")
+TemperatureKind = Literal["difference", "on_scale", "unknown"]
+# Cell methods, and words of names, of differences and measures of spread.
+SPREAD_METHODS = r":\s*(range|standard_deviation|variance)\b"
+DIFFERENCES = re.compile(
+    r"\b(differences?|anomal(y|ies|ous)|departures?|deviations?|tendency|tendencies|increments?|"
+    r"gradients?|errors?|bias(es)?|spread|trends?|uncertaint(y|ies)|rmse|depressions?|deltas?|"
+    r"lapse rate|variance|standard deviations?|stdev|stddev|standardi[sz]ed|"
+    r"((diurnal|daily|annual|seasonal|temperature) )+range|range of|(?<!climate )changes?)\b"
+)
+DIFFERENCE_NAMES = re.compile(
+    r"anom|(^|[_\W])(d?tr|diff|difference|bias|err|error|std|stdev|stddev|sd|spread|delta|change|"
+    r"trend|increment|uncertainty|rmse)([_\W]|$)"
+)
+# Temperatures that were corrected for errors are on the scale.
+CORRECTED = re.compile(
+    r"\b(bias|errors?|lapse rate|trend|gradient)[- ]?(correct|adjust|remov|free)\w*"
+)
 # Enough to distinguish units from remarks; each may have a prefix.
 SYMBOLS = (
     r"1|%|s|sec|second|seconds|min|minute|minutes|h|hr|hour|hours|d|day|days|year|years|month|m|"
@@ -77,16 +95,37 @@ def described_units(attributes: Mapping[str, object], name: str) -> dict[str, ob
     if not looks_valid(units):
         remark = f"The units of {name} are kept as found; UDUNITS may not know {units!r}."
         result["comment"] = " ".join(filter(None, (str(attributes.get("comment", "")), remark)))
-    if "temperature" in str(result.get("standard_name", "")) or units in TEMPERATURES:
-        result.setdefault("units_metadata", f"temperature: {_temperature(result)}")
+    temperature = "temperature" in str(result.get("standard_name", "")) or units in TEMPERATURES
+    if temperature and "temperature:" not in str(result.get("units_metadata", "")):
+        result["units_metadata"] = f"temperature: {temperature_kind(result, name)}"
     return result
 
 
-def _temperature(attributes: Mapping[str, object]) -> str:
-    said = " ".join(
-        str(attributes.get(key, "")) for key in ("standard_name", "long_name", "cell_methods")
-    ).lower()
-    apart = ("difference", "anomaly", "tendency", "range", "deviation", "gradient", "error", "bias")
-    if any(word in said for word in apart):
+def temperature_kind(attributes: Mapping[str, object], name: str = "") -> TemperatureKind:
+    """Return whether temperatures are on a scale or differences, which have no offset of 273.15.
+
+    What ``units_metadata`` states counts first, then standard name, cell methods, long name and
+    name. Standard deviations, ranges, errors and anomalies are differences.
+
+    >>> temperature_kind({"standard_name": "air_temperature_anomaly"})
+    'difference'
+    >>> temperature_kind({"standard_name": "air_temperature", "cell_methods": "time: range"})
+    'difference'
+    >>> temperature_kind({"long_name": "bias-corrected temperature"}), temperature_kind({}, "x")
+    ('on_scale', 'unknown')
+    """
+    stated = re.search(
+        r"temperature:\s*(difference|on_scale)", str(attributes.get("units_metadata", ""))
+    )
+    if stated:
+        return "difference" if stated[1] == "difference" else "on_scale"
+    standard, long = (
+        str(attributes.get(key) or "").lower().replace("_", " ")
+        for key in ("standard_name", "long_name")
+    )
+    short = name.lower()
+    spread = re.search(SPREAD_METHODS, str(attributes.get("cell_methods", "")))
+    said = CORRECTED.sub("", f"{standard} | {long}")
+    if spread or DIFFERENCES.search(said) or DIFFERENCE_NAMES.search(short):
         return "difference"
-    return "on_scale" if "temperature" in said else "unknown"
+    return "on_scale" if "temperature" in f"{standard} {long} {short}" else "unknown"
