@@ -32,6 +32,44 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert 0.85 < np.mean(inside) < 0.99
 
 
+def test_blocks_of_correlated_series_are_long_enough():
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(150, 565))
+    for step in range(2, 565):
+        noise[:, step] += 0.5 * noise[:, step - 1] + 0.3 * noise[:, step - 2]
+    series = xr.DataArray(noise[:, 200:], dims=["run", "time"])
+    chosen, short = (verify.bootstrap(series, block=b, resamples=200) for b in (None, 8))
+    covered, fewer = (float(((f.low <= 0) & (f.high >= 0)).mean()) for f in (chosen, short))
+    assert fewer < 0.82
+    assert covered > 0.85
+    assert 15 < float(chosen.block.mean()) < 30
+    white = verify.bootstrap(xr.DataArray(rng.normal(size=400), dims=["time"]), resamples=10)
+    assert float(white.block) <= 3
+
+
+def test_missing_times_are_left_out():
+    gappy = xr.DataArray([1.0, 2.0, 3.0, 4.0, np.nan], dims=["time"])
+    # By hand: mean 2.5, variance 1.25 + 2 (1.25) / 4, factor (4 + 1 - 4 + 2 / 4) / 4.
+    expected = 2.5 / (1.875 / 4) ** 0.5 * 0.375**0.5  # 2.236
+    for order in ([0, 1, 2, 3, 4], [4, 0, 1, 2, 3], [0, 4, 1, 2, 3]):
+        found = verify.diebold_mariano(gappy[order], gappy[order] * 0, horizon=2)
+        assert float(found.statistic) == pytest.approx(expected, rel=1e-12)
+        assert float(found["mean"]) == 2.5
+
+
+def test_each_series_is_judged_by_its_own_times():
+    values = np.random.default_rng(0).normal(0.3, 1, (4, 40))
+    values[1, ::4], values[2, 2:], values[3] = np.nan, np.nan, np.nan
+    both = xr.DataArray(values, dims=["cell", "time"])
+    found = verify.bootstrap(both, resamples=50)
+    alone = verify.bootstrap(both[1].dropna("time"), resamples=50)
+    assert all(float(found[n][1]) == pytest.approx(float(alone[n])) for n in found)
+    assert found[["mean", "low", "high", "p", "block"]].isel(cell=[2, 3]).isnull().all()
+    tested = verify.diebold_mariano(both, both * 0)
+    assert tested.isel(cell=[2, 3]).isnull().all()
+    assert tested.isel(cell=[0, 1]).notnull().all()
+
+
 def test_diebold_mariano_equals_scores():
     from scores.stats.statistical_tests import diebold_mariano
 
@@ -70,3 +108,6 @@ def test_bad_input_is_named():
         verify.diebold_mariano(a, b.assign_coords(time=b.time + 1))
     with pytest.raises(FlexclimError, match="horizon=30"):
         verify.diebold_mariano(a, b, horizon=30)
+    for options in ({"block": 16}, {"block": 2.5}, {"resamples": 0}, {"level": 95}):
+        with pytest.raises(FlexclimError, match=next(iter(options))):
+            verify.bootstrap(a, **options)
