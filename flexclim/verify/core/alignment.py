@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import EllipsisType
 from typing import Literal
 
 import numpy as np
@@ -16,18 +17,15 @@ import xarray as xr
 
 from flexclim.cf.units import cf_units as spelled
 from flexclim.errors import AlignmentError, FlexclimError
-from flexclim.verify.core import kernel
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane
 from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.numbers import as_numbers
+from flexclim.verify.core.weights import check_weights
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None
 
 MEMBER_NAMES = ("realization", "member", "number", "ensemble")
-NO_POINT = (
-    "no point has a truth and all members: each one holds a NaN or has zero weight. Check the "
-    "masks and units of both fields."
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,24 +51,22 @@ class Pair:
         """Pair two fields, after checking that they describe the same points.
 
         Coordinates that differ by less than 1e-4 of a spacing, or by the rounding of their type,
-        are replaced by the truth's. The truth is converted to the forecast's units.
+        are replaced by the truth's. The truth is converted to the forecast's units, and values of
+        other types to float32 or float64.
 
         Raises
         ------
         AlignmentError
             If dimensions, sizes, coordinates or units differ: which, where and by how much.
         FlexclimError
-            If a dimension is empty, or fields in memory have no point with a truth and all
-            members.
+            If a dimension is empty, or values are no numbers.
         """
+        forecast, truth = as_numbers(forecast, "forecast"), as_numbers(truth, "truth")
         member = find_member(forecast)
         _check_dimensions(forecast, truth, member)
         forecast = check_coordinates(forecast, truth)
         order = truth.dims if member is None else (member, *truth.dims)
         forecast = forecast.transpose(*order)
-        if forecast.chunks is None and truth.chunks is None:
-            members = forecast.values if member is not None else forecast.values[None]
-            _check_points(members, truth.values)
         return cls(forecast=forecast, truth=same_units(truth, forecast), member=member)
 
     @property
@@ -135,6 +131,8 @@ class Pair:
         ------
         AlignmentError
             If a DataArray of weights has other sizes or coordinates than the truth.
+        FlexclimError
+            If weights are no finite numbers of at least 0.
         """
         if weights is None:
             return xr.DataArray(1.0)
@@ -144,6 +142,7 @@ class Pair:
                     f"weights={weights!r} is unknown: use 'area', None or a DataArray."
                 )
             return self.area
+        weights = check_weights(weights)
         for name in weights.dims:
             if weights.sizes[name] != self.truth.sizes.get(name):
                 raise AlignmentError(
@@ -190,12 +189,12 @@ def reduced_dims(dims: Sequence[Hashable], dim: Dims) -> tuple[Hashable, ...]:
     FlexclimError
         If a named dimension does not exist.
     """
-    if dim is None:
+    if dim is None or isinstance(dim, EllipsisType):  # as in xarray
         return tuple(dims)
-    wanted = (dim,) if isinstance(dim, str) else tuple(dim)
+    wanted = (dim,) if isinstance(dim, str) or not isinstance(dim, Iterable) else tuple(dim)
     if missing := [name for name in wanted if name not in dims]:
         raise FlexclimError(f"no dimension {missing[0]!r}: choose from {tuple(dims)}.")
-    return wanted
+    return tuple(dict.fromkeys(wanted))
 
 
 def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
@@ -245,14 +244,3 @@ def _check_dimensions(forecast: xr.DataArray, truth: xr.DataArray, member: str |
     empty = [name for name in forecast.dims if forecast.sizes[name] == 0]
     if empty:
         raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")
-
-
-def _check_points(members: np.ndarray, truth: np.ndarray) -> None:
-    """Raise an error if no point counts; the first block usually settles it."""
-    for slab in kernel.slabs(truth.shape):
-        known = ~np.isnan(truth[slab])
-        for member in members:
-            known &= ~np.isnan(member[slab])
-        if known.any():
-            return
-    raise FlexclimError(NO_POINT)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.core.alignment import NO_POINT, Dims, Pair, Weights
+from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import weighted_sums
 
@@ -252,13 +252,7 @@ def crps_from_sums(sums: xr.DataArray, members: int, estimator: Estimator) -> xr
 
 
 def ratio(sums: xr.DataArray, statistic: str) -> xr.DataArray:
-    """Return the weighted mean of a statistic; NaN where no point counts.
-
-    Raises
-    ------
-    FlexclimError
-        If no point counts at all.
-    """
+    """Return the weighted mean of a statistic; NaN where no point counts."""
     total, weight = (sums.sel(statistic=name, drop=True) for name in (statistic, "weight"))
     mean: xr.DataArray = xr.apply_ufunc(
         _divide, total, weight, dask="parallelized", output_dtypes=[float]
@@ -267,8 +261,6 @@ def ratio(sums: xr.DataArray, statistic: str) -> xr.DataArray:
 
 
 def _divide(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    if np.ndim(weight) == 0 and weight == 0:
-        raise FlexclimError(NO_POINT)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(weight > 0, total / weight, np.nan)
 

@@ -92,11 +92,36 @@ def test_no_chunks_and_no_order_change_a_score(noise, name):
     xr.testing.assert_allclose(found, run(name, forecast, truth), rtol=1e-12, atol=1e-14)
 
 
+TYPES = ["u1", "i1", "u8", "f2", "longdouble", ">f8", "object", "bool"]
+
+
+def whole_numbers(noise, kind):
+    """Return whole numbers in units of a quarter, of a type, and the same as float64."""
+    fields = [(4 * field).round().clip(-99, 99) for field in noise]
+    if kind in ("u1", "u8"):
+        fields = [field + 100 for field in fields]
+    if kind == "bool":
+        fields = [field > 0 for field in fields]
+    return [field.astype(kind) for field in fields], [field.astype(float) for field in fields]
+
+
 @every_score
-def test_fields_without_a_point_raise_an_error(noise, name):
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_type_of_number_scores_like_float64(noise, name, kind):
+    given, wide = whole_numbers(noise, kind)
+    expected = run(name, *wide)
+    found = run(name, given[0].chunk(time=1), given[1]).compute()
+    xr.testing.assert_allclose(found, expected, rtol=2e-6 if name == "ssim" else 1e-12, atol=1e-14)
+
+
+@every_score
+def test_infinite_values_raise_an_error(noise, name):
     forecast, truth = noise
-    with pytest.raises(FlexclimError, match="no point has a truth and all members"):
-        run(name, forecast.where(forecast.realization != 3), truth)
+    with pytest.raises(FlexclimError, match="infinite or fill values"):
+        run(name, forecast, truth.where(truth < 1, np.inf))
+    lazy = forecast.where(forecast < 2, 9.97e36).chunk(time=1)
+    with pytest.raises(FlexclimError, match="infinite or fill values"):
+        run(name, lazy, truth).compute()
 
 
 def test_datasets_score_each_variable(ensemble):
