@@ -70,8 +70,8 @@ def downscale(
         Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano.
     model
         Name, folder or file of a model, or a loaded model. Default: the bundled model for these
-        variables and units, this factor and about this grid spacing, provided that ``static``
-        has the fields it needs; otherwise flex-nano, which takes any field. Attributes of the
+        variables and units, this factor and about this grid spacing, provided that the static
+        fields it needs are there; otherwise flex-nano, which takes any field. Attributes of the
         output name the model and the reason for the choice.
     members
         Ensemble size. Default: 8. A member does not depend on the ensemble size. Fields with a
@@ -93,7 +93,9 @@ def downscale(
         Default: as in the model's training data.
     static
         Static fields that the model needs, such as orography, on any grid that covers ``obj``.
-        They are averaged over fine cells, or interpolated where they are coarser.
+        They are averaged over fine cells, or interpolated where they are coarser. Default: the
+        bundled orography (``orog``, m) and land-sea mask (``lsm``) of ERA5 at 1 degree, where the
+        output's spacing is at least 2/3 of a degree.
     noise
         ``"independent"`` at each time, ``"frozen"`` (the same at all times) or ``"ar1"``
         (first-order autoregressive in time).
@@ -238,7 +240,7 @@ def downscale_to_zarr(
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:
     """Choose models, plan, and describe the lazy ensemble; compute nothing."""
     groups = choose(source, choice, options.factor)
-    source = with_statics(source, groups)
+    source = with_statics(source, groups, options.factor)
     for group in groups:
         source = with_targets(source, group.model)
     run = new_run()

@@ -93,6 +93,7 @@ def forecast(
         Default: as in the model's training data.
     static
         Static fields that the model needs, such as orography, on any grid that covers ``past``.
+        Default: as for :func:`flexclim.downscale`.
     overlap
         Minimum overlap of neighbouring tiles, in fine cells. Default: the model's.
     batch

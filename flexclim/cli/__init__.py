@@ -6,6 +6,7 @@ packages are imported when a command runs, so that ``--help`` is fast.
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with 0 if done, 1 on failure, 2 on bad arguments."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    _show_log()
     show = warnings.showwarning
     warnings.showwarning = partial(_show_warning, show)
     try:
@@ -44,6 +46,14 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(1) from None
     finally:
         warnings.showwarning = show
+
+
+def _show_log() -> None:
+    """Print what flexclim logs, such as which model was chosen, on the standard error stream."""
+    log = logging.getLogger("flexclim")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+        log.setLevel(logging.INFO)
 
 
 def _one_line(error: Exception) -> str:

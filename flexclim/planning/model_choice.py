@@ -1,12 +1,14 @@
 """Which model downscales or forecasts which variables if the user names none.
 
-A model of specific variables is chosen if it predicts requested variables, its inputs are available
-in the same units, and it was trained at this factor or time step and a similar grid spacing. Every
-other field is downscaled by flex-nano, which serves any variable, and is not forecast.
+A model of specific variables is chosen if it predicts requested variables, its inputs and static
+fields are available in the same units, and it was trained at this factor or time step and a similar
+grid spacing. Every other field is downscaled by flex-nano, which serves any variable, and is not
+forecast.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,15 +19,18 @@ from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.catalogue import list_bundled
 from flexclim.models.model import Model, load_model, read_model
 from flexclim.models.settings import FORECAST, SUPERRES
+from flexclim.planning.bundled_statics import BUNDLED_STATICS
 from flexclim.planning.leads import step_hours
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import (
     VariableGroup,
+    available_statics,
     group_variables,
     same_units,
     select_fields,
 )
 
+LOG = logging.getLogger(__name__)
 DEFAULT_MODEL = "flex-nano"
 # Maximum ratio between the output's grid spacing and those of the training data.
 NEAR = 1.5
@@ -132,7 +137,14 @@ def _requested(
 ) -> list[VariableGroup]:
     """Return the groups of a model that the user named."""
     loaded = model if isinstance(model, Model) else load_model(model)
-    return group_variables(source, loaded, choice.variables, "as given", task, requested=True)
+    reason = f"as given{_with_bundled(source, loaded)}"
+    return group_variables(source, loaded, choice.variables, reason, task, requested=True)
+
+
+def _with_bundled(source: Source, model: Model) -> str:
+    """State that a model reads bundled static fields, if it does."""
+    reads = source.static is None and any(not one.computed for one in model.settings.statics)
+    return f", with {BUNDLED_STATICS}" if reads else ""
 
 
 def _specialised(
@@ -150,7 +162,7 @@ def _specialised(
         if problem := unfit(candidate):
             rejections.append(f"{name} {problem}")
             continue
-        reason = f"made for {', '.join(served)} at this {alike}"
+        reason = f"made for {', '.join(served)} at this {alike}{_with_bundled(source, candidate)}"
         groups += group_variables(source, load_model(name), served, reason, task)
     return groups, rejections
 
@@ -176,8 +188,9 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
         expected = card.units.get(name)
         if expected and not (source.units(name) and same_units(source[name], expected)):
             return f"reads {name} in {expected}, not in {source.units(name) or 'no units'}"
-    available = source.static if source.static is not None else ()
-    if lacking := [s.name for s in settings.statics if not s.computed and s.name not in available]:
+    needed = [static.name for static in settings.statics if not static.computed]
+    available = available_statics(source, needed, factor)
+    if lacking := [name for name in needed if available is None or name not in available]:
         return f"needs static {', '.join(lacking)}"
     if settings.grid and source.grid.domain.kind != settings.grid:
         return f"is for grids of {settings.grid}s"
@@ -208,6 +221,10 @@ def _wanted(source: Source, choice: Choice) -> list[str]:
 
 
 def _in_order(groups: Sequence[VariableGroup], source: Source) -> list[VariableGroup]:
-    """Return groups in the order of the source's variables."""
+    """Return groups in the order of the source's variables, and log why each has its model."""
     places = {str(name): place for place, name in enumerate(source.dataset.data_vars)}
-    return sorted(groups, key=lambda g: min(places.get(name, len(places)) for name in g.returned))
+    groups = sorted(groups, key=lambda g: min(places.get(name, len(places)) for name in g.returned))
+    for model, reason in dict.fromkeys((group.model.name, group.reason) for group in groups):
+        names = [name for g in groups if g.model.name == model for name in g.returned]
+        LOG.info("%s: %s, %s", ", ".join(names), model, reason)
+    return groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import xarray as xr
@@ -13,6 +13,7 @@ from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.models.channels import Static
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
+from flexclim.planning.bundled_statics import bundled_statics
 from flexclim.planning.source import Source, resolve_static
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
@@ -108,8 +109,8 @@ def with_targets(source: Source, model: Model) -> Source:
     return source.with_dataset(dataset)
 
 
-def with_statics(source: Source, groups: Sequence[VariableGroup]) -> Source:
-    """Resolve the static fields that the models of the groups need.
+def with_statics(source: Source, groups: Sequence[VariableGroup], factor: int = 1) -> Source:
+    """Resolve the static fields that the models of the groups need: the user's, else bundled ones.
 
     Raises
     ------
@@ -121,12 +122,23 @@ def with_statics(source: Source, groups: Sequence[VariableGroup]) -> Source:
     needed: dict[str, None] = {}
     for group in groups:
         wanted = group.model.settings.statics
+        names = [static.name for static in wanted if not static.computed]
         if wanted or group.requested:
-            check_static_names(source.static, wanted, group.model.name)
-            needed |= dict.fromkeys(static.name for static in wanted if not static.computed)
-    if source.static is None:
+            static = available_statics(source, names, factor)
+            check_static_names(static, wanted, group.model.name)
+            needed |= dict.fromkeys(names)
+    static = available_statics(source, needed, factor)
+    if static is None:
         return source
-    return replace(source, static_fields=resolve_static(source.static, needed))
+    return replace(source, static=static, static_fields=resolve_static(static, needed))
+
+
+def available_statics(source: Source, names: Iterable[str], factor: int) -> xr.Dataset | None:
+    """Return static fields for the output: the user's, else bundled ones if these have all."""
+    names = list(names)
+    if source.static is not None or not names:
+        return source.static
+    return bundled_statics(names, source.grid, source.grid.spacing_km / factor)
 
 
 def check_static_names(static: xr.Dataset | None, wanted: Sequence[Static], model: str) -> None:
