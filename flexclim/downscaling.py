@@ -138,7 +138,7 @@ def downscale(
         If the grid or, when they are computed, the values lie far outside the range of the
         model's training data; once per call.
     """
-    source = resolve(obj, grid, static)
+    source = resolve(obj, grid, static, variables)
     options = DownscalingOptions(
         factor=whole_factor(factor),
         members=members,
@@ -234,7 +234,7 @@ def downscale_to_zarr(
     def plan(source: Source, options: DownscalingOptions) -> PlannedEnsemble:
         return _planned(source, options, choice)
 
-    return write(resolve(obj, grid, static), store, plan, options, keep_bits)
+    return write(resolve(obj, grid, static, variables), store, plan, options, keep_bits)
 
 
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:

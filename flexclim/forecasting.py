@@ -131,7 +131,7 @@ def forecast(
         If the grid or, when they are computed, the past values lie far outside the range of the
         model's training data; once per call.
     """
-    source = resolve(past, grid, static)
+    source = resolve(past, grid, static, variables)
     options = SamplingOptions(
         members=members,
         steps=steps,
@@ -213,7 +213,7 @@ def forecast_to_zarr(
     def plan(source: Source, options: SamplingOptions) -> PlannedEnsemble:
         return _planned(source, leads, options, choice)
 
-    return write(resolve(past, grid, static), store, plan, options, keep_bits)
+    return write(resolve(past, grid, static, variables), store, plan, options, keep_bits)
 
 
 def _planned(

@@ -6,12 +6,11 @@ recognised by their own attributes or names.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator, Mapping
 
 import xarray as xr
 
-from flexclim.grids.axes import LATITUDES, LONGITUDES
+from flexclim.grids.candidates import EDGES, is_position, name_parts
 
 # Attributes that name other variables; xarray may keep them in ``encoding``.
 REFERENCES = (
@@ -19,11 +18,7 @@ REFERENCES = (
     *("grid_mapping", "geometry", "node_coordinates"),
 )
 MAPPING_ATTRIBUTES = ("grid_mapping_name", "crs_wkt", "spatial_ref")
-POSITIONS = ("latitude", "longitude", "grid_latitude", "grid_longitude")
-# Units of latitudes and longitudes (CF 4.1 and 4.2).
-POSITION_UNITS = re.compile(r"degrees?_?(n|north|e|east)", re.IGNORECASE)
-# Parts of the names of bounds, and of the coordinates that they bound.
-EDGES = {"bnds", "bnd", "bounds", "vertices", "vertex", "corners", "corner", "vectors"}
+# Parts of the names of coordinates that bounds belong to.
 COORDINATES = {"lat", "latitude", "lon", "longitude", "time", "x", "y", "rlat", "rlon"}
 
 
@@ -46,7 +41,7 @@ def auxiliary_variables(ds: xr.Dataset) -> set[str]:
     for name, variable in ds.variables.items():
         found |= {*_named(variable.attrs), *_named(variable.encoding)} - {str(name)}
     if len(ds.data_vars) > 1:
-        known = COORDINATES | {part for name in ds.coords for part in _parts(name)}
+        known = COORDINATES | {part for name in ds.coords for part in name_parts(name)}
         found |= {str(n) for n, field in ds.data_vars.items() if _describes(n, field, known)}
     return found & set(map(str, ds.variables))
 
@@ -63,16 +58,10 @@ def _named(attributes: Mapping[Hashable, object]) -> Iterator[str]:
 
 def _describes(name: Hashable, field: xr.DataArray, known: set[str]) -> bool:
     """Return whether a variable looks like one that describes others."""
-    attributes, parts = field.attrs, _parts(name)
-    standard_name = attributes.get("standard_name")
+    parts = name_parts(name)
     return bool(
         (field.ndim > 1 and parts & EDGES and parts & known)
-        or str(name).lower() in (*LATITUDES, *LONGITUDES)
-        or any(key in attributes for key in MAPPING_ATTRIBUTES)
-        or standard_name in (*POSITIONS, "cell_area")
-        or POSITION_UNITS.fullmatch(str(attributes.get("units", "")))
+        or is_position(field)
+        or any(key in field.attrs for key in MAPPING_ATTRIBUTES)
+        or field.attrs.get("standard_name") in ("grid_latitude", "grid_longitude", "cell_area")
     )
-
-
-def _parts(name: Hashable) -> set[str]:
-    return set(str(name).lower().split("_"))

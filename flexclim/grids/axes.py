@@ -6,19 +6,23 @@ work too. Only coordinates are read.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
-
-# Lower-case names of coordinates without attributes.
-LATITUDES = ("latitude", "lat", "nav_lat", "xlat")
-LONGITUDES = ("longitude", "lon", "nav_lon", "xlong")
-ROWS = ("y", "yc", "rlat", "projection_y_coordinate", "northing", "south_north")
-COLUMNS = ("x", "xc", "rlon", "projection_x_coordinate", "easting", "west_east")
+from flexclim.grids.candidates import (
+    COLUMNS,
+    ROWS,
+    is_position,
+    known_coordinates,
+    latitudes_longitudes,
+    rows_columns,
+)
+from flexclim.grids.regular_coordinates import is_uneven
+from flexclim.grids.unstructured import cells_along, list_of_cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,46 +53,86 @@ class Axes:
     units: str
 
 
-def find_axes(obj: xr.Dataset | xr.DataArray) -> Axes:
+def find_axes(obj: xr.Dataset | xr.DataArray, variables: Collection[str] = ()) -> Axes:
     """Find the rows and columns of ``obj``.
+
+    Parameters
+    ----------
+    obj
+        Fields (..., y, x).
+    variables
+        The fields of a Dataset whose grid is sought. Default: all.
 
     Raises
     ------
     GridError
         If there are none, or the choice is ambiguous.
     """
-    known = _with_coordinates(obj)
-    latitudes, longitudes = _latitudes_longitudes(known, 1)
-    latitude, longitude = _pick(obj, latitudes), _pick(obj, longitudes)
+    known, named = known_coordinates(obj, variables)
+    latitudes, longitudes = latitudes_longitudes(known, 1)
+    latitude, longitude = _pick(obj, latitudes, named), _pick(obj, longitudes, named)
+    pairs = _pairs(known)
     if latitude and longitude:
         y, x = known[latitude].dims[0], known[longitude].dims[0]
         if y == x:
-            raise GridError(
-                f"{latitude!r} and {longitude!r} share the dimension {y!r}: the grid is a list of "
-                "points. Regrid it to regular rows and columns first."
+            where = f"{latitude!r} and {longitude!r} share the dimension {y!r}"
+            raise GridError(f"{where}: {list_of_cells(obj, y)}")
+        if not any(_nominal(known, latitude, longitude, *pair) for pair in pairs):
+            units = _degrees(known, latitude, longitude)
+            return Axes(
+                y=str(y), x=str(x), y_name=latitude, x_name=longitude, geographic=True, units=units
             )
-        units = _degrees(known, latitude, longitude)
-        return Axes(
-            y=str(y), x=str(x), y_name=latitude, x_name=longitude, geographic=True, units=units
-        )
-    return _projected(obj, known, latitude or longitude)
+    latitude_2d = _pick(obj, [pair[0] for pair in pairs], named)
+    longitude_2d = _pick(obj, [pair[1] for pair in pairs if pair[0] == latitude_2d], named)
+    curved = (latitude_2d, longitude_2d) if latitude_2d and longitude_2d else None
+    return _projected(obj, known, curved, latitude or longitude)
 
 
-def _projected(obj: xr.Dataset | xr.DataArray, known: xr.Dataset, lonely: str | None) -> Axes:
-    latitudes, longitudes = _latitudes_longitudes(known, 2)
-    latitude, longitude = _pick(obj, latitudes), _pick(obj, longitudes)
-    if not (latitude and longitude) or known[latitude].dims != known[longitude].dims:
-        latitude = longitude = None
-    y_name = _pick(obj, _candidates(known, known.cf.axes.get("Y", []), ROWS, 1))
-    x_name = _pick(obj, _candidates(known, known.cf.axes.get("X", []), COLUMNS, 1))
+def _pairs(known: xr.Dataset) -> list[tuple[str, str]]:
+    """Return the names of 2-D latitudes and longitudes on the same dimensions."""
+    latitudes, longitudes = latitudes_longitudes(known, 2)
+    return [
+        (latitude, longitude)
+        for latitude in latitudes
+        for longitude in longitudes
+        if set(known[latitude].dims) == set(known[longitude].dims)
+    ]
+
+
+def _nominal(known: xr.Dataset, y_name: str, x_name: str, latitude: str, longitude: str) -> bool:
+    """Return whether 1-D latitudes and longitudes are mere labels beside 2-D ones.
+
+    They are if they are uneven, or if the 2-D ones differ by more than half a spacing.
+    """
+    if {*known[y_name].dims, *known[x_name].dims} != set(known[latitude].dims):
+        return False
+    if is_uneven(known[y_name].values) or is_uneven(known[x_name].values, longitude=True):
+        return True
+    for name, other, turn in ((y_name, latitude, np.inf), (x_name, longitude, 360)):
+        dim = known[name].dims[0]
+        first, last = known[name].values[[0, -1]].astype(float)
+        corners = known[other].isel({d: [0, -1] for d in known[other].dims})
+        apart = abs(corners.transpose(..., dim).values - np.array([first, last]))
+        if (np.minimum(apart, turn - apart) > 0.5 * abs(last - first) / known.sizes[dim]).any():
+            return True
+    return False
+
+
+def _projected(
+    obj: xr.Dataset | xr.DataArray,
+    known: xr.Dataset,
+    curved: tuple[str, str] | None,
+    lonely: str | None,
+) -> Axes:
+    rows, columns = rows_columns(known)
+    y_name, x_name = _pick(obj, rows), _pick(obj, columns)
     y = known[y_name].dims[0] if y_name else _dimension(known, ROWS)
     x = known[x_name].dims[0] if x_name else _dimension(known, COLUMNS)
-    if latitude and {y, x} != set(known[latitude].dims):
-        y, x = known[latitude].dims
-        y_name = x_name = None
-    if y is None or x is None or y == x or lonely:
+    if curved:
+        y, x, y_name, x_name = _beside(known, curved[0], y_name, x_name)
+    elif y is None or x is None or y == x or lonely:
         raise GridError(_missing(obj, y, x, lonely))
-    if not (latitude or (y_name and x_name)):
+    elif not (y_name and x_name):
         bare = y if not y_name else x
         raise GridError(
             f"dimension {bare!r} of {_title(obj)} has no coordinate values. "
@@ -100,54 +144,38 @@ def _projected(obj: xr.Dataset | xr.DataArray, known: xr.Dataset, lonely: str | 
         y_name=y_name,
         x_name=x_name,
         geographic=False,
-        latitude=latitude,
-        longitude=longitude,
+        latitude=curved[0] if curved else None,
+        longitude=curved[1] if curved else None,
         units=_units(known, y_name, x_name) if y_name and x_name else "",
     )
 
 
-def _with_coordinates(obj: xr.Dataset | xr.DataArray) -> xr.Dataset:
-    """Return a dataset whose coordinates include latitudes stored as data variables."""
-    import cf_xarray  # noqa: F401  registers .cf; 0.5 s, so not at import
-
-    if isinstance(obj, xr.DataArray):
-        known = obj.coords.to_dataset()
-        missing = {name: size for name, size in obj.sizes.items() if name not in known.sizes}
-        return known.assign(
-            {f"__{name}": (name, np.empty(size, bool)) for name, size in missing.items()}
-        )
-    names = {*LATITUDES, *LONGITUDES}
-    stray = [
-        name
-        for name, variable in obj.data_vars.items()
-        if variable.ndim in (1, 2)
-        and (
-            variable.attrs.get("standard_name") in ("latitude", "longitude")
-            or str(name).lower() in names
-        )
-    ]
-    return obj.set_coords(stray)
+def _beside(
+    known: xr.Dataset, latitude: str, y_name: str | None, x_name: str | None
+) -> tuple[Hashable, Hashable, str | None, str | None]:
+    """Return the dimensions of 2-D latitudes, and their 1-D coordinates if these are regular."""
+    dims = known[latitude].dims
+    if y_name and x_name:
+        found = (*known[y_name].dims, *known[x_name].dims)
+        if set(found) != set(dims):
+            y_name = x_name = None
+        else:
+            dims = found
+    elif not any(dim not in known.coords or _counts(known[dim].values) for dim in dims):
+        y_name, x_name = map(str, dims)
+    else:
+        y_name = x_name = None
+    names = (y_name, x_name) if y_name and x_name else ()
+    if any(is_position(known[name]) or is_uneven(known[name].values) for name in names):
+        y_name = x_name = None
+    return dims[0], dims[1], y_name, x_name
 
 
-def _latitudes_longitudes(known: xr.Dataset, ndim: int) -> tuple[list[str], list[str]]:
-    coordinates = known.cf.coordinates
-    return (
-        _candidates(known, coordinates.get("latitude", []), LATITUDES, ndim),
-        _candidates(known, coordinates.get("longitude", []), LONGITUDES, ndim),
-    )
-
-
-def _candidates(
-    known: xr.Dataset, by_attributes: Iterable[str], names: Sequence[str], ndim: int
-) -> list[str]:
-    """Return coordinates of ``ndim`` dimensions: by attributes, else by name."""
-    bounds = {variable.attrs.get("bounds") for variable in known.coords.values()}
-    found = [n for n in by_attributes if known[n].ndim == ndim and n not in bounds]
-    if not found:
-        named = [str(n) for n in known.coords if str(n).lower() in names]
-        found = [n for n in named if known[n].ndim == ndim and n not in bounds]
-    own = [n for n in found if known[n].dims == (n,)]
-    return sorted(own or found)
+def _counts(values: np.ndarray) -> bool:
+    """Return whether the values of a dimension are no numbers, or only count: 0, 1, 2, ..."""
+    if values.dtype.kind not in "iuf":
+        return True
+    return bool(values[0] in (0, 1) and (np.diff(values) == 1).all())
 
 
 def _degrees(known: xr.Dataset, *names: str) -> str:
@@ -169,11 +197,20 @@ def _units(known: xr.Dataset, *names: str) -> str:
     return "m" if plain in metres else "degrees" if plain == "degree" else plain
 
 
-def _pick(obj: xr.Dataset | xr.DataArray, found: list[str]) -> str | None:
+def _pick(
+    obj: xr.Dataset | xr.DataArray, found: list[str], named: Collection[str] = ()
+) -> str | None:
+    """Return the only one of the names, or the only one that the fields name themselves."""
+    found = list(dict.fromkeys(found))
     if len(found) > 1:
+        found = [name for name in found if name in named] or found
+    if len(found) > 1:
+        advice = "Select variables of one grid first"
+        if isinstance(obj, xr.Dataset):
+            advice += ', for example ds[["NAME"]], or with variables=["NAME"]'
         raise GridError(
             f"{_title(obj)} has several grids: {', '.join(map(repr, found))} could all be meant. "
-            "Select variables of one grid first."
+            f"{advice}."
         )
     return found[0] if found else None
 
@@ -191,6 +228,9 @@ def _title(obj: xr.Dataset | xr.DataArray) -> str:
 def _missing(
     obj: xr.Dataset | xr.DataArray, y: Hashable | None, x: Hashable | None, lonely: str | None
 ) -> str:
+    dim = cells_along(obj)
+    if dim is not None:
+        return f"{_title(obj)} has no rows and columns: {list_of_cells(obj, dim)}"
     if lonely:
         what = f"{lonely!r} but no coordinate that goes with it"
     else:

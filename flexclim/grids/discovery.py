@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,9 @@ from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import row_distance, stored_order
 from flexclim.grids.regular_coordinates import regular_values
 
+# Largest change of a position in time that rounding explains, in degrees.
+STILL = 1e-4
+
 if TYPE_CHECKING:
     import dask.array as da
 
@@ -22,7 +25,11 @@ if TYPE_CHECKING:
 
 
 @suggest_options
-def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
+def find_grid(
+    obj: xr.Dataset | xr.DataArray,
+    kind: Kind | None = None,
+    variables: Collection[str] | None = None,
+) -> Grid:
     """Find the grid of a field from its coordinates; no data is computed.
 
     Parameters
@@ -32,6 +39,9 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     kind
         ``"cell"`` or ``"point"``, where the coordinates don't tell. Default: points if rows lie
         on both poles, else cells.
+    variables
+        The fields of a Dataset whose grid is sought, where it has several, such as a staggered
+        one. Default: all.
 
     Raises
     ------
@@ -46,7 +56,7 @@ def find_grid(obj: xr.Dataset | xr.DataArray, kind: Kind | None = None) -> Grid:
     ... ))
     <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
     """
-    axes = find_axes(obj)
+    axes = find_axes(obj, variables or ())
     coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     latitude, longitude = _positions(axes, coordinates)
     y_values = x_values = None
@@ -94,9 +104,28 @@ def _positions(
     if not (axes.latitude and axes.longitude):
         return None, None
     latitude, longitude = (
-        coordinates[name].transpose(axes.y, axes.x).data for name in (axes.latitude, axes.longitude)
+        _plane(name, coordinates[name], axes) for name in (axes.latitude, axes.longitude)
     )
     return latitude, longitude
+
+
+def _plane(name: str, coordinate: xr.DataArray | xr.Variable, axes: Axes) -> Positions:
+    """Return a 2-D coordinate, at the first of its times if it has several, which are alike.
+
+    The first is compared with the last one only, which moving grids change most.
+    """
+    extra = [dim for dim in coordinate.dims if dim not in (axes.y, axes.x)]
+    first, last = (coordinate.isel(dict.fromkeys(extra, index)) for index in (0, -1))
+    if any(coordinate.sizes[dim] > 1 for dim in extra):
+        apart = float(np.nanmax(np.abs(np.asarray(last) - np.asarray(first))))
+        if apart > STILL:
+            where = " and ".join(map(repr, extra))
+            raise GridError(
+                f"{name!r} changes by up to {apart:g} degrees along {where}: the grid moves. "
+                f"Select one position with .isel({extra[0]}=0), or regrid to a fixed grid."
+            )
+    plane: Positions = first.transpose(axes.y, axes.x).data
+    return plane
 
 
 def _length(step: float, latitude: Positions, longitude: Positions) -> str:

@@ -52,6 +52,23 @@ def regular_values(
     return remove_rounding(line + (exact - straight), step), float(step)
 
 
+def is_uneven(values: np.ndarray, *, longitude: bool = False) -> bool:
+    """Return whether a coordinate is sorted and complete, but not evenly spaced.
+
+    >>> is_uneven(np.array([1.0, 2.0, 4.0])), is_uneven(np.array([1.0, 3.0, 2.0]))
+    (True, False)
+    """
+    exact = _decimal("", values)
+    steps = np.diff(unwrap_longitudes(exact) if longitude else exact)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        return False
+    try:
+        regular_values("", values, longitude=longitude)
+    except GridError:
+        return True
+    return False
+
+
 def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
     """Remove one jump of 360 degrees from longitudes, if there is one.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import xarray as xr
@@ -73,7 +73,10 @@ class Source:
 
 
 def resolve(
-    obj: xr.Dataset | xr.DataArray, kind: Kind | None = None, static: xr.Dataset | None = None
+    obj: xr.Dataset | xr.DataArray,
+    kind: Kind | None = None,
+    static: xr.Dataset | None = None,
+    variables: Sequence[str] | str | None = None,
 ) -> Source:
     """Find the grid, fields and times of a Dataset; no data is computed.
 
@@ -85,6 +88,8 @@ def resolve(
         ``"cell"`` or ``"point"`` where the coordinates can't tell.
     static
         Static fields that a model may need.
+    variables
+        The fields of interest, where a Dataset has several grids. Default: all.
 
     Raises
     ------
@@ -103,7 +108,7 @@ def resolve(
     ('t2m',)
     """
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
-    grid = find_grid(obj, kind)
+    grid = find_grid(obj, kind, [variables] if isinstance(variables, str) else variables)
     times: dict[str, str | None] = {}
     for name in fields_on(dataset, grid):
         if name == REALIZATION:
@@ -132,7 +137,7 @@ def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, Static
     fields = {}
     for name in names:
         field = static[name]
-        grid = find_grid(field)
+        grid = find_grid(static, variables=[name])
         extra = [str(d) for d, n in field.sizes.items() if d not in (grid.y, grid.x) and n > 1]
         if extra:
             raise GridError(
