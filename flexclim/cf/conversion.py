@@ -38,6 +38,7 @@ class Conversion:
     offset: float = 0.0
 
     def __call__(self, values: T) -> T:
+        """Convert values."""
         return values * self.scale + self.offset
 
     @property
