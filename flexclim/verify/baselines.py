@@ -10,7 +10,7 @@ from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.core.alignment import MEMBER_NAMES, find_member
+from flexclim.verify.core.dimension_names import MEMBERS, find_member
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.scoring import Fields
@@ -126,11 +126,13 @@ def residual_ensemble(
     core = (plane.y, plane.x)
     if (extra := find_member(base)) is not None:
         raise FlexclimError(f"the base field has members along {extra!r}. Give a single field.")
+    place = base.isel({d: 0 for d in base.dims if d not in core}, drop=True)
+    residuals = check_coordinates(residuals, place, "residuals")
     for name in core:
-        if residuals.sizes.get(name) != base.sizes[name]:
+        if name not in residuals.dims:
             raise AlignmentError(
-                f"residuals have {residuals.sizes.get(name, 'no')} values along {name!r}, the "
-                f"field {base.sizes[name]}. Compute residuals on the same grid."
+                f"residuals have no dimension {name!r}, only {residuals.dims}. Compute residuals "
+                "on the grid of the field."
             )
     residuals = residuals.drop_vars(residuals.coords)
     samples = [name for name in residuals.dims if name not in core]
@@ -143,7 +145,7 @@ def residual_ensemble(
         for _ in range(int(np.prod(shape)))
     ]
     index = np.asarray(draws).T.reshape(members, *shape)
-    member = MEMBER_NAMES[0]
+    member = MEMBERS[0]
     drawn = pool.isel(_sample=xr.DataArray(index, dims=[member, *cases]))
     drawn = drawn.transpose(member, *base.dims)
     return (base + drawn).transpose(member, *base.dims).assign_attrs(base.attrs)

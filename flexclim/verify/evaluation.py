@@ -10,7 +10,8 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify import baselines
-from flexclim.verify.core.alignment import Pair, find_member
+from flexclim.verify.core.alignment import Pair
+from flexclim.verify.core.dimension_names import find_member
 from flexclim.verify.core.scoring import common_variables, drop_inherited
 from flexclim.verify.core.sums import weighted_sums
 from flexclim.verify.metrics import (

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import coarsen, interpolate, verify
+from flexclim import AlignmentError, coarsen, interpolate, verify
 from flexclim.verify.baselines import find_factor, interpolations
 
 
@@ -36,6 +36,15 @@ def test_residuals_differ_between_members_and_repeat_with_the_seed(fields):
     pool = {tuple(plane) for plane in missed.values.reshape(5, -1)[:, :3].round(9).tolist()}
     planes = drawn.values.reshape(20, -1)[:, :3].round(9).tolist()
     assert {tuple(plane) for plane in planes} <= pool
+
+
+def test_residuals_are_drawn_at_their_own_place(fields):
+    base, missed = fields[1]["u10"] * 0, verify.residuals(fields[1]["u10"], 4)
+    expected = verify.residual_ensemble(base, missed, members=2)
+    other = missed.isel(lat=slice(None, None, -1)).rename(lat="latitude", lon="longitude")
+    xr.testing.assert_identical(verify.residual_ensemble(base, other, members=2), expected)
+    with pytest.raises(AlignmentError, match=r"'lat' differs in 16 of 16 .* in the residuals"):
+        verify.residual_ensemble(base, missed.assign_coords(lat=missed.lat + 1), members=2)
 
 
 @pytest.mark.parametrize("step", [1.0, 0.1, 0.01])

@@ -12,20 +12,19 @@ from functools import cached_property
 from types import EllipsisType
 from typing import Literal
 
-import numpy as np
 import xarray as xr
 
-from flexclim.cf.units import cf_units as spelled
+from flexclim.cf.conversion import Conversion, conversion
+from flexclim.cf.units import cf_units, temperature_kind
 from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.verify.core.dimension_names import find_member, shared_dimensions
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane
-from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.matching import check_coordinates, match_points
 from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.weights import check_weights
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None
-
-MEMBER_NAMES = ("realization", "member", "number", "ensemble")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,9 +49,9 @@ class Pair:
     def align(cls, forecast: xr.DataArray, truth: xr.DataArray) -> Pair:
         """Pair two fields, after checking that they describe the same points.
 
-        Coordinates that differ by less than 1e-4 of a spacing, or by the rounding of their type,
-        are replaced by the truth's. The truth is converted to the forecast's units, and values of
-        other types to float32 or float64.
+        The forecast gets the truth's names of dimensions, order and coordinates, where these
+        differ by rounding alone (:func:`flexclim.verify.core.matching.match_points`). The truth
+        is converted to the forecast's units, and values of other types to float32 or float64.
 
         Raises
         ------
@@ -63,8 +62,10 @@ class Pair:
         """
         forecast, truth = as_numbers(forecast, "forecast"), as_numbers(truth, "truth")
         member = find_member(forecast)
+        truth = _single(truth)
         _check_dimensions(forecast, truth, member)
-        forecast = check_coordinates(forecast, truth)
+        forecast, truth = match_points(forecast, truth)
+        _check_not_empty(forecast)
         order = truth.dims if member is None else (member, *truth.dims)
         forecast = forecast.transpose(*order)
         return cls(forecast=forecast, truth=same_units(truth, forecast), member=member)
@@ -142,15 +143,13 @@ class Pair:
                     f"weights={weights!r} is unknown: use 'area', None or a DataArray."
                 )
             return self.area
-        weights = check_weights(weights)
-        for name in weights.dims:
-            if weights.sizes[name] != self.truth.sizes.get(name):
-                raise AlignmentError(
-                    f"weights have {weights.sizes[name]} values along {name!r}, the fields "
-                    f"{self.truth.sizes.get(name, 'no such dimension')}. Give weights on the same "
-                    "grid."
-                )
-        return check_coordinates(weights, self.truth, "weights")
+        matched = check_coordinates(check_weights(weights), self.truth, "weights")
+        if extra := [name for name in matched.dims if name not in self.truth.dims]:
+            raise AlignmentError(
+                f"weights have the dimension {extra[0]!r}, the fields {self.truth.dims}. Select "
+                "along it or average over it."
+            )
+        return matched
 
     def describe(self, text: str, *, units: str | None = None, **more: object) -> dict[str, object]:
         """Return the attributes of a score: long name, units (the fields' by default), members."""
@@ -161,19 +160,6 @@ class Pair:
         if self.member is not None:
             attributes["ensemble_size"] = self.size
         return {**attributes, **more}
-
-
-def find_member(field: xr.DataArray) -> str | None:
-    """Return the ensemble dimension: by standard name ``realization``, then by common names.
-
-    >>> find_member(xr.DataArray(np.zeros((2, 3)), dims=["number", "time"]))
-    'number'
-    """
-    names = [str(name) for name in field.dims]
-    for name in names:
-        if name in field.coords and field[name].attrs.get("standard_name") == "realization":
-            return name
-    return next((name for known in MEMBER_NAMES for name in names if name == known), None)
 
 
 def ensemble_mean(field: xr.DataArray, member: str | None) -> xr.DataArray:
@@ -197,50 +183,68 @@ def reduced_dims(dims: Sequence[Hashable], dim: Dims) -> tuple[Hashable, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def same_units(truth: xr.DataArray, forecast: xr.DataArray) -> xr.DataArray:
-    """Convert ``truth`` to the units of ``forecast``; missing units are assumed to be equal.
+def same_units(
+    field: xr.DataArray, like: xr.DataArray, roles: tuple[str, str] = ("truth", "forecast")
+) -> xr.DataArray:
+    """Convert ``field`` to the units of ``like``; missing units are assumed to be equal.
+
+    Differences of temperatures, such as anomalies and spreads, are converted without an offset.
+
+    Parameters
+    ----------
+    roles
+        What the two are called in error messages.
 
     Raises
     ------
     AlignmentError
-        If the units cannot be converted.
+        If the units can't be converted, or one holds temperatures, the other differences.
     """
-    have, want = (spelled(str(field.attrs.get("units", ""))) for field in (truth, forecast))
-    if have == want or not have or not want:
-        return truth
-    try:
-        import cf_units  # type: ignore[import-untyped]
-    except ImportError:  # udunits is optional: without it only equal units are accepted
+    have, want = (cf_units(str(one.attrs.get("units", ""))) for one in (field, like))
+    kinds = [temperature_kind(one.attrs, str(one.name)) for one in (field, like)]
+    absolute = conversion(have, want) if have and want else Conversion()
+    if absolute is None:
         raise AlignmentError(
-            f"the forecast is in {want!r}, the truth in {have!r}. Install cf-units to convert "
-            "units automatically, or convert one of them."
-        ) from None
-    try:
-        source, target = cf_units.Unit(have), cf_units.Unit(want)
-        if source == target:
-            return truth
-        offset, one = source.convert(np.array([0.0, 1.0]), target)
-    except ValueError:
+            f"the {roles[1]} is in {want!r}, the {roles[0]} in {have!r}, and neither converts into "
+            "the other. Compare the same quantity, or correct the units attribute."
+        )
+    if absolute.changes_nothing:
+        return field
+    if absolute.offset and set(kinds) == {"difference", "on_scale"}:
+        differing = roles[kinds.index("difference")]
         raise AlignmentError(
-            f"the forecast is in {want!r}, the truth in {have!r}, and neither converts into the "
-            "other. Compare the same quantity, or correct the units attribute."
-        ) from None
-    converted: xr.DataArray = truth * (one - offset) + offset
-    return converted.assign_attrs({**truth.attrs, "units": want})
+            f"the {roles[1]} is in {want!r}, the {roles[0]} in {have!r}, and the {differing} alone "
+            "holds differences of temperatures. Compare the same quantity, or state it in "
+            "the attribute units_metadata, 'temperature: on_scale' or 'temperature: difference'."
+        )
+    found = conversion(have, want, difference="difference" in kinds)
+    assert found is not None
+    return found(field).assign_attrs({**field.attrs, "units": want})
+
+
+def _single(truth: xr.DataArray) -> xr.DataArray:
+    """Return the truth without an ensemble dimension of one member."""
+    member = find_member(truth)
+    if member is None or truth.sizes[member] == 1:
+        return truth if member is None else truth.squeeze(member, drop=True)
+    raise AlignmentError(
+        f"the truth has an ensemble dimension, {member!r} of {truth.sizes[member]}. Choose one "
+        "member with .isel, or swap forecast and truth."
+    )
 
 
 def _check_dimensions(forecast: xr.DataArray, truth: xr.DataArray, member: str | None) -> None:
-    if (extra := find_member(truth)) is not None:
-        raise AlignmentError(
-            f"the truth has an ensemble dimension, {extra!r} of {truth.sizes[extra]}. "
-            "Choose one member with .isel, or swap forecast and truth."
-        )
+    shared = shared_dimensions(forecast, truth)
     others = [name for name in forecast.dims if name != member]
-    if set(others) != set(truth.dims):
+    if len(shared) < len(truth.dims) or len(shared) < len(others):
         raise AlignmentError(
             f"the forecast has dimensions {tuple(others)} apart from its members, the truth "
             f"{tuple(truth.dims)}. Rename, expand or select until they are the same."
         )
+    _check_not_empty(forecast)
+
+
+def _check_not_empty(forecast: xr.DataArray) -> None:
     empty = [name for name in forecast.dims if forecast.sizes[name] == 0]
     if empty:
         raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")

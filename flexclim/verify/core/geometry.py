@@ -8,14 +8,15 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
+from flexclim.grids.candidates import COLUMNS, LATITUDES, LONGITUDES, ROWS
 
 EARTH_RADIUS = 6_371_229.0
-ROWS = ("latitude", "lat", "y", "rlat", "nav_lat", "projection_y_coordinate", "south_north")
-COLUMNS = ("longitude", "lon", "x", "rlon", "nav_lon", "projection_x_coordinate", "west_east")
 STANDARD = {
     "Y": ("latitude", "grid_latitude", "projection_y_coordinate"),
     "X": ("longitude", "grid_longitude", "projection_x_coordinate"),
 }
+# In lower case.
+NAMES = {"Y": (*LATITUDES, *ROWS), "X": (*LONGITUDES, *COLUMNS)}
 ANGLES = ("latitude", "longitude", "grid_latitude", "grid_longitude")
 METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1e3}
 
@@ -43,6 +44,11 @@ class Plane:
     step_x: float
     wrap: bool
     geographic: bool
+
+    @property
+    def dims(self) -> tuple[str, str]:
+        """Names of the dimensions."""
+        return self.y, self.x
 
 
 def find_plane(field: xr.DataArray) -> Plane:
@@ -87,8 +93,7 @@ def find_dimension(field: xr.DataArray, axis: str) -> str | None:
         attributes = field[name].attrs if name in field.coords else {}
         if attributes.get("standard_name") in STANDARD[axis] or attributes.get("axis") == axis:
             return name
-    known = ROWS if axis == "Y" else COLUMNS
-    return next((name for name in names if name.lower() in known), None)
+    return next((name for name in names if name.lower() in NAMES[axis]), None)
 
 
 def is_angle(field: xr.DataArray, name: str) -> bool:
@@ -100,7 +105,7 @@ def is_angle(field: xr.DataArray, name: str) -> bool:
         return attributes["standard_name"] in ANGLES
     if "units" in attributes:
         return str(attributes["units"]).lower().startswith("degree")
-    return name.lower() in (*ROWS[:2], *COLUMNS[:2], "rlat", "rlon")
+    return name.lower() in (*LATITUDES, *LONGITUDES, "rlat", "rlon")
 
 
 def area_weights(field: xr.DataArray) -> xr.DataArray:

@@ -1,22 +1,38 @@
-"""Whether the coordinates of two fields name the same points, within rounding."""
+"""The points of two fields in one order, after checking that they are the same points.
+
+The same points may have other names, another order, longitudes that begin elsewhere, other units
+or calendars, and coordinates that were rounded.
+"""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import AlignmentError
+from flexclim.cf.times import calendar_of
+from flexclim.errors import AlignmentError, FlexclimWarning
+from flexclim.verify.core.dates import dates_of_both, differing_calendars, time_numbers
+from flexclim.verify.core.dimension_names import SharedDimension, meaning_of, shared_dimensions
 from flexclim.verify.core.geometry import is_angle
+from flexclim.verify.core.rounding import tolerance, typical_step
 
-SNAP = 1e-4  # of a spacing
 # Degrees: longitudes shifted from 0..360 to -180..180 were rounded at values this large.
 TURN = 540.0
+# Units of lengths in metres and of pressures in pascal.
+UNITS = {
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("length", 1.0)),
+    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), ("length", 1e3)),
+    **dict.fromkeys(("Pa", "pascal", "pascals"), ("pressure", 1.0)),
+    **dict.fromkeys(("hPa", "mbar", "mb", "millibar", "millibars"), ("pressure", 100.0)),
+}
 
 
-def check_coordinates(
+def match_points(
     field: xr.DataArray, truth: xr.DataArray, name: str = "forecast"
-) -> xr.DataArray:
-    """Return ``field`` with the truth's coordinates along the dimensions that both have.
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return two fields at the same points, with the names, order and values of ``truth``.
 
     Parameters
     ----------
@@ -27,95 +43,175 @@ def check_coordinates(
     name
         What ``field`` is called in error messages.
 
+    Returns
+    -------
+    field, truth
+        Without the dates that the calendar of the other lacks, such as 29 February.
+
     Raises
     ------
     AlignmentError
         If coordinates differ by more than :func:`tolerance` allows.
+
+    Warns
+    -----
+    FlexclimWarning
+        If dates are left out.
     """
-    shared = [dim for dim in field.dims if dim in truth.dims]
-    for dim in shared:
-        _check_size(str(dim), field, truth, name)
-        _check_values(str(dim), field, truth, name)
-    field = field.drop_vars([c for c in field.coords if c not in field.dims])
-    both = [dim for dim in shared if dim in truth.coords and dim in field.coords]
-    return field.assign_coords({dim: truth[dim] for dim in both})
+    for both in shared_dimensions(field, truth):
+        field, truth = _common_dates(both, field, truth, name)
+    renamed, known = {}, []
+    for both in shared_dimensions(field, truth):
+        _check_size(both, field, truth, name)
+        for here, there in both.coordinates:
+            order = _order(here, there, truth, name, movable=len(both.coordinates) == 1)
+            field = field if order is None else field.isel({both.own: order})
+        if both.own != both.name:
+            renamed[both.own] = both.name
+        if both.coordinates and both.name in truth.coords:
+            known.append(both.name)
+    stray = [c for c in field.coords if c not in field.dims or c in renamed]
+    field = field.drop_vars(stray).rename(renamed)
+    return field.assign_coords({dim: truth[dim] for dim in known}), truth
 
 
-def _check_size(dim: str, field: xr.DataArray, truth: xr.DataArray, name: str) -> None:
-    if field.sizes[dim] == truth.sizes[dim]:
+def check_coordinates(
+    field: xr.DataArray, truth: xr.DataArray, name: str = "forecast"
+) -> xr.DataArray:
+    """Return ``field`` at all points of ``truth``, as :func:`match_points` does.
+
+    Raises
+    ------
+    AlignmentError
+        If coordinates differ, or the calendar of ``field`` lacks dates of the truth.
+    """
+    field, common = match_points(field, truth, name)
+    for dim, size in truth.sizes.items():
+        if common.sizes[dim] < size:
+            raise AlignmentError(
+                f"the calendar of the {name} lacks {size - common.sizes[dim]} of {size} dates "
+                f"along {dim!r} of the truth. Convert it with .convert_calendar first."
+            )
+    return field
+
+
+def _common_dates(
+    both: SharedDimension, field: xr.DataArray, truth: xr.DataArray, name: str
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Leave out the dates of each field that the calendar of the other lacks."""
+    for here, there in both.coordinates:
+        if differing_calendars(here, there):
+            mine, theirs = dates_of_both(here, there)
+            _warn_of_dates(here, mine, name, calendar_of(there))
+            _warn_of_dates(there, theirs, "truth", calendar_of(here))
+            return field.isel({both.own: mine}), truth.isel({both.name: theirs})
+    return field, truth
+
+
+def _warn_of_dates(times: xr.DataArray, kept: np.ndarray, role: str, calendar: str) -> None:
+    if not kept.all():
+        warnings.warn(
+            f"{int((~kept).sum())} of {kept.size} times of the {role} are left out, first "
+            f"{_show(times.values[~kept][0])}: the calendar {calendar!r} of the other field lacks "
+            "these dates.",
+            FlexclimWarning,
+            stacklevel=2,
+        )
+
+
+def _check_size(both: SharedDimension, field: xr.DataArray, truth: xr.DataArray, name: str) -> None:
+    mine, theirs = field.sizes[both.own], truth.sizes[both.name]
+    if mine == theirs:
         return
-    message = (
-        f"{dim!r} has {field.sizes[dim]} values in the {name} but {truth.sizes[dim]} in the truth"
-    )
-    if dim in field.coords and dim in truth.coords:
-        message += _unmatched(field[dim].values, truth[dim].values, name)
+    message = f"{both.name!r} has {mine} values in the {name} but {theirs} in the truth"
+    for here, there in both.coordinates[:1]:
+        message += _unmatched(here, there, name)
     raise AlignmentError(f"{message}. Select the part that both have.")
 
 
-def _check_values(dim: str, field: xr.DataArray, truth: xr.DataArray, name: str) -> None:
-    if dim not in field.coords or dim not in truth.coords or field.sizes[dim] == 0:
-        return
-    here, there = field[dim].values, truth[dim].values
-    distance: np.ndarray | None = None
-    if here.dtype.kind in "fiu" and there.dtype.kind in "fiu":
-        distance = here.astype(float) - there.astype(float)
-        turn = TURN if is_angle(truth, dim) else 0.0
-        different = ~(np.abs(distance) <= tolerance(here, there, turn))  # a NaN matches nothing
-    else:
-        different = np.asarray(here != there)
-        if here.dtype.kind in "mM":
-            distance = here - there
-    if not different.any():
-        return
-    first = int(np.argmax(different))
-    message = (
-        f"{dim!r} differs in {int(different.sum())} of {here.size} values, first at index "
-        f"{first}: {_show(here[first])} in the {name}, {_show(there[first])} in the truth"
-    )
-    if distance is not None:
-        message += f"; the largest difference is {_show(np.abs(distance).max())}"
-        if distance.dtype.kind == "f":
-            message += f", {np.abs(distance).max() / _typical_step(there):.3g} of a spacing"
-    hint = "Regrid or select until they match"
-    if np.array_equal(np.sort(here), np.sort(there)):
-        hint = f"Both have the same values in different order: use .sortby({dim!r}) on both"
-    raise AlignmentError(f"{message}. {hint}.")
-
-
-def _unmatched(here: np.ndarray, there: np.ndarray, name: str) -> str:
+def _unmatched(here: xr.DataArray, there: xr.DataArray, name: str) -> str:
     """Name the first value that only one of two coordinates has."""
-    for mine, other, side in ((here, there, name), (there, here, "truth")):
-        alone = mine[~np.isin(mine, other)]
+    left, right = _numbers(here, there)
+    for mine, other, own, side in ((left, right, here, name), (right, left, there, "truth")):
+        alone = np.flatnonzero(~np.isin(mine, other))
         if alone.size:
-            return f"; {_show(alone[0])} is only in the {side}"
+            return f"; {_show(own.values[alone[0]])} is only in the {side}"
     return ""
 
 
-def tolerance(here: np.ndarray, there: np.ndarray, turn: float = 0.0) -> float:
-    """Return the largest difference between two coordinates that count as equal.
+def _order(
+    here: xr.DataArray, there: xr.DataArray, truth: xr.DataArray, name: str, *, movable: bool
+) -> np.ndarray | slice | None:
+    """Return the indices that bring a coordinate into the truth's order; None if it is in it."""
+    left, right = _numbers(here, there)
+    angle = is_angle(truth, str(there.name))
+    allowed = 0.0
+    if there.dtype.kind not in "OUS":
+        allowed = tolerance(left, right, TURN if angle else 0.0, angle=angle)
+    distance = left.astype(float) - right.astype(float)
+    different = ~(np.abs(distance) <= allowed)  # a NaN matches nothing
+    if not different.any():
+        return None
+    if movable:
+        columns = angle and meaning_of(there) == "X"
+        order = _permutation(left.astype(float), right.astype(float), allowed, columns)
+        if order is not None:
+            return order
+    first = int(np.argmax(different))
+    message = (
+        f"{there.name!r} differs in {int(different.sum())} of {here.size} values, first at index "
+        f"{first}: {_show(here.values[first])} in the {name}, {_show(there.values[first])} in the "
+        "truth"
+    )
+    raise AlignmentError(
+        f"{message}{_largest(here, there, distance, right)}. Regrid or select until they match."
+    )
 
-    1e-4 of a spacing; if their float type is coarser than that, one unit in the last place of each
-    at its largest value or at ``turn``, but never more than a tenth of a spacing.
 
-    >>> fine = np.arange(0, 360, 0.01)
-    >>> round(tolerance(fine, fine), 9), round(tolerance(fine.astype("float32"), fine), 9)
-    (1e-06, 3.0518e-05)
-    """
-    step = _typical_step(there)
-    return min(max(SNAP * step, _rounding(here, turn) + _rounding(there, turn)), 0.1 * step)
+def _permutation(
+    left: np.ndarray, right: np.ndarray, allowed: float, columns: bool
+) -> np.ndarray | slice | None:
+    """Return the indices that bring ``left`` into the order of ``right``; columns wrap around."""
+    if columns:
+        cut = np.nanmin(right) - typical_step(right) / 2
+        left, right = (left - cut) % 360, (right - cut) % 360
+    mine, theirs = np.argsort(left, kind="stable"), np.argsort(right, kind="stable")
+    if not (np.abs(left[mine] - right[theirs]) <= allowed).all():
+        return None
+    order = np.empty_like(mine)
+    order[theirs] = mine
+    if np.array_equal(order, np.arange(order.size)[::-1]):
+        return slice(None, None, -1)  # dask keeps its chunks
+    return order
 
 
-def _rounding(values: np.ndarray, turn: float) -> float:
-    """Return one unit in the last place of the largest value, or of ``turn``; 0 for integers."""
-    if values.dtype.kind != "f" or values.size == 0:
-        return 0.0
-    return float(np.spacing(np.maximum(np.abs(values).max(), values.dtype.type(turn))))
+def _numbers(here: xr.DataArray, there: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of two coordinates as numbers with one unit; of text, numbers of words."""
+    times = time_numbers(here, there)
+    if times is not None:
+        return times
+    left, right = here.values, there.values
+    if left.dtype.kind in "fiu" and right.dtype.kind in "fiu":
+        (kind, size), (other, unit) = (
+            UNITS.get(str(one.attrs.get("units")), ("", 1.0)) for one in (here, there)
+        )
+        return (left * (size / unit) if kind == other and size != unit else left), right
+    words = np.concatenate([left.astype(str), right.astype(str)])
+    codes = np.unique(words, return_inverse=True)[1]
+    return codes[: left.size], codes[left.size :]
 
 
-def _typical_step(values: np.ndarray) -> float:
-    if values.size < 2:
-        return 1.0
-    return float(np.abs(np.diff(values.astype(float))).min()) or 1.0
+def _largest(
+    here: xr.DataArray, there: xr.DataArray, distance: np.ndarray, right: np.ndarray
+) -> str:
+    """Say how large the largest difference is, of times and numbers."""
+    most = np.abs(distance).max()
+    if time_numbers(here, there) is not None:
+        return f"; the largest difference is {most / 3600:g} h"
+    if here.dtype.kind in "fiu" and there.dtype.kind in "fiu":
+        step = most / typical_step(right)
+        return f"; the largest difference is {most:.6g}, {step:.3g} of a spacing"
+    return ""
 
 
 def _show(value: object) -> str:

@@ -148,12 +148,12 @@ def anomaly_correlation(
     1.0
     """
     pair = Pair.align(forecast, truth)
+    climatology = check_coordinates(climatology, pair.truth, "climatology")
     if extra := set(climatology.dims) - set(pair.truth.dims):
         raise FlexclimError(
             f"the climatology has the dimension {sorted(map(str, extra))[0]!r}, the truth has "
             f"{pair.truth.dims}. Select along it or average over it."
         )
-    climatology = check_coordinates(climatology, pair.truth, "climatology")
     left, right = (field - climatology for field in (pair.mean, pair.truth))
     weight = pair.point_weights(weights) * (left.notnull() & right.notnull())
     over = pair.reduced_dims(dim)

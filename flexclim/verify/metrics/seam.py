@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
-from flexclim.verify.core.alignment import find_member
 from flexclim.verify.core.box_sums import local_mean
+from flexclim.verify.core.dimension_names import find_member
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.scoring import join_variables
@@ -140,17 +140,13 @@ def _seam_of_field(
     da = canonical(da, plane)
     base = None
     if baseline is not None:
-        base = check_coordinates(canonical(baseline, plane), da, "baseline")
+        base = check_coordinates(baseline, da, "baseline")
     ratios = _ratios(_profiles(da, base, plane, borders["x"].wrap), borders)
     if reference is None:
         return ratios
-    same = canonical(reference, plane)
-    if base is None:  # times and members are averaged, so only the place must be the same
-        check_coordinates(
-            same.isel({d: 0 for d in same.dims if d not in (plane.y, plane.x)}), da, "reference"
-        )
-    else:
-        same = check_coordinates(same, da, "reference")
+    # Without a baseline, times and members are averaged: only the place must be the same.
+    place = da if base is not None else da.isel({d: 0 for d in da.dims if d not in plane.dims})
+    same = check_coordinates(reference, place, "reference")
     usual = _ratios(_profiles(same, base, plane, borders["x"].wrap), borders)
     return ratios.assign({n: (ratios[n] / usual[n]).assign_attrs(usual[n].attrs) for n in usual})
 

@@ -16,6 +16,7 @@ import xarray as xr
 from scipy import stats
 
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
+from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.metrics.block_length import optimal_block
 
 
@@ -255,10 +256,4 @@ def _difference(scores: xr.DataArray, other: xr.DataArray | None, dim: str) -> x
             f"the scores have sizes {dict(scores.sizes)} and {dict(other.sizes)}. Score both "
             "forecasts at the same times."
         )
-    for name in scores.indexes.keys() & other.indexes.keys():
-        if not scores.indexes[name].equals(other.indexes[name]):
-            raise AlignmentError(
-                f"{name!r} of the two scores differs, first {scores[name].values[0]} and "
-                f"{other[name].values[0]}. Score both forecasts at the same times."
-            )
-    return scores - other
+    return scores.astype(float) - check_coordinates(other, scores, "other scores").astype(float)

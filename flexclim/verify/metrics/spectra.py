@@ -16,6 +16,7 @@ from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core import harmonics
 from flexclim.verify.core.alignment import Dims, Pair, reduced_dims
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane, whole_planes
+from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
@@ -132,6 +133,7 @@ def kinetic_energy(
     discontinuous at the poles. Parameters as in :func:`spectrum`.
     """
     plane = find_plane(eastward)
+    northward = check_coordinates(northward, eastward, "northward component")
     if kind == "spherical":
         power = harmonics.vector_power(eastward, northward, plane, fill) / 2
     else:

@@ -41,3 +41,78 @@ def test_rounding_opens_no_hole(step, dtype, shift):
     moved = (truth.lon.astype(float) + shift * step).astype(dtype)
     with pytest.raises(AlignmentError, match="'lon' differs in 40 of 40"):
         verify.mae(truth.assign_coords(lon=moved), truth)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.isel(lat=slice(None, None, -1)),
+        lambda f: f.isel(lon=[3, 1, 0, 2, 4, 5, 6, 9, 8, 7], time=[2, 0, 1]),
+        lambda f: f.assign_coords(lon=(f.lon + 180) % 360 - 180),
+        lambda f: f.assign_coords(lon=(f.lon + 180) % 360 - 180).sortby("lon"),
+        lambda f: f.assign_coords(lon=f.lon - 360),
+        lambda f: f.assign_coords(lon=f.lon.astype("float32")).roll(lon=3, roll_coords=True),
+    ],
+)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_order_and_longitude_convention_do_not_matter(ensemble, change, lazy):
+    forecast, truth = ensemble
+    forecast = forecast.assign_coords(lon=forecast.lon - 1.5)
+    truth = truth.assign_coords(lon=truth.lon - 1.5)
+    expected = verify.crps(forecast, truth, dim="time")
+    other = change(forecast)
+    if lazy:
+        other = other.chunk(time=1)
+    xr.testing.assert_identical(verify.crps(other, truth, dim="time").compute(), expected)
+
+
+@pytest.mark.parametrize("start", [0, -180, -90])
+def test_a_turn_of_longitudes_is_no_shift_by_columns(start):
+    values = np.arange(36.0)
+    truth = xr.DataArray(values, {"lon": np.arange(36) * 10.0}, ["lon"])
+    turned_lon = (np.arange(36) * 10.0 - start) % 360 + start
+    order = np.argsort(turned_lon)
+    forecast = xr.DataArray(values[order], {"lon": turned_lon[order]}, ["lon"])
+    assert float(verify.mae(forecast, truth)) == 0
+    with pytest.raises(AlignmentError, match="'lon' differs"):
+        verify.mae(forecast.assign_coords(lon=forecast.lon + 5), truth)
+
+
+def test_both_ends_of_a_closed_circle_are_kept_apart():
+    closed = xr.DataArray(np.arange(5.0), {"lon": [0.0, 90.0, 180.0, 270.0, 360.0]}, ["lon"])
+    assert float(verify.mae(closed, closed)) == 0
+    other = closed.assign_coords(lon=[-180.0, -90.0, 0.0, 90.0, 180.0])
+    with pytest.raises(AlignmentError, match="'lon' differs"):
+        verify.mae(other, closed)
+
+
+@pytest.mark.parametrize(
+    ("dim", "left", "right"),
+    [
+        ("level", ([1000.0, 850.0], "hPa"), ([100000.0, 85000.0], "Pa")),
+        ("x", ([0.0, 25.0], "km"), ([0.0, 25000.0], "m")),
+    ],
+)
+def test_units_of_coordinates_do_not_matter(dim, left, right):
+    forecast, truth = (
+        xr.DataArray([1.0, 2.0], {dim: (dim, values, {"units": units})}, [dim])
+        for values, units in (left, right)
+    )
+    assert float(verify.mae(forecast, truth)) == 0
+    with pytest.raises(AlignmentError, match=f"'{dim}' differs"):
+        verify.mae(forecast.assign_coords({dim: (dim, right[0], {"units": left[1]})}), truth)
+
+
+def test_rounded_coordinates_match():
+    lat = 40 + np.arange(30) / 12
+    truth = xr.DataArray(np.arange(30.0), {"lat": lat}, ["lat"])
+    assert float(verify.mae(truth.assign_coords(lat=lat.round(2)), truth)) == 0
+    y = xr.DataArray(np.arange(4.0), {"y": np.arange(4) * 3000.0}, ["y"])
+    assert float(verify.mae(y.assign_coords(y=y.y + 0.018), y)) == 0
+
+
+def test_labels_match_by_name():
+    truth = xr.DataArray([1.0, 2.0], {"site": ["a", "b"]}, ["site"])
+    assert float(verify.mae(truth[::-1], truth)) == 0
+    with pytest.raises(AlignmentError, match=r"'site' differs in 1 of 2 .*: c in the forecast, b"):
+        verify.mae(truth.assign_coords(site=["a", "c"]), truth)

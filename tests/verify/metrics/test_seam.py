@@ -86,6 +86,11 @@ def test_a_baseline_or_reference_of_another_place_raises_an_error():
     expected = verify.seam(field, baseline=other * 0.5, **TILES)
     near = (other * 0.5).assign_coords(x=other.x + 1e-6)
     xr.testing.assert_identical(verify.seam(field, baseline=near, **TILES), expected)
+    same = (other * 0.5).rename(y="northing", x="easting").isel(northing=slice(None, None, -1))
+    xr.testing.assert_identical(verify.seam(field, baseline=same, **TILES), expected)
+    expected = verify.seam(field, reference=other, **TILES)
+    later = other.rename(realization="time").isel(time=slice(0, 3)).transpose("y", "x", "time")
+    assert set(verify.seam(field, reference=later, **TILES)) == set(expected)
     far = other.assign_coords(x=other.x + 500)
     for name in ("baseline", "reference"):
         with pytest.raises(AlignmentError, match=f"'x' differs in 384 .* in the {name}"):

@@ -57,6 +57,14 @@ def test_missing_times_are_left_out():
         assert float(found["mean"]) == 2.5
 
 
+def test_the_same_points_may_have_other_last_digits_and_order():
+    a, b = (one.expand_dims(lat=np.arange(4) / 10) for one in series(steps=30))
+    other = b.assign_coords(lat=b.lat + 1e-9).isel(time=slice(None, None, -1))
+    xr.testing.assert_identical(verify.bootstrap(a, other), verify.bootstrap(a, b))
+    small = xr.DataArray(np.array([3, 1, 2, 1], "uint8"), dims=["time"])
+    assert float(verify.bootstrap(small, small[::-1])["mean"]) == 0
+
+
 def test_each_series_is_judged_by_its_own_times():
     values = np.random.default_rng(0).normal(0.3, 1, (4, 40))
     values[1, ::4], values[2, 2:], values[3] = np.nan, np.nan, np.nan
@@ -104,7 +112,7 @@ def test_bad_input_is_named():
         verify.bootstrap(a[:2])
     with pytest.raises(AlignmentError, match="sizes"):
         verify.bootstrap(a, b[:20])
-    with pytest.raises(AlignmentError, match="'time' of the two scores differs"):
+    with pytest.raises(AlignmentError, match=r"'time' differs in 30 .* in the other scores"):
         verify.diebold_mariano(a, b.assign_coords(time=b.time + 1))
     with pytest.raises(FlexclimError, match="horizon=30"):
         verify.diebold_mariano(a, b, horizon=30)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import FlexclimError, verify
+from flexclim import AlignmentError, FlexclimError, verify
 
 
 def plane(shape, step=(1e3, 1e3), seed=0):
@@ -32,6 +32,15 @@ def test_lazy_equals_eager_and_averages():
     lazy = verify.spectrum(field.chunk(time=2, y=5))
     assert lazy.chunks is not None
     xr.testing.assert_allclose(lazy.compute(), whole, rtol=1e-12)
+
+
+def test_components_of_a_wind_are_matched():
+    u, v = plane((16, 20)), plane((16, 20), seed=1)
+    expected = verify.kinetic_energy(u, v)
+    other = v.assign_coords(y=v.y + 1e-6).isel(x=slice(None, None, -1))
+    xr.testing.assert_identical(verify.kinetic_energy(u, other), expected)
+    with pytest.raises(AlignmentError, match=r"'y' differs .* in the northward component"):
+        verify.kinetic_energy(u, v.assign_coords(y=v.y + 500))
 
 
 def test_missing_values_raise_an_error_or_are_filled():

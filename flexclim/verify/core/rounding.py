@@ -1,0 +1,70 @@
+"""Differences of coordinates that rounding in files explains."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SNAP = 1e-4  # of a spacing
+DECIMALS = range(5)
+
+
+def tolerance(
+    here: np.ndarray, there: np.ndarray, turn: float = 0.0, *, angle: bool = False
+) -> float:
+    """Return the largest difference between two coordinates that count as equal.
+
+    1e-4 of a spacing; if their float type is coarser than that, one unit in the last place of each
+    at its largest value or at ``turn``; if one was rounded to decimals, half a unit of the last
+    decimal. Never more than a tenth of a spacing.
+
+    Parameters
+    ----------
+    here, there
+        Any shape; the spacing is that of ``there`` along its last dimension.
+    turn
+        A value at which longitudes may have been rounded.
+    angle
+        Whether they are latitudes or longitudes, whose spacing may be uneven.
+
+    >>> fine = np.arange(0, 360, 0.01)
+    >>> round(tolerance(fine, fine), 9), round(tolerance(fine.astype("float32"), fine), 9)
+    (1e-06, 3.0518e-05)
+    >>> twelfths = np.arange(40) / 12
+    >>> round(tolerance(twelfths.round(2), twelfths), 6)
+    0.005
+    """
+    step = typical_step(there)
+    floats = _last_place(here, turn) + _last_place(there, turn)
+    decimals = max(_last_decimal(here, angle), _last_decimal(there, angle))
+    return min(max(SNAP * step, floats, decimals), 0.1 * step)
+
+
+def typical_step(values: np.ndarray) -> float:
+    """Return the smallest difference of neighbours, or 1."""
+    if values.size < 2:
+        return 1.0
+    return float(np.abs(np.diff(values.astype(float))).min()) or 1.0
+
+
+def _last_place(values: np.ndarray, turn: float) -> float:
+    """Return one unit in the last place of the largest value, or of ``turn``; 0 for integers."""
+    if values.dtype.kind != "f" or values.size == 0:
+        return 0.0
+    return float(np.spacing(np.maximum(np.abs(values).max(), values.dtype.type(turn))))
+
+
+def _last_decimal(values: np.ndarray, angle: bool) -> float:
+    """Return half a unit of the decimal to which values were rounded; 0 if none were.
+
+    Values with few decimals are rounded if these make the spacing uneven: those of a regular grid
+    with a spacing of as few decimals are as they are meant.
+    """
+    if values.dtype.kind != "f" or values.size < 3 or not np.isfinite(values).all():
+        return 0.0
+    for decimals in DECIMALS:
+        scaled = values.astype(float) * 10.0**decimals
+        units = np.round(scaled)
+        if (np.abs(scaled - units) <= 2 * 10.0**decimals * _last_place(values, 0.0)).all():
+            spread = np.ptp(np.diff(units))
+            return 0.5001 * 10.0**-decimals if spread == 1 or (angle and spread) else 0.0
+    return 0.0
