@@ -23,7 +23,12 @@ from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscal
 from flexclim.planning.model_choice import Choice, choose
 from flexclim.planning.plan import new_run
 from flexclim.planning.source import Source, resolve
-from flexclim.planning.variable_groups import with_statics, with_targets
+from flexclim.planning.variable_groups import (
+    with_attributes_of,
+    with_matches,
+    with_statics,
+    with_targets,
+)
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.output import (
     PlannedEnsemble,
@@ -69,10 +74,11 @@ def downscale(
     factor
         Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano.
     model
-        Name, folder or file of a model, or a loaded model. Default: the bundled model for these
-        variables and units, this factor and about this grid spacing, provided that the static
-        fields it needs are there; otherwise flex-nano, which takes any field. Attributes of the
-        output name the model and the reason for the choice.
+        Name, folder or file of a model, or a loaded model. Its variables are found by name or
+        meaning, and units are converted. Default: the bundled model for these variables, this
+        factor and about this grid spacing, provided that the static fields it needs are there;
+        otherwise flex-nano, which takes any field. Attributes of the output name the model and the
+        reason for the choice.
     members
         Ensemble size. Default: 8. A member does not depend on the ensemble size. Fields with a
         dimension ``realization`` get one fine member for each coarse member, of the same number.
@@ -240,7 +246,8 @@ def downscale_to_zarr(
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:
     """Choose models, plan, and describe the lazy ensemble; compute nothing."""
     groups = choose(source, choice, options.factor)
-    source = with_statics(source, groups, options.factor)
+    given = source = with_statics(source, groups, options.factor)
+    source = with_matches(source, groups)
     for group in groups:
         source = with_targets(source, group.model)
     run = new_run()
@@ -257,8 +264,10 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
             statics[group.model.sha256] = lazy_statics(source, plan, group)
         inputs = [source[name] for name in group.inputs]
         members = lazy_members(inputs, plan, statics[group.model.sha256])
-        arrays |= {name: members[name] for name in group.returned}
-    fields = describe(source, arrays, plans, groups, f"downscaled x{options.factor}")
+        arrays |= group.restored(members)
+    fields = describe(
+        with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"
+    )
     follows = tuple(map(str, source.dataset.dims))
     return PlannedEnsemble(
         source=source, fields=fields, groups=groups, plans=plans, follows=follows

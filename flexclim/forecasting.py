@@ -26,7 +26,7 @@ from flexclim.planning.model_choice import Choice, choose_forecast
 from flexclim.planning.plan import new_run
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source, resolve
-from flexclim.planning.variable_groups import with_statics
+from flexclim.planning.variable_groups import with_attributes_of, with_matches, with_statics
 from flexclim.sampling.forecast_graph import lazy_rollout
 from flexclim.sampling.output import (
     PlannedEnsemble,
@@ -222,7 +222,8 @@ def _planned(
     """Choose models, plan, and describe the lazy forecast; compute nothing."""
     source, time = _with_time(source)
     groups = choose_forecast(source, choice, source[time].values)
-    source = with_statics(source, groups)
+    given = source = with_statics(source, groups)
+    source = with_matches(source, groups)
     run = new_run()
     plans = [
         plan_forecast(source, group.inputs, group.model, options, leads, time, run)
@@ -237,9 +238,9 @@ def _planned(
         last = source.dataset.isel({time: slice(-plan.past, None)})
         inputs = [last[name] for name in group.inputs]
         members = lazy_rollout(inputs, plan, *lazy_statics(source, plan, group))
-        arrays |= {name: members[name] for name in group.returned}
+        arrays |= group.restored(members)
     steps = f"{plans[0].kept[-1]} steps of {plans[0].lead:g} h"
-    ahead = source.with_dataset(_ahead(source.dataset, plans[0]))
+    ahead = source.with_dataset(_ahead(with_attributes_of(given, source).dataset, plans[0]))
     fields = describe(ahead, arrays, plans, groups, f"forecast {steps}")
     return PlannedEnsemble(source=source, fields=fields, groups=groups, plans=plans)
 

@@ -315,10 +315,10 @@ def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
         ),
         (lambda ds: ds.drop_vars("v10"), 1, {}, "reads u10, v10, tp, and the input has no field"),
         (
-            lambda ds: ds.assign(u10=ds["u10"].assign_attrs(units="km h-1")),
+            lambda ds: ds.assign(u10=ds["u10"].assign_attrs(units="kPa")),
             1,
             {},
-            "'u10' is in 'km h-1', and model 'toy' reads it in 'm s-1'",
+            "'u10' is in 'kPa', and model 'toy' reads u10 in 'm s-1'",
         ),
         (lambda ds: ds, 1, {"static": xr.Dataset()}, "takes no static fields"),
         (

@@ -1,9 +1,9 @@
 """Which model downscales or forecasts which variables if the user names none.
 
 A model of specific variables is chosen if it predicts requested variables, its inputs and static
-fields are available in the same units, and it was trained at this factor or time step and a similar
-grid spacing. Every other field is downscaled by flex-nano, which serves any variable, and is not
-forecast.
+fields are available, by name or by meaning and in units that convert, and it was trained at this
+factor or time step and a similar grid spacing. Every other field is downscaled by flex-nano, which
+serves any variable, and is not forecast.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from flexclim.planning.variable_groups import (
     VariableGroup,
     available_statics,
     group_variables,
-    same_units,
     select_fields,
 )
+from flexclim.planning.variable_matching import match
 
 LOG = logging.getLogger(__name__)
 DEFAULT_MODEL = "flex-nano"
@@ -72,7 +72,7 @@ def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
 
     groups, rejections = _specialised(source, wanted, unfit, SUPERRES, "spacing, factor and units")
     _check_static(source, groups, rejections)
-    served = {name for group in groups for name in group.returned}
+    served = {name for group in groups for name in group.outputs.values()}
     wanted = [name for name in wanted if name not in served]
     if wanted or not groups:
         reason = "; ".join(["serves any field", *rejections])
@@ -109,7 +109,7 @@ def choose_forecast(source: Source, choice: Choice, times: np.ndarray) -> list[V
         return ""
 
     groups, rejections = _specialised(source, wanted, unfit, FORECAST, "time step and units")
-    served = {name for group in groups for name in group.returned}
+    served = {name for group in groups for name in group.outputs.values()}
     lacking = [name for name in wanted if name not in served and (choice.variables or not served)]
     if lacking or not groups:
         raise ModelError(_no_forecast(lacking, rejections))
@@ -155,16 +155,24 @@ def _specialised(
     rejections: list[str] = []
     for name in list_bundled():
         candidate = read_model(name)
-        taken = {variable for group in groups for variable in group.returned}
-        served = [v for v in candidate.card.variables if v in wanted and v not in taken]
+        taken = {variable for group in groups for variable in group.outputs.values()}
+        named = {v: _name_in(source, candidate, v) for v in candidate.card.variables}
+        served = [v for v, own in named.items() if own in wanted and own not in taken]
         if name == DEFAULT_MODEL or not served or task not in candidate.settings.tasks:
             continue
         if problem := unfit(candidate):
             rejections.append(f"{name} {problem}")
             continue
-        reason = f"made for {', '.join(served)} at this {alike}{_with_bundled(source, candidate)}"
+        fields = [own if own == v else f"{own} ({v})" for v, own in named.items() if v in served]
+        reason = f"made for {', '.join(fields)} at this {alike}{_with_bundled(source, candidate)}"
         groups += group_variables(source, load_model(name), served, reason, task)
     return groups, rejections
+
+
+def _name_in(source: Source, model: Model, variable: str) -> str:
+    """Return the name in the source of a model's variable; its own, where the source has none."""
+    found = match(source, variable, model.card.units.get(variable))
+    return variable if found is None else found.name
 
 
 def _check_static(
@@ -183,11 +191,13 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
     """Return why a model with these inputs can't serve a source; empty if it can."""
     card, settings = model.card, model.settings
     for name in read:
-        if name not in source.fields:
-            return f"reads {name} too"
         expected = card.units.get(name)
-        if expected and not (source.units(name) and same_units(source[name], expected)):
-            return f"reads {name} in {expected}, not in {source.units(name) or 'no units'}"
+        found = match(source, name, expected)
+        if found is None:
+            return f"reads {name} too"
+        have = source.units(found.name)
+        if expected and (not have or found.conversion is None):
+            return f"reads {name} in {expected}, not in {have or 'no units'}"
     needed = [static.name for static in settings.statics if not static.computed]
     available = available_statics(source, needed, factor)
     if lacking := [name for name in needed if available is None or name not in available]:
@@ -223,8 +233,9 @@ def _wanted(source: Source, choice: Choice) -> list[str]:
 def _in_order(groups: Sequence[VariableGroup], source: Source) -> list[VariableGroup]:
     """Return groups in the order of the source's variables, and log why each has its model."""
     places = {str(name): place for place, name in enumerate(source.dataset.data_vars)}
-    groups = sorted(groups, key=lambda g: min(places.get(name, len(places)) for name in g.returned))
+    last = len(places)
+    groups = sorted(groups, key=lambda g: min(places.get(n, last) for n in g.outputs.values()))
     for model, reason in dict.fromkeys((group.model.name, group.reason) for group in groups):
-        names = [name for g in groups if g.model.name == model for name in g.returned]
+        names = [name for g in groups if g.model.name == model for name in g.outputs.values()]
         LOG.info("%s: %s, %s", ", ".join(names), model, reason)
     return groups

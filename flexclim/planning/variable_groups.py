@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+import dask.array as da
 import xarray as xr
 
-from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, GridError, ModelError
 from flexclim.models.channels import Static
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.bundled_statics import bundled_statics
 from flexclim.planning.source import Source, resolve_static
+from flexclim.planning.variable_matching import Match, adopted, match
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
 
@@ -23,6 +24,7 @@ VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
 class VariableGroup:
     """Variables that one evaluation of a network reads, predicts and returns.
 
+    Names are the model's. ``matches`` gives for its inputs the fields that they are read from;
     ``reason`` states why this model was chosen; ``requested`` whether the user named it.
     """
 
@@ -32,6 +34,25 @@ class VariableGroup:
     model: Model
     reason: str = ""
     requested: bool = False
+    matches: Mapping[str, Match] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Names of the returned variables in the output, by the model's names."""
+        return {name: self.output(name) for name in self.returned}
+
+    def output(self, target: str) -> str:
+        """Return the name of a target in the output: that of its field in the source."""
+        return self.matches[target].name if target in self.matches else target
+
+    def restored(self, members: Mapping[str, da.Array]) -> dict[str, da.Array]:
+        """Return the members to return, under the names and in the units of the source."""
+        return {
+            output: self.matches[name].restored(members[name])
+            if name in self.matches
+            else members[name]
+            for name, output in self.outputs.items()
+        }
 
 
 def group_variables(
@@ -75,9 +96,9 @@ def group_variables(
     targets = tuple(target.name for target in settings.targets)
     read = settings.targets if task == FORECAST else settings.inputs
     inputs = tuple(variable.name for variable in read)
-    _check_inputs(source, inputs, model)
-    returned = tuple(select_fields(variables, targets, task))
-    return [VariableGroup(inputs, targets, returned, model, reason, requested)]
+    matches = _match_inputs(source, inputs, model)
+    returned = select_fields(_by_model_names(variables, matches), targets, task)
+    return [VariableGroup(inputs, targets, tuple(returned), model, reason, requested, matches)]
 
 
 def check_task(model: Model, task: str) -> None:
@@ -186,9 +207,15 @@ def select_fields(
     return names
 
 
-def same_units(field: xr.DataArray, expected: str) -> bool:
-    """Return whether a field is in the expected units, however they are spelled."""
-    return cf_units(str(field.attrs.get("units", ""))) == cf_units(expected)
+def with_matches(source: Source, groups: Sequence[VariableGroup]) -> Source:
+    """Return the source with all inputs under the models' names and in their units."""
+    return adopted(source, {name: one for group in groups for name, one in group.matches.items()})
+
+
+def with_attributes_of(given: Source, source: Source) -> Source:
+    """Return the source with the attributes of its fields as given, to describe the output."""
+    fields = {name: source[name].assign_attrs(given[name].attrs) for name in given.fields}
+    return source.with_dataset(source.dataset.assign(fields))
 
 
 def _check_any(source: Source) -> None:
@@ -203,17 +230,33 @@ def _check_any(source: Source) -> None:
     )
 
 
-def _check_inputs(source: Source, inputs: Sequence[str], model: Model) -> None:
+def _match_inputs(source: Source, inputs: Sequence[str], model: Model) -> dict[str, Match]:
+    """Find the fields that the model's inputs are read from."""
+    matches = {}
     for name in inputs:
-        if name not in source.fields:
+        expected = model.card.units.get(name)
+        found = match(source, name, expected)
+        if found is None:
             near = difflib.get_close_matches(name, source.fields) or source.fields
             raise ModelError(
                 f"model {model.name!r} reads {', '.join(inputs)}, and the input has no field "
                 f"{name!r}; it has {', '.join(near) or 'none'}. Rename the intended one."
             )
-        found, expected = source.units(name), model.card.units.get(name)
-        if found and expected and not same_units(source[name], expected):
+        if found.conversion is None:
             raise ModelError(
-                f"{name!r} is in {found!r}, and model {model.name!r} reads it in {expected!r}. "
-                "Convert it first."
+                f"{found.name!r} is in {source.units(found.name)!r}, and model {model.name!r} "
+                f"reads {name} in {expected!r}. Convert it first."
             )
+        matches[name] = found
+    return matches
+
+
+def _by_model_names(
+    variables: Sequence[str] | str | None, matches: Mapping[str, Match]
+) -> list[str] | None:
+    """Return requested variables by the model's names, where they are fields of the source."""
+    if variables is None:
+        return None
+    names = [variables] if isinstance(variables, str) else list(variables)
+    by_field = {found.name: name for name, found in matches.items()}
+    return [by_field.get(name, name) for name in names]

@@ -64,7 +64,7 @@ class PlannedEnsemble:
     @property
     def returned(self) -> list[str]:
         """The variables that are returned."""
-        return [name for group in self.groups for name in group.returned]
+        return [name for group in self.groups for name in group.outputs.values()]
 
 
 def as_given(obj: T, planned: PlannedEnsemble) -> T:
@@ -161,7 +161,11 @@ def describe(
 
     What all variables share stands in the dataset's attributes, what differs in each variable's.
     """
-    dims = {target.name: plan.sampling.dims for plan in plans for target in plan.sampling.targets}
+    dims = {
+        name: plan.sampling.dims
+        for plan, group in zip(plans, groups, strict=True)
+        for name in group.outputs.values()
+    }
     fields = {
         name: xr.Variable((REALIZATION, *dims[name]), array) for name, array in arrays.items()
     }
@@ -194,7 +198,8 @@ def attributes_by_variable(
 ) -> dict[str, Attributes]:
     """Return for each returned variable the attributes that record how it was made."""
     return {
-        target.name: plan.attributes(target) | {CHOICE: f"{group.model.name}: {group.reason}"}
+        group.output(target.name): plan.attributes(target)
+        | {CHOICE: f"{group.model.name}: {group.reason}"}
         for plan, group in zip(plans, groups, strict=True)
         for target in plan.sampling.targets
         if target.name in group.returned

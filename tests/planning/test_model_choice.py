@@ -134,7 +134,7 @@ def test_one_model_has_plain_attributes():
     ("source", "factor", "reason"),
     [
         (fields()[["u10"]], 4, "flex-wind reads v10 too"),
-        (fields(u10="km h-1")[["u10", "v10"]], 4, "flex-wind reads u10 in m s-1, not in km h-1"),
+        (fields(u10="Pa")[["u10", "v10"]], 4, "flex-wind reads u10 in m s-1, not in Pa"),
         (fields(spacing=0.25)[["u10", "v10"]], 4, "flex-wind is for 27.8 to 27.8 km, not 6.95 km"),
         (fields()[["u10", "v10"]], 2, "flex-wind is for x4"),
         (fields()[["t2m"]], 4, "flex-t2m needs static orog"),

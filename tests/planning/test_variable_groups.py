@@ -65,9 +65,9 @@ def test_bad_input_gets_one_line(run, region, change, options, message):
 
 
 def test_units_of_inputs_are_compared(energy, region):
-    knots = region.assign(u10=region["u10"].assign_attrs(units="knots"))
-    with pytest.raises(flexclim.ModelError, match="'u10' is in 'knots', and model 'toy' reads it"):
-        downscale(knots, 4, model=energy)
+    pressure = region.assign(u10=region["u10"].assign_attrs(units="Pa"))
+    with pytest.raises(flexclim.ModelError, match="'u10' is in 'Pa', and model 'toy' reads u10"):
+        downscale(pressure, 4, model=energy)
     spelled = region.assign(u10=region["u10"].assign_attrs(units="m s**-1"))
     assert downscale(spelled.isel(time=[0]), 4, model=energy, members=1, batch=4).sizes["time"] == 1
 

@@ -1,0 +1,107 @@
+"""Which field of a source a model's variable is, by name or by meaning, and in which units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import dask.array as da
+import numpy as np
+
+from flexclim.cf.conversion import Conversion, conversion
+from flexclim.cf.times import seconds_of
+from flexclim.cf.variable_names import Quantity, is_quantity, quantity_named
+from flexclim.planning.source import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """The field that a model's variable is read from.
+
+    Parameters
+    ----------
+    name
+        Its name in the source.
+    conversion
+        From the field's units to the model's; None: there is none.
+    units
+        The model's units; empty: unknown.
+    """
+
+    name: str
+    conversion: Conversion | None = field(default_factory=Conversion)
+    units: str = ""
+
+    def restored(self, array: da.Array) -> da.Array:
+        """Convert output of the model to the units of the field."""
+        if self.conversion is None or self.conversion.changes_nothing:
+            return array
+        back = self.conversion.inverse
+        restored: da.Array = back(array.astype(float)).astype(array.dtype)
+        return restored
+
+
+def match(source: Source, name: str, units: str | None) -> Match | None:
+    """Find the field that a model's variable can be read from; no data is computed.
+
+    A field of that name comes first, else the only one of the same quantity.
+
+    Parameters
+    ----------
+    name, units
+        Of the model's variable.
+    """
+    quantity = quantity_named(name)
+    if name in source.fields:
+        found = name
+    else:
+        alike = [
+            one
+            for one in source.fields
+            if quantity is not None and is_quantity(source[one], quantity) and source.units(one)
+        ]
+        if len(alike) != 1 or not _same_period(source, alike[0], quantity):
+            return None
+        found = alike[0]
+    have = source.units(found)
+    if not units or not have:
+        return Match(name=found, units=units or "")
+    return Match(name=found, conversion=_conversion(have, units, quantity), units=units)
+
+
+def _conversion(have: str, want: str, quantity: Quantity | None) -> Conversion | None:
+    water = quantity is not None and quantity.water
+    found = conversion(have, want, water=water)
+    if found is None and quantity is not None and quantity.hours is not None:
+        # A rate, of which the model reads the amount in its period.
+        found = conversion(have, f"{want} h-1", water=water)
+        found = found and Conversion(found.scale * quantity.hours)
+    return found
+
+
+def _same_period(source: Source, name: str, quantity: Quantity | None) -> bool:
+    """Return whether the time step of a field is the accumulation period of a quantity."""
+    if quantity is None or quantity.hours is None:
+        return True
+    time = source.times[name]
+    if time is None or source[time].size < 2:
+        return False
+    steps = np.diff(seconds_of(source[time].values[:2]))
+    return bool(steps[0] == 3600 * quantity.hours)
+
+
+def adopted(source: Source, matches: dict[str, Match]) -> Source:
+    """Return the source with fields of the model's names and units; no data is computed."""
+    added = {}
+    for name, found in matches.items():
+        if found.name == name and (found.conversion is None or found.conversion.changes_nothing):
+            continue
+        original = source[found.name]
+        assert found.conversion is not None
+        values = original if found.conversion.changes_nothing else found.conversion(original)
+        values = values.astype(np.result_type(original.dtype, np.float32))
+        units = {"units": found.units} if found.units else {}
+        added[name] = values.assign_attrs(original.attrs | units)
+    if not added:
+        return source
+    times = {name: source.times[found.name] for name, found in matches.items()}
+    return replace(source, dataset=source.dataset.assign(added), times={**source.times, **times})
