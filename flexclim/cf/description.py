@@ -5,6 +5,7 @@ Conventions: CF-1.11.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -20,17 +21,21 @@ from flexclim.grids.grid import Grid
 
 REALIZATION = "realization"
 
-# Attributes that describe the old grid or file of a field.
+# Attributes that describe the grid, extent or file of the source, not the values.
 LEFT_BEHIND = (
     *STALE,
     *("ancillary_variables", "bounds", "cell_measures", "coordinates", "grid", "grid_mapping"),
-    *("add_offset", "scale_factor", "_Unsigned", "history", "flexclim_tiles"),
+    *("add_offset", "scale_factor", "history", "grid_label", "nominal_resolution", "resolution"),
+    *("spatial_resolution", "tracking_id", "id", "uuid", "creation_date", "DX", "DY"),
 )
-LEFT_BEHIND_GLOBAL = (
-    *("grid", "grid_label", "nominal_resolution", "coordinates", "tracking_id", "flexclim_tiles"),
-)
-# The time step of a forecast by flexclim still holds for fields that are computed from it.
-LEAD_HOURS = "flexclim_lead_hours"
+# The same by how their names begin: flexclim's own tell how the source was made, those with an
+# underscore describe its file, and the others its extent (ACDD).
+LEFT_BEHIND_PREFIXES = "flexclim_", "_", "geospatial_", "time_coverage_", "date_"
+# Sizes of the source's grid in files of WRF.
+WRF_SIZES = re.compile(r"(WEST-EAST|SOUTH-NORTH)_(GRID|PATCH)_\w+|[IJij]_parent_\w+")
+# The origin and the spacing of the old grid, which GDAL prefers to coordinates.
+LEFT_BEHIND_MAPPING = "GeoTransform", "i_spacing", "j_spacing"
+MADE = "made by flexclim"
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
 
 Coordinates = dict[str, xr.Variable | xr.DataArray]
@@ -96,6 +101,8 @@ def describe_fields(
     }
     for name, encoding in encodings(result, "plain").items():
         result[name].encoding = encoding
+    if unlimited := set(source.encoding.get("unlimited_dims", ())) & set(result.dims):
+        result.encoding["unlimited_dims"] = unlimited
     return result
 
 
@@ -105,9 +112,7 @@ def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) ->
     kept = {
         key: value
         for key, value in known.attrs.items()
-        if key not in LEFT_BEHIND
-        and (not key.startswith("GRIB_") or key in GRIB_KEPT)
-        and (not key.startswith("flexclim_") or key == LEAD_HOURS)
+        if not _is_left_behind(key) and (not key.startswith("GRIB_") or key in GRIB_KEPT)
     }
     if kept.get("standard_name", "") in ("unknown", None):
         del kept["standard_name"]
@@ -117,6 +122,16 @@ def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) ->
     if mapping and mapping in source.variables:
         attributes["grid_mapping"] = mapping
     return xr.Variable(field.dims, field.data, attributes)
+
+
+def _is_left_behind(key: object) -> bool:
+    """Return whether an attribute of the source may not hold for a result."""
+    name = str(key)
+    return (
+        name in LEFT_BEHIND
+        or name.startswith(LEFT_BEHIND_PREFIXES)
+        or WRF_SIZES.fullmatch(name) is not None
+    )
 
 
 def _grid_mapping(field: xr.DataArray) -> str | None:
@@ -132,6 +147,7 @@ def _with_grid_mappings(result: xr.Dataset, source: xr.Dataset) -> xr.Dataset:
         # Its attributes say all; along rows and columns its values would not fit the result.
         mapping = mapping.isel(dict.fromkeys(mapping.dims, 0))
         mapping.encoding = {}
+        mapping.attrs = {k: v for k, v in mapping.attrs.items() if k not in LEFT_BEHIND_MAPPING}
         if name in source.coords:
             mapping.attrs = {"long_name": "coordinate reference system"} | mapping.attrs
             result = result.assign_coords({name: mapping})
@@ -176,13 +192,11 @@ def _time_attributes(name: str, variable: xr.Variable) -> dict[str, object]:
 
 
 def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dict[str, object]:
-    kept = {
-        key: value
-        for key, value in source.attrs.items()
-        if key not in LEFT_BEHIND_GLOBAL and not str(key).startswith("geospatial_")
-    }
+    kept = {k: v for k, v in source.attrs.items() if k == "history" or not _is_left_behind(k)}
+    if str(kept.get("title", "")).endswith(MADE):
+        del kept["title"]  # of an earlier run, which may have had other variables
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     line = f"{stamp} flexclim {__version__}: {action}"
     history = "\n".join(filter(None, (str(kept.get("history", "")).rstrip(), line)))
-    title = f"{', '.join(names)} made by flexclim"
+    title = f"{', '.join(names)} {MADE}"
     return {"title": title} | kept | {"Conventions": "CF-1.11", "history": history}

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from flexclim.errors import FlexclimWarning
+
 if TYPE_CHECKING:
     from distributed import Client
 
+# Attribute of an output: notes that tasks left while it was computed, one a line.
+NOTES = "flexclim_notes"
 # The lists that get the notes of each run that is being computed by this process.
 _collecting: dict[str, list[list[str]]] = {}
 _lock = threading.Lock()
@@ -23,7 +28,8 @@ _lock = threading.Lock()
 def record(run: str, note: str) -> None:
     """Leave a note from within a task; on a worker it becomes an event of the run's own topic.
 
-    It is dropped where nobody collects notes of this run.
+    Where nobody collects notes of this run, as when a user computes a lazy field, it becomes a
+    warning; on a worker it is dropped.
     """
     if "distributed" in sys.modules:
         from distributed import get_worker
@@ -35,8 +41,17 @@ def record(run: str, note: str) -> None:
         else:
             return
     with _lock:
-        for notes in _collecting.get(run, ()):
+        collected = _collecting.get(run, ())
+        for notes in collected:
             notes.append(note)
+    if not collected:
+        warnings.warn(note, FlexclimWarning, stacklevel=2)
+
+
+def warn_of(notes: Iterable[str]) -> None:
+    """Warn of each note."""
+    for note in notes:
+        warnings.warn(note, FlexclimWarning, stacklevel=3)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ from flexclim.sampling.planes import (
     sample,
 )
 from flexclim.sampling.training_range import warn_if_far
+from flexclim.stores.identity import rolled_out
 
 # Planes (K, T, Y, X) with gaps filled, and where the last ones are missing.
 Past = tuple[np.ndarray, np.ndarray | None]
@@ -77,7 +78,8 @@ def lazy_rollout(
     layers = {past: reading, state: network_layer(network, shared.run), output: blocks}
     dependencies: list[da.Array | Delayed] = [*planes, *([] if statics is None else [statics])]
     chunks = [*((1,) * size for size in sizes), *((side,) for side in shared.grid.domain.shape)]
-    return lazy_targets(layers, dependencies, chunks, shared)
+    arrays = lazy_targets(layers, dependencies, chunks, shared)
+    return {name: rolled_out(array) for name, array in arrays.items()}
 
 
 def _tasks(

@@ -13,12 +13,15 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim._version import __version__
-from flexclim.cf.description import LEAD_HOURS, REALIZATION, describe_fields
+from flexclim.cf.description import REALIZATION, describe_fields
 from flexclim.cf.fields import pick
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
+from flexclim.execution.network_tasks import runs_of
+from flexclim.execution.notes import NOTES, collecting, warn_of
 from flexclim.execution.progress import progress_bar
+from flexclim.execution.workers import active_client
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.plan import Attributes
 from flexclim.planning.sampling_options import SamplingOptions, is_whole
@@ -27,7 +30,7 @@ from flexclim.planning.variable_groups import VariableGroup
 from flexclim.sampling.planes import Plan
 from flexclim.sampling.statics import check_coverage, static_fields
 from flexclim.sampling.training_range import warn
-from flexclim.stores.datasets import open_input
+from flexclim.stores.datasets import KEEP_BITS, open_input
 from flexclim.stores.identity import identity_of
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
@@ -71,8 +74,12 @@ def as_given(obj: T, planned: PlannedEnsemble) -> T:
     """Return the output as a Dataset or DataArray like ``obj``, computed if that is in memory."""
     result = planned.fields
     if not any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
-        with progress_bar():
+        runs = [plan.sampling.run for plan in planned.plans]
+        with collecting(runs, active_client()) as notes, progress_bar():
             result = result.compute()
+            if left := notes():
+                result.attrs[NOTES] = "\n".join(left)
+                warn_of(left)
     return result if isinstance(obj, xr.Dataset) else _only(result, planned.returned)
 
 
@@ -107,7 +114,7 @@ def write(
     planned = plan(source, options if begun is None else _as_begun(options, begun))
     request = _store_plan(planned, keep_bits)
     if keep_bits is not None:
-        planned.fields.attrs["flexclim_keep_bits"] = keep_bits
+        planned.fields.attrs[KEEP_BITS] = keep_bits
     so_far = request if begun is None else _plan_so_far(request, begun, planned)
     shared = [each.sampling for each in planned.plans]
     equip(
@@ -124,9 +131,9 @@ def write(
 
 
 def _rolls_out(planned: PlannedEnsemble) -> bool:
-    """Return whether members are chains of steps: of a forecast, or downscaled from one."""
+    """Return whether members are chains of steps: of a forecast, or downscaled from a lazy one."""
     forecasts = any(isinstance(plan, ForecastPlan) for plan in planned.plans)
-    return forecasts or LEAD_HOURS in planned.source.dataset.attrs
+    return forecasts or any(runs_of(field.data.dask) for field in planned.inputs.values())
 
 
 def _check_keep_bits(keep_bits: int | None) -> int | None:
@@ -172,20 +179,13 @@ def describe(
     models = dict.fromkeys(group.model.name for group in groups)
     by_variable = attributes_by_variable(plans, groups)
     shared = shared_attributes(by_variable)
-    ours = shared | provenance()
     result = describe_fields(
         fields,
         source.dataset,
         plans[0].fine_grid(source.grid_for(plans[0].sampling.grid.domain.kind)),
         action=f"{action} with {' and '.join(models)}",
-        attributes=ours,
+        attributes=shared | provenance(),
     )
-    # Attributes of an earlier run that made the source do not hold for this one.
-    result.attrs = {
-        key: value
-        for key, value in result.attrs.items()
-        if key in ours or key == LEAD_HOURS or not str(key).startswith("flexclim_")
-    }
     for name, attributes in by_variable.items():
         own = {key: value for key, value in attributes.items() if key not in shared}
         # Each DataArray keeps its tiles, which verify.seam reads.
@@ -233,7 +233,7 @@ def _store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, An
     time = stores.time_dimension(planned.fields)
     plan: dict[str, Any] = _settings(shared) | {
         "version": __version__,
-        "input": _input_identity(planned, planned.inputs),
+        "input": _input_identity(planned),
         "members": planned.fields.sizes[REALIZATION],
         "times": planned.fields.sizes[time] if time else 1,
         "keep_bits": keep_bits,
@@ -258,8 +258,8 @@ def _settings(attributes: Attributes) -> Attributes:
     }
 
 
-def _input_identity(planned: PlannedEnsemble, inputs: xr.Dataset) -> str:
-    return identity_of(inputs, (planned.source.grid.y, planned.source.grid.x))
+def _input_identity(planned: PlannedEnsemble, part: Mapping[str, slice] | None = None) -> str:
+    return identity_of(planned.inputs, (planned.source.grid.y, planned.source.grid.x), part)
 
 
 def _as_begun(options: R, begun: stores.Begun) -> R:
@@ -277,7 +277,7 @@ def _plan_so_far(
     plan: dict[str, Any], begun: stores.Begun, planned: PlannedEnsemble
 ) -> dict[str, Any]:
     """Return the plan of the members and times that a store already holds."""
-    first = {}
+    first: dict[str, slice] = {}
     sizes = {"members": REALIZATION, "times": stores.time_dimension(planned.fields)}
     for name, dim in sizes.items():
         count = begun.plan.get(name)
@@ -286,6 +286,5 @@ def _plan_so_far(
             if dim in planned.follows:
                 first[str(dim)] = slice(count)
     if first:
-        earlier = planned.inputs.isel(first, missing_dims="ignore")
-        plan = plan | {"input": _input_identity(planned, earlier)}
+        plan = plan | {"input": _input_identity(planned, first)}
     return plan

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import xarray as xr
+from dask.highlevelgraph import HighLevelGraph
 from zarr.abc.store import Store
 
 from flexclim.cf.encodings import encodings
-from flexclim.errors import FlexclimError, StoreError
+from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
+from flexclim.execution.network_tasks import runs_of
+from flexclim.execution.notes import NOTES, collecting, warn_of
 from flexclim.execution.progress import progress_bar
+from flexclim.execution.workers import active_client
 from flexclim.files import PARTIAL, store_errors
+from flexclim.stores.layout import time_dimension
+from flexclim.stores.place import Place
+
+# Attribute of an output: mantissa bits that its values keep, if they were rounded.
+KEEP_BITS = "flexclim_keep_bits"
+Opening: TypeAlias = Callable[..., xr.Dataset]
+# Encodings that describe how a file is divided.
+CHUNKS = "chunks", "shards", "preferred_chunks", "chunksizes", "contiguous"
 
 
 def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     """Open a NetCDF file or a Zarr store lazily.
+
+    Chunks of the file are not kept in encodings, so that ``to_zarr`` works without options.
 
     Parameters
     ----------
@@ -28,29 +44,76 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     Raises
     ------
     FlexclimError
-        If there is no such file, or it is neither NetCDF nor Zarr.
+        If there is no such file, it can't be reached, or it is neither NetCDF nor Zarr.
+
+    Warns
+    -----
+    FlexclimWarning
+        If times have units that no calendar knows, such as months: they stay numbers.
     """
     remote = isinstance(path, Store) or "://" in str(path)
-    if not remote:
-        path = Path(cast(str, path))
-        if not path.exists():
-            raise FlexclimError(f"{path} does not exist. Give a NetCDF file or a Zarr store.")
+    if remote:
+        Place(path)  # raises if the server does not answer
+    elif not (path := Path(cast(str, path))).exists():
+        raise FlexclimError(f"{path} does not exist. Give a NetCDF file or a Zarr store.")
     engine = "zarr" if remote or Path(cast(str, path)).is_dir() else None
-    source = cast(Any, path)
+    opening = partial(xr.open_dataset, cast(Any, path), engine=engine)
     try:
-        with warnings.catch_warnings():
-            # Small coordinates are one chunk; an unfinished store has no consolidated metadata.
-            warnings.filterwarnings("ignore", message="The specified chunks separate")
-            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
-            with xr.open_dataset(source, chunks=None, engine=engine) as opened:
-                blocks = _blocks(opened)
-            return xr.open_dataset(source, chunks=blocks, engine=engine)
+        return _opened(opening)
     # Backends raise many types for a damaged file.
     except Exception as error:
+        advice = (
+            "Give the URL of a Zarr store; download other formats first."
+            if remote
+            else "Give a complete NetCDF file or Zarr store; convert other formats, such as GRIB, "
+            "first."
+        )
         raise FlexclimError(
-            f"{path} can't be opened as NetCDF or Zarr ({_reason(error)}). Give a complete "
-            "NetCDF file or Zarr store; convert other formats, such as GRIB, first."
+            f"{path} can't be opened as NetCDF or Zarr ({_reason(error)}). {advice}"
         ) from None
+
+
+def _opened(opening: Opening) -> xr.Dataset:
+    with warnings.catch_warnings():
+        # Small coordinates are one chunk; an unfinished store has no consolidated metadata.
+        warnings.filterwarnings("ignore", message="The specified chunks separate")
+        warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
+        undecodable: dict[str, str] = {}
+        try:
+            opened = opening(chunks=None)
+        except ValueError:
+            if not (undecodable := _undecodable_times(opening)):
+                raise
+            opening = partial(opening, decode_times=dict.fromkeys(undecodable, False))
+            opened = opening(chunks=None)
+        with opened:
+            blocks = _blocks(opened)
+        result = opening(chunks=blocks)
+    for name, units in undecodable.items():
+        warnings.warn(
+            f"{name!r} is in {units!r}, which can't be decoded to dates, so it stays a number. "
+            "Assign dates with .assign_coords where dates matter.",
+            FlexclimWarning,
+            stacklevel=3,
+        )
+    for variable in result.variables.values():
+        for key in CHUNKS:
+            variable.encoding.pop(key, None)
+    return result
+
+
+def _undecodable_times(opening: Opening) -> dict[str, str]:
+    """Return the units of variables that look like times but can't be decoded, by name."""
+    found = {}
+    with opening(decode_times=False, chunks=None) as raw:
+        for name, variable in raw.variables.items():
+            units = str(variable.attrs.get("units", ""))
+            if " since " in units:
+                try:
+                    xr.decode_cf(xr.Dataset({name: variable}))
+                except ValueError:
+                    found[str(name)] = units
+    return found
 
 
 def _blocks(opened: xr.Dataset) -> dict[Any, int]:
@@ -103,17 +166,16 @@ def write_netcdf_files(
         if file.exists() and not overwrite:
             raise StoreError(f"{file} exists. Give another name, or allow overwriting.")
     encoding = encodings(ds, "netcdf")
-    for own in encoding.values():
-        if keep_bits is not None and own.get("zlib"):
-            own |= {"significant_digits": keep_bits, "quantize_mode": "BitRound"}
+    if keep_bits is not None:
+        for own in encoding.values():
+            if own.get("zlib"):
+                own |= {"significant_digits": keep_bits, "quantize_mode": "BitRound"}
+        parts = {file: p.assign_attrs({KEEP_BITS: keep_bits}) for file, p in parts.items()}
     partial = {file: file.with_name(file.name + PARTIAL) for file in parts}
     try:
-        with progress_bar(), store_errors(path, ""):
+        with store_errors(path, ""):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            # In one computation: members in several files share tasks.
-            xr.save_mfdataset(
-                list(parts.values()), list(partial.values()), engine="netcdf4", encoding=encoding
-            )
+            _save(ds, list(parts.values()), list(partial.values()), encoding)
             for file, left in partial.items():
                 with left.open("rb") as written:
                     os.fsync(written.fileno())
@@ -124,6 +186,27 @@ def write_netcdf_files(
     return list(parts)
 
 
+def _save(
+    ds: xr.Dataset,
+    parts: list[xr.Dataset],
+    paths: list[Path],
+    encoding: dict[str, dict[str, object]],
+) -> None:
+    """Write the parts of a Dataset in one computation: members in several files share tasks."""
+    graph = ds.__dask_graph__()
+    runs = runs_of(graph) if isinstance(graph, HighLevelGraph) else []
+    with progress_bar(), collecting(runs, active_client()) as notes:
+        xr.save_mfdataset(parts, paths, engine="netcdf4", encoding=encoding)
+        left = notes()
+    if left:
+        import netCDF4
+
+        for path in paths:
+            with netCDF4.Dataset(path, "a") as file:
+                file.setncattr(NOTES, "\n".join(left))
+        warn_of(left)
+
+
 def _parts(ds: xr.Dataset, path: Path, split: str | None) -> dict[Path, xr.Dataset]:
     """Return the part of a dataset that each file holds."""
     if split == "member" and "realization" in ds.dims:
@@ -132,11 +215,15 @@ def _parts(ds: xr.Dataset, path: Path, split: str | None) -> dict[Path, xr.Datas
             path.with_stem(f"{path.stem}_m{member:03d}"): ds.isel(realization=[number])
             for number, member in enumerate(members)
         }
-    if split == "year" and "time" in ds.dims:
+    time = time_dimension(ds)
+    if split == "year" and time is not None:
+        if ds[time].isnull().any():
+            raise StoreError(f"{time!r} has missing values, which belong to no year. Drop them.")
         return {
             path.with_stem(f"{path.stem}_{int(cast(Any, year)):04d}"): part
-            for year, part in ds.groupby("time.year")
+            for year, part in ds.groupby(f"{time}.year")
         }
     if split is not None:
-        raise StoreError(f"the field has no {'time' if split == 'year' else 'members'} to split.")
+        lacking = "dimension of times" if split == "year" else "members"
+        raise StoreError(f"the field has no {lacking} to split by {split}. Leave split out.")
     return {path: ds}

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 
+import dask.array as da
 import xarray as xr
 
-from flexclim.cf.description import LEAD_HOURS
+from flexclim.planning.forecast_plan import LEAD_HOURS
 
 
-def identity_of(source: xr.Dataset, plane_dims: Collection[str]) -> str:
+class RolledOut(da.Array):
+    """A lazy forecast: its first step (along ``STEPS``) and the past decide all others.
+
+    What is computed from it, also a part of it, is a dask array like any other.
+    """
+
+    __slots__ = ()
+    STEPS = "forecast_period"  # the standard name of the coordinate along the steps
+
+
+def rolled_out(array: da.Array) -> RolledOut:
+    """Mark a dask array as a forecast whose steps follow from the first."""
+    whole = array.dask, array.name, array.chunks
+    return RolledOut(*whole, dtype=array.dtype)  # type: ignore[no-untyped-call]
+
+
+def identity_of(
+    source: xr.Dataset,
+    plane_dims: Collection[str],
+    part: Mapping[str, slice] | None = None,
+    *,
+    by_attributes: bool = False,
+) -> str:
     """Return a hash of a source's coordinates, and of each field's first and last plane.
 
-    For a forecast it is the first step, not the last, which decides all that follow: so a lazy
-    one is not computed to identify it.
+    For a lazy forecast it is the first step, not the last, which decides all that follow: so it is
+    not computed to identify it.
 
     Parameters
     ----------
@@ -22,8 +45,13 @@ def identity_of(source: xr.Dataset, plane_dims: Collection[str]) -> str:
         Fields (..., y, x).
     plane_dims
         Names of the horizontal dimensions.
+    part
+        The part to identify, by dimension. Default: the whole.
+    by_attributes
+        Whether forecasts are recognised by their attributes, as 0.1.0 did.
     """
     digest = hashlib.sha256()
+    whole, source = source, source.isel(part or {}, missing_dims="ignore")
     for name in sorted(map(str, source.coords)):
         values = source[name].values
         digest.update(f"{name}{source[name].dims}{values.dtype}".encode())
@@ -31,19 +59,22 @@ def identity_of(source: xr.Dataset, plane_dims: Collection[str]) -> str:
         content = str(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()
         digest.update(content)
     for name in sorted(map(str, source.data_vars)):
-        field = source[name].assign_attrs(source.attrs)
+        field = source[name]
         lead = [dim for dim in field.dims if dim not in plane_dims]
         digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
-        first = dict.fromkeys(_rolled_out(field), 0)
+        forecast = isinstance(whole[name].data, RolledOut)
+        if by_attributes:
+            forecast = LEAD_HOURS in {**source.attrs, **field.attrs}
+        first = dict.fromkeys(_steps(field), 0) if forecast else {}
         for end in (0, -1):
             plane = field.isel(dict.fromkeys(lead, end) | first).values
             digest.update(plane.tobytes())
     return digest.hexdigest()
 
 
-def _rolled_out(field: xr.DataArray) -> tuple[Hashable, ...]:
-    """Return the dimension of the steps of a forecast made by flexclim; empty: it is none."""
+def _steps(field: xr.DataArray) -> tuple[Hashable, ...]:
+    """Return the dimension of the steps of a forecast; empty: it has none."""
     for coordinate in field.coords.values():
-        if coordinate.attrs.get("standard_name") == "forecast_period" and LEAD_HOURS in field.attrs:
+        if coordinate.attrs.get("standard_name") == RolledOut.STEPS:
             return tuple(coordinate.dims)
     return ()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from textwrap import shorten
 from typing import Any, Literal, TypeAlias
 
 import zarr
@@ -38,6 +39,11 @@ class Place:
     store
         A path, a URL such as ``s3://bucket/fine.zarr`` (fsspec's configuration holds credentials
         and endpoints), or a store object of zarr's such as ``zarr.storage.ObjectStore``.
+
+    Raises
+    ------
+    StoreError
+        If the URL can't be opened, or the server does not answer.
     """
 
     def __init__(self, store: StoreLike) -> None:
@@ -52,9 +58,26 @@ class Place:
         if isinstance(self.store, LocalStore):
             self.path = self.store.root.absolute()
         self._own_store, self._prefix = _own_files(self.store)
+        if self.path is None:
+            self._check_reached()
 
     def __str__(self) -> str:
         return self.name
+
+    def _check_reached(self) -> None:
+        """Raise StoreError if the server of a remote store does not answer.
+
+        One request shows that; zarr sends several at once, and those that are left print their
+        errors when the program ends.
+        """
+        try:
+            self.read("zarr.json")
+        except Exception as error:  # each library of object stores has types of its own
+            reason = shorten(" ".join(str(error).split()), 150, placeholder=" ...")
+            raise StoreError(
+                f"{self.name} can't be reached: {reason.rstrip('.')}. Check its address, the "
+                "endpoint and the credentials."
+            ) from None
 
     def keys(self, prefix: str = "") -> set[str]:
         """Return the keys of all files under a prefix; empty local files do not count."""

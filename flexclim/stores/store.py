@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +15,8 @@ import zarr
 from dask.system import CPU_COUNT
 from dask.typing import Key
 
-from flexclim.errors import FlexclimWarning
 from flexclim.execution import engine
+from flexclim.execution.notes import NOTES, warn_of
 from flexclim.execution.workers import GPU_THREADS
 from flexclim.files import store_errors
 from flexclim.stores.begun import check_plan
@@ -37,8 +36,6 @@ from flexclim.stores.metadata import array_of, consolidate, restore_metadata
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.shards import ZARR_SETTINGS, Item, Work, plan_work, region_of, shards_of
 
-# Attribute of the root group: notes that tasks left while it was written.
-NOTES = "flexclim_notes"
 # Values that the blocks in progress hold at most, unless that allows fewer than MIN_THREADS.
 VALUES_IN_PROGRESS, MIN_THREADS = 2**24, 4
 
@@ -201,8 +198,7 @@ def _keep_notes(place: Place, notes: list[str]) -> None:
     group = place.group("r+")
     kept = str(group.attrs.get(NOTES, "")).splitlines()
     group.attrs[NOTES] = "\n".join(dict.fromkeys([*kept, *notes]))
-    for note in notes:
-        warnings.warn(note, FlexclimWarning, stacklevel=2)
+    warn_of(notes)
 
 
 def _finish(place: Place) -> None:

@@ -253,20 +253,52 @@ def test_what_is_carried_over():
     assert "grid_label" not in described.attrs
 
 
-def test_attributes_of_an_earlier_run_are_dropped():
-    field = xr.DataArray(
-        np.zeros((4, 8)),
-        coords={"lat": np.arange(4.0), "lon": np.arange(8.0)},
-        dims=("lat", "lon"),
-        name="t",
-        attrs={"units": "K", "flexclim_seed": 3, "flexclim_noise": "ar1", "flexclim_lead_hours": 6},
-    )
-    result = describe_fields(
-        {"t": field.variable}, field.to_dataset(), find_grid(field), action="downscaled"
-    )
-    # The time step of a roll-out still holds, and stores identify forecasts by it.
-    kept = {name for name in result.t.attrs if name.startswith("flexclim_")}
-    assert kept == {"flexclim_lead_hours"}
+def test_attributes_that_describe_the_source_alone_are_dropped():
+    """Its grid, extent, file, and how it was made; the rest is kept."""
+    stale = {
+        "flexclim_seed": 3,
+        "flexclim_plan": "{}",
+        "geospatial_lat_min": 3.0,
+        "time_coverage_end": "2020",
+        "resolution": "1 degree",
+        "_QuantizeBitRoundNumberOfSignificantBits": 7,
+        "id": "10.5",
+        "DX": 4e3,
+        "WEST-EAST_GRID_DIMENSION": 9,
+        "WEST-EAST_PATCH_END_STAG": 9,
+        "i_parent_start": 1,
+    }
+    source = plain().assign_attrs(stale | {"institution": "some", "title": "v10 made by flexclim"})
+    source["u10"].attrs |= stale | {"units": "m s-1"}
+    result = ensemble(source)
+    ours = {"flexclim_seed": 0}
+    for attributes in (result.attrs, result.u10.attrs):
+        assert {k: v for k, v in attributes.items() if k in stale and k not in ours} == {}
+    assert result.attrs["flexclim_seed"] == 0
+    assert result.attrs["institution"] == "some"
+    assert result.attrs["title"] == "u10 made by flexclim"
+
+
+def test_a_grid_mapping_places_the_new_grid_not_the_old():
+    """GDAL and rioxarray prefer GeoTransform to the coordinates."""
+    source = projected()
+    source["crs"].attrs["GeoTransform"] = "-1e6 25e3 0 -3e6 0 25e3"
+    result = ensemble(source)
+    assert "GeoTransform" not in result.crs.attrs
+    assert result.crs.attrs["earth_radius"] == 6.371e6
+    assert "GeoTransform" in source.crs.attrs
+
+
+def test_an_unlimited_dimension_stays_unlimited(tmp_path):
+    plain().to_netcdf(tmp_path / "a.nc", unlimited_dims=["time"])
+    with xr.open_dataset(tmp_path / "a.nc") as source:
+        result = ensemble(source)
+        whole = describe_fields({}, source.isel(time=0), find_grid(source), action="none")
+    assert result.encoding["unlimited_dims"] == {"time"}
+    assert "unlimited_dims" not in whole.encoding
+    result.to_netcdf(tmp_path / "b.nc")
+    with xr.open_dataset(tmp_path / "b.nc") as written:
+        assert written.encoding["unlimited_dims"] == {"time"}
 
 
 def test_a_grid_mapping_is_carried_where_it_was():

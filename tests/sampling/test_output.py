@@ -9,7 +9,7 @@ import zarr
 
 import flexclim
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import FlexclimError, StoreError
+from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 
 
 def field(times):
@@ -73,3 +73,31 @@ def test_another_request_is_refused(region, toy_model, tmp_path, change, named):
         downscale_to_zarr(region, tmp_path / "a.zarr", **(options | change))
     with pytest.raises(StoreError, match="input"):
         downscale_to_zarr(region + 1, tmp_path / "a.zarr", **options)
+
+
+@pytest.fixture
+def split(monkeypatch):
+    """Let every forward pass leave the note that it was split."""
+    note = flexclim.sampling.planes.record
+
+    def noted(sampler, run):
+        note(run, "memory did not suffice")
+
+    monkeypatch.setattr("flexclim.sampling.planes._note_split", noted)
+
+
+def test_notes_of_fields_in_memory_are_kept(region, toy_model, split):
+    """As those of a store are: a split batch changes values by rounding."""
+    options = {"model": toy_model, "members": 1, "steps": 1}
+    with pytest.warns(FlexclimWarning, match="memory did not suffice") as caught:
+        fine = downscale(region.to_dataset(), 4, **options)
+    assert fine.attrs["flexclim_notes"] == "memory did not suffice"
+    assert len(caught) == 1
+    with pytest.warns(FlexclimWarning, match="memory did not suffice"):
+        assert downscale(region, 4, **options).attrs["flexclim_notes"] == "memory did not suffice"
+
+
+def test_notes_of_a_lazy_field_are_warnings(region, toy_model, split):
+    fine = downscale(region.chunk(), 4, model=toy_model, members=1, steps=1)
+    with pytest.warns(FlexclimWarning, match="memory did not suffice"):
+        fine.compute()

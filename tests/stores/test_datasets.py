@@ -7,8 +7,11 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
+from dask.highlevelgraph import HighLevelGraph
 
-from flexclim.errors import FlexclimError, StoreError
+from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
+from flexclim.execution.network_tasks import network_layer
+from flexclim.execution.notes import record
 from flexclim.stores import write_store
 from flexclim.stores.datasets import open_input, write_netcdf_files
 
@@ -72,6 +75,93 @@ def test_a_file_that_can_not_be_opened_is_let_go(field, tmp_path, monkeypatch):
     with pytest.raises(FlexclimError, match="can't be opened") as caught:
         open_input(path)
     assert str(path) not in [file.path for file in psutil.Process().open_files()], caught
+
+
+def test_what_is_opened_is_copied_by_plain_to_zarr(field, tmp_path):
+    """Chunks of files are not kept: dask's blocks need not fit them."""
+    values = np.zeros((5, 40, 8, 8), "float32")
+    days = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(1, "D")
+    blocks = da.from_array(values, chunks=(2, 1, 8, 8))
+    long = field.drop_dims("time").assign(t=(("realization", "time", "lat", "lon"), blocks))
+    opened = open_input(write_store(long.assign_coords(time=days), tmp_path / "a.zarr", {}).path)
+    opened.to_zarr(tmp_path / "copy.zarr", consolidated=False)
+    xr.testing.assert_equal(open_input(tmp_path / "copy.zarr"), opened)
+    opened.to_netcdf(tmp_path / "copy.nc")
+    copied = open_input(tmp_path / "copy.nc").chunk(time=7)
+    copied.to_zarr(tmp_path / "again.zarr", consolidated=False)
+    for name in ("chunks", "shards", "preferred_chunks", "chunksizes"):
+        assert name not in opened["t"].encoding, name
+        assert name not in copied["t"].encoding, name
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_times_in_months_stay_numbers(field, tmp_path, suffix):
+    """UDUNITS' month is 30.44 days, which no calendar knows."""
+    path = tmp_path / f"a.{suffix}"
+    months = ("time", [0.5, 1.5, 2.5, 3.5], {"units": "months since 1960-01-01"})
+    days = ("time", [0, 1, 2, 3], {"units": "days since 1960-01-01"})
+    ds = field.assign_coords(time=months, start=days)
+    ds.to_netcdf(path) if suffix == "nc" else ds.to_zarr(path, consolidated=False)
+    with pytest.warns(FlexclimWarning, match="'time' is in 'months since 1960-01-01', which can't"):
+        opened = open_input(path)
+    assert opened["time"].values.tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert opened["start"].dtype.kind == "M"
+    assert opened["t"].shape == field["t"].shape
+    months[2]["calendar"] = "360_day"  # where a month is 30 days
+    field.assign_coords(time=months).to_netcdf(tmp_path / "b.nc")
+    assert open_input(tmp_path / "b.nc")["time"].values[1].isoformat() == "1960-02-16T00:00:00"
+
+
+@pytest.mark.parametrize("time", ["time", "valid_time"])
+def test_files_of_a_year_each(field, tmp_path, time):
+    days = np.array(["1999-12-31", "2000-01-01", "2000-12-31", "2001-01-01"], "M8[ns]")
+    field = field.assign_coords(time=days).rename({"time": time} if time != "time" else {})
+    files = write_netcdf_files(field, tmp_path / "a.nc", split="year")
+    assert [file.name for file in files] == ["a_1999.nc", "a_2000.nc", "a_2001.nc"]
+    found = [open_input(file) for file in files]
+    assert [ds.sizes[time] for ds in found] == [1, 2, 1]
+    xr.testing.assert_equal(xr.concat([ds["t"] for ds in found], time), field["t"].compute())
+    with pytest.raises(StoreError, match="no dimension of times to split by year"):
+        write_netcdf_files(field.isel({time: 0}), tmp_path / "b.nc", split="year")
+    with pytest.raises(StoreError, match="no members to split by member"):
+        write_netcdf_files(field.isel(realization=0), tmp_path / "b.nc", split="member")
+    missing = field.assign_coords({time: [days[0], np.datetime64("NaT"), *days[2:]]})
+    with pytest.raises(StoreError, match=f"'{time}' has missing values, which belong to no year"):
+        write_netcdf_files(missing, tmp_path / "b.nc", split="year")
+
+
+def test_an_unlimited_dimension_is_written_as_one(field, tmp_path):
+    field.encoding["unlimited_dims"] = {"time"}
+    for split in (None, "year", "member"):
+        for file in write_netcdf_files(field, tmp_path / f"{split}.nc", split=split):
+            assert open_input(file).encoding["unlimited_dims"] == {"time"}
+
+
+def test_rounded_values_are_said_to_be_so(field, tmp_path):
+    (path,) = write_netcdf_files(field, tmp_path / "a.nc", keep_bits=7)
+    rounded = open_input(path)
+    assert rounded.attrs["flexclim_keep_bits"] == 7
+    assert 0 < float(abs(rounded["t"] / field["t"] - 1).max()) <= 2**-8
+    (path,) = write_netcdf_files(field, tmp_path / "b.nc")
+    assert "flexclim_keep_bits" not in open_input(path).attrs
+
+
+def test_notes_of_tasks_are_kept_in_each_file(field, tmp_path):
+    def noted(block):
+        record("a run", "memory did not suffice")
+        return block
+
+    lazy = field["t"].data.map_blocks(noted, dtype="float32", meta=np.zeros((0,) * 4, "float32"))
+    graph = lazy.dask
+    layers = {name: network_layer(layer, "a run") for name, layer in graph.layers.items()}
+    graph = HighLevelGraph(layers, graph.dependencies)
+    data = da.Array(graph, lazy.name, lazy.chunks, dtype="float32")
+    field = field.assign(t=field["t"].copy(data=data))
+    with pytest.warns(FlexclimWarning, match="memory did not suffice"):
+        files = write_netcdf_files(field, tmp_path / "a.nc", split="member")
+    assert {open_input(file).attrs["flexclim_notes"] for file in files} == {
+        "memory did not suffice"
+    }
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "cut", "folder"])

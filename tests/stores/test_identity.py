@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.cf.description import LEAD_HOURS
-from flexclim.stores.identity import identity_of
+from flexclim.planning.forecast_plan import LEAD_HOURS
+from flexclim.stores.identity import identity_of, rolled_out
 
 
 @pytest.fixture
@@ -39,12 +39,40 @@ def test_only_the_first_and_last_planes_are_read(source):
             identity(unreadable(source, time))
 
 
-def test_of_a_forecast_only_the_first_step_is_read(source):
+@pytest.fixture
+def ahead(source):
+    """Return a lazy forecast, whose later steps must not be computed."""
+    lead = ("time", [6, 12, 18], {"standard_name": "forecast_period"})
+    lazy = unreadable(source, 1, 2)["t"]
+    field = lazy.copy(data=rolled_out(lazy.data))
+    return source.assign(t=field).assign_coords(lead_time=lead).assign_attrs({LEAD_HOURS: 6.0})
+
+
+def test_of_a_lazy_forecast_only_the_first_step_is_read(ahead, source):
+    identity(ahead.chunk())
+    with pytest.raises(RuntimeError, match="computed"):
+        identity(ahead.drop_vars("lead_time"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda ds: ds * 1.0, lambda ds: ds.isel(time=slice(None, 2)), lambda ds: ds.astype("float32")],
+)
+def test_what_is_computed_from_a_forecast_is_none(ahead, change):
+    """Attributes survive arithmetic: the last step may be another where the first is the same."""
+    changed = change(ahead.assign_attrs({LEAD_HOURS: 6.0}))
+    with pytest.raises(RuntimeError, match="computed"):
+        identity(changed)
+
+
+def test_a_forecast_in_memory_is_identified_by_both_ends(source):
     lead = ("time", [6, 12, 18], {"standard_name": "forecast_period"})
     ahead = source.assign_coords(lead_time=lead).assign_attrs({LEAD_HOURS: 6.0})
-    assert identity(unreadable(ahead, 1, 2)) == identity(ahead)
-    with pytest.raises(RuntimeError, match="computed"):
-        identity(unreadable(ahead, 0))
+    other = ahead.copy(deep=True)
+    other["t"][2] += 1
+    assert identity(other) != identity(ahead)
+    older = [identity_of(one, ("lat", "lon"), by_attributes=True) for one in (ahead, other)]
+    assert older[0] == older[1]
 
 
 def test_other_values_names_and_coordinates_are_another_input(source):

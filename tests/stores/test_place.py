@@ -1,6 +1,9 @@
 """Stores behind URLs, against a real server that speaks S3 on loopback."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -144,3 +147,43 @@ def test_what_can_not_be_reached_is_reported_in_one_line(endpoint, monkeypatch):
     with pytest.raises(StoreError, match="can't be written") as error:
         write_store(small(times=1), "s3://no-such-bucket/a.zarr", PLAN)
     assert "\n" not in str(error.value)
+
+
+class Unreachable(zarr.storage.MemoryStore):
+    """A store whose server does not answer."""
+
+    async def get(self, *arguments, **options):
+        self.requests = getattr(self, "requests", 0) + 1
+        raise RuntimeError("Could not connect\nto the endpoint.")
+
+
+@pytest.mark.parametrize(
+    "use", [open_input, check_store, progress_of, lambda store: write_store(small(), store, PLAN)]
+)
+def test_a_server_that_does_not_answer_is_named_after_one_request(use):
+    """Requests that are left when one fails print their errors when the program ends."""
+    store = Unreachable()
+    with pytest.raises(
+        StoreError, match=r"can't be reached: Could not connect to the endpoint\. Check its address"
+    ):
+        use(store)
+    assert store.requests == 1
+
+
+@pytest.mark.slow
+def test_a_wrong_endpoint_is_told_in_one_line(tmp_path, monkeypatch):
+    """The program ends without tracebacks of requests that were left."""
+    pytest.importorskip("s3fs")
+    wrong = {"FSSPEC_S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "flexclim", "info", "s3://bucket/a.zarr"],
+        env=os.environ | KEYS | wrong,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "s3://bucket/a.zarr can't be reached: Could not connect to the endpoint" in line
+    assert "GRIB" not in line
