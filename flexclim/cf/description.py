@@ -36,6 +36,7 @@ WRF_SIZES = re.compile(r"(WEST-EAST|SOUTH-NORTH)_(GRID|PATCH)_\w+|[IJij]_parent_
 # The origin and the spacing of the old grid, which GDAL prefers to coordinates.
 LEFT_BEHIND_MAPPING = "GeoTransform", "i_spacing", "j_spacing"
 MADE = "made by flexclim"
+LEAD_HOURS = "flexclim_lead_hours"  # the time step of a forecast
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
 
 Coordinates = dict[str, xr.Variable | xr.DataArray]

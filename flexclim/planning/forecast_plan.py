@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from flexclim.cf.description import LEAD_HOURS
 from flexclim.cf.quantities import non_negative
 from flexclim.grids.grid import Grid
 from flexclim.models.channels import Target
@@ -21,8 +22,6 @@ from flexclim.planning.plan import (
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import plan_tiles
-
-LEAD_HOURS = "flexclim_lead_hours"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

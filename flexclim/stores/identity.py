@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Mapping
 import dask.array as da
 import xarray as xr
 
-from flexclim.planning.forecast_plan import LEAD_HOURS
+from flexclim.cf.description import LEAD_HOURS
 
 
 class RolledOut(da.Array):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.planning.forecast_plan import LEAD_HOURS
+from flexclim.cf.description import LEAD_HOURS
 from flexclim.stores.identity import identity_of, rolled_out
 
 
