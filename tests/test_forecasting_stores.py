@@ -173,8 +173,8 @@ def test_a_model_is_chosen_by_fields_and_time_step(shipped, past):
     [
         (lambda ds: ds.rename(u10="msl"), "forecasts msl. Available are flex-ahead"),
         (
-            lambda ds: ds.assign(u10=ds["u10"].assign_attrs(units="km h-1")),
-            "forecasts u10; flex-ahead reads u10 in m s-1, not in km h-1. Available are",
+            lambda ds: ds.assign(u10=ds["u10"].assign_attrs(units="Pa")),
+            "forecasts u10; flex-ahead reads u10 in m s-1, not in Pa. Available are",
         ),
         (
             lambda ds: ds.isel(time=slice(None, None, 2)),

@@ -21,7 +21,7 @@ from flexclim.verify.core.dimension_names import find_member, shared_dimensions
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane
 from flexclim.verify.core.matching import check_coordinates, match_points
 from flexclim.verify.core.numbers import as_numbers
-from flexclim.verify.core.weights import check_weights
+from flexclim.verify.core.point_weights import check_weights
 
 Weights = Literal["area"] | xr.DataArray | None
 Dims = str | Iterable[Hashable] | None

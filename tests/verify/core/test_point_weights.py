@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from flexclim import FlexclimError, verify
-from flexclim.verify.core.weights import check_weights
+from flexclim.verify.core.point_weights import check_weights
 
 
 @pytest.mark.parametrize(
