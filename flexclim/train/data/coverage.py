@@ -19,6 +19,7 @@ from flexclim.train.data.downscaling_patches import Patches
 from flexclim.train.data.forecast_sequences import Sequences, runs
 from flexclim.train.data.paired_source import PairedSource
 from flexclim.train.data.sources import TrainingSource, known_units
+from flexclim.train.data.time_axis import has_dates
 from flexclim.train.data.windows import Coarsened
 from flexclim.train.recipes.data_settings import Data
 from flexclim.verify.metrics.persistence import correlation_time
@@ -123,7 +124,7 @@ def correlation_hours(
     """
     if not factors or not isinstance(source, Coarsened) or name not in source.series:
         return {}
-    if source.stamps.dtype.kind == "i" or source.stamps.size < 2 or source.settings.turbulence:
+    if not has_dates(source.stamps) or source.stamps.size < 2 or source.settings.turbulence:
         return {}
     field = _window(source, name, math.lcm(*factors))
     if field is None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flexclim.cf.times import seconds_of
 from flexclim.errors import RecipeError
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import FORECAST, ModelSettings
@@ -29,7 +28,7 @@ from flexclim.train.data.batches import (
 from flexclim.train.data.mirroring import along, components
 from flexclim.train.data.paired_source import PairedSource
 from flexclim.train.data.sources import TrainingSource
-from flexclim.train.data.splits import Time
+from flexclim.train.data.time_axis import Time, in_seconds
 from flexclim.train.data.windows import Coarsened, read_window, stored
 from flexclim.train.recipes.data_settings import Data
 
@@ -209,6 +208,13 @@ class Sequences(TaskBatches):
         return fields, statics
 
     def _check(self, leads: Sequence[str]) -> None:
+        for source in self.sources:
+            if source.stamps.dtype.kind == "f":
+                raise RecipeError(
+                    f"the times of {source.title} are neither dates nor offsets with units, so "
+                    "their steps are unknown; give the time coordinate units, such as 'hours since "
+                    "2018-01-01'."
+                )
         if not self._shares.any():
             titles = ", ".join(sorted({source.title for source in self.sources}))
             raise RecipeError(
@@ -230,7 +236,7 @@ def runs(stamps: np.ndarray, lead: float, past: int) -> np.ndarray:
     Parameters
     ----------
     stamps
-        (time,) datetime64 or cftime, in any order; integers count hours.
+        (time,) of a source, in any order.
 
     Returns
     -------
@@ -241,7 +247,7 @@ def runs(stamps: np.ndarray, lead: float, past: int) -> np.ndarray:
     >>> runs(stamps, 6.0, 2)
     array([[0, 1, 2]])
     """
-    hours = stamps.astype(float) if stamps.dtype.kind == "i" else seconds_of(stamps) / 3600
+    hours = in_seconds(stamps) / 3600
     order = np.argsort(hours, kind="stable")
     columns = []
     for back in range(past, -1, -1):

@@ -19,7 +19,7 @@ from flexclim.grids.grid import Grid
 from flexclim.train.data.nesting import Axis
 from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
-from flexclim.train.data.splits import Time
+from flexclim.train.data.time_axis import Time, has_dates, in_one_calendar, text_of
 from flexclim.train.data.windows import SourceSplit, Window, read_window, stored
 
 
@@ -142,23 +142,28 @@ def match_times(coarse: Fields, fine: Fields) -> tuple[np.ndarray, np.ndarray]:
     """
     usable = [np.flatnonzero(fields.usable) for fields in (coarse, fine)]
     times = [fields.times[index] for fields, index in zip((coarse, fine), usable, strict=True)]
-    if times[0].dtype.kind != times[1].dtype.kind:
+    kinds = [_kind(part) for part in times]
+    if kinds[0] != kinds[1]:
         raise RecipeError(
-            f"times of {coarse.title} are {times[0].dtype}, those of {fine.title} "
-            f"{times[1].dtype}; give both dates of the same calendar, or neither."
+            f"times of {coarse.title} are {kinds[0]}, those of {fine.title} {kinds[1]}; give both "
+            "dates, or both none."
         )
+    if has_dates(times[0]):
+        times = in_one_calendar(dict(zip((coarse.title, fine.title), times, strict=True)))
     _, first, second = np.intersect1d(times[0], times[1], return_indices=True)
     if first.size == 0:
         ranges = " and ".join(
-            f"{fields.title} from {_text(fields.times.min())} to {_text(fields.times.max())}"
+            f"{fields.title} from {text_of(fields.times.min())} to {text_of(fields.times.max())}"
             for fields in (coarse, fine)
         )
         raise RecipeError(f"the pair has no time in common: {ranges}.")
     return usable[0][first], usable[1][second]
 
 
-def _text(time: Time) -> str:
-    return str(time).removesuffix(".000000000").removesuffix(".000000")
+def _kind(times: np.ndarray) -> str:
+    if has_dates(times):
+        return "dates"
+    return "offsets" if times.dtype.kind == "m" else "numbers"
 
 
 def _start(size: int, side: int, factor: int, wrap: bool, random: np.random.Generator) -> int:

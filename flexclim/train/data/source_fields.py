@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ from flexclim.train.data.series import (
     wind_speed,
 )
 from flexclim.train.data.source_files import open_datasets
+from flexclim.train.data.time_axis import has_dates, join_times, time_dimension, times_of
 from flexclim.train.recipes.source_settings import Derived, Reading
 
 IN_MEMORY = 1e8  # variables with fewer values are read once; of others, windows as needed
@@ -81,10 +82,14 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
         If a file cannot be read, a variable is missing, or grids differ.
     """
     title = reading.title
-    datasets = [_prepared(dataset, reading, title) for dataset in open_datasets(reading, folder)]
+    datasets = {
+        file: _prepared(dataset, reading, file)
+        for file, dataset in open_datasets(reading, folder).items()
+    }
     stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
     series, template, times = _stored_series(datasets, stored, reading)
-    attributes = {name: dict(datasets[0][name].attrs) for name in stored}
+    first = next(iter(datasets.values()))
+    attributes = {name: dict(first[name].attrs) for name in stored}
     for name in names:
         if name in reading.derive:
             series[name], attributes[name] = _derived(reading.derive[name], series)
@@ -138,27 +143,35 @@ def _needed(name: str, reading: Reading) -> tuple[str, ...]:
 
 
 def _stored_series(
-    datasets: Sequence[xr.Dataset], names: Sequence[str], reading: Reading
+    datasets: Mapping[str, xr.Dataset], names: Sequence[str], reading: Reading
 ) -> tuple[dict[str, Series], xr.DataArray, np.ndarray]:
     """Return the stored variables joined in time, a template of their grid, and all times."""
-    title = reading.title
-    templates, times = [], []
+    templates: list[xr.DataArray] = []
+    times: dict[str, np.ndarray] = {}
     parts: dict[str, list[Series]] = {name: [] for name in names}
-    for dataset in datasets:
+    for file, dataset in datasets.items():
         for name in names:
-            stored, template, stamps = _stored(dataset, name, title, reading)
+            stored, template, stamps = _stored(dataset, name, file, reading)
+            _check_same_times(times.setdefault(file, stamps), stamps, names[0], name, file)
             parts[name].append(stored)
             templates.append(template)
-        times.append(stamps)
-    _check_grids(templates, title)
-    joined = np.concatenate(times) if len(datasets) > 1 else times[0]
-    if len(datasets) > 1 and joined.dtype.kind == "i":
-        joined = np.arange(joined.size)
+    _check_grids(templates, reading.title)
+    joined = join_times(times)
     series: dict[str, Series] = {}
     for name in names:
         one = parts[name][0] if len(datasets) == 1 else Joined(parts[name])
-        series[name] = _repaired(one, name, reading, joined, title)
+        series[name] = _repaired(one, name, reading, joined, reading.title)
     return series, templates[0], joined
+
+
+def _check_same_times(
+    first: np.ndarray, other: np.ndarray, first_name: str, name: str, file: str
+) -> None:
+    if first.size != other.size or not (first == other).all():
+        raise RecipeError(
+            f"{first_name!r} and {name!r} in {file} have different times, {first.size} and "
+            f"{other.size} of them; write the times that they share to a file."
+        )
 
 
 def _stored(
@@ -170,7 +183,7 @@ def _stored(
     field = _without_repeated_column(dataset[name])
     grid = find_grid(field)
     rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
-    time = _time_of(field, rest)
+    time = time_dimension(field, rest)
     if further := [dim for dim in rest if field.sizes[dim] > 1 and dim != time]:
         raise RecipeError(
             f"{name!r} in {title} has a dimension {further[0]!r} of {field.sizes[further[0]]}; "
@@ -179,10 +192,6 @@ def _stored(
     field = field.isel({dim: 0 for dim in rest if dim != time})
     dims = ("time" if time is None else time, grid.y, grid.x)
     variable = (field.expand_dims("time") if time is None else field).variable.transpose(*dims)
-    coordinate = field.coords.get(time) if time is not None else None
-    times = np.arange(variable.shape[0]) if coordinate is None else coordinate.values
-    if times.dtype.kind not in "MO":
-        times = np.arange(variable.shape[0])
     positions = {
         key: part.variable
         for key, part in field.coords.items()
@@ -191,14 +200,7 @@ def _stored(
     template = xr.DataArray(
         np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
     )
-    return Stored(variable, name, title), template, times
-
-
-def _time_of(field: xr.DataArray, dims: Sequence[str]) -> str | None:
-    """Return which dimension is time: by its name, else the first of more than one value."""
-    known = [dim for dim in dims if dim in ("time", "valid_time")]
-    longer = [dim for dim in dims if field.sizes[dim] > 1]
-    return next(iter([*known, *longer, *dims]), None)
+    return Stored(variable, name, title), template, times_of(field, time, title)
 
 
 def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:
@@ -212,7 +214,7 @@ def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:
 
 def _repaired(series: Series, name: str, reading: Reading, times: np.ndarray, title: str) -> Series:
     if name in reading.accumulated:
-        if times.dtype.kind != "M":
+        if not has_dates(times):
             raise RecipeError(
                 f"{name!r} in {title} is accumulated, but its times are not dates; give it a time "
                 "coordinate with dates, or take it out of accumulated."

@@ -17,8 +17,8 @@ from flexclim.train.data.turbulence import simulate
 from flexclim.train.recipes.source_settings import Bare, Reading
 
 
-def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:
-    """Open all files of a source, without dask, as windows are read one by one.
+def open_datasets(reading: Reading, folder: str) -> dict[str, xr.Dataset]:
+    """Open all files of a source, by name, without dask, as windows are read one by one.
 
     Simulates the flows of a source of turbulence.
 
@@ -32,13 +32,20 @@ def open_datasets(reading: Reading, folder: str) -> list[xr.Dataset]:
     Raises
     ------
     RecipeError
-        If one does not exist or cannot be read.
+        If one does not exist, cannot be read, or is listed twice.
     """
     if reading.turbulence:
-        return [simulate(reading.turbulence)]
+        return {reading.title: simulate(reading.turbulence)}
     given = (reading.path,) if isinstance(reading.path, str) else reading.path
     paths = [path for part in given for path in _expanded(part, folder, reading.storage)]
-    return [open_dataset(path, reading) for path in paths]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise RecipeError(f"{twice[0]} is listed twice; list each file once.")
+    names = [path.rstrip("/").rpartition("/")[2] for path in paths]
+    if len(set(names)) < len(names):
+        names = paths
+    if len(paths) == 1:
+        names = [reading.title]
+    return {name: open_dataset(path, reading) for name, path in zip(names, paths, strict=True)}
 
 
 def open_dataset(path: str, reading: Reading) -> xr.Dataset:
@@ -54,9 +61,13 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
             with warnings.catch_warnings():
                 # Stores without consolidated metadata only take longer to open.
                 warnings.simplefilter("ignore", RuntimeWarning)
-                dataset: xr.Dataset = xr.open_zarr(path, chunks=None, storage_options=options)
+                dataset: xr.Dataset = xr.open_zarr(
+                    path, chunks=None, storage_options=options, decode_timedelta=False
+                )
         else:
-            dataset = xr.open_dataset(_local(path, reading.storage), chunks=None)
+            dataset = xr.open_dataset(
+                _local(path, reading.storage), chunks=None, decode_timedelta=False
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300].partition(". Consider")[0]
         raise RecipeError(f"{path} can't be opened: {reason}") from None

@@ -22,6 +22,7 @@ from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import in_memory, open_fields
 from flexclim.train.data.source_files import open_dataset
 from flexclim.train.data.splits import Split, split_times
+from flexclim.train.data.time_axis import has_dates
 from flexclim.train.data.windows import Coarsened
 from flexclim.train.recipes.data_settings import Data
 from flexclim.train.recipes.source_settings import Reading, Source
@@ -74,13 +75,7 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
         dates that a source lacks.
     """
     for source in sources:
-        if source.stamps.dtype.kind == "i" and "day_of_year" in {
-            one.name for one in data.label_parts
-        }:
-            raise RecipeError(
-                f"label day_of_year needs dates, but {source.title} has none; leave the label out, "
-                "or give the source dates."
-            )
+        _check_dates(source, data)
         if data.downscales:
             _check_tile(source, data.points, tile)
         for name, series, times, title in _planes(source):
@@ -91,6 +86,19 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
                     "choose other times, or check the file."
                 )
             check_values(plane, name, title)
+
+
+def _check_dates(source: TrainingSource, data: Data) -> None:
+    """Check that a source has dates if the label or a predictor depends on them."""
+    if has_dates(source.stamps):
+        return
+    timely = [part.name for part in data.statics if Static(name=part.name).timely]
+    timely += ["day_of_year"] * any(part.name == "day_of_year" for part in data.label_parts)
+    if timely:
+        raise RecipeError(
+            f"{timely[0]} needs dates, but {source.title} has none; leave {timely[0]} out, or give "
+            "the source dates."
+        )
 
 
 def _check_tile(source: TrainingSource, points: float, tile: tuple[int, int]) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-import cftime
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flexclim.cf.times import seconds_of
 from flexclim.errors import RecipeError
+from flexclim.train.data.time_axis import has_dates, in_seconds
 from flexclim.train.recipes.source_settings import Source
 
 Split = Literal["train", "validate"]
-Time = np.datetime64 | cftime.datetime | np.integer  # whole numbers count times without dates
-
 YEAR = r"\d{4}"
 
 
@@ -100,7 +97,7 @@ def select_times(
 def _are_indices(period: tuple[str, str], times: np.ndarray, title: str) -> bool:
     """Return whether a period gives indices of times rather than dates."""
     numbers = [re.fullmatch(r"-?\d+", part) is not None for part in period]
-    if times.dtype.kind == "i":
+    if not has_dates(times):
         if all(numbers):
             return True
         raise RecipeError(
@@ -128,15 +125,15 @@ def apart(times: np.ndarray, training: np.ndarray, other: np.ndarray, gap: str) 
     training, other
         Indices into them.
     gap
-        A duration. Without dates, only times in both sets are left out.
+        A duration. Of counted times, only those in both sets are left out.
     """
-    if times.dtype.kind == "i":
+    if times.dtype.kind in "if":
         return np.asarray(training[~np.isin(training, other)])
     try:
         width = pd.Timedelta(gap)
     except ValueError:
         raise RecipeError(f"data.gap = {gap!r} is not a duration such as 6h or 2D.") from None
-    seconds = seconds_of(times)
+    seconds = in_seconds(times)
     reference = np.sort(seconds[other])
     right = np.searchsorted(reference, seconds[training])
     near = np.full(training.size, np.inf)

@@ -19,7 +19,7 @@ from flexclim.grids.grid import Grid
 from flexclim.grids.operators import block_mean
 from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
-from flexclim.train.data.splits import Time
+from flexclim.train.data.time_axis import Time
 from flexclim.train.recipes.source_settings import Source
 
 
