@@ -15,6 +15,7 @@ from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.bundled_statics import bundled_statics
 from flexclim.planning.source import Source, resolve_static
+from flexclim.planning.static_units import convert_statics, static_units
 from flexclim.planning.variable_matching import Match, adopted, match
 
 VERBS = {SUPERRES: "downscale", FORECAST: "forecast"}
@@ -151,6 +152,7 @@ def with_statics(source: Source, groups: Sequence[VariableGroup], factor: int = 
     static = available_statics(source, needed, factor)
     if static is None:
         return source
+    static = convert_statics(static, static_units(group.model for group in groups))
     return replace(source, static=static, static_fields=resolve_static(static, needed))
 
 

@@ -18,7 +18,7 @@ from flexclim.sampling.training_range import FieldStatistics, field_statistics, 
 from flexclim.train.data.downscaling_patches import Patches
 from flexclim.train.data.forecast_sequences import Sequences, runs
 from flexclim.train.data.paired_source import PairedSource
-from flexclim.train.data.sources import TrainingSource, known_units
+from flexclim.train.data.sources import TrainingSource, units_of
 from flexclim.train.data.time_axis import has_dates
 from flexclim.train.data.windows import Coarsened
 from flexclim.train.recipes.data_settings import Data
@@ -45,7 +45,7 @@ def coverage(
     measure = {SUPERRES: _coarse_statistics, FORECAST: _past_statistics}
     found = []
     for source in sources:
-        units, spacing = known_units([source]), source.grid.spacing_km
+        units, spacing = units_of(source), source.grid.spacing_km
         for task in settings.tasks:
             factors = sorted(data.factors) if task == SUPERRES else []
             for name, statistics in measure[task](source, data, settings.named(), seed).items():

@@ -33,7 +33,7 @@ class VariableMoments(Moments):
 class Normalisation(TypedDict, total=False):
     """Numbers measured on the training split, as JSON values: checkpoints hold them.
 
-    ``inputs``, ``targets``, ``statics`` and ``label`` are by name. ``residual_scale`` by factor and
+    ``inputs``, ``targets``, ``statics``, ``label`` and ``units`` are by name. ``residual_scale`` by factor and
     ``change_scale`` by lead hold one number per target. ``grid`` is the kind of grid of pairs.
     """
 
@@ -41,6 +41,7 @@ class Normalisation(TypedDict, total=False):
     targets: dict[str, VariableMoments]
     statics: dict[str, Moments]
     label: dict[str, Moments]
+    units: dict[str, str]
     residual_scale: dict[str, list[float]]
     change_scale: list[list[float]]
     grid: Kind | None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from scipy import sparse
 
+from flexclim.cf.conversion import Conversion
+from flexclim.cf.times import seconds_of
 from flexclim.errors import RecipeError
 
 ALL = slice(None)
@@ -142,17 +143,17 @@ class Difference(_OneByOne):
         The time step is the shortest between two times. Amounts over longer intervals, after a
         gap, are left out.
         """
-        stamps = pd.DatetimeIndex(times)
-        order = np.argsort(stamps)
-        between = np.diff(stamps[order])
-        between = between[between > np.timedelta64(0)]
-        step = pd.Timedelta(between.min() if between.size else "1h")
-        day = (stamps - pd.Timedelta("1ns")).floor("D")
-        before = np.full(len(stamps), -2)
+        seconds = np.round(seconds_of(times))
+        order = np.argsort(seconds)
+        between = np.diff(seconds[order])
+        between = between[between > 0]
+        step = between.min() if between.size else 3600.0
+        day = np.ceil(seconds / 86400) - 1
+        before = np.full(len(seconds), -2)
         for last, now in zip((None, *order[:-1]), order, strict=True):
-            if stamps[now] - day[now] <= step:
+            if seconds[now] - day[now] * 86400 <= step:
                 before[now] = -1
-            elif last is not None and day[last] == day[now] and stamps[now] - stamps[last] == step:
+            elif last is not None and day[last] == day[now] and seconds[now] - seconds[last] == step:
                 before[now] = last
         return cls(series, before)
 
@@ -186,6 +187,24 @@ class Computed(_OneByOne):
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Compute one window."""
         return self.function(*(part.read(time, rows, columns) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class Converted(_OneByOne):
+    """A variable in other units than those of its file."""
+
+    series: Series
+    conversion: Conversion
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Every time of the variable."""
+        return self.series.usable
+
+    def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
+        """Read and convert one window."""
+        window = self.series.read(time, rows, columns).astype(float)
+        return (window * self.conversion.scale + self.conversion.offset).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
+from flexclim.cf.conversion import conversion
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import axis_blocks
+from flexclim.train.data.common_units import Attributes, in_units, join_units
 from flexclim.train.data.series import (
     Averaged,
     Computed,
@@ -56,7 +58,7 @@ class Fields:
     title: str
     series: dict[str, Series]
     template: xr.DataArray
-    attributes: dict[str, dict[str, object]]
+    attributes: dict[str, Attributes]
     times: np.ndarray
 
     @property
@@ -87,12 +89,11 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
         for file, dataset in open_datasets(reading, folder).items()
     }
     stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
-    series, template, times = _stored_series(datasets, stored, reading)
-    first = next(iter(datasets.values()))
-    attributes = {name: dict(first[name].attrs) for name in stored}
+    series, attributes, template, times = _stored_series(datasets, stored, reading)
     for name in names:
         if name in reading.derive:
-            series[name], attributes[name] = _derived(reading.derive[name], series)
+            parts = [(series[part], attributes[part], part) for part in _needed(name, reading)]
+            series[name], attributes[name] = _derived(reading.derive[name], parts, title)
             series[name] = _limited(series[name], reading.largest_of(name))
     chosen = {name: series[name] for name in names}
     if reading.coarsen > 1:
@@ -144,24 +145,26 @@ def _needed(name: str, reading: Reading) -> tuple[str, ...]:
 
 def _stored_series(
     datasets: Mapping[str, xr.Dataset], names: Sequence[str], reading: Reading
-) -> tuple[dict[str, Series], xr.DataArray, np.ndarray]:
-    """Return the stored variables joined in time, a template of their grid, and all times."""
+) -> tuple[dict[str, Series], dict[str, Attributes], xr.DataArray, np.ndarray]:
+    """Return stored variables joined in time, attributes, a template of the grid, all times."""
     templates: list[xr.DataArray] = []
     times: dict[str, np.ndarray] = {}
-    parts: dict[str, list[Series]] = {name: [] for name in names}
+    parts: dict[str, dict[str, tuple[Series, Attributes]]] = {name: {} for name in names}
     for file, dataset in datasets.items():
         for name in names:
             stored, template, stamps = _stored(dataset, name, file, reading)
             _check_same_times(times.setdefault(file, stamps), stamps, names[0], name, file)
-            parts[name].append(stored)
+            parts[name][file] = stored, dict(dataset[name].attrs)
             templates.append(template)
     _check_grids(templates, reading.title)
     joined = join_times(times)
     series: dict[str, Series] = {}
+    attributes: dict[str, Attributes] = {}
     for name in names:
-        one = parts[name][0] if len(datasets) == 1 else Joined(parts[name])
+        own, attributes[name] = join_units(parts[name], name)
+        one = own[0] if len(own) == 1 else Joined(own)
         series[name] = _repaired(one, name, reading, joined, reading.title)
-    return series, templates[0], joined
+    return series, attributes, templates[0], joined
 
 
 def _check_same_times(
@@ -227,15 +230,22 @@ def _limited(series: Series, largest: float | None) -> Series:
     return series if largest is None else Limited(series, largest)
 
 
-def _derived(derived: Derived, series: dict[str, Series]) -> tuple[Series, dict[str, object]]:
-    if derived.wind_speed:
-        function, parts = wind_speed, derived.wind_speed
-        attributes = {"standard_name": "wind_speed", "units": "m s-1"}
-    else:
-        assert derived.kinetic_energy is not None
-        function, parts = kinetic_energy, derived.kinetic_energy
+def _derived(
+    derived: Derived, parts: Sequence[tuple[Series, Attributes, str]], title: str
+) -> tuple[Series, Attributes]:
+    """Compute a variable from components in the same units: m s-1, or of a speed their own."""
+    function = wind_speed if derived.wind_speed else kinetic_energy
+    stated = [(str(own["units"]), name) for _, own, name in parts if own.get("units")]
+    units, reference = stated[0] if stated and derived.wind_speed else ("m s-1", title)
+    same = [
+        in_units(series, own, units, title, reference, name)[0] for series, own, name in parts
+    ]
+    if (found := conversion(units, "m s-1")) is not None and found.changes_nothing:
+        units = "m s-1"
+    attributes = {"standard_name": "wind_speed", "units": units}
+    if derived.kinetic_energy:
         attributes = {"long_name": "specific kinetic energy of wind", "units": "m2 s-2"}
-    return Computed(function, [series[part] for part in parts]), dict(attributes)
+    return Computed(function, same), dict(attributes)
 
 
 def _averaged(

@@ -15,7 +15,9 @@ from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
 from flexclim.models.channels import COMPUTED, Static
 from flexclim.planning.source import resolve_static
+from flexclim.planning.static_units import convert_statics
 from flexclim.sampling.statics import static_fields
+from flexclim.train.data.common_units import CommonUnits
 from flexclim.train.data.nesting import align
 from flexclim.train.data.paired_source import PairedSource, match_times
 from flexclim.train.data.series import Series
@@ -30,8 +32,15 @@ from flexclim.train.recipes.source_settings import Reading, Source
 TrainingSource = Coarsened | PairedSource
 
 
-def open_sources(data: Data, split: Split) -> list[TrainingSource]:
+def open_sources(
+    data: Data, split: Split, units: CommonUnits | None = None
+) -> list[TrainingSource]:
     """Open the sources from which the patches of a split are cut.
+
+    Parameters
+    ----------
+    units
+        Units of named variables, those of the other split; units that are new to it are added.
 
     Returns
     -------
@@ -41,23 +50,24 @@ def open_sources(data: Data, split: Split) -> list[TrainingSource]:
     Raises
     ------
     RecipeError
-        If a file, a variable or a split is missing, or a pair does not match.
+        If a file, a variable or a split is missing, a pair does not match, or units differ.
     """
+    units = CommonUnits() if units is None else units
     opened: list[TrainingSource] = []
     for settings in data.sources:
         if (settings.train if split == "train" else settings.validate_) is None:
             continue
         if settings.coarse:
-            pair = _pair(data, settings, settings.coarse, split)
-            opened.append(_with_statics(pair, data, settings))
+            pair = _pair(data, settings, settings.coarse, split, units)
+            opened.append(_with_statics(pair, data, settings, units))
         elif data.named:
             inputs, targets = _names(data)
-            source = _coarsened(data, settings, inputs, targets, split, settings.weight)
-            opened.append(_with_statics(source, data, settings))
+            source = _coarsened(data, settings, inputs, targets, split, settings.weight, units)
+            opened.append(_with_statics(source, data, settings, units))
         else:
             share = settings.weight / len(settings.variables)
             opened += [
-                _coarsened(data, settings, (name,), (name,), split, share)
+                _coarsened(data, settings, (name,), (name,), split, share, CommonUnits())
                 for name in settings.variables
             ]
     if not opened:
@@ -133,26 +143,15 @@ def _planes(source: TrainingSource) -> Iterator[tuple[str, Series, np.ndarray, s
             yield name, one, times, title
 
 
-def known_units(sources: Sequence[TrainingSource]) -> dict[str, str]:
-    """Return the units of inputs and targets given in the files, by name.
-
-    Where an input and a target share a name, the units are those of the input, which ``downscale``
-    reads. Variables whose units differ between sources are left out.
-    """
-    found: dict[str, set[str]] = {}
-    for source in sources:
-        own = {
-            name: str(fields.attributes[name]["units"])
-            for fields, names in (
-                (source.target_fields, source.targets),
-                (source.input_fields, source.inputs),
-            )
-            for name in names
-            if fields.attributes[name].get("units")
-        }
-        for name, units in own.items():
-            found.setdefault(name, set()).add(units)
-    return {name: units.pop() for name, units in found.items() if len(units) == 1}
+def units_of(source: TrainingSource) -> dict[str, str]:
+    """Return the units of the inputs and targets of a source, by name, as far as they are known."""
+    fields = (source.target_fields, source.targets), (source.input_fields, source.inputs)
+    return {
+        name: str(part.attributes[name]["units"])
+        for part, names in fields
+        for name in names
+        if part.attributes[name].get("units")
+    }
 
 
 def open_statics(path: str, data: Data, settings: Source) -> xr.Dataset:
@@ -183,8 +182,10 @@ def _coarsened(
     targets: tuple[str, ...],
     split: Split,
     weight: float,
+    units: CommonUnits,
 ) -> Coarsened:
     fields = open_fields(settings, data.folder, list(dict.fromkeys(inputs + targets)))
+    fields = units.convert(fields, dict.fromkeys(inputs) | _bases(data, targets))
     chosen = split_times(fields.times, fields.usable, settings, data.gap, split, fields.title)
     series, times = in_memory(fields, chosen)
     return Coarsened(
@@ -200,11 +201,14 @@ def _coarsened(
     )
 
 
-def _pair(data: Data, settings: Source, partner: Reading, split: Split) -> PairedSource:
+def _pair(
+    data: Data, settings: Source, partner: Reading, split: Split, units: CommonUnits
+) -> PairedSource:
     inputs, targets = _names(data)
     factor = next(iter(data.factors))
-    coarse = open_fields(partner, data.folder, inputs)
+    coarse = units.convert(open_fields(partner, data.folder, inputs), dict.fromkeys(inputs))
     fine = open_fields(settings, data.folder, targets)
+    fine = units.convert(fine, _bases(data, targets))
     first, second = match_times(coarse, fine)
     stamps = fine.times[second]
     usable = np.ones(stamps.size, bool)
@@ -235,11 +239,22 @@ def _pair(data: Data, settings: Source, partner: Reading, split: Split) -> Paire
     )
 
 
-def _with_statics(source: TrainingSource, data: Data, settings: Source) -> TrainingSource:
+def _bases(data: Data, targets: Sequence[str]) -> dict[str, str | None]:
+    """Return the input to which the residual of each target is added, if it has another name."""
+    bases = {part.name: part.base_name for part in data.all_targets}
+    return {name: None if bases.get(name) == name else bases.get(name) for name in targets}
+
+
+def _with_statics(
+    source: TrainingSource, data: Data, settings: Source, units: CommonUnits
+) -> TrainingSource:
     if not data.statics:
         return source
     path = settings.static_file or data.static_file
     dataset = open_statics(path, data, settings) if path else xr.Dataset()
+    dataset = convert_statics(dataset, units.known)
+    for name, field in dataset.data_vars.items():
+        units.note(str(name), field.attrs, path)
     fields = resolve_static(dataset, map(str, dataset.data_vars))
     wanted = [Static(name=part.name) for part in data.statics]
     return replace(source, statics=static_fields(fields, source.grid, wanted))

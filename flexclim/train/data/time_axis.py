@@ -100,7 +100,7 @@ def join_times(times: Mapping[str, np.ndarray]) -> np.ndarray:
     if not has_dates(parts[0]) and any(part.dtype.kind != "m" for part in parts):
         counted = np.arange(sum(part.size for part in parts))
         return counted if all(part.dtype.kind == "i" for part in parts) else counted.astype(float)
-    joined = np.concatenate(in_one_calendar(times))
+    joined = np.concatenate(in_one_calendar(times) if has_dates(parts[0]) else parts)
     _check_disjoint(joined, {name: part.size for name, part in times.items()})
     return joined
 
@@ -168,10 +168,11 @@ def _offsets(field: xr.DataArray, dim: str | None) -> np.ndarray:
     values = coordinate.values
     if values.dtype.kind == "m":
         return np.asarray(values.astype("m8[us]"))
-    seconds = SECONDS.get(str(coordinate.attrs.get("units", "")))
+    units = str(coordinate.attrs.get("units", ""))
+    seconds = SECONDS.get(units)
     if seconds and values.dtype.kind in "iuf":
         return np.asarray(np.round(values.astype(float) * seconds * 1e6).astype("m8[us]"))
-    if values.dtype.kind in "iuf" and np.array_equal(values, counted + values[:1]):
+    if units in ("", "1") and values.dtype.kind in "iuf" and np.array_equal(values, counted + values[:1]):
         return counted
     return counted.astype(float)
 

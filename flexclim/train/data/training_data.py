@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.train.data.batches import Batches, MixedBatches, TaskBatches
+from flexclim.train.data.common_units import CommonUnits
 from flexclim.train.data.downscaling_patches import Patches
 from flexclim.train.data.forecast_sequences import Sequences
 from flexclim.train.data.model_settings import Normalisation, check_network, model_settings
@@ -24,7 +25,7 @@ class TrainingData:
     """Patches of the training split, and of the validation split by task.
 
     ``settings`` are those of the model to be trained; ``fitted`` holds the numbers in them that
-    were measured on the training split.
+    were measured on the training split. ``units`` are those of named variables and static fields.
     """
 
     settings: ModelSettings
@@ -32,6 +33,7 @@ class TrainingData:
     sources: tuple[TrainingSource, ...]
     train: Batches
     validation: dict[str, TaskBatches]
+    units: dict[str, str]
 
     @property
     def diffusion(self) -> Diffusion:
@@ -53,10 +55,12 @@ def open_training_data(
     """
     check_network(recipe)
     data, seed = recipe.data, recipe.trainer.seed
-    sources, checked = open_sources(data, "train"), open_sources(data, "validate")
+    units = CommonUnits(dict(fitted.get("units", {})) if fitted else {})
+    sources, checked = (open_sources(data, split, units) for split in ("train", "validate"))
     check_sources([*sources, *checked], data, recipe.network.tile)
     if fitted is None:
         fitted = measure(sources, recipe)
+        fitted["units"] = units.known
     settings = model_settings(recipe, fitted)
     parts = _by_task(sources, data, settings, seed)
     return TrainingData(
@@ -67,6 +71,7 @@ def open_training_data(
         if len(parts) > 1
         else next(iter(parts.values())),
         _by_task(checked, data, settings, seed + 1),
+        units.known,
     )
 
 

@@ -15,7 +15,6 @@ from flexclim.models.model import Model, new_model
 from flexclim.models.settings import ModelSettings
 from flexclim.nn.flex import Flex
 from flexclim.train.data.coverage import coverage
-from flexclim.train.data.sources import known_units
 from flexclim.train.data.training_data import TrainingData
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
@@ -79,7 +78,7 @@ def model_card(
         variables=tuple(part.name for part in (named.targets or ())) if named else (),
         inputs=tuple(part.name for part in (named.inputs or ())) if named else (),
         statics=tuple(part.name for part in settings.statics),
-        units=known_units(data.sources) if named else {},
+        units=data.units if named else {},
         factors=settings.factors,
         leads=settings.forecast.leads if settings.forecast else (),
         spacing_km=(min(spacings), max(spacings)) if spacings else None,
