@@ -10,7 +10,7 @@ from named_variables import RAIN
 import flexclim
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import StoreError
+from flexclim.errors import ModelError, StoreError
 from flexclim.models.channels import Target
 from flexclim.resampling import coarsen
 
@@ -204,6 +204,18 @@ def test_targets_may_be_other_variables(energy, region):
     found = downscale(holes, 4, model=energy, members=1, grid="cell", batch=4)
     assert np.isfinite(found["ke"]).all()
     assert np.isnan(found["u100"]).any()
+
+
+def test_static_fields_are_read_in_the_units_of_the_card(run, region, static, model):
+    metres = static.assign(orography=static.orography.assign_attrs(units="m"))
+    stated = model.replace(card={"units": {"orography": "m"}})
+    expected = run(region, model=stated, static=metres)
+    close(expected, run(region))
+    kilometres = metres.assign(orography=(static.orography / 1000).assign_attrs(units="km"))
+    close(run(region, model=stated, static=kilometres), expected)
+    geopotential = metres.assign(orography=(static.orography * 9.8).assign_attrs(units="m2 s-2"))
+    with pytest.raises(ModelError, match=r"'orography' is in 'm2 s-2'.*Divide the geopot"):
+        run(region, model=stated, static=geopotential)
 
 
 def test_a_store_knows_inputs_and_static_fields(model, region, static, tmp_path):

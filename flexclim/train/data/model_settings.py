@@ -33,8 +33,9 @@ class VariableMoments(Moments):
 class Normalisation(TypedDict, total=False):
     """Numbers measured on the training split, as JSON values: checkpoints hold them.
 
-    ``inputs``, ``targets``, ``statics``, ``label`` and ``units`` are by name. ``residual_scale`` by factor and
-    ``change_scale`` by lead hold one number per target. ``grid`` is the kind of grid of pairs.
+    ``inputs``, ``targets``, ``statics``, ``label`` and ``units`` are by name. ``residual_scale`` by
+    factor and ``change_scale`` by lead hold one number per target. ``grid`` is the kind of grid of
+    pairs.
     """
 
     inputs: dict[str, VariableMoments]

@@ -19,7 +19,7 @@ from flexclim.grids.grid import Grid
 from flexclim.train.data.nesting import Axis
 from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
-from flexclim.train.data.time_axis import Time, has_dates, in_one_calendar, text_of
+from flexclim.train.data.time_axis import has_dates, in_one_calendar, text_of
 from flexclim.train.data.windows import SourceSplit, Window, read_window, stored
 
 

@@ -153,7 +153,9 @@ class Difference(_OneByOne):
         for last, now in zip((None, *order[:-1]), order, strict=True):
             if seconds[now] - day[now] * 86400 <= step:
                 before[now] = -1
-            elif last is not None and day[last] == day[now] and seconds[now] - seconds[last] == step:
+            elif (
+                last is not None and day[last] == day[now] and seconds[now] - seconds[last] == step
+            ):
                 before[now] = last
         return cls(series, before)
 

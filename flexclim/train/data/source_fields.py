@@ -237,9 +237,7 @@ def _derived(
     function = wind_speed if derived.wind_speed else kinetic_energy
     stated = [(str(own["units"]), name) for _, own, name in parts if own.get("units")]
     units, reference = stated[0] if stated and derived.wind_speed else ("m s-1", title)
-    same = [
-        in_units(series, own, units, title, reference, name)[0] for series, own, name in parts
-    ]
+    same = [in_units(series, own, units, title, reference, name)[0] for series, own, name in parts]
     if (found := conversion(units, "m s-1")) is not None and found.changes_nothing:
         units = "m s-1"
     attributes = {"standard_name": "wind_speed", "units": units}

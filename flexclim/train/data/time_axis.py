@@ -7,6 +7,7 @@ Whole numbers count times, one hour apart in forecasts; other numbers (float) on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import cftime
 import numpy as np
@@ -15,7 +16,7 @@ import xarray as xr
 from flexclim.cf.times import calendar_of, is_time, seconds_of
 from flexclim.errors import RecipeError
 
-Time = np.datetime64 | cftime.datetime | np.timedelta64 | np.integer | np.floating
+Time: TypeAlias = np.datetime64 | cftime.datetime | np.timedelta64 | np.integer | np.floating
 
 NAMES = ("time", "valid_time")
 # Calendars whose dates all exist in the standard calendar.
@@ -172,7 +173,11 @@ def _offsets(field: xr.DataArray, dim: str | None) -> np.ndarray:
     seconds = SECONDS.get(units)
     if seconds and values.dtype.kind in "iuf":
         return np.asarray(np.round(values.astype(float) * seconds * 1e6).astype("m8[us]"))
-    if units in ("", "1") and values.dtype.kind in "iuf" and np.array_equal(values, counted + values[:1]):
+    if (
+        units in ("", "1")
+        and values.dtype.kind in "iuf"
+        and np.array_equal(values, counted + values[:1])
+    ):
         return counted
     return counted.astype(float)
 

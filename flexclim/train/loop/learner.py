@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from flexclim.errors import ModelError, RecipeError
-from flexclim.models.model import load_model
-from flexclim.nn import weights_file
+from flexclim.errors import RecipeError
 from flexclim.nn.flex import Flex
 from flexclim.train.data.training_data import TrainingData
 from flexclim.train.loop.averages import Averages
@@ -21,6 +19,7 @@ from flexclim.train.loop.losses import DenoisingLoss, EnsembleLoss
 from flexclim.train.loop.optimizers import learning_rate, make_optimizer
 from flexclim.train.loop.physical_units import PhysicalUnits
 from flexclim.train.loop.processes import Ranks
+from flexclim.train.loop.starting_model import starting_weights
 from flexclim.train.loop.training_step import TYPES, StepOutcome, TrainingStep, make_scaler
 from flexclim.train.recipes.recipe import Recipe
 
@@ -136,30 +135,6 @@ class Learner:
             return learning_rate(step, trainer.steps, trainer.warmup, trainer.learning_rate)
         step -= trainer.steps
         return learning_rate(step, ensemble.steps, trainer.warmup // 4, ensemble.learning_rate)
-
-
-def starting_weights(start: str, network: Flex) -> dict[str, Tensor]:
-    """Return the weights of a trained model whose network has the same sizes.
-
-    Parameters
-    ----------
-    start
-        Name of a bundled model, or a model folder.
-
-    Raises
-    ------
-    RecipeError
-        If there is no such model, or its network has other sizes.
-    """
-    try:
-        found = load_model(start).network.state_dict()
-        own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
-        weights_file.check_shapes(
-            own, {name: tuple(part.shape) for name, part in found.items()}, f"model {start!r}"
-        )
-    except ModelError as error:
-        raise RecipeError(f"start: {error}") from None
-    return found
 
 
 def freeze(network: Flex, only: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from flexclim.errors import ModelError, RecipeError
 from flexclim.models.model import load_model
-from flexclim.train.data.model_settings import Normalisation
+from flexclim.train.data.model_settings import Normalisation, check_network
 from flexclim.train.data.normalisation import fit_normalisation
 from flexclim.train.data.sources import TrainingSource
 from flexclim.train.data.training_data import TrainingData, open_training_data
@@ -23,6 +23,7 @@ from flexclim.train.loop.learner import Learner
 from flexclim.train.loop.logs import Log, Terminal, open_logs
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
+from flexclim.train.loop.starting_model import check_start
 from flexclim.train.loop.training_step import own_positions
 from flexclim.train.loop.validation import BASELINES, Validation, combined
 from flexclim.train.recipes.recipe import Recipe
@@ -30,6 +31,7 @@ from flexclim.train.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from flexclim.train.data.batches import Batch
 
+LOCK = ".lock"
 BEST = "best"  # checkpoints with the best weights
 PRINTED = (
     *("crps", "spread_skill", "log_spectral_distance"),
@@ -58,6 +60,7 @@ class Run(AbstractContextManager["Run"]):
         self.own = own_positions(recipe.trainer.batch, recipe.trainer.accumulate, ranks)
         _check_share(recipe.trainer.validation_patches, ranks)
         self._was_complete = False
+        self._made: list[Path] = []
         self._logs: list[Log] = []
         self._measured: dict[str, float] = {}
         self._open = ExitStack()
@@ -65,6 +68,8 @@ class Run(AbstractContextManager["Run"]):
     def __exit__(self, *error: object) -> None:
         for log in self._logs:
             log.close()
+        if error[0] is not None:
+            self._remove_empty_folder()
         self._open.close()
 
     @property
@@ -79,6 +84,8 @@ class Run(AbstractContextManager["Run"]):
 
     def start(self, resume: bool) -> None:
         """Open the data, build the network, and restore the newest checkpoint if there is one."""
+        check_network(self.recipe)
+        check_start(self.recipe)
         self._lock_folder()
         saved = self._newest_checkpoint(resume)
         self.data = open_training_data(self.recipe, saved.fitted if saved else None, self._measure)
@@ -232,8 +239,9 @@ class Run(AbstractContextManager["Run"]):
         """Keep other runs out of the folder until this one ends."""
         if self.ranks.first:
             try:
+                self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._open.enter_context(FileLock(self.folder / ".lock", timeout=0))
+                self._open.enter_context(FileLock(self.folder / LOCK, timeout=0))
             except Timeout:
                 raise RecipeError(
                     f"another process is training in {self.folder}; wait for it, or set output to "
@@ -245,6 +253,14 @@ class Run(AbstractContextManager["Run"]):
                     "folder."
                 ) from None
         self.ranks.wait()
+
+    def _remove_empty_folder(self) -> None:
+        """Remove the folders that this run made and wrote nothing to but its lock."""
+        if self._made and {path.name for path in self.folder.iterdir()} <= {LOCK}:
+            with suppress(OSError):
+                (self.folder / LOCK).unlink(missing_ok=True)
+                for folder in self._made:
+                    folder.rmdir()
 
     def _newest_checkpoint(self, resume: bool) -> snapshot.Snapshot | None:
         """Read the newest intact checkpoint, the same on all ranks."""

@@ -9,6 +9,7 @@ from flexclim.train.data.training_data import open_training_data
 from flexclim.train.recipes.data_settings import Data
 from flexclim.train.recipes.source_settings import Derived, Reading
 
+
 def write(ds, path, **units):
     for name, one in units.items():
         ds[name].attrs["units"] = one

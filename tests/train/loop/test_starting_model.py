@@ -1,0 +1,130 @@
+import json
+import time
+import warnings
+
+import pytest
+from filelock import FileLock
+
+from flexclim.errors import FlexclimWarning, RecipeError
+from flexclim.models.channels import Static, Target, Variable
+from flexclim.nn.configuration import Architecture
+from flexclim.train import fit
+from flexclim.train.loop.starting_model import check_start
+
+NAMED = ("data.inputs=[u10, v10]", "data.sources.0.variables=[]", "data.sources.0.signed=false")
+
+
+@pytest.fixture
+def started(folder, read, make_toy):
+    """Return a function that checks the small recipe with the start of a toy model."""
+
+    def check(*overrides, channels=1, read_channels=1, **settings):
+        network = {
+            name: settings.pop(name)
+            for name in ("label_size", "num_heads", "conditioning")
+            if name in settings
+        }
+        model = make_toy(channels, read_channels, network=network, **settings)
+        start = model.save(folder / "start")
+        sizes = model.settings.network.model_dump(mode="json")
+        own = {name: sizes[name] for name in Architecture.model_fields if name not in network}
+        own |= {"dropout": 0.5}
+        recipe = read(folder, f"start={start}", f"network={json.dumps(own)}", *overrides)
+        check_start(recipe)
+
+    return check
+
+
+def wind(**settings):
+    variables = tuple(Variable(name=name) for name in ("u10", "v10"))
+    targets = tuple(Target(name=name, base=name) for name in ("u10", "v10"))
+    return {"channels": 2, "inputs": variables, "targets": targets} | settings
+
+
+def message(check, *overrides, **settings):
+    with pytest.raises(RecipeError) as caught:
+        check(*overrides, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_model_that_fits_is_silent(started):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        started()
+
+
+def test_statics_of_the_model_are_named(started):
+    statics = tuple(Static(name=name) for name in ("orog", "lsm", "latitude"))
+    found = message(started, *NAMED, **wind(read_channels=5, statics=statics))
+    assert found == (
+        "start: model 'toy' reads u10, v10 and the statics orog, lsm, latitude, predicts u10, v10 "
+        "as v, and has the label factor; the recipe reads u10, v10 and the statics none, predicts "
+        "u10, v10 as v, and has the label factor. Set data.statics=[orog,lsm,latitude]."
+    )
+
+
+def test_variables_of_the_model_are_named(started):
+    found = message(started, **wind(read_channels=2))
+    assert "the recipe reads one variable at a time" in found
+    assert found.endswith(
+        "Set data.inputs to 2 variables such as [u10,v10] and data.targets to 2 variables such as "
+        "[u10,v10]."
+    )
+
+
+def test_the_label_of_the_model_is_named(started):
+    found = message(started, "trainer.label_dropout=0.2")
+    assert "has the label factor; " in found
+    assert found.endswith("has the label factor, given. Set data.label=[factor].")
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"num_heads": 2}, "network.num_heads is 2 in model 'toy' and 4 in the recipe. Set netwo"),
+        ({"conditioning": "weak"}, 'network.conditioning is "weak" in model'),
+    ],
+)
+def test_an_architecture_of_the_same_shapes_is_refused_too(started, change, advice):
+    assert advice in message(started, **change)
+
+
+def test_tasks_of_the_model_are_named(started, read):
+    forecasts = ("data.tasks={forecast: 1}", "data.scaling=fixed", "data.forecast.leads={6h: 1}")
+    found = message(started, *NAMED, *forecasts, **wind(read_channels=2))
+    assert "is for superres, the recipe for forecast. Set data.tasks" in found
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (("data.inputs=[v10, u10]",), r"reads u10, v10 and .* the recipe reads v10, u10"),
+        (("diffusion.prediction=eps",), "predicts u10, v10 as v, .* predicts u10, v10 as eps"),
+    ],
+)
+def test_channels_of_another_meaning_give_a_warning(started, change, text):
+    with pytest.warns(FlexclimWarning, match=text):
+        started(*NAMED, *change, **wind(read_channels=2))
+
+
+@pytest.mark.parametrize(
+    "override", ["start=flex-nano", "start=nope", "data.sources.0.path=nope.nc", "data.gap=99D"]
+)
+def test_a_refused_run_leaves_no_folder(folder, tiny, override):
+    began = time.perf_counter()
+    with pytest.raises(RecipeError):
+        fit(tiny(folder, "runs/a/b", override))
+    assert time.perf_counter() - began < 5
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.yaml", "wind.nc"]
+
+
+def test_folders_of_others_are_kept(folder, tiny):
+    (folder / "runs").mkdir()
+    with pytest.raises(RecipeError):
+        fit(tiny(folder, "runs/a", "data.sources.0.path=nope.nc"))
+    assert list((folder / "runs").iterdir()) == []
+    (folder / "runs" / "a").mkdir()
+    with FileLock(folder / "runs" / "a" / ".lock"), pytest.raises(RecipeError, match="is training"):
+        fit(tiny(folder, "runs/a"))
+    assert (folder / "runs" / "a").exists()
