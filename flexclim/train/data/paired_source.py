@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Domain, Kind
@@ -19,8 +20,9 @@ from flexclim.grids.grid import Grid
 from flexclim.train.data.nesting import Axis
 from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
-from flexclim.train.data.time_axis import has_dates, in_one_calendar, text_of
+from flexclim.train.data.time_axis import has_dates, text_of
 from flexclim.train.data.windows import SourceSplit, Window, read_window, stored
+from flexclim.verify.core.dates import time_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +150,8 @@ def match_times(coarse: Fields, fine: Fields) -> tuple[np.ndarray, np.ndarray]:
             f"times of {coarse.title} are {kinds[0]}, those of {fine.title} {kinds[1]}; give both "
             "dates, or both none."
         )
-    if has_dates(times[0]):
-        times = in_one_calendar(dict(zip((coarse.title, fine.title), times, strict=True)))
-    _, first, second = np.intersect1d(times[0], times[1], return_indices=True)
+    numbers = time_numbers(*(xr.DataArray(part, dims="time") for part in times))
+    _, first, second = np.intersect1d(*(numbers or times), return_indices=True)
     if first.size == 0:
         ranges = " and ".join(
             f"{fields.title} from {text_of(fields.times.min())} to {text_of(fields.times.max())}"

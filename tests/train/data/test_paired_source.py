@@ -156,6 +156,22 @@ def test_only_times_of_both_count(tmp_path):
     assert source.fine_series["gust"].read(0)[0, 0] == pytest.approx(156)
 
 
+@pytest.mark.parametrize("calendar", ["noleap", "360_day", "standard"])
+def test_calendars_are_paired_by_date(tmp_path, calendar):
+    latitude, longitude = 50 - 0.025 * np.arange(161), 3 + 0.025 * np.arange(201)
+    fine = pd.date_range("2020-02-27", "2020-03-03")  # with 29 February
+    coarse = xr.date_range("2020-02-27", periods=6, calendar=calendar, use_cftime=True)
+    write(tmp_path / "fine.nc", "gust", latitude, longitude, fine)
+    write(tmp_path / "coarse.nc", "wind", latitude[::4], longitude[::4], coarse)
+    source = open_sources(pair(tmp_path, train=("0", "3"), validate=("4", "4")), "train")[0]
+    days = {"noleap": [27, 28, 1, 2], "360_day": [27, 28, 29, 1]}.get(calendar, [27, 28, 29, 1])
+    assert pd.DatetimeIndex(source.stamps).day.tolist() == days
+    dates = [(date.month, date.day) for date in coarse]
+    for n, stamp in enumerate(pd.DatetimeIndex(source.stamps)):
+        before = dates.index((stamp.month, stamp.day))
+        assert source.coarse_series["wind"].read(n)[0, 0] == pytest.approx(156 + 100 * before)
+
+
 @pytest.mark.parametrize(
     ("fine", "times", "changes", "message"),
     [
