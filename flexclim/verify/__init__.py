@@ -7,14 +7,13 @@ from flexclim.verify.metrics.calibration import crps_decomposition, pull, spread
 from flexclim.verify.metrics.contingency import contingency
 from flexclim.verify.metrics.distribution import (
     anomaly_correlation,
-    exceedance,
     frequency,
-    quantiles,
     threshold_weighted_crps,
 )
 from flexclim.verify.metrics.multivariate import energy_score, variogram_score
 from flexclim.verify.metrics.persistence import correlation_time
 from flexclim.verify.metrics.probability import brier, brier_decomposition, reliability, roc
+from flexclim.verify.metrics.quantiles import exceedance, quantiles
 from flexclim.verify.metrics.ranks import flatness, pit_histogram, rank_histogram
 from flexclim.verify.metrics.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
 from flexclim.verify.metrics.seam import seam

@@ -16,19 +16,19 @@ from flexclim.verify.core.scoring import common_variables, drop_inherited
 from flexclim.verify.core.sums import weighted_sums
 from flexclim.verify.metrics import (
     calibration,
-    distribution,
     multivariate,
     probability,
+    quantiles,
     ranks,
     scores,
     spatial,
     spectra,
     spectral_scores,
 )
+from flexclim.verify.metrics.events import event_threshold
 
 OWN = "forecast"
 RESIDUALS = "bicubic + residuals"
-EVENT_LEVEL = 0.9
 PATCH = 8
 MOMENTS = ["error", "absolute_error", "squared_error"]
 ENSEMBLE = ["skill", "dispersion", "variance"]
@@ -165,20 +165,6 @@ def gather(
     return candidates
 
 
-def event_threshold(truth: xr.DataArray) -> float:
-    """Return the 90 per cent quantile or, if that is the smallest value, the others' median."""
-    level = _quantile(truth, EVENT_LEVEL)
-    low, high = float(truth.min()), float(truth.max())
-    if level - low > 2 * (high - low) / distribution.BINS or low == high:
-        return level
-    return _quantile(truth.where(truth > low), 0.5)
-
-
-def _quantile(field: xr.DataArray, level: float) -> float:
-    alone = Pair(forecast=field, truth=field, member=None)
-    return float(distribution.quantiles_of(alone, [level])["truth"][0])
-
-
 def judge(pairs: Mapping[str, Pair], threshold: float) -> dict[str, xr.DataArray]:
     """Compute the scores of all candidates of one variable, along ``candidate``."""
     done = {name: xr.Dataset(score(pair, threshold)).compute() for name, pair in pairs.items()}
@@ -199,8 +185,8 @@ def score(pair: Pair, threshold: float) -> dict[str, xr.DataArray]:
     found["rfne"] = spatial.rfne_of(pair, space)
     found["ssim"] = spatial.ssim_of(pair, dim=space)
     found["fss"] = spatial.fss_of(pair, threshold, windows)
-    found["exceedance"] = distribution.exceedance_of(pair)
-    found |= _prefixed("quantiles", distribution.quantiles_of(pair))
+    found["exceedance"] = quantiles.exceedance_of(pair)
+    found |= _prefixed("quantiles", quantiles.quantiles_of(pair))
     if pair.size > 1:
         found |= ensemble_scores(pair, threshold, space)
     for values in found.values():

@@ -5,8 +5,8 @@ import xarray as xr
 from flexclim import AlignmentError, FlexclimError, verify
 from flexclim.verify.core import alignment
 from flexclim.verify.core.alignment import Pair
-from flexclim.verify.evaluation import event_threshold
 from flexclim.verify.metrics import spectra
+from flexclim.verify.metrics.events import event_threshold
 
 
 def test_names_candidates_and_times(scores):

@@ -20,6 +20,7 @@ from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify.core.dimension_names import find_member, shared_dimensions
 from flexclim.verify.core.geometry import Plane, area_weights, find_plane
 from flexclim.verify.core.matching import check_coordinates, match_points
+from flexclim.verify.core.members import ensemble_mean
 from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.point_weights import check_weights
 
@@ -160,11 +161,6 @@ class Pair:
         if self.member is not None:
             attributes["ensemble_size"] = self.size
         return {**attributes, **more}
-
-
-def ensemble_mean(field: xr.DataArray, member: str | None) -> xr.DataArray:
-    """Average over members in float64; NaN where a member is missing."""
-    return field if member is None else field.mean(member, skipna=False, dtype=float)
 
 
 def reduced_dims(dims: Sequence[Hashable], dim: Dims) -> tuple[Hashable, ...]:

@@ -8,13 +8,14 @@ partial sums add up.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from flexclim.verify.core import kernel
 from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.members import gather_members
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -25,7 +26,6 @@ Summed = Callable[..., np.ndarray]
 Contribution = tuple[str, np.ndarray, np.ndarray]
 # (members (M, ...), truth (...), weight (...), extra...) -> known (...), contributions
 Binned = Callable[..., tuple[np.ndarray, Iterable[Contribution]]]
-CHUNK_BYTES = 48 * 2**20
 
 
 def weighted_sums(
@@ -86,27 +86,37 @@ def sum_blocks(
     DataArray
         (kept dimensions..., label), float64; lazy if a field is.
     """
-    members = pair.forecast if pair.member is not None else pair.forecast.expand_dims("_single")
-    dims = pair.truth.dims
-    weight = pair.point_weights(weights)
-    weight = weight.expand_dims([d for d in dims if d not in weight.dims]).transpose(*dims)
-    over = tuple(dims.index(name) for name in pair.reduced_dims(dim))
-    name, values = label
+    fields = block_fields(pair, weights)
+    over = tuple(map(pair.truth.dims.index, pair.reduced_dims(dim)))
     more = () if extra is None else (extra.data,)
     total: np.ndarray | Array
-    if pair.lazy:
-        total = _dask_sums(members, pair.truth, weight, more, summed, over, len(values))
+    if pair.lazy or fields[-1].chunks is not None:
+        total = _dask_sums(fields, more, summed, over, len(label[1]))
     else:
-        arrays = (members.values, pair.truth.values, weight.values, *more)
-        total = sum_slabs(*arrays, summed=summed, over=over, length=len(values)).sum(axis=over)
-    kept = [d for axis, d in enumerate(dims) if axis not in over]
-    result = xr.DataArray(total, dims=[*kept, name], coords={name: list(values)})
-    return result.assign_coords(kept_coordinates(pair.truth, kept))
+        arrays = [field.values for field in fields]
+        total = sum_slabs(*arrays, *more, summed=summed, over=over, length=len(label[1])).sum(over)
+    return labelled(total, pair.truth, over, label)
 
 
-def kept_coordinates(field: xr.DataArray, kept: Sequence[Hashable]) -> dict[Hashable, xr.Variable]:
-    """Return the coordinates of ``field`` that have only dimensions in ``kept``."""
-    return {n: c.variable for n, c in field.coords.items() if set(c.dims) <= set(kept)}
+def block_fields(pair: Pair, weights: Weights) -> tuple[xr.DataArray, ...]:
+    """Return members (M, ...), truth (...), and weights with every dimension of the truth."""
+    members = pair.forecast if pair.member is not None else pair.forecast.expand_dims("_single")
+    dims, weight = pair.truth.dims, pair.point_weights(weights)
+    weight = weight.expand_dims([d for d in dims if d not in weight.dims]).transpose(*dims)
+    return members, pair.truth, weight
+
+
+def labelled(
+    total: np.ndarray | Array,
+    truth: xr.DataArray,
+    over: tuple[int, ...],
+    label: tuple[str, Sequence[Hashable]],
+) -> xr.DataArray:
+    """Return (kept..., label) as a DataArray with the truth's coordinates that are left."""
+    kept = [d for axis, d in enumerate(truth.dims) if axis not in over]
+    coords = {n: c.variable for n, c in truth.coords.items() if set(c.dims) <= set(kept)}
+    result = xr.DataArray(total, dims=[*kept, label[0]], coords={label[0]: list(label[1])})
+    return result.assign_coords(coords)
 
 
 def sum_slabs(
@@ -138,9 +148,7 @@ def sum_slabs(
 
 
 def _dask_sums(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
-    weight: xr.DataArray,
+    fields: tuple[xr.DataArray, ...],
     extra: tuple[np.ndarray | Array, ...],
     summed: Summed,
     over: tuple[int, ...],
@@ -148,31 +156,44 @@ def _dask_sums(
 ) -> Array:
     import dask.array as da
 
-    members = gather_members(forecast)
-    axes = tuple(range(truth.ndim))
-    observed = da.asarray(truth.data).rechunk(members.chunks[1:])
-    more = [part for array in extra for part in (da.asarray(array), (truth.ndim + 2,))]
+    count = fields[1].ndim
+    more = [part for array in extra for part in (da.asarray(array), (count + 2,))]
     parts: Array = da.blockwise(
         sum_slabs,
-        (*axes, truth.ndim),
-        members,
-        (truth.ndim + 1, *axes),
-        observed,
-        axes,
-        da.from_array(weight.values, chunks=-1) if weight.chunks is None else weight.data,
-        axes,
+        (*range(count), count),
+        *block_arguments(fields),
         *more,
         summed=summed,
         over=over,
         length=length,
-        new_axes={truth.ndim: length},
+        new_axes={count: length},
         adjust_chunks={axis: (lambda size: 1) for axis in over},
         concatenate=True,
         dtype=float,
-        meta=np.empty((0,) * (truth.ndim + 1)),
+        meta=np.empty((0,) * (count + 1)),
     )
     total: Array = parts.sum(axis=over)
     return total
+
+
+def block_arguments(fields: tuple[xr.DataArray, ...]) -> list[Any]:
+    """Return lazy members, truth and weights, each followed by its axes for ``blockwise``.
+
+    The members have the axis after that of an appended dimension.
+    """
+    import dask.array as da
+
+    forecast, truth, weight = fields
+    axes = tuple(range(truth.ndim))
+    members = gather_members(forecast)
+    observed = da.asarray(truth.data).rechunk(members.chunks[1:])
+    if weight.chunks is None:
+        light = da.from_array(weight.values, chunks=-1)
+    else:
+        light = weight.data.rechunk(
+            {a: members.chunks[a + 1] for a in axes if weight.shape[a] == truth.shape[a]}
+        )
+    return [members, (truth.ndim + 1, *axes), observed, axes, light, axes]
 
 
 def sum_bins(
@@ -234,23 +255,3 @@ def kept_index(shape: tuple[int, ...], over: tuple[int, ...]) -> tuple[np.ndarra
     sizes = [1 if axis in over else size for axis, size in enumerate(shape)]
     count = int(np.prod(sizes))
     return np.arange(count).reshape(sizes), count
-
-
-def gather_members(forecast: xr.DataArray) -> Array:
-    """Return the dask array of ``forecast`` with all members of a point in one chunk.
-
-    Stores usually keep each member in a chunk of its own; points are then split so that a chunk of
-    all members stays within ``CHUNK_BYTES``.
-    """
-    import dask.array as da
-
-    array: Array = da.asarray(forecast.data)
-    if array.numblocks[0] == 1:
-        return array
-    per_point = array.shape[0] * array.dtype.itemsize
-    steps, room = [], max(1, CHUNK_BYTES // per_point)
-    for chunks in reversed(array.chunks[1:]):
-        steps.append(max(1, min(max(chunks), room)))
-        room = max(1, room // max(chunks))
-    whole: Array = array.rechunk((-1, *reversed(steps)))
-    return whole

@@ -8,8 +8,10 @@ import xarray as xr
 from flexclim.errors import suggest_options
 from flexclim.verify.core import kernel
 from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.histogram import Batch, Histogram, count_values
+from flexclim.verify.core.merging import merge_blocks
 from flexclim.verify.core.scoring import Fields, score_pairs
-from flexclim.verify.core.sums import Contribution, sum_bins, sum_blocks, weighted_sums
+from flexclim.verify.core.sums import sum_blocks, weighted_sums
 from flexclim.verify.metrics.scores import ratio
 
 # Bins of the spread divided by its root mean square; the last one is open.
@@ -74,7 +76,8 @@ def spread_error(
     """Error of the ensemble mean as a function of the ensemble spread.
 
     Points are sorted into bins by their spread; in a calibrated ensemble the error equals the
-    spread in every bin. Parameters as in :func:`flexclim.verify.crps`.
+    spread in every bin. Edges of bins are exact to 1/65 536 of the largest spread. Parameters as in
+    :func:`flexclim.verify.crps`.
 
     Returns
     -------
@@ -158,29 +161,49 @@ def spread_error_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> 
     pair.need_members(least=2)
     size = pair.size
     overall = ratio(weighted_sums(pair, ["variance"], weights=weights), "variance")
-    edges = (overall**0.5 * xr.DataArray(EDGES, dims=["edge"])).rename("edges")
 
-    def binned(
-        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, bounds: np.ndarray
-    ) -> tuple[np.ndarray, list[Contribution]]:
-        values, known = kernel.point_statistics(members, observed, ["variance", "squared_error"])
-        variance, error, light = values[0][known], values[1][known], weight[known]
-        place = np.searchsorted(bounds[1:], np.sqrt(variance), side="right")
-        amounts = {"variance": light * variance, "error": light * error, "weight": light}
-        return known, [(name, place, amount) for name, amount in amounts.items()]
+    def summarise(
+        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, cell: np.ndarray, cells: int
+    ) -> Histogram:
+        names = ["variance", "squared_error"]
+        (variance, error), _ = kernel.point_statistics(members, observed, names)
+        amounts = {0: weight * variance, 1: weight * error, 2: weight}
+        batch = Batch(source=0, values=np.sqrt(variance), amounts=amounts)
+        return count_values([batch], cell, cells, columns=3)
 
-    names = ["variance", "error", "weight"]
-    table = sum_bins(pair, binned, names, EDGES.size, weights=weights, dim=dim, extra=edges)
-    variance, error, weight = (table[name].rename(bin="spread_bin") for name in names)
-    counted = weight.where(weight > 0)
+    def finish(spreads: Histogram, overall: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [_by_spread(spreads, cell, float(overall)) for cell in range(len(spreads.level))]
+        )
+
+    label = ("part", range(3 * EDGES.size))
+    table = merge_blocks(
+        pair, summarise, finish, label, weights=weights, dim=dim, extra=overall**0.5
+    )
+    table = table.drop_vars("part").rename(part="spread_bin")
+    variance, error, weight = (
+        table.isel(spread_bin=slice(start, start + EDGES.size))
+        for start in range(0, 3 * EDGES.size, EDGES.size)
+    )
+    counted, total = weight.where(weight > 0), weight.sum("spread_bin")
     parts = {
         "spread": ((variance / counted * (size + 1) / size) ** 0.5, "spread", None),
         "error": ((error / counted) ** 0.5, "error of the ensemble mean", None),
-        "share": (weight / weight.sum("spread_bin"), "share of points", "1"),
+        "share": (weight / total.where(total > 0), "share of points", "1"),
     }
     return xr.Dataset(
         {n: v.assign_attrs(pair.describe(t, units=u)) for n, (v, t, u) in parts.items()}
     ).assign_coords(spread_bin=EDGES)
+
+
+def _by_spread(spreads: Histogram, cell: int, overall: float) -> np.ndarray:
+    """Return the sums (3 x bins) of a cell by bin of the spread relative to the ``overall`` one.
+
+    A narrow bin of the histogram that contains an edge goes where its middle belongs.
+    """
+    bins, sums, width = spreads.of_cell(cell)
+    place = np.searchsorted(EDGES[1:] * overall, (bins + 0.5) * width, side="right")
+    return np.concatenate([np.bincount(place, row, minlength=EDGES.size) for row in sums])
 
 
 def _gaps(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

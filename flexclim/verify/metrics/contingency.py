@@ -7,6 +7,7 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair
+from flexclim.verify.core.options import check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.probability import describe_event, event_and_probability
 
@@ -67,6 +68,8 @@ def contingency_of(
     """Score an aligned pair with :func:`contingency`."""
     import xskillscore
 
+    threshold = check_number("threshold", threshold)
+    probability = check_number("probability", probability, 0, 1, above=True)
     over = list(pair.reduced_dims(dim))
     if not over:
         raise FlexclimError(

@@ -11,6 +11,7 @@ import xarray as xr
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.geometry import whole_planes
+from flexclim.verify.core.options import check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.scores import Estimator, check_estimator
 
@@ -95,6 +96,7 @@ def energy_score_of(
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`energy_score`."""
     check_estimator(pair, estimator)
+    patch = check_count("patch", patch)
     result = _by_patch(_energy, pair, patch, weights, dim, fair=estimator == "fair")
     text = f"energy score of {patch} x {patch} cells"
     return result.assign_attrs(pair.describe(text, estimator=estimator))
@@ -104,6 +106,7 @@ def variogram_score_of(
     pair: Pair, patch: int = 8, order: float = 0.5, weights: Weights = "area", dim: Dims = None
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`variogram_score`."""
+    patch, order = check_count("patch", patch), check_number("order", order, 0, above=True)
     result = _by_patch(_variogram, pair, patch, weights, dim, order=order)
     units = f"({pair.units}){2 * order:g}" if pair.units else "1"
     text = f"variogram score of {patch} x {patch} cells"
@@ -122,7 +125,7 @@ def _by_patch(
     member, plane = pair.need_members(), pair.plane
     forecast, truth = pair.forecast, pair.truth
     core, corners = [plane.y, plane.x], {plane.y: "_y", plane.x: "_x"}
-    if patch < 1 or patch > min(truth.sizes[d] for d in core):
+    if patch > min(truth.sizes[d] for d in core):
         raise FlexclimError(
             f"patch={patch} does not fit {truth.sizes[plane.y]} x {truth.sizes[plane.x]} cells. "
             "Choose a smaller patch."

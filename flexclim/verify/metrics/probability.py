@@ -1,15 +1,11 @@
 """Scores of the probability of an event, "at or above a threshold", given by the members.
 
-xskillscore computes the Brier score and, where all points count equally, the table behind the
-reliability diagram, the ROC curve and the parts of the Brier score. Its ``reliability`` and ``roc``
-accept no weights, so weighted tables (by area, the default) are summed here. The ROC curve always
-comes from the table, because ``xskillscore.roc`` builds one contingency table per probability and
-loads lazy input while it builds the graph. Tests compare both ways.
+They are sums over blocks of points, so that weights, missing values and lazy ensembles are treated
+as in all scores. xskillscore has the same scores; it loads a lazy ensemble several times over for
+the reliability diagram and the ROC curve, and takes no weights there. Tests compare both.
 """
 
 from __future__ import annotations
-
-from collections.abc import Hashable
 
 import numpy as np
 import xarray as xr
@@ -17,8 +13,11 @@ from scipy import stats
 
 from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.members import gather_members
+from flexclim.verify.core.options import check_flag, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
-from flexclim.verify.core.sums import Contribution, sum_bins
+from flexclim.verify.core.sums import Contribution, sum_bins, sum_blocks
+from flexclim.verify.metrics.scores import ratio
 
 
 @suggest_options
@@ -43,7 +42,7 @@ def brier(
 
     Notes
     -----
-    Computed by :func:`xskillscore.brier_score`. Brier (1950), Mon. Weather Rev. 78.
+    Brier (1950), Mon. Weather Rev. 78.
 
     >>> forecast = xr.DataArray([0.0, 2.0], dims=["member"])
     >>> float(brier(forecast, xr.DataArray(3.0), threshold=1.0))
@@ -107,8 +106,8 @@ def reliability(
 
     Notes
     -----
-    With ``weights=None`` counted by :func:`xskillscore.reliability`. Consistency bars after Bröcker
-    and Smith (2007), Weather Forecast. 22, from the binomial distribution of the event.
+    Consistency bars after Bröcker and Smith (2007), Weather Forecast. 22, from the binomial
+    distribution of the event.
 
     >>> forecast = xr.DataArray([[0.0, 2.0], [2.0, 2.0]], dims=["member", "point"])
     >>> truth = xr.DataArray([0.0, 3.0], dims=["point"])
@@ -157,19 +156,23 @@ def brier_of(
     fair: bool = False,
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`brier`."""
-    import xskillscore
+    threshold, fair = check_number("threshold", threshold), check_flag("fair", fair)
+    pair.need_members(least=2 if fair else 1)
+    size = pair.size
 
-    member = pair.need_members(least=2 if fair else 1)
-    known = pair.truth.notnull() & pair.forecast.notnull().all(member)
-    over = list(pair.reduced_dims(dim))
-    result: xr.DataArray = xskillscore.brier_score(
-        (pair.truth >= threshold).astype(float).where(known),
-        pair.forecast >= threshold,
-        member_dim=member,
-        fair=fair,
-        dim=over,
-        weights=pair.point_weights(weights).broadcast_like(pair.truth) if over else None,
-    )
+    def summed(
+        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, over: tuple[int, ...]
+    ) -> np.ndarray:
+        votes, known = count_votes(members, observed, threshold)
+        chance = votes / size
+        error = (chance - (observed >= threshold)) ** 2
+        if fair:
+            error -= chance * (1 - chance) / (size - 1)
+        weight = np.where(known, weight, 0.0)
+        return np.stack([(error * weight).sum(axis=over), weight.sum(axis=over)], axis=-1)
+
+    label = ("statistic", ["error", "weight"])
+    result = ratio(sum_blocks(pair, summed, label, weights=weights, dim=dim), "error")
     return result.assign_attrs(describe_event(pair, "Brier score", threshold))
 
 
@@ -179,11 +182,12 @@ def brier_decomposition_of(
     """Score an aligned pair with :func:`brier_decomposition`."""
     table = _table(pair, threshold, weights, dim)
     total = table["issued"].sum("probability")
-    share = table["issued"] / total.where(total > 0)
-    base = table["observed"].sum("probability") / total.where(total > 0)
+    total = total.where(total > 0)
+    share, base = table["issued"] / total, table["observed"].sum("probability") / total
     frequency = table["observed"] / table["issued"].where(table["issued"] > 0)
     reliable = (share * (frequency - table["probability"]) ** 2).sum("probability")
     resolution = (share * (frequency - base) ** 2).sum("probability")
+    reliable, resolution = reliable.where(total > 0), resolution.where(total > 0)
     uncertainty = base * (1 - base)
     parts = {
         "brier": reliable - resolution + uncertainty,
@@ -209,6 +213,8 @@ def reliability_of(
     independent: float = 1.0,
 ) -> xr.Dataset:
     """Score an aligned pair with :func:`reliability`."""
+    level = check_number("level", level, 0, 1)
+    independent = check_number("independent", independent, 0, above=True)
     table = _table(pair, threshold, weights, dim)
     issued = table["issued"]
     total = issued.sum("probability")
@@ -267,10 +273,25 @@ def event_and_probability(pair: Pair, threshold: float) -> tuple[xr.DataArray, x
 
     The probability of a single field is 0 or 1.
     """
-    known, chance = pair.truth.notnull() & pair.forecast.notnull(), pair.forecast >= threshold
-    if pair.member is not None:
-        known, chance = known.all(pair.member), chance.mean(pair.member)
-    return pair.truth >= threshold, chance.astype(float).where(known)
+
+    def share(members: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        votes, known = count_votes(np.moveaxis(members, -1, 0), observed, threshold)
+        return np.where(known, votes / members.shape[-1], np.nan)
+
+    forecast, member = pair.forecast, pair.member or "_single"
+    if pair.member is None:
+        forecast = forecast.expand_dims(member)
+    if forecast.chunks is not None:
+        forecast = forecast.copy(data=gather_members(forecast))
+    chance = xr.apply_ufunc(
+        share,
+        forecast,
+        pair.truth,
+        input_core_dims=[[member], []],
+        dask="parallelized",
+        output_dtypes=[float],
+    )
+    return pair.truth >= threshold, chance.transpose(*pair.truth.dims)
 
 
 def describe_event(pair: Pair, text: str, threshold: float) -> dict[str, object]:
@@ -296,39 +317,29 @@ def _warned_share(counts: xr.DataArray) -> xr.DataArray:
 def _table(pair: Pair, threshold: float, weights: Weights, dim: Dims) -> xr.Dataset:
     """Sum the forecasts of each probability k / M, and the events among them."""
     pair.need_members()
-    over = list(pair.reduced_dims(dim))
-    if weights is None and over:
-        table = _counted(pair, threshold, over)
-    else:
-        table = _weighted(pair, threshold, weights, dim)
-    table = table.assign_coords(probability=np.arange(pair.size + 1) / pair.size)
-    return table.assign_attrs(describe_event(pair, "", threshold))
+    threshold = check_number("threshold", threshold)
 
-
-def _counted(pair: Pair, threshold: float, over: list[Hashable]) -> xr.Dataset:
-    import xskillscore
-
-    event, chance = event_and_probability(pair, threshold)
-    edges = (np.arange(pair.size + 2) - 0.5) / pair.size
-    found = xskillscore.reliability(event, chance, dim=over, probability_bin_edges=edges)
-    found = found.rename(forecast_probability="probability")
-    issued = found["samples"].drop_vars("samples")
-    observed = (found.drop_vars("samples") * issued).fillna(0).round()
-    return xr.Dataset({"issued": issued, "observed": observed, "points": issued})
-
-
-def _weighted(pair: Pair, threshold: float, weights: Weights, dim: Dims) -> xr.Dataset:
     def binned(
         members: np.ndarray, observed: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, list[Contribution]]:
-        votes, known = np.zeros(observed.shape, int), ~np.isnan(observed)
-        for one in members:
-            votes += one >= threshold
-            known &= ~np.isnan(one)
+        votes, known = count_votes(members, observed, threshold)
         place, light, happened = votes[known], weight[known], observed[known] >= threshold
         amounts = {"issued": light, "observed": light * happened, "points": np.ones(light.size)}
         return known, [(name, place, amount) for name, amount in amounts.items()]
 
     names = ["issued", "observed", "points"]
     table = sum_bins(pair, binned, names, pair.size + 1, weights=weights, dim=dim)
-    return table.rename(bin="probability")
+    table = table.rename(bin="probability")
+    table = table.assign_coords(probability=np.arange(pair.size + 1) / pair.size)
+    return table.assign_attrs(describe_event(pair, "", threshold))
+
+
+def count_votes(
+    members: np.ndarray, observed: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count the members (M, ...) with the event, and flag points without missing values."""
+    votes, known = np.zeros(observed.shape, int), ~np.isnan(observed)
+    for one in members:
+        votes += one >= threshold
+        known &= ~np.isnan(one)
+    return votes, known

@@ -11,6 +11,7 @@ from scipy import stats
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core import kernel
 from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.options import check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import kept_index, sum_blocks
 
@@ -77,7 +78,7 @@ def pit_histogram(ranks: xr.DataArray, bins: int = 10) -> xr.DataArray:
     >>> pit_histogram(xr.DataArray([0.2, 0.3, 0.5], dims=["rank"]), bins=2).values
     array([0.35, 0.65])
     """
-    size = ranks.sizes["rank"]
+    size, bins = _count_ranks(ranks), check_count("bins", bins)
     edges, mine = np.linspace(0, 1, bins + 1), np.linspace(0, 1, size + 1)
     low = np.maximum(edges[:-1, None], mine[None, :-1])
     high = np.minimum(edges[1:, None], mine[None, 1:])
@@ -124,7 +125,7 @@ def flatness(
     >>> float(found.slope), float(found.convexity.round(4)), float(found.flat_p.round(4))
     (0.0, 0.4082, 0.0498)
     """
-    size = ranks.sizes["rank"]
+    size = _count_ranks(ranks)
     middle = np.arange(size) - (size - 1) / 2
     shapes = {"slope": middle, "convexity": middle**2 - np.mean(middle**2)}
     parts = {
@@ -135,8 +136,19 @@ def flatness(
     if samples is None:
         found = _over_cases(ranks, parts, dim)
     else:
-        found = _for_samples(ranks, parts, samples)
+        found = _for_samples(ranks, parts, check_number("samples", samples, 0, above=True))
     return xr.Dataset({n: v.assign_attrs(units="1", long_name=n) for n, v in found.items()})
+
+
+def _count_ranks(ranks: xr.DataArray) -> int:
+    """Return the number of ranks of a histogram."""
+    if not isinstance(ranks, xr.DataArray) or "rank" not in ranks.dims:
+        given = ranks.dims if isinstance(ranks, xr.DataArray) else type(ranks).__name__
+        raise FlexclimError(
+            f"a rank histogram is a DataArray with the dimension 'rank', not {given}. Give a "
+            "result of verify.rank_histogram."
+        )
+    return ranks.sizes["rank"]
 
 
 def _over_cases(

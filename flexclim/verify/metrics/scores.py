@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import FlexclimError, suggest_options
+from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.options import check_choice
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import weighted_sums
 
@@ -222,8 +223,7 @@ def spread_skill_of(
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`spread_skill`."""
     pair.need_members(least=2)
-    if correction not in ("spread", "error", None):
-        raise FlexclimError(f"correction={correction!r} is unknown: use 'spread', 'error' or None.")
+    check_choice("correction", correction, ("spread", "error", None))
     sums = weighted_sums(pair, ["variance", "squared_error"], weights=weights, dim=dim)
     variance, error = ratio(sums, "variance"), ratio(sums, "squared_error")
     if correction == "spread":
@@ -238,8 +238,7 @@ def spread_skill_of(
 
 def check_estimator(pair: Pair, estimator: Estimator) -> None:
     """Raise an error unless ``pair`` has enough members for the CRPS ``estimator``."""
-    if estimator not in ("fair", "ecdf"):
-        raise FlexclimError(f"estimator={estimator!r} is unknown: use 'fair' or 'ecdf'.")
+    check_choice("estimator", estimator, ("fair", "ecdf"))
     pair.need_members(least=2 if estimator == "fair" else 1)
 
 

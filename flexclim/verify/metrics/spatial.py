@@ -9,10 +9,12 @@ import xarray as xr
 from scipy import ndimage
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.core.alignment import Dims, Pair, Weights, ensemble_mean
+from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.box_sums import box_sum
 from flexclim.verify.core.geometry import Plane, whole_planes
+from flexclim.verify.core.options import as_list, check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
+from flexclim.verify.metrics.probability import event_and_probability
 
 WINDOWS = (1, 3, 5, 9, 17, 33)
 
@@ -111,14 +113,16 @@ def fss_of(
     dim: Dims = None,
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`fss`."""
-    sizes = [window] if isinstance(window, int) else list(window)
-    if bad := [size for size in sizes if size < 1 or size % 2 == 0]:
+    threshold = check_number("threshold", threshold)
+    sizes = [check_count("window", size) for size in as_list(window)]
+    if not sizes:
+        raise FlexclimError("window=[] holds no number of cells.")
+    if bad := [size for size in sizes if size % 2 == 0]:
         raise FlexclimError(f"window={bad[0]} has no central cell: use odd numbers of cells.")
-    forecast, truth, plane = pair.forecast, pair.truth, pair.plane
-    complete = ensemble_mean(forecast.notnull().astype(float), pair.member).isin([1.0])
-    known = truth.notnull() & complete
-    chance = ensemble_mean((forecast >= threshold).astype(float), pair.member).where(known, 0.0)
-    event = (truth >= threshold).astype(float).where(known, 0.0)
+    plane = pair.plane
+    event, chance = event_and_probability(pair, threshold)
+    known = chance.notnull()
+    chance, event = chance.where(known, 0.0), event.astype(float).where(known, 0.0)
     weight = pair.point_weights(weights) * known
     over = pair.reduced_dims(dim)
     results = []
@@ -156,6 +160,8 @@ def ssim_of(
     pair: Pair, data_range: float | None = None, weights: Weights = "area", dim: Dims = None
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`ssim`."""
+    if data_range is not None:
+        data_range = check_number("data_range", data_range, 0, above=True)
     plane, fields = pair.plane, [pair.mean, pair.truth]
     similar = _map_planes(_ssim, fields, plane, data_range=data_range, wrap=plane.wrap)
     over = pair.reduced_dims(dim)

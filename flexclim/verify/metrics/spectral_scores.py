@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import FlexclimError, suggest_options
+from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair
+from flexclim.verify.core.options import check_choice, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.transforms import Edges, Fill, Kind
 from flexclim.verify.metrics.spectra import powers, resolved
@@ -161,8 +162,8 @@ def coherence_of(both: xr.Dataset) -> xr.DataArray:
 
 def resolution_of(both: xr.Dataset, by: By = "power", threshold: float = 0.5) -> xr.DataArray:
     """Return the effective resolution, from :func:`flexclim.verify.metrics.spectra.powers`."""
-    if by not in ("power", "coherence"):
-        raise FlexclimError(f"by={by!r} is unknown: use 'power' or 'coherence'.")
+    check_choice("by", by, ("power", "coherence"))
+    threshold = check_number("threshold", threshold, 0, above=True)
     curve = both["forecast"] / both["truth"] if by == "power" else coherence_of(both)
     curve = resolved(curve.assign_attrs(both["truth"].attrs))
     axis = curve.dims[-1]

@@ -4,9 +4,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flexclim.verify.core import kernel, sums
+from flexclim.verify.core import kernel
 from flexclim.verify.core.alignment import Pair
-from flexclim.verify.core.sums import gather_members, sum_bins, weighted_sums
+from flexclim.verify.core.sums import sum_bins, weighted_sums
 
 DIMS = ["realization", "time", "lat", "lon"]
 SHAPE = (6, 3, 8, 10)
@@ -61,11 +61,3 @@ def test_bins_by_hand():
     found = sum_bins(pair, binned, ["truth", "empty"], 3, weights=None, dim=None)
     assert found["truth"].values.tolist() == [0, 1, 1]
     assert found["empty"].values.tolist() == [0, 0, 0]
-
-
-def test_members_are_gathered_within_the_budget(monkeypatch):
-    monkeypatch.setattr(sums, "CHUNK_BYTES", 6 * 8 * 20)
-    field = xr.DataArray(np.zeros((6, 10, 16)), dims=["member", "y", "x"])
-    array = gather_members(field.chunk(member=1))
-    assert array.numblocks[0] == 1
-    assert max(np.prod([max(c) for c in array.chunks[1:]]), 1) <= 20

@@ -24,30 +24,6 @@ def test_threshold_weighted_crps_equals_scores(ensemble):
     assert float(whole) == float(verify.crps(forecast, truth))
 
 
-@pytest.mark.parametrize("chunks", [None, {"time": 1, "lon": 4}])
-def test_quantiles_are_right_to_the_width_of_a_bin(ensemble, chunks):
-    forecast, truth = ensemble
-    lazy = forecast if chunks is None else forecast.chunk(chunks)
-    found = verify.quantiles(lazy, truth, weights=None).compute()
-    width = float((forecast.max() - forecast.min()) / 2**16)
-    for name, field in (("forecast", forecast), ("truth", truth)):
-        exact = np.quantile(field, found["quantile"], method="inverted_cdf")
-        np.testing.assert_allclose(found[name], exact, atol=2 * width)
-    kept = verify.quantiles(lazy, truth, weights=None, dim=["lat", "lon"]).compute()
-    single = verify.quantiles(forecast.isel(time=0), truth.isel(time=0), weights=None)
-    np.testing.assert_allclose(kept.truth.isel(time=0), single.truth, atol=3 * width)
-
-
-def test_exceedance_sees_missing_tails():
-    rng = np.random.default_rng(0)
-    truth = xr.DataArray(rng.normal(size=400_000), dims=["point"])
-    same = xr.DataArray(rng.normal(size=(2, 400_000)), dims=["member", "point"])
-    np.testing.assert_allclose(verify.exceedance(same, truth), 1, atol=0.06)
-    # P(Z > z / 0.8) over P(Z > z) at the 99 % quantile, z = 2.3263.
-    thin = verify.exceedance(0.8 * same, truth, levels=[0.99])
-    assert float(thin[0]) == pytest.approx(0.00182 / 0.01, rel=0.05)
-
-
 def test_wet_days():
     truth = xr.DataArray([0.0, 2.0, np.nan, 1.0], dims=["time"])
     forecast = xr.DataArray([[0.0, 2, 9, 1], [3.0, 0, 9, 0]], dims=["member", "time"])
@@ -72,3 +48,44 @@ def test_anomaly_correlation_equals_numpy(ensemble, area):
         verify.anomaly_correlation(forecast, truth, climate.assign_coords(lat=climate.lat + 1))
     with pytest.raises(FlexclimError, match="dimension 'x'"):
         verify.anomaly_correlation(forecast, truth, climate.expand_dims("x"))
+
+
+def test_anomalies_far_from_zero_keep_their_digits_in_any_chunks():
+    rng = np.random.default_rng(0)
+    near = xr.DataArray(rng.normal(size=(20, 50)), dims=["time", "x"])
+    far = [2.0**20 + (field * 2**20).round() / 2**30 for field in (near + 0.1 * near[::-1], near)]
+    expected = np.corrcoef(*((field - 2.0**20).values.ravel() for field in far))[0, 1]
+    climate = xr.DataArray(0.0)
+    for chunks in ({"time": 20}, {"time": 3, "x": 7}):
+        found = verify.anomaly_correlation(*(f.chunk(chunks) for f in far), climate)
+        assert float(found) == pytest.approx(expected, rel=1e-7)
+
+
+def test_climatology_of_other_units_or_types_is_converted(ensemble):
+    forecast, truth = ensemble
+    forecast, truth = (field.assign_attrs(units="K") for field in (forecast, truth))
+    climate = truth.mean("time").assign_attrs(units="degC") - 273.15
+    with xr.set_options(keep_attrs=True):
+        expected = verify.anomaly_correlation(forecast, truth, truth.mean("time"))
+    found = verify.anomaly_correlation(forecast, truth, climate.assign_attrs(units="degC"))
+    assert float(found) == pytest.approx(float(expected), rel=1e-9)
+    with pytest.raises(AlignmentError, match="climatology is of type float"):
+        verify.anomaly_correlation(forecast, truth, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("score", "options", "words"),
+    [
+        ("threshold_weighted_crps", {"lower": 2, "upper": 1}, "lower=2 is not below upper=1"),
+        ("threshold_weighted_crps", {"lower": 1, "upper": 1}, "not below"),
+        ("threshold_weighted_crps", {"lower": np.nan}, "lower=nan is not a"),
+        ("threshold_weighted_crps", {"lower": "a"}, "lower='a' is not a"),
+        ("threshold_weighted_crps", {"lower": 0, "estimator": "fare"}, "use 'fair' or 'ecdf'"),
+        ("frequency", {"threshold": np.nan}, "threshold=nan is not a finite number"),
+        ("frequency", {"threshold": None}, "threshold=None"),
+        ("anomaly_correlation", {"climatology": xr.DataArray(0.0), "centred": "no"}, "neither"),
+    ],
+)
+def test_nonsense_is_named(ensemble, score, options, words):
+    with pytest.raises(FlexclimError, match=words):
+        getattr(verify, score)(*ensemble, **options)
