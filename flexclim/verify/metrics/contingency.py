@@ -7,7 +7,7 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair
-from flexclim.verify.core.options import check_number
+from flexclim.verify.core.option_checks import check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.probability import describe_event, event_and_probability
 

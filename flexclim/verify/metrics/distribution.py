@@ -12,7 +12,7 @@ from flexclim.verify.core.alignment import Dims, Pair, Weights, same_units
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.merging import merge_blocks
 from flexclim.verify.core.numbers import as_numbers
-from flexclim.verify.core.options import check_flag, check_number
+from flexclim.verify.core.option_checks import check_flag, check_number
 from flexclim.verify.core.scoring import Fields, drop_inherited, score_pairs
 from flexclim.verify.core.sums import sum_blocks
 from flexclim.verify.metrics.scores import Estimator, crps_of

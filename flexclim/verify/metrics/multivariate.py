@@ -11,7 +11,7 @@ import xarray as xr
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.geometry import whole_planes
-from flexclim.verify.core.options import check_count, check_number
+from flexclim.verify.core.option_checks import check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.scores import Estimator, check_estimator
 

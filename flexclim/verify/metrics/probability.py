@@ -14,7 +14,7 @@ from scipy import stats
 from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.members import gather_members
-from flexclim.verify.core.options import check_flag, check_number
+from flexclim.verify.core.option_checks import check_flag, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import Contribution, sum_bins, sum_blocks
 from flexclim.verify.metrics.scores import ratio

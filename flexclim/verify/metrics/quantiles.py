@@ -11,7 +11,7 @@ from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.histogram import Batch, Histogram, count_values
 from flexclim.verify.core.merging import merge_blocks
-from flexclim.verify.core.options import check_numbers
+from flexclim.verify.core.option_checks import check_numbers
 from flexclim.verify.core.scoring import Fields, score_pairs
 
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)

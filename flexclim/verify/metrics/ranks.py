@@ -11,7 +11,7 @@ from scipy import stats
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core import kernel
 from flexclim.verify.core.alignment import Dims, Pair, Weights
-from flexclim.verify.core.options import check_count, check_number
+from flexclim.verify.core.option_checks import check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import kept_index, sum_blocks
 

@@ -15,7 +15,7 @@ import xarray as xr
 
 from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
-from flexclim.verify.core.options import check_choice
+from flexclim.verify.core.option_checks import check_choice
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import weighted_sums
 

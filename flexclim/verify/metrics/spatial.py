@@ -12,7 +12,7 @@ from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.box_sums import box_sum
 from flexclim.verify.core.geometry import Plane, whole_planes
-from flexclim.verify.core.options import as_list, check_count, check_number
+from flexclim.verify.core.option_checks import as_list, check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.probability import event_and_probability
 

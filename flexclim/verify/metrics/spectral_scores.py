@@ -12,7 +12,7 @@ import xarray as xr
 
 from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair
-from flexclim.verify.core.options import check_choice, check_number
+from flexclim.verify.core.option_checks import check_choice, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.transforms import Edges, Fill, Kind
 from flexclim.verify.metrics.spectra import powers, resolved

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from flexclim import FlexclimError, verify
-from flexclim.verify.core.options import check_choice, check_count, check_flag, check_number
+from flexclim.verify.core.option_checks import check_choice, check_count, check_flag, check_number
 
 
 @pytest.mark.parametrize(
