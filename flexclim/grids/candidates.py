@@ -75,8 +75,9 @@ def known_coordinates(
 
 
 def plane(coordinate: xr.DataArray) -> xr.DataArray:
-    """Return a coordinate (..., y, x) at the first index of all other dimensions."""
-    return coordinate.isel(dict.fromkeys(coordinate.dims[:-2], 0), drop=True)
+    """Return a coordinate (..., y, x) at the first index of all other dimensions, times first."""
+    dims = sorted(coordinate.dims, key=lambda dim: coordinate[dim].dtype.kind not in "MmO")
+    return coordinate.isel(dict.fromkeys(dims[:-2], 0), drop=True)
 
 
 def latitudes_longitudes(known: xr.Dataset, ndim: int) -> tuple[list[str], list[str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.auxiliary_variables import auxiliary_variables
+from flexclim.cf.units import TEMPERATURES, cf_units
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
@@ -73,7 +75,8 @@ def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
     True
     """
     if isinstance(fine, xr.Dataset):
-        planes = {n: v for n, v in fine.data_vars.items() if _has_plane(v)}
+        others = auxiliary_variables(fine)
+        planes = {n: v for n, v in fine.data_vars.items() if _has_plane(v) and n not in others}
         missed = {n: _residual(field, factor, method) for n, field in planes.items()}
         return xr.Dataset(missed, attrs=fine.attrs)
     return _residual(fine, factor, method)
@@ -82,7 +85,10 @@ def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
 def _residual(fine: xr.DataArray, factor: int, method: Method) -> xr.DataArray:
     smooth = interpolate(coarsen(fine, factor), factor, method)
     difference = fine - check_coordinates(smooth, fine, "interpolated field")
-    return difference.assign_attrs(fine.attrs)
+    attributes = dict(fine.attrs)
+    if cf_units(str(attributes.get("units", ""))) in TEMPERATURES:
+        attributes["units_metadata"] = "temperature: difference"
+    return difference.assign_attrs(attributes)
 
 
 def _has_plane(field: xr.DataArray) -> bool:

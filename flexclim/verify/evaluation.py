@@ -10,8 +10,8 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify import baselines
-from flexclim.verify.core.alignment import Pair
-from flexclim.verify.core.dimension_names import find_member
+from flexclim.verify.core.alignment import Pair, same_units
+from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.scoring import common_variables, drop_inherited
 from flexclim.verify.core.sums import weighted_sums
 from flexclim.verify.metrics import (
@@ -59,8 +59,9 @@ def evaluate(
         forecast's.
     thresholds
         For each variable the event threshold of Brier score, reliability diagram, ROC curve and
-        fractions skill score. Default: the 90 per cent quantile of the truth, or, where that
-        equals the smallest value (as in dry hours), the median of the larger values.
+        fractions skill score, in the forecast's units. Default: the 90 per cent quantile of the
+        truth, or, where that equals the smallest value (as in dry hours), the median of the larger
+        values.
     seed
         Of the random residuals.
 
@@ -89,13 +90,17 @@ def evaluate(
     for name, (mine, observed) in fields.items():
         base = None if coarse is None else select_variable(coarse, name)
         missed = None if residuals is None else select_variable(residuals, name)
-        candidates = gather(mine, observed, base, missed, seed)
-        pairs = {label: Pair.align(field, observed) for label, field in candidates.items()}
+        variables = truth.variables if isinstance(truth, xr.Dataset) else None
+        own = Pair.align(mine, observed, variables)
+        candidates = gather(own, base, missed, seed)
+        pairs = {OWN: own} | {
+            label: Pair.align(field, own.truth, variables) for label, field in candidates.items()
+        }
         # numbagg, where it is installed, takes longer to compile than these means take.
         with xr.set_options(use_numbagg=False):
             threshold = (thresholds or {}).get(name)
             if threshold is None:
-                threshold = event_threshold(observed)
+                threshold = event_threshold(own.truth)
             judged = judge(pairs, threshold)
         judged["crps"].attrs["variable"] = observed.attrs.get("long_name", name)
         found |= {f"{metric}.{name}": values for metric, values in judged.items()}
@@ -115,7 +120,10 @@ def match_variables(
     if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
         name = next((str(f.name) for f in (truth, forecast) if f.name is not None), "field")
         return {name: (forecast, truth.rename(name))}
-    return {n: (forecast[n], truth[n]) for n in common_variables(forecast, truth)}
+    return {
+        n: (with_positions(forecast, n), with_positions(truth, n))
+        for n in common_variables(forecast, truth)
+    }
 
 
 def origin(obj: xr.DataArray | xr.Dataset) -> str:
@@ -143,22 +151,19 @@ def select_variable(obj: xr.DataArray | xr.Dataset, name: str) -> xr.DataArray:
 
 
 def gather(
-    forecast: xr.DataArray,
-    truth: xr.DataArray,
-    coarse: xr.DataArray | None,
-    residuals: xr.DataArray | None,
-    seed: int,
+    own: Pair, coarse: xr.DataArray | None, residuals: xr.DataArray | None, seed: int
 ) -> dict[str, xr.DataArray]:
-    """Return the forecast and its baselines by name."""
-    candidates = {OWN: forecast}
+    """Return the baselines of a forecast by name, in its units."""
     if coarse is None:
         if residuals is not None:
             raise FlexclimError("residuals are added to interpolated coarse fields: pass coarse=.")
-        return candidates
-    candidates |= baselines.interpolations(coarse, truth)
+        return {}
+    coarse = same_units(coarse, own.forecast, ("coarse field", "forecast"))
+    candidates = baselines.interpolations(coarse, own.truth)
     if residuals is not None:
-        member = find_member(forecast)
-        size = 8 if member is None else forecast.sizes[member]
+        roles = ("array of residuals", "forecast")
+        residuals = same_units(residuals, own.forecast, roles, difference=True)
+        size = 8 if own.member is None else own.size
         candidates[RESIDUALS] = baselines.residual_ensemble(
             candidates["bicubic"], residuals, size, seed
         )

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import AlignmentError, FlexclimError, verify
+from flexclim import AlignmentError, FlexclimError, FlexclimWarning, verify
 from flexclim.verify.core import alignment
 from flexclim.verify.core.alignment import Pair
+from flexclim.verify.evaluation import gather
 from flexclim.verify.metrics import spectra
 from flexclim.verify.metrics.events import event_threshold
 
@@ -86,13 +87,48 @@ def test_thresholds_are_given_by_variable(fields):
         assert found[f"{name}.u10"].attrs["threshold"] == 1.5
 
 
+@pytest.mark.parametrize(
+    ("units", "other", "scale", "offset", "metadata"),
+    [
+        ("m s-1", "km h-1", 3.6, 0.0, None),
+        ("K", "degC", 1.0, -273.15, "temperature: difference"),
+    ],
+)
+def test_all_candidates_have_the_forecasts_units(fields, units, other, scale, offset, metadata):
+    forecast, truth, coarse = (f["u10"].assign_attrs(units=units) for f in fields)
+    missed = verify.residuals(truth, 4)
+    assert missed.attrs.get("units_metadata") == metadata
+    expected = gather(Pair.align(forecast, truth), coarse, missed, 0)
+    with xr.set_options(keep_attrs=True):
+        truth, coarse = ((f * scale + offset).assign_attrs(units=other) for f in (truth, coarse))
+        missed = (missed * scale).assign_attrs(units=other)
+    own = Pair.align(forecast, truth)
+    found = gather(own, coarse, missed, 0)
+    for name, field in expected.items():
+        xr.testing.assert_allclose(found[name], field, rtol=1e-9, atol=1e-9)
+        assert found[name].attrs["units"] == units
+    assert event_threshold(own.truth) == pytest.approx(event_threshold(fields[1]["u10"]), rel=1e-3)
+
+
+def test_calendars_differ(fields):
+    part = {"time": slice(0, 4), "lon": slice(0, 8)}
+    forecast, truth, _ = (f.isel(part) for f in fields)
+    days = xr.date_range("2020-02-27", periods=5)
+    truth = truth.isel(time=[0, 1, 1, 2, 3]).assign_coords(time=days)
+    times = xr.date_range("2020-02-27", periods=4, calendar="noleap", use_cftime=True)
+    with pytest.warns(FlexclimWarning, match="2020-02-29"):
+        found = verify.evaluate(forecast.assign_coords(time=times), truth)
+    expected = verify.crps(forecast.u10, fields[1].u10.isel(part), dim=["lat", "lon"])
+    np.testing.assert_allclose(found["crps.u10"].squeeze(), expected, rtol=1e-12)
+
+
 def test_each_candidate_is_aligned_once_a_variable(monkeypatch, fields):
     aligned, planes = [], []
     align, find_plane = Pair.align.__func__, alignment.find_plane
 
-    def counted_align(cls, forecast, truth):
+    def counted_align(cls, forecast, truth, variables=None):
         aligned.append(truth.name)
-        return align(cls, forecast, truth)
+        return align(cls, forecast, truth, variables)
 
     def counted_plane(field):
         planes.append(field.name)

@@ -17,8 +17,9 @@ import xarray as xr
 from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.units import cf_units, temperature_kind
 from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.verify.core.cell_areas import Variables, area_weights
 from flexclim.verify.core.dimension_names import find_member, shared_dimensions
-from flexclim.verify.core.geometry import Plane, area_weights, find_plane
+from flexclim.verify.core.geometry import Plane, find_plane
 from flexclim.verify.core.matching import check_coordinates, match_points
 from flexclim.verify.core.members import ensemble_mean
 from flexclim.verify.core.numbers import as_numbers
@@ -40,14 +41,19 @@ class Pair:
         (..., y, x) in the forecast's units.
     member
         The ensemble dimension; None for a single field.
+    variables
+        Of the truth's Dataset, if it is in one, which may state the areas of cells.
     """
 
     forecast: xr.DataArray
     truth: xr.DataArray
     member: str | None
+    variables: Variables | None = None
 
     @classmethod
-    def align(cls, forecast: xr.DataArray, truth: xr.DataArray) -> Pair:
+    def align(
+        cls, forecast: xr.DataArray, truth: xr.DataArray, variables: Variables | None = None
+    ) -> Pair:
         """Pair two fields, after checking that they describe the same points.
 
         The forecast gets the truth's names of dimensions, order and coordinates, where these
@@ -69,7 +75,8 @@ class Pair:
         _check_not_empty(forecast)
         order = truth.dims if member is None else (member, *truth.dims)
         forecast = forecast.transpose(*order)
-        return cls(forecast=forecast, truth=same_units(truth, forecast), member=member)
+        truth = same_units(truth, forecast)
+        return cls(forecast=forecast, truth=truth, member=member, variables=variables)
 
     @property
     def size(self) -> int:
@@ -94,8 +101,8 @@ class Pair:
 
     @cached_property
     def area(self) -> xr.DataArray:
-        """Relative cell area of each row."""
-        return area_weights(self.truth)
+        """Relative areas of cells, of each or of each row."""
+        return area_weights(self.truth, self.variables)
 
     @cached_property
     def mean(self) -> xr.DataArray:
@@ -180,7 +187,11 @@ def reduced_dims(dims: Sequence[Hashable], dim: Dims) -> tuple[Hashable, ...]:
 
 
 def same_units(
-    field: xr.DataArray, like: xr.DataArray, roles: tuple[str, str] = ("truth", "forecast")
+    field: xr.DataArray,
+    like: xr.DataArray,
+    roles: tuple[str, str] = ("truth", "forecast"),
+    *,
+    difference: bool = False,
 ) -> xr.DataArray:
     """Convert ``field`` to the units of ``like``; missing units are assumed to be equal.
 
@@ -190,6 +201,8 @@ def same_units(
     ----------
     roles
         What the two are called in error messages.
+    difference
+        Whether ``field`` holds differences of what ``like`` holds.
 
     Raises
     ------
@@ -206,14 +219,14 @@ def same_units(
         )
     if absolute.changes_nothing:
         return field
-    if absolute.offset and set(kinds) == {"difference", "on_scale"}:
+    if absolute.offset and not difference and set(kinds) == {"difference", "on_scale"}:
         differing = roles[kinds.index("difference")]
         raise AlignmentError(
             f"the {roles[1]} is in {want!r}, the {roles[0]} in {have!r}, and the {differing} alone "
             "holds differences of temperatures. Compare the same quantity, or state it in "
             "the attribute units_metadata, 'temperature: on_scale' or 'temperature: difference'."
         )
-    found = conversion(have, want, difference="difference" in kinds)
+    found = conversion(have, want, difference=difference or "difference" in kinds)
     assert found is not None
     return found(field).assign_attrs({**field.attrs, "units": want})
 

@@ -1,4 +1,4 @@
-"""The horizontal dimensions of a field, their spacing in metres, and the areas of rows."""
+"""The horizontal dimensions of a field and their spacing in metres."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import xarray as xr
 
 from flexclim.errors import GridError
 from flexclim.grids.candidates import COLUMNS, LATITUDES, LONGITUDES, ROWS
+from flexclim.verify.core.curvilinear import find_positions
 
 EARTH_RADIUS = 6_371_229.0
 STANDARD = {
@@ -17,6 +18,7 @@ STANDARD = {
 }
 # In lower case.
 NAMES = {"Y": (*LATITUDES, *ROWS), "X": (*LONGITUDES, *COLUMNS)}
+POSITIONS = {"Y": ("latitude", "grid_latitude"), "X": ("longitude", "grid_longitude")}
 ANGLES = ("latitude", "longitude", "grid_latitude", "grid_longitude")
 METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1e3}
 
@@ -87,13 +89,26 @@ def whole_planes(field: xr.DataArray, plane: Plane) -> xr.DataArray:
 
 
 def find_dimension(field: xr.DataArray, axis: str) -> str | None:
-    """Return the dimension of rows (``"Y"``) or columns (``"X"``): by attributes, then by name."""
+    """Return the dimension of rows (``"Y"``) or columns (``"X"``).
+
+    By attributes, then by name, then by other latitudes and longitudes along it.
+    """
     names = [str(name) for name in field.dims]
     for name in names:
         attributes = field[name].attrs if name in field.coords else {}
         if attributes.get("standard_name") in STANDARD[axis] or attributes.get("axis") == axis:
             return name
-    return next((name for name in names if name.lower() in NAMES[axis]), None)
+    known = next((name for name in names if name.lower() in NAMES[axis]), None)
+    if known is not None:
+        return known
+    single = {
+        one: [c.dims[0] for c in field.coords.values() if c.ndim == 1 and _is_position(c, one)]
+        for one in "YX"
+    }
+    if single["Y"] and single["X"] and not set(single["Y"]) & set(single["X"]):
+        return str(single[axis][0])
+    positions = find_positions(field)
+    return None if positions is None else str(positions[0].dims["YX".index(axis)])
 
 
 def is_angle(field: xr.DataArray, name: str) -> bool:
@@ -108,37 +123,26 @@ def is_angle(field: xr.DataArray, name: str) -> bool:
     return name.lower() in (*LATITUDES, *LONGITUDES, "rlat", "rlon")
 
 
-def area_weights(field: xr.DataArray) -> xr.DataArray:
-    """Return the relative cell area of each row of ``field``, with mean 1.
+def latitude_along(field: xr.DataArray, dim: str) -> xr.DataArray | None:
+    """Return the latitudes of rows in degrees: the coordinate of ``dim``, or another along it.
 
-    The area of a row in degrees is the difference of the sines of its bounds (from its bounds
-    variable if it has one, otherwise half way to its neighbours, but not beyond a pole), so that a
-    row on a pole counts as half a cell. The cells of projected grids, and the points of fields
-    without rows, have equal weights.
-
-    >>> rows = xr.DataArray(np.zeros(3), {"lat": [-90, 0, 90]}, ["lat"])
-    >>> area_weights(rows).values.round(3)
-    array([0.439, 2.121, 0.439])
+    The latitudes of a rotated pole count too. None for rows of a projected grid, and for points
+    that have both latitudes and longitudes.
     """
-    name = find_dimension(field, "Y")
-    if name is None or not is_angle(field, name):
-        return xr.DataArray(1.0)
-    area = np.abs(np.diff(np.sin(np.deg2rad(row_bounds(field, name))), axis=1))[:, 0]
-    return xr.DataArray(area / area.mean(), dims=[name])
+    if dim in field.coords:
+        return field[dim] if is_angle(field, dim) else None
+    along = [one for one in field.coords.values() if one.dims == (dim,)]
+    if any(_is_position(one, "X") for one in along):
+        return None
+    return next((one for one in along if _is_position(one, "Y")), None)
 
 
-def row_bounds(field: xr.DataArray, name: str) -> np.ndarray:
-    """Return the (y, 2) bounds of the rows, in degrees."""
-    values = field[name].values.astype(float)
-    stated = field[name].attrs.get("bounds")
-    if stated is not None and stated in field.coords:
-        return np.asarray(field[stated].transpose(name, ...).values, float)
-    if values.size == 1:
-        return np.asarray(np.clip(values[:, None] + [-0.5, 0.5], -90, 90))
-    middle = (values[1:] + values[:-1]) / 2
-    edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
-    edges = np.clip(edges, -90, 90)
-    return np.stack([edges[:-1], edges[1:]], axis=1)
+def _is_position(coordinate: xr.DataArray, axis: str) -> bool:
+    """Return whether a coordinate is a latitude (``"Y"``) or longitude (``"X"``)."""
+    attributes = coordinate.attrs
+    if "standard_name" in attributes:
+        return attributes["standard_name"] in POSITIONS[axis]
+    return str(coordinate.name).lower() in (LATITUDES if axis == "Y" else LONGITUDES)
 
 
 def _spacing(field: xr.DataArray, name: str) -> float:

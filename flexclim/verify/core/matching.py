@@ -13,13 +13,12 @@ import xarray as xr
 
 from flexclim.cf.times import calendar_of
 from flexclim.errors import AlignmentError, FlexclimWarning
+from flexclim.verify.core.curvilinear import distance, find_positions, unit_vectors
 from flexclim.verify.core.dates import dates_of_both, differing_calendars, time_numbers
 from flexclim.verify.core.dimension_names import SharedDimension, meaning_of, shared_dimensions
 from flexclim.verify.core.geometry import is_angle
-from flexclim.verify.core.rounding import tolerance, typical_step
+from flexclim.verify.core.rounding import TURN, position_tolerance, tolerance, typical_step
 
-# Degrees: longitudes shifted from 0..360 to -180..180 were rounded at values this large.
-TURN = 540.0
 # Units of lengths in metres and of pressures in pascal.
 UNITS = {
     **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("length", 1.0)),
@@ -70,6 +69,7 @@ def match_points(
             renamed[both.own] = both.name
         if both.coordinates and both.name in truth.coords:
             known.append(both.name)
+    _check_positions(field, truth, renamed, name)
     stray = [c for c in field.coords if c not in field.dims or c in renamed]
     field = field.drop_vars(stray).rename(renamed)
     return field.assign_coords({dim: truth[dim] for dim in known}), truth
@@ -166,6 +166,32 @@ def _order(
     raise AlignmentError(
         f"{message}{_largest(here, there, distance, right)}. Regrid or select until they match."
     )
+
+
+def _check_positions(
+    field: xr.DataArray, truth: xr.DataArray, renamed: dict[str, str], name: str
+) -> None:
+    """Check that cells with 2-D latitudes and longitudes lie at the same places."""
+    mine, theirs = find_positions(field), find_positions(truth)
+    if mine is None or theirs is None:
+        return
+    names = {own: new for own, new in renamed.items() if own in mine[0].dims}
+    if {names.get(str(d), d) for d in mine[0].dims} != set(theirs[0].dims):
+        return
+    latitude, longitude = (one.rename(names).transpose(*theirs[0].dims).values for one in mine)
+    here, there = (latitude, longitude), (theirs[0].values, theirs[1].values)
+    if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(here, there, strict=True)):
+        return
+    apart = distance(unit_vectors(*here), unit_vectors(*there))
+    allowed = position_tolerance(here, there)
+    if (apart > allowed).any():
+        place = np.unravel_index(int(np.nanargmax(apart)), apart.shape)
+        raise AlignmentError(
+            f"the cells of the {name} lie elsewhere than those of the truth: the largest distance "
+            f"is {np.nanmax(apart):.4g} degrees, at {theirs[0].name!r} {here[0][place]:g} and "
+            f"{there[0][place]:g}, {theirs[1].name!r} {here[1][place]:g} and {there[1][place]:g}. "
+            "Regrid, select or flip until they match."
+        )
 
 
 def _permutation(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from flexclim.verify.core.curvilinear import distance, unit_vectors
+
+# Degrees: longitudes shifted from 0..360 to -180..180 were rounded at values this large.
+TURN = 540.0
 SNAP = 1e-4  # of a spacing
 DECIMALS = range(5)
 
@@ -39,6 +43,30 @@ def tolerance(
     return min(max(SNAP * step, floats, decimals), 0.1 * step)
 
 
+def position_tolerance(
+    here: tuple[np.ndarray, np.ndarray], there: tuple[np.ndarray, np.ndarray]
+) -> float:
+    """Return the largest distance in degrees between 2-D positions that count as equal.
+
+    As :func:`tolerance`, where any number of decimals may be rounding.
+
+    Parameters
+    ----------
+    here, there
+        (y, x) latitudes and longitudes in degrees.
+    """
+    vectors = unit_vectors(*there)
+    steps = [
+        np.nanmedian(distance(np.delete(vectors, 0, axis), np.delete(vectors, -1, axis)))
+        for axis in (0, 1)
+        if vectors.shape[axis] > 1
+    ]
+    step = float(min(steps, default=1.0))
+    digits = sum(_last_place(one, TURN) for one in (*here, *there))
+    decimals = max(_last_decimal(one, True) for one in (*here, *there))
+    return min(max(SNAP * step, digits, 1.5 * decimals), 0.1 * step)
+
+
 def typical_step(values: np.ndarray) -> float:
     """Return the smallest difference of neighbours, or 1."""
     if values.size < 2:
@@ -50,7 +78,8 @@ def _last_place(values: np.ndarray, turn: float) -> float:
     """Return one unit in the last place of the largest value, or of ``turn``; 0 for integers."""
     if values.dtype.kind != "f" or values.size == 0:
         return 0.0
-    return float(np.spacing(np.maximum(np.abs(values).max(), values.dtype.type(turn))))
+    largest = np.fmax.reduce(np.abs(values), axis=None, initial=0.0)
+    return float(np.spacing(values.dtype.type(max(largest, turn))))
 
 
 def _last_decimal(values: np.ndarray, angle: bool) -> float:
@@ -59,6 +88,7 @@ def _last_decimal(values: np.ndarray, angle: bool) -> float:
     Values with few decimals are rounded if these make the spacing uneven: those of a regular grid
     with a spacing of as few decimals are as they are meant.
     """
+    values = values[np.isfinite(values)] if values.ndim > 1 else values
     if values.dtype.kind != "f" or values.size < 3 or not np.isfinite(values).all():
         return 0.0
     for decimals in DECIMALS:

@@ -7,8 +7,10 @@ from typing import Concatenate, ParamSpec, TypeVar, overload
 
 import xarray as xr
 
+from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import AlignmentError
 from flexclim.verify.core.alignment import Pair
+from flexclim.verify.core.cell_areas import Variables, with_positions
 
 # A score takes two DataArrays or two Datasets, and returns the same.
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
@@ -47,15 +49,20 @@ def score_pairs(
     A score that returns a Dataset gives names such as ``skill.u10`` for Datasets.
     """
 
-    def scored(left: xr.DataArray, right: xr.DataArray) -> xr.DataArray | xr.Dataset:
-        result = score(Pair.align(left, right), *args, **kwargs)
+    def scored(
+        left: xr.DataArray, right: xr.DataArray, variables: Variables | None = None
+    ) -> xr.DataArray | xr.Dataset:
+        result = score(Pair.align(left, right, variables), *args, **kwargs)
         drop_inherited(result, left, right)
         return result
 
     if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
         return scored(forecast, truth)
-    names = common_variables(forecast, truth)
-    return join_variables({name: scored(forecast[name], truth[name]) for name in names})
+    found = {}
+    for name in common_variables(forecast, truth):
+        fields = with_positions(forecast, name), with_positions(truth, name)
+        found[name] = scored(*fields, truth.variables)
+    return join_variables(found)
 
 
 def drop_inherited(result: xr.DataArray | xr.Dataset, *fields: xr.DataArray) -> None:
@@ -68,7 +75,9 @@ def drop_inherited(result: xr.DataArray | xr.Dataset, *fields: xr.DataArray) -> 
 def common_variables(
     forecast: xr.DataArray | xr.Dataset, truth: xr.DataArray | xr.Dataset
 ) -> list[str]:
-    """Return the names of the variables that both Datasets have.
+    """Return the names of the fields that both Datasets have.
+
+    Variables that describe others, such as bounds and grid mappings, are no fields.
 
     Raises
     ------
@@ -81,10 +90,12 @@ def common_variables(
             f"the forecast is a {kinds[0]}, the truth a {kinds[1]}. Give two DataArrays or two "
             "Datasets."
         )
+    others = auxiliary_variables(forecast) | auxiliary_variables(truth)
     names = [
         str(name)
         for name in forecast.data_vars
         if name in truth.data_vars and forecast[name].ndim and truth[name].dtype.kind in "fiub"
+        if str(name) not in others
     ]
     if not names:
         raise AlignmentError(

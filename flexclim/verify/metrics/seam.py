@@ -11,6 +11,7 @@ import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
 from flexclim.verify.core.box_sums import local_mean
+from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.dimension_names import find_member
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
@@ -100,7 +101,8 @@ def seam(
     for name in gridded(da):
         # A variable with tiles of its own uses those.
         shared = {TILES: da.attrs[TILES]} if TILES in da.attrs else {}
-        field = da[name].assign_attrs(shared | da[name].attrs)
+        field = with_positions(da, name)
+        field = field.assign_attrs(shared | field.attrs)
         found[name] = _seam_of_field(
             field,
             rows,
@@ -123,7 +125,7 @@ def _pick(other: xr.DataArray | xr.Dataset | None, name: str, role: str) -> xr.D
         )
     if name not in other.data_vars:
         raise AlignmentError(f"no {name!r} among {list(other.data_vars)} of {role}=.")
-    return other[name]
+    return with_positions(other, name)
 
 
 def _seam_of_field(

@@ -12,10 +12,12 @@ from typing import overload
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core import harmonics
 from flexclim.verify.core.alignment import Dims, Pair, reduced_dims
-from flexclim.verify.core.geometry import Plane, area_weights, find_plane, whole_planes
+from flexclim.verify.core.cell_areas import Variables, area_weights, of_rows, with_positions
+from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
@@ -113,7 +115,12 @@ def spectrum(
         eastward, northward = (da[name] for name in vector)
         return kinetic_energy(eastward, northward, kind, dim=dim, edges=edges, fill=fill)
     return xr.Dataset(
-        {name: _spectrum_of_field(da[name], kind, dim, edges, fill) for name in gridded(da)}
+        {
+            name: _spectrum_of_field(
+                with_positions(da, name), kind, dim, edges, fill, variables=da.variables
+            )
+            for name in gridded(da)
+        }
     )
 
 
@@ -137,9 +144,10 @@ def kinetic_energy(
     if kind == "spherical":
         power = harmonics.vector_power(eastward, northward, plane, fill) / 2
     else:
+        area = area_weights(eastward) if kind == "zonal" else None
         power = (
-            _power(eastward, eastward, plane, kind, edges, fill)
-            + _power(northward, northward, plane, kind, edges, fill)
+            _power(eastward, eastward, plane, kind, edges, fill, area)
+            + _power(northward, northward, plane, kind, edges, fill, area)
         ) / 2
     power = _average(power, dim, [d for d in eastward.dims if d in power.dims])
     power = _describe(power, f"{kind} spectrum of kinetic energy", eastward)
@@ -161,11 +169,12 @@ def powers(
     that of the ensemble mean. Parameters as in :func:`spectrum`.
     """
     forecast, truth, plane = pair.forecast, pair.truth, pair.plane
-    mine = _power(forecast, forecast, plane, kind, edges, fill)
+    area = pair.area if kind == "zonal" else None
+    mine = _power(forecast, forecast, plane, kind, edges, fill, area)
     parts = {
         "forecast": mine if pair.member is None else mine.mean(pair.member, keep_attrs=True),
-        "truth": _power(truth, truth, plane, kind, edges, fill),
-        "common": _power(pair.mean, truth, plane, kind, edges, fill),
+        "truth": _power(truth, truth, plane, kind, edges, fill, area),
+        "common": _power(pair.mean, truth, plane, kind, edges, fill, area),
     }
     others = [d for d in truth.dims if d in parts["truth"].dims]
     found = xr.Dataset(
@@ -188,12 +197,16 @@ def resolved(power: xr.DataArray) -> xr.DataArray:
 def gridded(ds: xr.Dataset) -> list[str]:
     """Return the names of the numeric variables of ``ds`` with at least two dimensions.
 
+    Variables that describe others, such as bounds and grid mappings, are left out.
+
     Raises
     ------
     FlexclimError
         If there are none.
     """
+    others = auxiliary_variables(ds)
     names = [str(n) for n in ds.data_vars if ds[n].ndim >= 2 and ds[n].dtype.kind in "fiu"]
+    names = [name for name in names if name not in others]
     if not names:
         raise FlexclimError(
             f"no field among the variables {list(ds.data_vars)}: give numbers on rows and columns."
@@ -202,9 +215,15 @@ def gridded(ds: xr.Dataset) -> list[str]:
 
 
 def _spectrum_of_field(
-    field: xr.DataArray, kind: Kind, dim: Dims, edges: Edges, fill: Fill
+    field: xr.DataArray,
+    kind: Kind,
+    dim: Dims,
+    edges: Edges,
+    fill: Fill,
+    variables: Variables | None = None,
 ) -> xr.DataArray:
-    power = _power(field, field, find_plane(field), kind, edges, fill)
+    area = area_weights(field, variables) if kind == "zonal" else None
+    power = _power(field, field, find_plane(field), kind, edges, fill, area)
     power = _average(power, dim, [d for d in field.dims if d in power.dims])
     name = field.attrs.get("long_name", "the field" if field.name is None else field.name)
     power = _describe(power, f"{kind} power spectrum of {name}", field)
@@ -228,8 +247,12 @@ def _power(
     kind: Kind,
     edges: Edges,
     fill: Fill,
+    area: xr.DataArray | None,
 ) -> xr.DataArray:
-    """Return the common power of two fields by wavenumber; its power if both are one field."""
+    """Return the common power of two fields by wavenumber; its power if both are one field.
+
+    Zonal powers are averaged over rows by ``area``.
+    """
     if kind == "spherical":
         return harmonics.power(first, second, plane, fill)
     if kind not in ("radial", "zonal") or edges not in ("dct", "taper", "periodic"):
@@ -238,7 +261,7 @@ def _power(
             "'taper' or 'periodic'."
         )
     bins = make_bins(kind, (first.sizes[plane.y], first.sizes[plane.x]), plane, edges)
-    rows = area_weights(first).values * np.ones(first.sizes[plane.y])
+    rows = None if area is None else of_rows(area, plane.y, first.sizes[plane.y])
 
     def transform(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         left = fill_gaps(left, fill)

@@ -148,3 +148,49 @@ def test_a_dataset_and_a_dataarray_raise_an_error(ensemble):
     forecast, truth = ensemble
     with pytest.raises(AlignmentError, match="Give two DataArrays or two Datasets"):
         verify.crps(forecast.to_dataset(), truth)
+
+
+def raw(field):
+    """Return a field in a Dataset as archives hold it, among variables that describe it."""
+    ds = field.to_dataset()
+    ds["lat_bnds"] = ("lat", "bnds"), ds.lat.values[:, None] + [8.0, -8.0]
+    ds["lon_bnds"] = ("lon", "bnds"), ds.lon.values[:, None] + [-15.0, 15.0]
+    ds["time_bnds"] = ("time", "bnds"), ds.time.values[:, None] + [0, 1]
+    ds["lat_vertices"] = ("lat", "lon", "vertex"), np.zeros((8, 12, 4))
+    ds["crs"] = ("lat", "lon"), np.zeros((8, 12)), {"grid_mapping_name": "latitude_longitude"}
+    ds["areacella"] = ("lat", "lon"), np.ones((8, 12)) * np.cos(np.deg2rad(ds.lat.values))[:, None]
+    ds["quality"] = ds.time * 0.0
+    for name in ("lat", "lon", "time"):
+        ds[name].attrs["bounds"] = f"{name}_bnds"
+    ds.u.attrs |= {"cell_measures": "area: areacella", "ancillary_variables": "quality"}
+    return ds
+
+
+@pytest.mark.parametrize("name", ["brier", "crps", "crps_parts", "fss", "rmse", "coherence"])
+def test_variables_that_describe_others_are_not_scored(noise, name):
+    found = getattr(verify, name)(*map(raw, noise), **OPTIONS[name])
+    assert {str(one).rpartition(".")[2] for one in found} == {"u"}
+
+
+def test_no_function_of_datasets_takes_bounds_for_fields(noise):
+    forecast, truth = map(raw, noise)
+    assert list(verify.spectrum(truth)) == ["u"]
+    assert list(verify.residuals(truth, 2)) == ["u"]
+    assert {str(n).partition(".")[2] for n in verify.evaluate(forecast, truth)} == {"u"}
+    tiles = {"rows": [4], "columns": [6], "overlap": 2}
+    assert {n.partition(".")[2] for n in verify.seam(truth, **tiles)} == {"u"}
+
+
+@pytest.mark.parametrize("file", ["cmip6_awi_tas_mon", "cmip6_miroc6_tas_day", "geocat_ctorca"])
+def test_raw_files_of_models_are_scored(data_dir, file):
+    with xr.open_dataset(data_dir / "found" / f"{file}.nc") as ds:
+        truth = ds.load()
+    name = "sosstsst" if "sosstsst" in truth else "tas"
+    truth[name] = truth[name].where(truth[name] < 1e10)
+    forecast = truth.copy()
+    members = xr.DataArray([-1.0, 1.0, 2.0], dims=["member_id"])
+    forecast[name] = (truth[name] + members).assign_attrs(truth[name].attrs)
+    assert {n: round(float(v), 4) for n, v in verify.bias(forecast, truth).items()} == {
+        name: 0.6667
+    }
+    assert list(verify.crps(forecast, truth)) == list(verify.spectrum(truth, fill="mean")) == [name]

@@ -34,6 +34,18 @@ def test_lazy_equals_eager_and_averages():
     xr.testing.assert_allclose(lazy.compute(), whole, rtol=1e-12)
 
 
+def test_zonal_powers_of_forecast_and_truth_have_the_same_weights():
+    values = np.random.default_rng(0).normal(size=(6, 16)) * np.arange(1, 7)[:, None]
+    axes = {"lat": 80 - 30.0 * np.arange(6), "lon": np.arange(16) * 22.5}
+    ds = xr.DataArray(values, axes, ["lat", "lon"], "t").to_dataset()
+    edges = np.array([90, 70, 30, 10, -30, -60, -90.0])
+    stated = ds.assign(lat_bnds=(("lat", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)))
+    for forecast in (ds, stated):
+        assert float(verify.log_spectral_distance(forecast, stated, "zonal").t) == 0
+    expected = np.average(values.var(axis=1), weights=-np.diff(np.sin(np.deg2rad(edges))))
+    assert float(verify.spectrum(stated, "zonal").t.sum()) == pytest.approx(expected, rel=1e-12)
+
+
 def test_components_of_a_wind_are_matched():
     u, v = plane((16, 20)), plane((16, 20), seed=1)
     expected = verify.kinetic_energy(u, v)
