@@ -90,10 +90,12 @@ def downscale(
         Variables to return. Default: all fields of a Dataset or, with a model of specific
         variables, all that it predicts.
     conserve
-        Whether the block means of each member equal the input. Default: as the model's card says.
+        Whether the block means of each member equal the input, within the quantity's bounds.
+        Default: as the model's card says.
     non_negative
         Whether values can't be negative. Default: as the model states, else inferred from
-        standard_name and units.
+        standard_name and units, except in fields that fall below 0 themselves. Fractions are kept
+        below 1 (100 %) too.
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
         Default: as in the model's training data.
@@ -136,13 +138,14 @@ def downscale(
     ModelError
         If the model can't be read, or does not fit the fields.
     FlexclimError
-        If an option is invalid or, when values are computed, if some are infinite.
+        If an option is invalid, a field holds categories or directions or, when values are
+        computed, if some are infinite or undeclared fill values.
 
     Warns
     -----
     FlexclimWarning
         If the grid or, when they are computed, the values lie far outside the range of the
-        model's training data; once per call.
+        model's training data, or are negative against the field's names; once per call.
     """
     source = resolve(obj, grid, static, variables)
     options = DownscalingOptions(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -41,7 +43,14 @@ class AlignmentError(FlexclimError):
 
 
 class FlexclimWarning(UserWarning):
-    """Fields lie far outside a model's training data, or a run had to deviate from its plan."""
+    """Values are not what attributes, or a model's training, suggest; or a run left its plan."""
+
+
+def warn(message: str) -> None:
+    """Give a :class:`FlexclimWarning`; on a dask.distributed worker it is sent to the client."""
+    distributed = sys.modules.get("distributed")
+    show = warnings.warn if distributed is None else distributed.warn
+    show(message, FlexclimWarning)
 
 
 def suggest_options(function: F) -> F:

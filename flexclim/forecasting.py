@@ -87,7 +87,8 @@ def forecast(
         Variables to return. Default: all that the model predicts.
     non_negative
         Whether values can't be negative. Default: as the model states, else inferred from
-        standard_name and units.
+        standard_name and units, except in fields that fall below 0 themselves. Fractions are kept
+        below 1 (100 %) too.
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
         Default: as in the model's training data.

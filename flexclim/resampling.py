@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.averages import average_directions, most_frequent
 from flexclim.cf.description import describe_fields
-from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, check_values, fields_on, pick
-from flexclim.cf.quantities import vector_component
-from flexclim.errors import GridError, suggest_options
+from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick
+from flexclim.cf.missing_values import NOTHING, decoded
+from flexclim.cf.quantities import Quantity
+from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids import operators
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
@@ -21,8 +24,13 @@ from flexclim.grids.grid import Grid, whole_factor
 from flexclim.grids.operators import REACH, Method
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-# Maps canonical planes (..., y, x) to others; the flag says whether they change sign at a pole.
-Change = Callable[[np.ndarray, bool], np.ndarray]
+
+
+class Change(Protocol):
+    """Changes canonical planes (..., y, x)."""
+
+    def __call__(self, values: np.ndarray, *, vector: bool = False) -> np.ndarray:
+        """Return other planes; ``vector``: they change sign at a pole."""
 
 
 @suggest_options
@@ -45,15 +53,16 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     -------
     Dataset or DataArray
         The coarse fields with the dimension order and units of ``obj``; a Dataset has bounds.
-        Missing cells are left out of the means; NaN where a whole block is missing. Variables
-        without rows and columns are kept as they are.
+        Missing cells are left out of the means; NaN where a whole block is missing. Directions
+        are averaged as unit vectors; of flags and categories the most frequent is taken, with a
+        warning. Variables without rows and columns are kept as they are.
 
     Raises
     ------
     GridError
         If no grid is found, or ``factor`` does not fit it.
     FlexclimError
-        When values are computed, if some are infinite.
+        When values are computed, if some are infinite or undeclared fill values.
 
     Examples
     --------
@@ -67,10 +76,20 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     coarse = fine.coarsened(factor)
     domain, area = fine.domain, fine.row_area
 
-    def mean(values: np.ndarray, vector: bool) -> np.ndarray:
+    def mean(values: np.ndarray, *, vector: bool = False) -> np.ndarray:
         return operators.block_mean(values, domain, factor, area)
 
-    return _resample(obj, fine, coarse, mean, f"coarsen(factor={factor})", "area: mean")
+    def mode(values: np.ndarray) -> np.ndarray:
+        return most_frequent(values, mean)
+
+    how = Resampling(
+        mean=mean,
+        categories=mode,
+        action=f"coarsen(factor={factor})",
+        cell_methods=("area: mean", "area: mode"),
+        word="the most frequent category of each block is taken",
+    )
+    return _resample(obj, fine, coarse, how)
 
 
 @suggest_options
@@ -96,14 +115,15 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     Dataset or DataArray
         The fine fields with the dimension order and units of ``obj``; a Dataset has bounds. NaN
         where the stencil of a fine cell has a NaN. Bicubic interpolation can overshoot, also
-        below zero. Variables without rows and columns are kept as they are.
+        below zero. Directions are averaged as unit vectors; of flags and categories the nearest
+        is taken, with a warning. Variables without rows and columns are kept as they are.
 
     Raises
     ------
     GridError
         If no grid is found, or ``factor`` or ``method`` is invalid.
     FlexclimError
-        When values are computed, if some are infinite.
+        When values are computed, if some are infinite or undeclared fill values.
 
     Examples
     --------
@@ -117,32 +137,65 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     fine = coarse.refined(factor)
     domain = coarse.domain
 
-    def finer(values: np.ndarray, vector: bool) -> np.ndarray:
+    def finer(values: np.ndarray, *, vector: bool = False) -> np.ndarray:
         return operators.interpolate(values, domain, factor, method, vector=vector)
 
-    return _resample(obj, coarse, fine, finer, f"interpolate(factor={factor}, method={method!r})")
+    def nearest(values: np.ndarray) -> np.ndarray:
+        return operators.interpolate(values, domain, factor, "nearest").astype(values.dtype)
+
+    how = Resampling(
+        mean=finer,
+        categories=nearest,
+        action=f"interpolate(factor={factor}, method={method!r})",
+        word="" if method == "nearest" else "the category of the nearest cell is taken",
+    )
+    return _resample(obj, coarse, fine, how)
 
 
-def _resample(
-    obj: T, old: Grid, new: Grid, change: Change, action: str, cell_method: str = ""
-) -> T:
-    """Apply ``change`` to the canonical planes of every field and describe the result."""
+@dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """How fields are resampled.
+
+    Parameters
+    ----------
+    mean
+        Changes the planes of most fields.
+    categories
+        Changes canonical planes of flags and categories.
+    action
+        For the history.
+    cell_methods
+        Of most fields, and of categories.
+    word
+        What is done with categories, for a warning; empty: what was asked for.
+    """
+
+    mean: Change
+    categories: Callable[[np.ndarray], np.ndarray]
+    action: str
+    cell_methods: tuple[str, str] = ("", "")
+    word: str = ""
+
+
+def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
+    """Resample the canonical planes of every field and describe the result."""
     if isinstance(obj, xr.DataArray):
         ds = as_dataset(obj)
-        described = _resample(ds, old, new, change, action, cell_method)
+        described = _resample(ds, old, new, how)
         return pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
-    fields = [obj[name] for name in fields_on(obj, old, NUMBERS + BOOLEANS)]
+    fields = {name: obj[name] for name in fields_on(obj, old, NUMBERS + BOOLEANS)}
     if not fields:
         raise GridError(
             f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "
             "Add one, or check its dimensions."
         )
-    results = {str(field.name): _changed(field, old, new, change) for field in fields}
-    described = describe_fields(results, obj, new, action=action)
-    for name in results:
-        known = str(described[name].attrs.get("cell_methods", ""))
-        if cell_method not in known:
-            described[name].attrs["cell_methods"] = f"{known} {cell_method}".strip()
+    quantities = {name: Quantity.of(field) for name, field in fields.items()}
+    results = {
+        name: _changed(field, quantities[name], old, new, how) for name, field in fields.items()
+    }
+    described = describe_fields(results, obj, new, action=how.action)
+    for name, quantity in quantities.items():
+        _record(described[name], quantity, how)
     rest = {
         name: variable.variable
         for name, variable in obj.data_vars.items()
@@ -151,20 +204,45 @@ def _resample(
     return described.assign(rest)
 
 
-def _changed(field: xr.DataArray, old: Grid, new: Grid, change: Change) -> xr.Variable:
-    name, vector = str(field.name), vector_component(field)
+def _record(field: xr.DataArray, quantity: Quantity, how: Resampling) -> None:
+    """State in a field's attributes how it was resampled; warn of categories."""
+    comment = str(field.attrs.get("comment", ""))
+    if quantity.category:
+        if how.word:
+            comment = f"{comment} Of its categories, {how.word}.".strip()
+            warn(f"{field.name!r} holds flags or categories: {how.word}.")
+        for key in ("flag_values", "flag_masks"):
+            if key in field.attrs and not isinstance(field.attrs[key], str):
+                field.attrs[key] = np.asarray(field.attrs[key]).astype(field.dtype)
+    elif quantity.period is not None:
+        comment = f"{comment} Directions are averaged as unit vectors.".strip()
+    if comment:
+        field.attrs["comment"] = comment
+    known = str(field.attrs.get("cell_methods", ""))
+    method = how.cell_methods[quantity.category]
+    if method not in known:
+        field.attrs["cell_methods"] = f"{known} {method}".strip()
+
+
+def _changed(
+    field: xr.DataArray, quantity: Quantity, old: Grid, new: Grid, how: Resampling
+) -> xr.Variable:
+    name = str(field.name)
     # Leave 2-D positions out of the function, which dask stores in its graph.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
+    change = _change_of(quantity, how)
 
     def planes(values: np.ndarray) -> np.ndarray:
-        check_values(values, name, "")
-        return new.restore(change(old.canonical(values), vector))
+        known = decoded(values, quantity.missing, name)
+        return new.restore(change(old.canonical(known)))
 
     variable = field.variable.transpose(..., old.y, old.x)
     data, shape = variable.data, new.domain.shape
+    dtype = np.result_type(data.dtype, np.float32)
+    if quantity.category and quantity.missing == NOTHING:
+        dtype = data.dtype
     if isinstance(data, da.Array):
         data = data.rechunk({data.ndim - 2: -1, data.ndim - 1: -1})
-        dtype = np.result_type(data.dtype, np.float32)
         chunks = (*data.chunks[:-2], (shape[0],), (shape[1],))
         result = data.map_blocks(
             planes, chunks=chunks, dtype=dtype, meta=np.empty((0,) * data.ndim, dtype)
@@ -172,3 +250,13 @@ def _changed(field: xr.DataArray, old: Grid, new: Grid, change: Change) -> xr.Va
     else:
         result = planes(np.asarray(data))
     return xr.Variable(variable.dims, result).transpose(*field.dims)
+
+
+def _change_of(quantity: Quantity, how: Resampling) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function that changes canonical planes of a quantity."""
+    if quantity.category:
+        return how.categories
+    if (period := quantity.period) is not None:
+        # Its unit vectors have eastward and northward components.
+        return lambda values: average_directions(values, period, partial(how.mean, vector=True))
+    return partial(how.mean, vector=quantity.vector)

@@ -11,7 +11,7 @@ import xarray as xr
 from past_fields import NAMES, STATICS, TARGETS, UNITS, fields
 
 import flexclim
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, FlexclimWarning
 from flexclim.forecasting import forecast
 from flexclim.grids.operators import ALL
 from flexclim.models.channels import Label, Target
@@ -186,6 +186,32 @@ def test_missing_cells_stay_missing_and_rain_is_never_negative(run, region):
     assert float(run(region, 2, grid="cell", non_negative=False)["tp"].min()) < 0
     gone = run(region * np.nan, 1)
     assert all(np.isnan(gone[name]).all() for name in NAMES)
+
+
+def test_rain_keeps_its_bound_unless_the_past_does_not(run, region):
+    """Past times decide together, for all steps: also where only the first of them is negative."""
+    kept = run(region, 3, grid="cell")
+    assert float(kept["tp"].min()) == 0
+    rule = "at least 0, except in fields whose input falls below"
+    assert kept["tp"].attrs["flexclim_bounds"] == rule
+    assert "flexclim_bounds" not in kept["u10"].attrs
+    signed = region.copy(deep=True)
+    signed["tp"][-2, 3, 3] = -1
+    with pytest.warns(FlexclimWarning, match="'tp' falls to -1 "):
+        assert float(run(signed, 3, grid="cell")["tp"].min()) < 0
+
+
+def test_declared_missing_values_of_the_past(run, region):
+    hole = (region.lat > 55) & (region.lon < 9)
+    holes = region.assign(u10=region["u10"].where(~hole))
+    coded = holes.assign(u10=holes["u10"].fillna(-9999).assign_attrs(missing_value=-9999.0))
+    same(run(coded, 2), run(holes, 2))
+
+
+def test_directions_are_not_forecast(plain, region):
+    field = region["u10"].rename("t").assign_attrs(standard_name="wind_from_direction", units="deg")
+    with pytest.raises(FlexclimError, match="'t' is a direction"):
+        forecast(field, 1, model=plain, members=1)
 
 
 def test_seeds_members_leads_and_starts_draw_other_noise(run, region):

@@ -1,3 +1,5 @@
+import warnings
+
 import dask
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flexclim
-from flexclim.errors import FlexclimError, GridError
+from flexclim.errors import FlexclimError, FlexclimWarning, GridError
 from flexclim.grids.discovery import find_grid
 
 CENTRES, POLES = np.linspace(75, -75, 6), np.linspace(90, -90, 9)
@@ -153,6 +155,81 @@ def test_fill_values_are_named_when_values_are_computed(bad):
     lazy[0].compute()
     with pytest.raises(FlexclimError, match=message):
         flexclim.interpolate(broken, 2)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_declared_missing_values_are_decoded(change, lazy):
+    holes = field().where(lambda f: f < 285)
+    coded = holes.fillna(1e20).assign_attrs(missing_value=1e20, valid_range=[100.0, 400.0])
+    result = change(coded.chunk(time=1) if lazy else coded)
+    assert not {"missing_value", "valid_range"} & set(result.attrs)
+    assert result.dtype == np.float32
+    xr.testing.assert_equal(result.compute(), change(holes))
+    whole = holes.round().fillna(-999).astype("i2").assign_attrs(_FillValue=-999)
+    whole = change(whole.chunk(time=1) if lazy else whole)
+    xr.testing.assert_allclose(whole.compute(), change(holes.round()))
+    with pytest.raises(FlexclimError, match=r"'t2m' has .* values of 1e\+20, far from all others"):
+        change(coded.drop_attrs()).compute()
+
+
+def types(dtype="i1"):
+    """Return blocks of 2 x 2 cells with most of a type on a grid of cells."""
+    values = np.repeat(np.repeat(np.arange(18).reshape(3, 6), 2, 0), 2, 1)
+    values[::2, ::2] = 0
+    return xr.DataArray(
+        values.astype(dtype),
+        coords={"lat": CENTRES, "lon": COLUMNS},
+        name="soil",
+        attrs={"flag_values": np.arange(18, dtype="i1"), "flag_meanings": "sand " * 18},
+    )
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_most_frequent_category_of_a_block_is_taken(lazy):
+    soil = types().chunk() if lazy else types()
+    with pytest.warns(FlexclimWarning, match="'soil' holds flags or categories: the most frequent"):
+        coarse = flexclim.coarsen(soil, 2)
+    assert coarse.dtype == "i1"
+    assert coarse.values.ravel().tolist() == list(range(18))
+    assert coarse.attrs["cell_methods"] == "area: mode"
+    assert "most frequent category" in coarse.attrs["comment"]
+    assert coarse.attrs["flag_values"].dtype == "i1"
+    holes = types("f4").where(lambda f: f > 0)
+    with pytest.warns(FlexclimWarning, match="most frequent"):
+        coarse = flexclim.coarsen(holes, 2)
+    assert coarse.dtype == coarse.attrs["flag_values"].dtype == "f4"
+    np.testing.assert_array_equal(coarse.values.ravel(), [np.nan, *range(1, 18)])
+
+
+def test_the_category_of_the_nearest_cell_is_taken():
+    with pytest.warns(FlexclimWarning, match="the category of the nearest cell is taken"):
+        fine = flexclim.interpolate(types(), 2)
+    np.testing.assert_array_equal(fine, types().values.repeat(2, 0).repeat(2, 1))
+    assert fine.dtype == "i1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FlexclimWarning)
+        xr.testing.assert_equal(flexclim.interpolate(types(), 2, "nearest"), fine)
+
+
+def test_directions_are_averaged_on_the_circle():
+    """As the direction of the mean of unit vectors, also across a pole and in any range."""
+    degrees = (field(name="wd") * 40 % 360).assign_attrs(
+        standard_name="wind_from_direction", units="degree"
+    )
+    angle = np.deg2rad(degrees.astype(float))
+    for change in CHANGES:
+        result = change(degrees)
+        east, north = (
+            change(f.rename(n).drop_attrs())
+            for f, n in zip((np.sin(angle), np.cos(angle)), "uv", strict=True)
+        )
+        expected = np.rad2deg(np.arctan2(east, north)) % 360
+        np.testing.assert_allclose((result - expected + 180) % 360, 180, atol=1e-3)
+        assert 0 <= float(result.min()) <= float(result.max()) < 360
+        assert "unit vectors" in result.attrs["comment"]
+        turned = change((degrees + 180) % 360 - 180)
+        np.testing.assert_allclose((result - turned + 180) % 360, 180, atol=1e-3)
 
 
 def test_inputs_are_never_changed():

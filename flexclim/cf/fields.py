@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
@@ -10,7 +9,6 @@ from flexclim.errors import FlexclimError
 from flexclim.grids.grid import Grid
 
 NUMBERS, BOOLEANS = "fiu", "b"  # kinds of NumPy types
-LARGEST = 1e30  # larger numbers are undeclared fill values, such as 9.97e36
 
 
 def fields_on(ds: xr.Dataset, grid: Grid, kinds: str = NUMBERS) -> list[str]:
@@ -35,6 +33,7 @@ def fields_on(ds: xr.Dataset, grid: Grid, kinds: str = NUMBERS) -> list[str]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from flexclim.grids.discovery import find_grid
     >>> ds = xr.Dataset({"t2m": (("lat", "lon"), np.zeros((2, 2))), "run": 1})
     >>> ds = ds.assign_coords(lat=[1.0, 0.0], lon=[5.0, 6.0])
@@ -71,37 +70,6 @@ def check_field(field: xr.DataArray) -> None:
         raise FlexclimError(
             f"{field.name!r} holds packed values, with {' and '.join(packing)} unapplied. "
             "Pass the dataset through xarray.decode_cf, or open it with mask_and_scale=True."
-        )
-
-
-def check_values(array: np.ndarray, name: str, where: str) -> None:
-    """Check that there are no infinite values or undeclared fill values; NaN means missing.
-
-    Parameters
-    ----------
-    array
-        Values of any shape, in memory.
-    name
-        Name of the variable, for the message.
-    where
-        Part of the variable, such as ``"time 2018-09-14T18"``; may be empty.
-
-    Raises
-    ------
-    FlexclimError
-        If there are some.
-    """
-    if array.size == 0:
-        return
-    # Two reductions need no temporary array; fmin and fmax ignore NaN.
-    low, high = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)
-    # Compare as Python floats: 1e30 is infinite in float16.
-    if float(low) < -LARGEST or float(high) > LARGEST:
-        bad = np.abs(array.astype(np.float64)) > LARGEST
-        place = f" at {where}" if where else ""
-        raise FlexclimError(
-            f"{name!r} has {int(bad.sum())} infinite or fill values{place}, such as "
-            f"{array[bad][0]:.4g}. Mask them with .where(abs({name}) < 1e30)."
         )
 
 

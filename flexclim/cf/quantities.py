@@ -1,29 +1,22 @@
-"""Infer from a field's names and units whether it is non-negative or a vector component."""
+"""What a field is, from its attributes alone: bounds, categories, directions, vector components.
+
+A field is resolved once, where it enters; everything below takes the :class:`Quantity`.
+"""
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
+from typing import Self
 
 import xarray as xr
 
+from flexclim.cf.missing_values import NOTHING, Declared, declared
+from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds, infer_bounds
 from flexclim.cf.units import cf_units, temperature_kind
 
 # Patterns are searched in standard and long names; short names must match as a whole.
-POSITIVE_STANDARD = (
-    r"precipitation|rainfall|snowfall|humidity|mixing_ratio|_speed|^speed|cloud_area_fraction|"
-    r"area_fraction|land_binary_mask|mass_fraction|mole_fraction|concentration|_thickness|"
-    r"thickness_of|snow_depth|wave_significant_height|significant_height|downwelling|optical_depth|"
-    r"atmosphere_mass_content|visibility|runoff"
-)
-POSITIVE_LONG = (
-    r"precipitation|rain(fall)?\b|snowfall|humidity|mixing ratio|wind speed|cloud cover|"
-    r"cloud fraction|gust|snow depth|visibility|land.sea mask"
-)
-POSITIVE_SHORT = (
-    r"tp|cp|lsp|sf|pr|prc|prsn|prcp|precip\w*|rain\w*|rr\w?|qpe\w*|apcp\w*|mtpr|tprate|q|hus\w*|"
-    r"hur\w*|shum|rh\w*|ws\d*m?|wspd\w*|si10|sfcwind\w*|gust|clt|tcc|lcc|mcc|hcc|tcwv|tcw|swe"
-)
-POSITIVE_UNITS = ("mm", "mm h-1", "mm d-1", "mm day-1", "%", "kg kg-1", "g kg-1")
 VECTOR_LONG = (
     r"\b[uv][- ](wind )?component|\bcomponent of (the )?wind|zonal|meridional|eastward|northward"
 )
@@ -31,24 +24,80 @@ VECTOR_SHORT = (
     r"[uv]|[uv]_?\d+m?|\d+m?_?[uv]|[uv]a|[uv]as|[uv]grd\w*|[uv]_?wind\w*|[uv]wnd\w*|[uv]10n|"
     r"(\d+m?_)?[uv]_component_of_wind\w*|[uv]o|tau[uv]|[ei]w?ss|nss"
 )
+FLAG_ATTRIBUTES = ("flag_values", "flag_masks", "flag_meanings")
+CATEGORY_STANDARD = (
+    r"(^|_)area_type$|soil_type|land_cover|surface_cover|^region$|_flag$| status_flag"
+)
+CATEGORY_LONG = (
+    r"\b(soil|vegetation|precipitation|land.?use|land.?cover|cloud|surface|weather) "
+    r"(types?|class(es)?|categor(y|ies)|codes?)\b|(quality|status) flag|dominant category"
+)
+CATEGORY_SHORT = r"lu_index|ivgtyp|isltyp|ptype|slt|tv[hl]|land_?cover\w*|lccs_class|wmo_code"
+DIRECTION_STANDARD = r"(^|_)(from|to)_direction|_direction$|azimuth_angle"
+DIRECTION_LONG = r"\bdirections?\b|\bazimuth"
+DIRECTION_SHORT = r"wd|wd_?\d+m?|\w*wind_?dir\w*|wdir\w*|\w+_dir|mwd|mdts|mdww|dd"
+# Components along a direction, and spreads of directions, are on no circle.
+NO_DIRECTION = r"component|velocity|stress|flux|deviation|spread|error|difference|anomal"
+PERIODS = {
+    **dict.fromkeys(("degree", "degrees", "deg", "degree_true", "degrees_true", "°"), 360.0),
+    **dict.fromkeys(("rad", "radian", "radians"), 2 * math.pi),
+}
 
 
-def non_negative(field: xr.DataArray) -> bool:
-    """Infer whether values can't be negative: from the standard name, else other names and units.
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """What a field is, as far as its attributes tell.
 
-    >>> non_negative(xr.DataArray(attrs={"standard_name": "precipitation_flux"}))
-    True
-    >>> non_negative(xr.DataArray(name="t2m", attrs={"units": "K"}))
-    False
+    Parameters
+    ----------
+    bounds
+        Bounds that its values keep.
+    category
+        Whether values are flags or numbers of categories, with no meaning in between.
+    period
+        Of a direction: 360 degrees or 2 pi; None for other quantities.
+    vector
+        Whether it is an eastward or northward component, whose sign flips at a pole.
+    difference
+        Whether it holds differences of temperatures, which convert without an offset.
+    missing
+        What its attributes declare as missing.
     """
-    standard, long, short, units = _names(field)
-    if re.search(r"anomaly|tendency|difference|departure|correlation|error", f"{standard} {long}"):
-        return False
-    if standard:
-        return bool(re.search(POSITIVE_STANDARD, standard))
-    if re.search(POSITIVE_LONG, long) or re.fullmatch(POSITIVE_SHORT, short):
-        return True
-    return not long and units in POSITIVE_UNITS
+
+    bounds: Bounds = NO_BOUNDS
+    category: bool = False
+    period: float | None = None
+    vector: bool = False
+    difference: bool = False
+    missing: Declared = NOTHING
+
+    @classmethod
+    def of(cls, field: xr.DataArray) -> Self:
+        """Tell from name and attributes what a field is; no value is read.
+
+        >>> wind = Quantity.of(xr.DataArray(name="u10", attrs={"units": "m s-1"}))
+        >>> wind.vector, wind.bounds.lower, wind.category
+        (True, None, False)
+        """
+        standard, long, short, units = _names(field)
+        category, vector = _is_category(field), vector_component(field)
+        period = None if category or vector else _period(standard, long, short, units)
+        step = abs(float(field.encoding.get("scale_factor") or 0.0))
+        methods = str(field.attrs.get("cell_methods", ""))
+        free = category or vector or period is not None
+        return cls(
+            bounds=NO_BOUNDS if free else infer_bounds(standard, long, short, units, methods, step),
+            category=category,
+            period=period,
+            vector=vector,
+            difference=temperature_difference(field),
+            missing=declared(field, units),
+        )
+
+    @property
+    def continuous(self) -> bool:
+        """Whether averages of its values are values of the same quantity."""
+        return not self.category and self.period is None
 
 
 def vector_component(field: xr.DataArray) -> bool:
@@ -75,12 +124,32 @@ def temperature_difference(field: xr.DataArray) -> bool:
     return temperature_kind(field.attrs, str(field.name or "")) == "difference"
 
 
+def _is_category(field: xr.DataArray) -> bool:
+    standard, long, short, units = _names(field)
+    if any(key in field.attrs for key in FLAG_ATTRIBUTES) or "code table" in units.lower():
+        return True
+    if standard:
+        return bool(re.search(CATEGORY_STANDARD, standard))
+    return bool(re.search(CATEGORY_LONG, long) or re.fullmatch(CATEGORY_SHORT, short))
+
+
+def _period(standard: str, long: str, short: str, units: str) -> float | None:
+    """Return the period of a direction; degrees if only its standard name says that it is one."""
+    if re.search(NO_DIRECTION, standard or long):
+        return None
+    if standard:
+        found, units = re.search(DIRECTION_STANDARD, standard), units or "degree"
+    else:
+        found = re.search(DIRECTION_LONG, long) or re.fullmatch(DIRECTION_SHORT, short)
+    return PERIODS.get(units.lower().replace(" ", "_")) if found else None
+
+
 def _names(field: xr.DataArray) -> tuple[str, str, str, str]:
-    """Return standard name, long name, name and units in lower case."""
-    standard = str(field.attrs.get("standard_name", "")).lower()
+    """Return standard name, long name and name in lower case, and units."""
+    standard = str(field.attrs.get("standard_name") or "").lower()
     return (
         "" if standard == "unknown" else standard,
-        str(field.attrs.get("long_name", "")).lower(),
+        str(field.attrs.get("long_name") or "").lower(),
         ("" if field.name is None else str(field.name)).lower(),
-        cf_units(str(field.attrs.get("units", ""))),
+        cf_units(str(field.attrs.get("units") or "")),
     )

@@ -37,6 +37,7 @@ class BlockMeans:
         fine, point = domain.refine(factor), domain.kind == "point"
         in_rows = axis_blocks(fine.shape[0], factor, point=point, wrap=False)
         in_columns = axis_blocks(fine.shape[1], factor, point=point, wrap=domain.wrap)
+        self.overlapping = point and factor % 2 == 0
         self._shares = shares = in_rows.T.tocsr(), in_columns.T.tocsr()
         if row_area is not None:
             in_rows = in_rows @ sparse.diags_array(np.asarray(row_area, float))
@@ -82,19 +83,59 @@ class BlockMeans:
         for rows in row_bands(fine.shape):
             fine[rows] += _both(in_rows[rows], solved, in_columns)
 
-    def multiply(self, fine: np.ndarray, coarse: np.ndarray) -> None:
+    def multiply(self, fine: np.ndarray, coarse: np.ndarray, highest: float = np.inf) -> None:
         """Correct a non-negative field by factors.
 
         A block with zero mean stays zero; one that should be positive but is zero everywhere
         gets a uniform value. Blocks on a grid of points overlap, so that factors are iterated;
-        the remaining difference goes to cells that belong to one block only.
+        the remaining difference goes to cells that belong to one block only. What exceeds the
+        highest value goes to the other cells of the block, in proportion to their distance from
+        it. Where blocks of points overlap, means may differ near the highest value, as they may
+        exclude each other.
 
         Parameters
         ----------
         fine, coarse
             (y', x') float64 and (y, x), without NaN.
+        highest
+            No value exceeds it. Coarse values must not, and negative ones count as 0.
         """
         wanted = np.maximum(coarse, 0.0)
+        self._scale(fine, wanted)
+        if fine.max() > highest:
+            self._cap(fine, wanted, highest)
+
+    def _cap(self, fine: np.ndarray, wanted: np.ndarray, highest: float) -> None:
+        """Move what exceeds the highest value to other cells of its block."""
+        np.minimum(fine, highest, out=fine)
+        for _ in range(ROUNDS if self.overlapping else 1):
+            mean = self._mean(fine)
+            rise = _share(wanted - mean, highest - mean)
+            for rows in row_bands(fine.shape):
+                fine[rows] += (highest - fine[rows]) * self._spread(rise, rows)
+            if self.overlapping:
+                mean = self._mean(fine)
+                fall = _share(mean - wanted, mean)
+                for rows in row_bands(fine.shape):
+                    fine[rows] *= 1 - self._spread(fall, rows)
+        if self.overlapping:
+            self._finish(fine, wanted, highest)
+        np.minimum(fine, highest, out=fine)  # rounding
+
+    def _finish(self, fine: np.ndarray, wanted: np.ndarray, highest: float) -> None:
+        """Bring means as near as cells that belong to one block only allow."""
+        error = wanted - self._mean(fine)
+        mass = _both(self._own_means[0], fine, self._own_means[1])
+        own_rows, own_columns = self._own
+        share = np.outer(self._means[0] @ own_rows, self._means[1] @ own_columns)
+        room = highest * share - mass
+        rise, fall = _share(error, room), _share(-error, mass)
+        for rows in row_bands(fine.shape):
+            own = own_rows[rows, None] * own_columns
+            fine[rows] += (highest - fine[rows]) * self._spread(rise, rows) * own
+            fine[rows] *= 1 - self._spread(fall, rows) * own
+
+    def _scale(self, fine: np.ndarray, wanted: np.ndarray) -> None:
         dry = np.where(self._mean(fine) <= 0, wanted, 0.0)
         for rows in row_bands(fine.shape):
             fine[rows] += self._spread(dry, rows)
@@ -137,6 +178,12 @@ class BlockMeans:
     def _spread(self, values: np.ndarray, rows: slice) -> np.ndarray:
         """Return for each fine cell the value of its block; the mean where two blocks share it."""
         return _both(self._shares[0][rows], values, self._shares[1])
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return ``part / whole`` within 0 and 1; 0 where ``whole`` is 0."""
+    share = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+    return np.clip(share, 0.0, 1.0, out=share)
 
 
 def _inverse(matrix: sparse.csr_array) -> sparse.csr_array:

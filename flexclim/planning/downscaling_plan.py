@@ -9,7 +9,6 @@ from functools import cached_property
 
 import pandas as pd
 
-from flexclim.cf.quantities import non_negative, vector_component
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
@@ -21,6 +20,7 @@ from flexclim.planning.plan import (
     SamplingPlan,
     TargetPlan,
     Tokenized,
+    bounds_of,
     plan_sampling,
 )
 from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
@@ -115,15 +115,27 @@ class DownscalingPlan(Tokenized):
             grid = part_grid(grid, self.part.rows, self.part.columns)
         return grid.refined(self.factor)
 
+    def conserves(self, target: TargetPlan) -> str:
+        """Return in a word whether block means of a target equal the input.
+
+        Blocks of points share cells, so that means of neighbouring blocks near both bounds may
+        exclude each other.
+        """
+        if target.conserve and target.bounds.upper is not None and self.coarse.kind == "point":
+            return "within bounds"
+        return str(target.conserve).lower()
+
     def attributes(self, target: TargetPlan) -> Attributes:
         """Return the attributes that record how one output variable was made."""
         sampling = self.sampling
         attributes = sampling.attributes() | {
             "flexclim_factor": self.factor,
             "flexclim_noise": sampling.noise,
-            "flexclim_conserve": str(target.conserve).lower(),
+            "flexclim_conserve": self.conserves(target),
             "flexclim_region": f"{self.region[0]} x {self.region[1]}",
         }
+        if rule := target.bounds.describe():
+            attributes["flexclim_bounds"] = rule
         if sampling.noise == "ar1":
             attributes["flexclim_noise_timescale_seconds"] = sampling.timescale
         return attributes
@@ -156,7 +168,7 @@ def plan_downscaling(
         If the model was not trained for the factor or the fields.
     """
     factor = options.factor
-    settings = model.settings.named(vector=vector_component(source[inputs[0]]))
+    settings = model.settings.named(vector=source.quantity(inputs[0]).vector)
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
@@ -209,14 +221,13 @@ def _plan_target(
             f"model {model!r} predicts {name!r}, which has no coarse counterpart: conserve can't "
             "be true."
         )
-    settings_by_priority = options.non_negative, target.non_negative, non_negative(source[name])
     double = base is not None and source[inputs[base]].dtype == "float64"
     return TargetPlan(
         name=name,
         dtype="float64" if double else "float32",
         base=base,
         conserve=keep and base is not None,
-        non_negative=next(value for value in settings_by_priority if value is not None),
+        bounds=bounds_of(source.quantity(name), options.non_negative, target.non_negative),
     )
 
 

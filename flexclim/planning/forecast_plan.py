@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flexclim.cf.description import LEAD_HOURS
-from flexclim.cf.quantities import non_negative
 from flexclim.grids.grid import Grid
 from flexclim.models.channels import Target
 from flexclim.models.model import Model
@@ -17,6 +16,7 @@ from flexclim.planning.plan import (
     SamplingPlan,
     TargetPlan,
     Tokenized,
+    bounds_of,
     plan_sampling,
 )
 from flexclim.planning.sampling_options import SamplingOptions
@@ -64,10 +64,13 @@ class ForecastPlan(Tokenized):
 
     def attributes(self, target: TargetPlan) -> Attributes:
         """Return the attributes that record how an output variable was made."""
-        return self.sampling.attributes() | {
+        attributes = self.sampling.attributes() | {
             LEAD_HOURS: self.lead,
             "flexclim_past": self.past,
         }
+        if rule := target.bounds.describe():
+            attributes["flexclim_bounds"] = rule
+        return attributes
 
 
 def plan_forecast(
@@ -129,9 +132,8 @@ def plan_forecast(
 def _plan_target(source: Source, name: str, target: Target, options: SamplingOptions) -> TargetPlan:
     """Plan how one output is finished: by the options, else the model, else names and units."""
     field = source[name]
-    settings_by_priority = options.non_negative, target.non_negative, non_negative(field)
     return TargetPlan(
         name=name,
         dtype="float64" if field.dtype == "float64" else "float32",
-        non_negative=next(value for value in settings_by_priority if value is not None),
+        bounds=bounds_of(source.quantity(name), options.non_negative, target.non_negative),
     )

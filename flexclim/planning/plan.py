@@ -16,6 +16,8 @@ import xarray as xr
 from dask.base import is_dask_collection, tokenize
 
 from flexclim.cf.description import REALIZATION
+from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
+from flexclim.cf.quantities import Quantity
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.batch_size import choose_batch, keeps_features
 from flexclim.execution.devices import choose_device
@@ -75,15 +77,15 @@ class TargetPlan:
         whole field.
     conserve
         Whether block means are restored.
-    non_negative
-        Whether negative values are raised to 0.
+    bounds
+        Bounds that its values keep.
     """
 
     name: str
     dtype: str
     base: int | None = None
     conserve: bool = False
-    non_negative: bool
+    bounds: Bounds = NO_BOUNDS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,6 +96,8 @@ class SamplingPlan(Tokenized):
     ----------
     inputs, targets
         Variables that the network reads, and those that it predicts.
+    quantities
+        What the inputs are.
     dims
         Dimensions of the output after ``realization``.
     time
@@ -132,6 +136,7 @@ class SamplingPlan(Tokenized):
 
     inputs: tuple[str, ...]
     targets: tuple[TargetPlan, ...]
+    quantities: tuple[Quantity, ...]
     dims: tuple[str, ...]
     time: str | None
     model: ModelReference
@@ -225,8 +230,8 @@ def plan_sampling(
     Raises
     ------
     FlexclimError
-        If the inputs' dimensions differ, or another number of members is requested than the
-        input has.
+        If the inputs' dimensions differ, one holds categories or directions, or another number of
+        members is requested than the input has.
     ModelError
         If an input lacks a coordinate that the model needs.
     """
@@ -244,6 +249,7 @@ def plan_sampling(
     return SamplingPlan(
         inputs=tuple(inputs),
         targets=tuple(targets),
+        quantities=tuple(_continuous(source, name) for name in inputs),
         dims=(*lead, grid.y, grid.x),
         time=source.times[inputs[0]],
         model=model.reference,
@@ -305,6 +311,31 @@ def _check_alike(fields: Sequence[xr.DataArray]) -> None:
                 f"the model reads {first.name!r} {first.dims} and {field.name!r} {field.dims} "
                 "together, but their dimensions differ. Select or broadcast to the same ones."
             )
+
+
+def _continuous(source: Source, name: str) -> Quantity:
+    """Return what an input is; raise if values between its values have no meaning."""
+    quantity = source.quantity(name)
+    if quantity.category:
+        raise FlexclimError(
+            f"{name!r} holds flags or categories, and values between them have no meaning. Leave "
+            f"it out, for example .drop_vars({name!r}); flexclim.interpolate takes the nearest."
+        )
+    if quantity.period is not None:
+        raise FlexclimError(
+            f"{name!r} is a direction, and 0 is next to {quantity.period:.6g}. Downscale the "
+            "components, -speed sin(direction) and -speed cos(direction) for wind, and take the "
+            f"direction of the result; leave this one out with .drop_vars({name!r})."
+        )
+    return quantity
+
+
+def bounds_of(quantity: Quantity, *stated: bool | None) -> Bounds:
+    """Return the bounds of a target: as stated, the first that is not None, else inferred."""
+    first = next((one for one in stated if one is not None), None)
+    if first is None:
+        return quantity.bounds
+    return dataclasses.replace(quantity.bounds, lower=0.0, stated=True) if first else NO_BOUNDS
 
 
 def _labels(

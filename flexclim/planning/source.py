@@ -9,6 +9,7 @@ import xarray as xr
 
 from flexclim.cf.description import REALIZATION
 from flexclim.cf.fields import as_dataset, fields_on
+from flexclim.cf.quantities import Quantity
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.discovery import find_grid
@@ -57,6 +58,10 @@ class Source:
 
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.dataset[name]
+
+    def quantity(self, name: str) -> Quantity:
+        """Return what a field is, as far as its attributes tell."""
+        return Quantity.of(self.dataset[name])
 
     def grid_for(self, kind: Kind | None) -> Grid:
         """Return the grid for a model trained on one kind; what the user stated comes first."""

@@ -17,7 +17,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.typing import DaskCollection, Key
 
 from flexclim.cf.description import REALIZATION
-from flexclim.cf.fields import check_values
+from flexclim.cf.missing_values import decoded
 from flexclim.grids.grid import Grid
 from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.network_inputs import stacked
@@ -32,12 +32,15 @@ def planes_of(field: xr.DataArray, plan: SamplingPlan) -> da.Array:
 
 
 def canonical_planes(planes: Sequence[np.ndarray], plan: SamplingPlan, where: str) -> np.ndarray:
-    """Check planes as they are stored, and return them in canonical order, (I, y, x)."""
+    """Decode and check planes as they are stored; return them in canonical order, (I, y, x)."""
     turned = [plane.reshape(plane.shape[-2:]) for plane in planes]
-    found = stacked([plan.grid.canonical(plane) for plane in turned])
-    for plane, name in zip(found, itertools.cycle(plan.inputs)):
-        check_values(plane, name, where)
-    return found
+    known = itertools.cycle(zip(plan.inputs, plan.quantities, strict=True))
+    return stacked(
+        [
+            plan.grid.canonical(decoded(plane, quantity.missing, name, where))
+            for plane, (name, quantity) in zip(turned, known, strict=False)
+        ]
+    )
 
 
 def block_of(fields: np.ndarray, grid: Grid, plan: SamplingPlan) -> np.ndarray:

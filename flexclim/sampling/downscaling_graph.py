@@ -30,9 +30,10 @@ from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.plane_identity import PlaneIdentity, identify_plane, plane_named_in_errors
 from flexclim.sampling.planes import (
     Prepared,
-    clip_negatives,
     encode,
     inputs_of,
+    keep_within,
+    limits_of,
     predictors_of,
     sample,
 )
@@ -111,6 +112,7 @@ def _prepared(
 ) -> Prepared:
     where = str(identity)
     coarse = canonical_planes(planes, plan.sampling, where)
+    limits = limits_of(coarse, plan.sampling, where)  # of the whole field, for all regions
     part = plan.part
     inside = ... if part is None else (..., slice(*part.rows), slice(*part.columns))
     missing = np.isnan(coarse[inside])
@@ -119,7 +121,7 @@ def _prepared(
     predictors = predictors_of(statics, plan.sampling, identity)
     inputs = inputs_of(coarse, plan, predictors)
     fine_missing = _fine_missing(missing, plan) if missing.any() else None
-    return Prepared(coarse, inputs, fine_missing, encode(inputs, plan, identity))
+    return Prepared(coarse, inputs, fine_missing, limits, encode(inputs, plan, identity))
 
 
 def sample_members(
@@ -140,8 +142,8 @@ def _sampled(
     members: tuple[int, ...],
 ) -> np.ndarray:
     fine = sample(prepared, plan, identity, members)
-    clip_negatives(fine, plan.sampling.targets)
     for number, plane in zip(range(len(members)), itertools.cycle(prepared)):
+        keep_within(fine[number], plane.limits)
         _conserve(fine[number], plane, plan)
         if plane.missing is not None:
             fine[number][plane.missing] = np.nan
@@ -156,9 +158,12 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> No
     for number, target in enumerate(plan.sampling.targets):
         if target.conserve:
             assert target.base is not None
-            means = _block_means(plan)
-            correct = means.multiply if target.non_negative else means.add
-            correct(fine[number], prepared.given[target.base])
+            means, coarse = _block_means(plan), prepared.given[target.base]
+            low, high = prepared.limits[number]
+            if low > -np.inf:
+                means.multiply(fine[number], coarse, high)
+            else:
+                means.add(fine[number], coarse)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import dask.array as da
 import numpy as np
@@ -20,6 +20,7 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.typing import Key
 
+from flexclim.cf.physical_bounds import Limits
 from flexclim.execution.network_tasks import network_layer
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.leads import later
@@ -33,17 +34,25 @@ from flexclim.sampling.plane_identity import (
 )
 from flexclim.sampling.planes import (
     Prepared,
-    clip_negatives,
     encode,
     inputs_of,
+    keep_within,
+    limits_of,
     predictors_of,
     sample,
 )
 from flexclim.sampling.training_range import warn_if_far
 from flexclim.stores.identity import rolled_out
 
-# Planes (K, T, Y, X) with gaps filled, and where the last ones are missing.
-Past = tuple[np.ndarray, np.ndarray | None]
+
+class Past(NamedTuple):
+    """Planes (K, T, Y, X) with gaps filled, where the last are missing, and targets' limits."""
+
+    planes: np.ndarray
+    missing: np.ndarray | None
+    limits: tuple[Limits, ...]
+
+
 Tasks = dict[Key, object]  # by key
 
 
@@ -145,10 +154,11 @@ def read_past(planes: list[np.ndarray], plan: ForecastPlan, identity: PlaneIdent
         found = canonical_planes(planes, plan.sampling, where)
         past = found.reshape(plan.past, -1, *found.shape[-2:])
         missing = np.isnan(past[-1])
+        limits = limits_of(past, plan.sampling, where)
         past = fill_missing(past).astype(float)
         for snapshot in past:
             warn_if_far(snapshot, plan.sampling, where)
-        return past, missing if missing.any() else None
+        return Past(past, missing if missing.any() else None, limits)
 
 
 def prepare_past(
@@ -156,8 +166,9 @@ def prepare_past(
 ) -> Prepared:
     """Return the inputs of the first step, which members share, with their encoded features."""
     with plane_named_in_errors(identity):
-        inputs = inputs_of(past[0], plan, predictors_of(statics, plan.sampling, identity))
-        return Prepared(past[0], inputs, None, encode(inputs, plan, identity))
+        planes = past.planes
+        inputs = inputs_of(planes, plan, predictors_of(statics, plan.sampling, identity))
+        return Prepared(planes, inputs, None, past.limits, encode(inputs, plan, identity))
 
 
 def first_states(
@@ -188,11 +199,11 @@ def next_states(
     with plane_named_in_errors(identity):
         prepared = []
         for member, history in enumerate(np.stack(states, 1)):
+            past = pasts[member % len(pasts)]
             if len(states) < plan.past:
-                known, _ = pasts[member % len(pasts)]
-                history = np.concatenate([known[len(states) - plan.past :], history])
+                history = np.concatenate([past.planes[len(states) - plan.past :], history])
             inputs = inputs_of(history, plan, predictors_of(statics, plan.sampling, identity))
-            prepared.append(Prepared(history, inputs, None, None))
+            prepared.append(Prepared(history, inputs, None, past.limits, None))
         return _states(prepared, pasts, plan, identity, members)
 
 
@@ -205,9 +216,9 @@ def _states(
 ) -> np.ndarray:
     """Sample members, and fill cells missing in the past: the network was not trained on gaps."""
     states = sample(prepared, plan, identity, members)
-    clip_negatives(states, plan.sampling.targets)
     for member, own in enumerate(states):
-        _, missing = pasts[member % len(pasts)]
+        missing, limits = pasts[member % len(pasts)][1:]
+        keep_within(own, limits)
         if missing is not None:
             own[:] = fill_missing(np.where(missing, np.nan, own))
     return states
@@ -217,7 +228,7 @@ def kept_states(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np
     """Return states as a block of the output, (T, M, 1, ..., Y, X) in stored order."""
     states = states.copy()
     for member, own in enumerate(states):
-        _, missing = pasts[member % len(pasts)]
+        missing = pasts[member % len(pasts)].missing
         if missing is not None:
             own[missing] = np.nan
     return block_of(states, plan.sampling.grid, plan.sampling)

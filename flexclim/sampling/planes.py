@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexclim.cf.physical_bounds import Limits
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.notes import record
 from flexclim.grids.operators import ALL, row_bands
+from flexclim.models.settings import FORECAST
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
@@ -27,6 +29,7 @@ from flexclim.sampling.local_scaling import Rows
 from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
 from flexclim.sampling.plane_identity import PlaneIdentity
 from flexclim.sampling.statics import static_channels
+from flexclim.sampling.training_range import warn_of_sign
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +52,8 @@ class Prepared:
         (C, Y, X), the network's inputs.
     missing
         (T, Y, X), cells without a value; None: there are none.
+    limits
+        Lowest and highest value of each target.
     features
         Encoded windows; None where the plan does not keep them, or where they stayed on the GPU
         of another process.
@@ -57,13 +62,14 @@ class Prepared:
     given: np.ndarray
     inputs: np.ndarray
     missing: np.ndarray | None
+    limits: tuple[Limits, ...]
     features: TaskFeatures | None
 
     def __reduce__(self) -> tuple[type[Prepared], tuple[object, ...]]:
         features = self.features
         if features is not None and features.maps[0].is_cuda:
             features = None
-        return Prepared, (self.given, self.inputs, self.missing, features)
+        return Prepared, (self.given, self.inputs, self.missing, self.limits, features)
 
     def __sizeof__(self) -> int:
         """Return the bytes of all arrays, by which dask decides what to move where."""
@@ -146,10 +152,31 @@ def sample(
     return _in_units(prepared, plan, residual)
 
 
-def clip_negatives(fields: np.ndarray, targets: Sequence[TargetPlan]) -> None:
-    """Raise negative values of non-negative targets to 0, in place; (M, T, Y, X)."""
-    floors = np.array([0.0 if target.non_negative else -np.inf for target in targets])
-    np.maximum(fields, floors[:, None, None], out=fields)
+def limits_of(given: np.ndarray, plan: SamplingPlan, where: str) -> tuple[Limits, ...]:
+    """Return the limits of each target's values, and warn where a field breaks its bounds.
+
+    Parameters
+    ----------
+    given
+        Whole planes (I, y, x), or past ones (K, T, Y, X); NaN are missing.
+    """
+    limits = []
+    for number, target in enumerate(plan.targets):
+        if target.base is None and plan.task != FORECAST:
+            limits.append(target.bounds.limits(None))
+            continue
+        field = given[..., number if target.base is None else target.base, :, :]
+        if target.bounds.broken_by(field):
+            warn_of_sign(field, target, plan, where)
+        limits.append(target.bounds.limits(field))
+    return tuple(limits)
+
+
+def keep_within(fields: np.ndarray, limits: Sequence[Limits]) -> None:
+    """Clip fields (T, Y, X) to the limits of each target, in place."""
+    for field, (low, high) in zip(fields, limits, strict=True):
+        if low > -np.inf or high < np.inf:
+            np.clip(field, low, high, out=field)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexclim.cf.missing_values import decoded
+from flexclim.cf.quantities import Quantity
 from flexclim.errors import GridError, ModelError
 from flexclim.grids.grid import Grid
 from flexclim.grids.remap import check_positions, positions, remapper
@@ -162,7 +164,8 @@ def _phase(share: np.ndarray) -> list[np.ndarray]:
 def _remapped(static: StaticField, grid: Grid, name: str) -> np.ndarray:
     """Return the values of a static field on ``grid``, canonical, (Y, X) float64."""
     remap = remapper(static.grid, grid, name)
-    values = static.field.values.astype(float)
+    missing = Quantity.of(static.field).missing
+    values = decoded(static.field.values, missing, name, "static").astype(float)
     if np.isnan(values).all():
         raise GridError(f"static field {name!r} is all NaN. Give one with values.")
     return remap(fill_missing(values))

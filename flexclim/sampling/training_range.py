@@ -6,16 +6,14 @@ Planning compares the grid spacing only; values are compared when they are compu
 from __future__ import annotations
 
 import math
-import sys
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flexclim.errors import FlexclimWarning
+from flexclim import errors
 from flexclim.grids.domain import Domain
 from flexclim.models.card import Coverage, ModelCard, span
 from flexclim.models.channels import Variable
@@ -24,7 +22,7 @@ from flexclim.sampling.local_scaling import local_scaling
 from flexclim.sampling.network_inputs import transform
 
 if TYPE_CHECKING:
-    from flexclim.planning.plan import SamplingPlan
+    from flexclim.planning.plan import SamplingPlan, TargetPlan
 
 # A card's ranges come from samples, so values slightly beyond them raise no warning.
 FAR_SCALE, FAR_CONTRAST = 2.0, 1.5
@@ -167,19 +165,36 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
     warn(plan.model.name, found, where)
 
 
-def warn(model: str, found: Sequence[str], where: str = "") -> None:
-    """Warn that a field is far outside the training range of a model.
+def warn_of_sign(field: np.ndarray, target: TargetPlan, plan: SamplingPlan, where: str) -> None:
+    """Warn, once per call and target, that a coarse field falls below its quantity's bound."""
+    key = plan.run, (target.name, "sign")
+    with _lock:
+        if key in _warned:
+            return
+        _warned.add(key)
+    place = f" ({where})" if where else ""
+    found = f"{target.name!r} falls to {np.nanmin(field):.4g}{place}"
+    if target.bounds.stated:
+        errors.warn(
+            f"{found}, and its values are stated to be non-negative: those of the input below 0 "
+            "count as 0, in block means too. Mask them if they mark missing values."
+        )
+    else:
+        errors.warn(
+            f"{found}, though its names and units are those of values of at least 0. Such fields "
+            "are not kept at 0 or above. Pass non_negative=False for differences or anomalies, "
+            "non_negative=True to keep values at 0; mask values that mark missing ones."
+        )
 
-    On a dask.distributed worker the warning is sent to the client.
-    """
+
+def warn(model: str, found: Sequence[str], where: str = "") -> None:
+    """Warn that a field is far outside the training range of a model."""
     place = f" ({where})" if where else ""
     message = (
         f"far from what {model!r} was trained on{place}: {'; '.join(found)}. Check units and "
         f"values; `flexclim info {model}` shows what it covers."
     )
-    distributed = sys.modules.get("distributed")
-    show = warnings.warn if distributed is None else distributed.warn
-    show(message, FlexclimWarning)
+    errors.warn(message)
 
 
 def _short(value: float) -> float:

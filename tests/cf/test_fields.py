@@ -2,28 +2,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.cf.fields import as_dataset, check_values, fields_on, pick
+from flexclim.cf.fields import as_dataset, fields_on, pick
 from flexclim.errors import FlexclimError
 from flexclim.grids.discovery import find_grid
-
-
-@pytest.mark.parametrize("bad", [np.inf, -np.inf, 9.97e36, -3.4e38])
-def test_check_values_names_what_it_finds(bad):
-    array = np.zeros((3, 4), np.float32)
-    array[0, 0], array[1, 1:3] = np.nan, bad
-    with pytest.raises(
-        FlexclimError, match="'u10' has 2 infinite or fill values at time 3, such as"
-    ) as caught:
-        check_values(array, "u10", "time 3")
-    assert str(caught.value).endswith("Mask them with .where(abs(u10) < 1e30).")
-
-
-@pytest.mark.parametrize(
-    "array",
-    [np.zeros((0, 2)), np.full(3, np.nan), np.arange(3), np.array([1e30, -1e30]), np.ones(2, bool)],
-)
-def test_check_values_lets_the_rest_pass(array):
-    check_values(array, "u10", "")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,20 @@ def test_regions_equal_the_whole(coarse, shape, options, toy_model):
     np.testing.assert_allclose(parts, whole, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("coarse", "shape", "factor"), [(UPWARD, (96, 56), 4), (POLES, (18, 48), 2)]
+)
+def test_bounds_are_those_of_the_whole_field(coarse, shape, factor, toy_model):
+    """Also where only other regions exceed 100 %, or hold the negative values of an anomaly."""
+    cloud = (coarse * 30 + 50).clip(0, 100)
+    cloud.attrs = {"standard_name": "cloud_area_fraction", "units": "%"}
+    above, signed = cloud.copy(), cloud.copy()
+    above[:, 0, 0], signed[:, -1, -1] = 120, -50
+    for one in (cloud, above, signed):
+        whole, parts = both(one, toy_model, shape, factor=factor)
+        np.testing.assert_allclose(parts, whole, atol=1e-5, rtol=0)
+
+
 def test_a_large_hole_is_filled_alike(toy_model):
     holed = REGION.copy()
     holed[:, 3:20, 6:] = np.nan

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.fields import check_values
+from flexclim.cf.missing_values import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
 from flexclim.models.channels import COMPUTED, Static
