@@ -11,8 +11,8 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.averages import average_directions, most_frequent
 from flexclim.cf.description import describe_fields
+from flexclim.cf.directions_and_categories import average_directions, most_frequent
 from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick
 from flexclim.cf.missing_values import NOTHING, decoded
 from flexclim.cf.quantities import Quantity

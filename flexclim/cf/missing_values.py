@@ -183,7 +183,7 @@ def _isolated(plane: np.ndarray, fill: float) -> bool:
 
 def _invalid(values: np.ndarray, low: float, high: float, name: str, where: str) -> np.ndarray:
     slack = ROUNDING * max((abs(end) for end in (low, high) if math.isfinite(end)), default=0.0)
-    invalid = (values < low - slack) | (values > high + slack)
+    invalid = ((values < low - slack) | (values > high + slack)) & np.isfinite(values)
     if not invalid.any():
         return invalid
     span = f"{low:g} to {high:g}".replace("-inf to", "up to").replace(" to inf", " or more")

@@ -121,7 +121,9 @@ def temperature_difference(field: xr.DataArray) -> bool:
     >>> temperature_difference(anomaly), temperature_difference(xr.DataArray(name="t2m"))
     (True, False)
     """
-    return temperature_kind(field.attrs, str(field.name or "")) == "difference"
+    return (
+        temperature_kind(field.attrs, "" if field.name is None else str(field.name)) == "difference"
+    )
 
 
 def _is_category(field: xr.DataArray) -> bool:

@@ -183,7 +183,8 @@ class BlockMeans:
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return ``part / whole`` within 0 and 1; 0 where ``whole`` is 0."""
     share = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
-    return np.clip(share, 0.0, 1.0, out=share)
+    np.clip(share, 0.0, 1.0, out=share)
+    return share
 
 
 def _inverse(matrix: sparse.csr_array) -> sparse.csr_array:

@@ -116,6 +116,11 @@ def test_what_lies_outside_the_valid_range_is_missing_and_named():
     np.testing.assert_array_equal(result, [[1, np.nan], [100.05, np.nan]])
 
 
+def test_infinite_values_are_no_missing_values():
+    with pytest.raises(FlexclimError, match="'tp' has 1 infinite or fill values at time 3"):
+        decode(np.array([[1.0, np.inf]]), valid_range=[0.0, 100.0])
+
+
 def test_a_valid_range_of_other_values_is_refused():
     """After a conversion from K the range in K excludes everything."""
     message = (

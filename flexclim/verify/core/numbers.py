@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.fields import check_values
+from flexclim.cf.missing_values import Declared, decoded
+from flexclim.cf.quantities import Quantity
 from flexclim.errors import AlignmentError, FlexclimError
 
 REMEDIES = {
@@ -22,7 +23,8 @@ def as_numbers(field: xr.DataArray, role: str) -> xr.DataArray:
 
     Integers and booleans wrap around or fail when they are subtracted, float16 overflows in sums,
     and compiled functions take neither long doubles nor foreign byte orders. float32 holds small
-    integers, booleans and float16 exactly; all else becomes float64.
+    integers, booleans and float16 exactly; all else becomes float64. Values that attributes
+    declare as missing become NaN.
 
     Parameters
     ----------
@@ -43,12 +45,13 @@ def as_numbers(field: xr.DataArray, role: str) -> xr.DataArray:
             f"the {role} is of type {type(field).__name__}, where a DataArray is needed. Wrap an "
             "array as xr.DataArray(values, coords, dims), or select one variable of a Dataset."
         )
-    target = _target(field, role)
+    target, known = _target(field, role), Quantity.of(field).missing
     if field.chunks is None and field.dtype == target and field.dtype.isnative:
-        check_values(field.values, role, "")
-        return field
+        values = field.values
+        found = decoded(values, known, role)
+        return field if found is values else field.copy(data=found)
     result: xr.DataArray = xr.apply_ufunc(
-        partial(_convert, role=role, target=target),
+        partial(_convert, role=role, target=target, known=known),
         field,
         dask="parallelized",
         output_dtypes=[target],
@@ -74,7 +77,7 @@ def _target(field: xr.DataArray, role: str) -> np.dtype:
     return np.dtype(np.float32 if narrow else np.float64)
 
 
-def _convert(values: object, role: str, target: np.dtype) -> np.ndarray:
+def _convert(values: object, role: str, target: np.dtype, known: Declared) -> np.ndarray:
     try:
         numbers = np.asarray(values).astype(target, copy=False)
     except (TypeError, ValueError) as error:
@@ -82,5 +85,4 @@ def _convert(values: object, role: str, target: np.dtype) -> np.ndarray:
             f"the {role} holds objects that are not numbers: {error}. Convert them to "
             "numbers first."
         ) from error
-    check_values(numbers, role, "")
-    return numbers
+    return decoded(numbers, known, role)

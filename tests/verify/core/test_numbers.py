@@ -43,6 +43,18 @@ def test_floats_are_not_copied_and_read_only_values_are_scored():
     assert float(verify.mae(field + 1, field)) == 1
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8", "i2", "i4"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_declared_missing_values_are_left_out(kind, lazy):
+    field = xr.DataArray(np.array([1, -999, 5]).astype(kind), dims="x", name="t")
+    coded = field.assign_attrs(missing_value=-999)
+    coded = coded.chunk() if lazy else coded
+    np.testing.assert_array_equal(as_numbers(coded, "truth"), [1, np.nan, 5])
+    assert float(verify.mae(xr.zeros_like(field), coded)) == 3
+    with pytest.raises(FlexclimError, match="'truth' has 1 values of -999, far from all others"):
+        as_numbers(coded.drop_attrs(), "truth").compute()
+
+
 def test_none_among_objects_is_missing():
     field = xr.DataArray(np.array([1, None, 3.5], object), dims="x")
     np.testing.assert_array_equal(as_numbers(field, "truth"), [1, np.nan, 3.5])

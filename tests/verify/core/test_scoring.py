@@ -48,7 +48,7 @@ every_score = pytest.mark.parametrize("name", OPTIONS)
 def noise():
     rng = np.random.default_rng(0)
     coords = {"time": np.arange(2), "lat": np.linspace(60, -60, 8), "lon": np.arange(12) * 30.0}
-    attributes = {"units": "m s-1", "standard_name": "eastward_wind", "valid_max": 99.0}
+    attributes = {"units": "m s-1", "standard_name": "eastward_wind", "valid_max": 1e38}
     truth = xr.DataArray(rng.normal(size=(2, 8, 12)), coords, list(coords), "u", attributes)
     forecast = xr.DataArray(
         rng.normal(size=(5, 2, 8, 12)),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flexclim.cf.averages import average_directions, most_frequent
+from flexclim.cf.directions_and_categories import average_directions, most_frequent
 
 
 @pytest.mark.parametrize(
