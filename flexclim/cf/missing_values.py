@@ -183,14 +183,15 @@ def _isolated(plane: np.ndarray, fill: float) -> bool:
 
 def _invalid(values: np.ndarray, low: float, high: float, name: str, where: str) -> np.ndarray:
     slack = ROUNDING * max((abs(end) for end in (low, high) if math.isfinite(end)), default=0.0)
-    invalid = ((values < low - slack) | (values > high + slack)) & np.isfinite(values)
+    invalid: np.ndarray = ((values < low - slack) | (values > high + slack)) & np.isfinite(values)
     if not invalid.any():
         return invalid
     span = f"{low:g} to {high:g}".replace("-inf to", "up to").replace(" to inf", " or more")
     place = f" at {where}" if where else ""
-    if (invalid | np.isnan(values)).all():
+    axes = tuple(range(values.ndim))[-2:]
+    if ((invalid | np.isnan(values)).all(axes) & invalid.any(axes)).any():
         raise FlexclimError(
-            f"all values of {name!r}{place} lie outside its valid range ({span}), such as "
+            f"all values of a plane of {name!r}{place} lie outside its valid range ({span}), such as "
             f"{values[invalid][0]:.4g}. Drop valid_range, valid_min and valid_max from its "
             "attributes where they are those of other values."
         )

@@ -182,7 +182,7 @@ class BlockMeans:
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return ``part / whole`` within 0 and 1; 0 where ``whole`` is 0."""
-    share = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+    share: np.ndarray = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
     np.clip(share, 0.0, 1.0, out=share)
     return share
 

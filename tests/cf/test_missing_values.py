@@ -124,11 +124,16 @@ def test_infinite_values_are_no_missing_values():
 def test_a_valid_range_of_other_values_is_refused():
     """After a conversion from K the range in K excludes everything."""
     message = (
-        r"all values of 'tp' at time 3 lie outside its valid range \(150 to 400\), such as 12\. "
+        r"all values of a plane of 'tp' at time 3 lie outside its valid range \(150 to 400\), such as 12\. "
         "Drop valid_range, valid_min and valid_max"
     )
     with pytest.raises(FlexclimError, match=message):
         decode(np.array([[12.0, np.nan], [13.0, 15.0]]), valid_min=150.0, valid_max=400.0)
+    planes = np.array([[[280.0, 290.0]], [[12.0, 13.0]]])
+    with pytest.raises(FlexclimError, match=message):
+        decode(planes, valid_min=150.0, valid_max=400.0)
+    planes[1] = np.nan
+    decode(planes, valid_min=150.0, valid_max=400.0)
 
 
 @pytest.mark.parametrize(
