@@ -191,8 +191,8 @@ def _invalid(values: np.ndarray, low: float, high: float, name: str, where: str)
     axes = tuple(range(values.ndim))[-2:]
     if ((invalid | np.isnan(values)).all(axes) & invalid.any(axes)).any():
         raise FlexclimError(
-            f"all values of a plane of {name!r}{place} lie outside its valid range ({span}), such as "
-            f"{values[invalid][0]:.4g}. Drop valid_range, valid_min and valid_max from its "
+            f"all values of a plane of {name!r}{place} lie outside its valid range ({span}), such "
+            f"as {values[invalid][0]:.4g}. Drop valid_range, valid_min and valid_max from its "
             "attributes where they are those of other values."
         )
     warn(

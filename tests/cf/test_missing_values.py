@@ -124,7 +124,8 @@ def test_infinite_values_are_no_missing_values():
 def test_a_valid_range_of_other_values_is_refused():
     """After a conversion from K the range in K excludes everything."""
     message = (
-        r"all values of a plane of 'tp' at time 3 lie outside its valid range \(150 to 400\), such as 12\. "
+        r"all values of a plane of 'tp' at time 3 lie outside its valid range \(150 to 400\), "
+        r"such as 12\. "
         "Drop valid_range, valid_min and valid_max"
     )
     with pytest.raises(FlexclimError, match=message):
