@@ -30,7 +30,7 @@ CATEGORY_STANDARD = (
 )
 CATEGORY_LONG = (
     r"\b(soil|vegetation|precipitation|land.?use|land.?cover|cloud|surface|weather) "
-    r"(types?|class(es)?|categor(y|ies)|codes?)\b|(quality|status) flag|dominant category"
+    r"(types?|class(es)?|category|categories|codes?)\b|(quality|status) flag|dominant category"
 )
 CATEGORY_SHORT = r"lu_index|ivgtyp|isltyp|ptype|slt|tv[hl]|land_?cover\w*|lccs_class|wmo_code"
 DIRECTION_STANDARD = r"(^|_)(from|to)_direction|_direction$|azimuth_angle"
