@@ -81,7 +81,8 @@ def downscale(
         reason for the choice.
     members
         Ensemble size. Default: 8. A member does not depend on the ensemble size. Fields with a
-        dimension ``realization`` get one fine member for each coarse member, of the same number.
+        dimension ``realization`` (or ``number``, ``member``, ``ensemble``, ``member_id``, ``ens``)
+        get one fine member for each coarse member, of the same number.
     steps
         Sampling steps. Default: the model's.
     seed

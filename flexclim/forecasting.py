@@ -9,7 +9,6 @@ Each member continues from its own states. Planning computes nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 import dask.array as da
@@ -17,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim import stores
+from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.domain import Kind
 from flexclim.models.model import Model, keep_loaded
@@ -38,7 +38,7 @@ from flexclim.sampling.output import (
 )
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-REFERENCE, LEAD = "forecast_reference_time", "lead_time"
+REFERENCE, LEAD, VALID = "forecast_reference_time", "lead_time", "valid_time"
 # Standard names of time coordinates of the past, which do not hold for the forecast.
 TIME_NAMES = "time", "forecast_reference_time", "forecast_period"
 
@@ -248,16 +248,28 @@ def _planned(
 
 def _with_time(source: Source) -> tuple[Source, str]:
     """Return the source with a time dimension, and the name of that dimension."""
-    time = next((time for time in source.times.values() if time), None)
-    if time is None:
+    dated = next((name for name, times in source.times.items() if times.dated), None)
+    if dated is None:
+        why = source.without_dates(source.fields[0]) if source.fields else "there are no fields."
         raise FlexclimError(
-            "the past has no time coordinate, so its time step is unknown. Give it a dimension of "
-            "dates, such as time."
+            f"the past has no time coordinate of dates, so its time step is unknown: {why}"
         )
-    if time in source.dataset.dims:
-        return source, time
-    times = dict.fromkeys(source.times, time)
-    return replace(source, dataset=source.dataset.expand_dims(time), times=times), time
+    dataset, times = source.dataset, source.times[dated]
+    name, valid = times.valid or VALID, times.valid_times(source[dated])
+    if valid.ndim > 1:
+        raise FlexclimError(
+            f"times of the past vary along {' and '.join(map(repr, valid.dims))}. Select one "
+            f"forecast or one lead time, such as .isel({valid.dims[0]}=-1)."
+        )
+    if not valid.ndim:
+        return source.with_times(dataset.assign_coords({name: valid}).expand_dims(name)), name
+    along = str(valid.dims[0])
+    if along in dataset.coords and is_time(dataset[along]):
+        if not (dataset[along].values == valid.values).all():  # starts of forecasts
+            stated = [one for one in (times.period, times.valid) if one not in (None, along)]
+            dataset = dataset.drop_vars(stated).assign_coords({along: valid.values})
+        return source.with_times(dataset), along
+    return source.with_times(dataset.assign_coords({name: valid}).swap_dims({along: name})), name
 
 
 def _ahead(source: xr.Dataset, plan: ForecastPlan) -> xr.Dataset:
@@ -272,11 +284,13 @@ def _ahead(source: xr.Dataset, plan: ForecastPlan) -> xr.Dataset:
         and (
             plan.time in variable.dims
             or variable.attrs.get("standard_name") in TIME_NAMES
-            or variable.dtype.kind in "mM"
+            or variable.dtype.kind == "m"
+            or is_time(variable)
         )
     ]
     ahead = source.drop_vars(stale).isel({plan.time: 0}, missing_dims="ignore")
-    attributes = {k: v for k, v in past_times.attrs.items() if k not in ("bounds", "climatology")}
+    said = past_times.attrs if past_times.attrs.get("standard_name", "time") == "time" else {}
+    attributes = {k: v for k, v in said.items() if k not in ("bounds", "climatology")}
     return ahead.assign_coords(
         {
             plan.time: (plan.time, valid_times, attributes),

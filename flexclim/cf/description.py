@@ -15,11 +15,10 @@ import xarray as xr
 from flexclim._version import __version__
 from flexclim.cf.coordinates import STALE, grid_coordinates
 from flexclim.cf.encodings import encodings
+from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.times import calendar_of, is_time
 from flexclim.cf.units import described_units
 from flexclim.grids.grid import Grid
-
-REALIZATION = "realization"
 
 # Attributes that describe the grid, extent or file of the source, not the values.
 LEFT_BEHIND = (

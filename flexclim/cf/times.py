@@ -1,4 +1,4 @@
-"""Times, as datetime64 or as cftime in any calendar."""
+"""Times, as datetime64 or as cftime in any calendar, and durations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import xarray as xr
 
 if TYPE_CHECKING:
     import cftime
+
+# Seconds of the units of durations; months and years have no fixed length.
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+}
 
 
 def is_time(values: xr.DataArray | xr.Variable) -> bool:
@@ -38,6 +46,55 @@ def seconds_of(times: npt.ArrayLike) -> np.ndarray:
     calendar = values.flat[0].calendar
     found = cftime.date2num(values, "seconds since 1970-01-01", calendar=calendar)
     return np.asarray(found, float)
+
+
+def in_nanoseconds(values: np.ndarray) -> np.ndarray:
+    """Return datetime64 or timedelta64 in nanoseconds, or in microseconds if they don't fit.
+
+    Equal dates become equal bytes and equal text, whatever resolution they are stored in.
+
+    >>> in_nanoseconds(np.array("2018-09-14", "datetime64[s]"))
+    array('2018-09-14T00:00:00.000000000', dtype='datetime64[ns]')
+    >>> in_nanoseconds(np.array(["1500-01-01"], "datetime64[D]")).dtype
+    dtype('<M8[us]')
+    """
+    kind = values.dtype.kind
+    fine = values.astype(f"{kind}8[us]")
+    ticks = fine[~np.isnat(fine)].astype(np.int64)
+    fits = ticks.size == 0 or np.abs(ticks).max() < np.iinfo(np.int64).max // 1000
+    return values.astype(f"{kind}8[ns]") if fits else fine
+
+
+def has_duration_units(values: xr.Variable) -> bool:
+    """Return whether values are numbers with units of time such as hours."""
+    return values.dtype.kind in "iuf" and str(values.attrs.get("units")).strip() in SECONDS
+
+
+def durations_of(values: xr.Variable) -> xr.Variable:
+    """Return durations as timedelta64[us]; numbers are read in their units.
+
+    >>> durations_of(xr.Variable("lead", [6.0, 12.0], {"units": "hours"})).values
+    array([21600000000, 43200000000], dtype='timedelta64[us]')
+    """
+    if values.dtype.kind == "m":
+        return values.astype("timedelta64[us]")
+    micros = values.values * (SECONDS[str(values.attrs["units"]).strip()] * 1e6)
+    finite = np.isfinite(micros)
+    whole = np.asarray(np.where(finite, micros, 0).round()).astype("timedelta64[us]")
+    return xr.Variable(values.dims, np.where(finite, whole, np.timedelta64("NaT")))
+
+
+def later_by(dates: xr.Variable, durations: xr.Variable) -> xr.Variable:
+    """Return dates plus durations, along the dimensions of both."""
+    ahead = durations_of(durations)
+    if dates.dtype.kind == "M":
+        return dates.astype("datetime64[us]") + ahead
+    sizes = {**dates.sizes, **ahead.sizes}
+    starts, spans = dates.set_dims(sizes).values, ahead.set_dims(sizes).values
+    found = np.empty(starts.shape, object)
+    for index in np.ndindex(found.shape):
+        found[index] = starts[index] + spans[index].item()
+    return xr.Variable(tuple(sizes), found)
 
 
 def _first(values: xr.DataArray | xr.Variable) -> cftime.datetime:

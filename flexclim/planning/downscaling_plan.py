@@ -234,16 +234,13 @@ def _plan_target(
 def _check_time(
     source: Source, name: str, options: DownscalingOptions, settings: ModelSettings, model: str
 ) -> None:
-    if source.times[name] is not None:
+    if source.times[name].dated:
         return
     if options.noise == "ar1":
-        raise FlexclimError(f'{name!r} has no time; noise="ar1" needs one.')
+        raise FlexclimError(f'noise="ar1" needs times, and {source.without_dates(name)}')
     timed = [static.name for static in settings.statics if static.timely]
     if timed:
-        raise ModelError(
-            f"model {model!r} needs {timed[0]}, and {name!r} has no time. Give it the "
-            "coordinate time."
-        )
+        raise ModelError(f"model {model!r} needs {timed[0]}, and {source.without_dates(name)}")
 
 
 def _timescale(

@@ -15,9 +15,10 @@ from uuid import uuid4
 import xarray as xr
 from dask.base import is_dask_collection, tokenize
 
-from flexclim.cf.description import REALIZATION
+from flexclim.cf.ensembles import REALIZATION, numbers_of
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
 from flexclim.cf.quantities import Quantity
+from flexclim.cf.time_coordinates import TimeCoordinates
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.batch_size import choose_batch, keeps_features
 from flexclim.execution.devices import choose_device
@@ -100,8 +101,8 @@ class SamplingPlan(Tokenized):
         What the inputs are.
     dims
         Dimensions of the output after ``realization``.
-    time
-        The inputs' coordinate of valid times, a dimension or scalar; None: they have none.
+    times
+        The inputs' coordinates of times.
     model, settings
         The model by reference, and its settings with inputs and targets by name.
     task
@@ -138,7 +139,7 @@ class SamplingPlan(Tokenized):
     targets: tuple[TargetPlan, ...]
     quantities: tuple[Quantity, ...]
     dims: tuple[str, ...]
-    time: str | None
+    times: TimeCoordinates
     model: ModelReference
     settings: ModelSettings
     task: str
@@ -251,7 +252,7 @@ def plan_sampling(
         targets=tuple(targets),
         quantities=tuple(_continuous(source, name) for name in inputs),
         dims=(*lead, grid.y, grid.x),
-        time=source.times[inputs[0]],
+        times=source.times[inputs[0]],
         model=model.reference,
         settings=settings,
         task=task,
@@ -287,7 +288,7 @@ def _member_numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]
             f"{field.name!r} has {count} members, and each gets one output member, so "
             f"members={members} is impossible. Leave members out, or select members first."
         )
-    values = field[REALIZATION].values
+    values = numbers_of(field)
     if values.dtype.kind not in "iu" or len(set(values.tolist())) < count or values.min() < 0:
         raise FlexclimError(
             f"{REALIZATION!r} of {field.name!r} must hold distinct whole numbers of at least 0, "
@@ -344,10 +345,10 @@ def _labels(
     """Return the coordinates in the label; empty if one is absent and the label is optional."""
     names = tuple(label.name for label in settings.labels if label.coordinate)
     needs_time = "day_of_year" in [label.name for label in settings.labels]
-    if needs_time and source.times[str(field.name)] is None:
+    if needs_time and not source.times[str(field.name)].dated:
         raise ModelError(
-            f"model {model!r} is conditioned on the day of year, and {field.name!r} has no time. "
-            "Give it the coordinate time."
+            f"model {model!r} is conditioned on the day of year, and "
+            f"{source.without_dates(str(field.name))}"
         )
     for name in names:
         if name not in field.coords or not set(field[name].dims) <= set(lead):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import xarray as xr
 
-from flexclim.cf.description import REALIZATION
+from flexclim.cf.ensembles import REALIZATION, with_realization
 from flexclim.cf.fields import as_dataset, fields_on
 from flexclim.cf.quantities import Quantity
-from flexclim.cf.times import is_time
+from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
@@ -32,7 +32,7 @@ class Source:
     Parameters
     ----------
     dataset
-        Everything that was given, lazy or in memory.
+        Everything that was given, lazy or in memory, with an ensemble along ``realization``.
     grid
         The grid of its fields, with the kind that the user stated or that coordinates suggest.
     stated_kind
@@ -40,8 +40,7 @@ class Source:
     fields
         Names of numeric variables with both grid dimensions.
     times
-        For each field the coordinate of its valid times (a dimension, or scalar); None: it has
-        none.
+        For each field the coordinates that say when it is valid.
     static
         All static fields that the user passed, on their own grids; None: none were passed.
     static_fields
@@ -52,7 +51,7 @@ class Source:
     grid: Grid
     stated_kind: Kind | None
     fields: tuple[str, ...]
-    times: Mapping[str, str | None]
+    times: Mapping[str, TimeCoordinates]
     static: xr.Dataset | None = None
     static_fields: Mapping[str, StaticField] = field(default_factory=dict)
 
@@ -71,10 +70,28 @@ class Source:
         """Return the source with other times, or further variables, on the same grid."""
         return replace(self, dataset=dataset)
 
+    def with_times(self, dataset: xr.Dataset) -> Source:
+        """Return the source with other coordinates of times."""
+        plane = {self.grid.y, self.grid.x}
+        times = {name: times_of(dataset[name], plane) for name in self.fields}
+        return replace(self, dataset=dataset, times=times)
+
     def units(self, name: str) -> str | None:
         """Return the units of a field as its file states them; None: it states none."""
         units = self.dataset[name].attrs.get("units")
         return str(units) if units else None
+
+    def without_dates(self, name: str) -> str:
+        """Return why a field has no valid times and what to do, as the end of a message."""
+        field = self.dataset[name]
+        numbers = undecoded_times(field, set(field.dims) - {self.grid.y, self.grid.x})
+        if not numbers:
+            return f"{name!r} has no time. Give it a coordinate of dates, such as time."
+        units = field[numbers[0]].attrs.get("units")
+        return (
+            f"{numbers[0]!r} of {name!r} holds numbers{f' in {units!r}' if units else ''}, not "
+            "dates. Pass the dataset through xarray.decode_cf, or assign dates."
+        )
 
 
 def resolve(
@@ -114,13 +131,15 @@ def resolve(
     """
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
     grid = find_grid(obj, kind, [variables] if isinstance(variables, str) else variables)
-    times: dict[str, str | None] = {}
+    plane = {grid.y, grid.x}
+    dataset = with_realization(dataset, [dim for dim in dataset.dims if dim not in plane])
+    times: dict[str, TimeCoordinates] = {}
     for name in fields_on(dataset, grid):
         if name == REALIZATION:
             raise FlexclimError(
                 f"a field can't have the name {name!r}, which numbers ensemble members. Rename it."
             )
-        times[name] = time_name(dataset[name])
+        times[name] = times_of(dataset[name], plane)
     return Source(
         dataset=dataset,
         grid=grid,
@@ -157,10 +176,6 @@ def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, Static
     return fields
 
 
-def time_name(field: xr.DataArray) -> str | None:
-    """Return the coordinate that holds valid time: of a dimension, or scalar."""
-    for name, coordinate in field.coords.items():
-        own = name in field.dims or (coordinate.ndim == 0 and name == "time")
-        if own and is_time(coordinate):
-            return str(name)
-    return None
+def times_of(field: xr.DataArray, plane: Collection[Hashable]) -> TimeCoordinates:
+    """Find the coordinates that say when a field is valid; ``plane`` are its rows and columns."""
+    return find_times(field, [dim for dim in field.dims if dim not in (*plane, REALIZATION)])

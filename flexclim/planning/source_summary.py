@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.description import REALIZATION
+from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.times import calendar_of, seconds_of
 from flexclim.errors import FlexclimError, GridError
 from flexclim.planning.source import resolve
@@ -59,9 +59,9 @@ def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
         "Variables": ", ".join(_named(source[name]) for name in source.fields)
         or f"none with numbers along {source.grid.y} and {source.grid.x}",
     }
-    time = next((name for name in source.times.values() if name), None)
-    if time is not None and source[time].size:
-        times = source[time].variable
+    dated = next((name for name, times in source.times.items() if times.dated), None)
+    if dated is not None and source[dated].size:
+        times = source.times[dated].valid_times(source[dated])
         rows |= {"Time": _span(times), "Calendar": calendar_of(times)}
     if REALIZATION in source.dataset.sizes:
         rows["Members"] = f"{source.dataset.sizes[REALIZATION]} along {REALIZATION}"

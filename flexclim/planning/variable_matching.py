@@ -82,11 +82,9 @@ def _same_period(source: Source, name: str, quantity: Quantity | None) -> bool:
     """Return whether the time step of a field is the accumulation period of a quantity."""
     if quantity is None or quantity.hours is None:
         return True
-    time = source.times[name]
-    if time is None or source[time].size < 2:
-        return False
-    steps = np.diff(seconds_of(source[time].values[:2]))
-    return bool(steps[0] == 3600 * quantity.hours)
+    times = source.times[name]
+    dates = times.valid_times(source[name]).values.ravel() if times.dated else np.array([])
+    return dates.size > 1 and bool(np.diff(seconds_of(dates[:2])) == 3600 * quantity.hours)
 
 
 def adopted(source: Source, matches: dict[str, Match]) -> Source:

@@ -16,7 +16,7 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from dask.typing import DaskCollection, Key
 
-from flexclim.cf.description import REALIZATION
+from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.missing_values import decoded
 from flexclim.grids.grid import Grid
 from flexclim.planning.plan import SamplingPlan

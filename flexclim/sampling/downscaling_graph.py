@@ -27,7 +27,11 @@ from flexclim.grids.operators import interpolate
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
 from flexclim.sampling.local_scaling import fill_missing
-from flexclim.sampling.plane_identity import PlaneIdentity, identify_plane, plane_named_in_errors
+from flexclim.sampling.plane_identity import (
+    PlaneIdentities,
+    PlaneIdentity,
+    plane_named_in_errors,
+)
 from flexclim.sampling.planes import (
     Prepared,
     encode,
@@ -70,8 +74,9 @@ def lazy_members(
     prepare, members = f"prepare-{token}", f"downscale-{token}"
     parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Key, object] = {}
+    identities = PlaneIdentities(first, shared)
     for index in indices:
-        identity = identify_plane(first, dict(zip(lead, index, strict=True)), shared)
+        identity = identities.at(dict(zip(lead, index, strict=True)))
         for (region, part), static in itertools.zip_longest(parts, keys):
             prepared = [(prepare, n, *index, *region.index) for n in coarse]
             for n in coarse:

@@ -27,8 +27,8 @@ from flexclim.planning.leads import later
 from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
 from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.plane_identity import (
+    PlaneIdentities,
     PlaneIdentity,
-    identify_plane,
     plane_named_in_errors,
     time_text,
 )
@@ -77,9 +77,10 @@ def lazy_rollout(
     sizes = [len(plan.kept) if dim == plan.time else first.sizes[dim] for dim in lead]
     others = [range(1) if dim == plan.time else range(first.sizes[dim]) for dim in lead]
     reading, network, blocks = Tasks(), Tasks(), Tasks()
+    identities = PlaneIdentities(first, shared)
     for index in itertools.product(*others):
         at = dict(zip(lead, index, strict=True)) | {plan.time: plan.past - 1}
-        last = identify_plane(first, at, shared)
+        last = identities.at(at)
         parts = _tasks([plane.name for plane in planes], static, plan, last, index, names)
         for layer, part in zip((reading, network, blocks), parts, strict=True):
             layer.update(part)
@@ -144,7 +145,8 @@ def identity_at(last: PlaneIdentity, step: int, plan: ForecastPlan) -> PlaneIden
     conditioned on the time of the snapshot before, as in training.
     """
     valid, before = (later(last.when, plan.lead * n) for n in (step, step - 1))
-    return replace(last, time=f"{time_text(valid)[0]} from {last.time}", when=before)
+    valid_text, start = (time_text(time)[0] for time in (valid, last.when))
+    return replace(last, time=f"{valid_text} from {start}", when=before, moments=())
 
 
 def read_past(planes: list[np.ndarray], plan: ForecastPlan, identity: PlaneIdentity) -> Past:

@@ -13,7 +13,8 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim._version import __version__
-from flexclim.cf.description import REALIZATION, describe_fields
+from flexclim.cf.description import describe_fields
+from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.fields import pick
 from flexclim.cf.provenance import provenance
 from flexclim.errors import FlexclimError

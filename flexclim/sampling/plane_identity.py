@@ -1,21 +1,29 @@
-"""The identity of a plane: the coordinate values that its noise and label depend on."""
+"""The identity of a plane: the coordinate values that its noise and label depend on.
+
+It is read from all coordinates that have one value for the plane, whether they are dimensions of
+the field or not, so a plane that is selected keeps the identity that it has within the whole.
+``docs/explanation/noise-and-time.md`` tells which coordinates count.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flexclim.cf.time_coordinates import PERIOD_NAMES, REFERENCE_NAMES, VALID_NAMES
 from flexclim.cf.times import seconds_of
+from flexclim.errors import FlexclimError
 from flexclim.planning.leads import Time
 from flexclim.planning.plan import SamplingPlan
+from flexclim.sampling.coordinate_roles import is_part_of, roles_of, value_text
 
-# Names of scalar coordinates that identify a plane even where they are not a dimension.
-VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
+TIME_NAMES = (*VALID_NAMES, *REFERENCE_NAMES, *PERIOD_NAMES)
 
 
 @dataclass(frozen=True)
@@ -24,42 +32,179 @@ class PlaneIdentity:
 
     Parameters
     ----------
-    time, seconds, when
-        Valid time as text, in seconds since 1970 of its own calendar, and as it is stored.
+    time, moments
+        The time as text, and further coordinates of time, such as the lead time of a forecast.
+    seconds, when
+        Valid time in seconds since 1970 of its own calendar, and as it is stored.
     rest
-        Other coordinates, as text.
+        Coordinates that are no times, as text.
     known
         Scalar coordinates that the model's label holds.
+    member
+        Of a field that was selected from an ensemble: its number, as text and as it is.
     """
 
     time: str = ""
     seconds: float = 0.0
-    rest: str = ""
+    rest: tuple[str, ...] = ()
     when: Time | None = None
     known: tuple[tuple[str, float], ...] = ()
+    moments: tuple[str, ...] = ()
+    member: tuple[str, int] | None = None
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.time, self.rest)))
+        return self.place()
+
+    def place(self, *, timed: bool = True, number: int | None = None) -> str:
+        """Return the text by which noise differs between planes.
+
+        Parameters
+        ----------
+        timed
+            Whether it differs between times.
+        number
+            The output member. That of the input's own number has the noise that it has where the
+            whole ensemble is downscaled.
+        """
+        parts = [*self.rest, *(self.moments if timed else ())]
+        if self.member is not None and number != self.member[1]:
+            parts.append(self.member[0])
+        return " ".join(filter(None, (self.time if timed else "", *sorted(parts))))
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of a coordinate along some dimensions."""
+
+    dims: tuple[str, ...]
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, coordinate: xr.Variable) -> Values:
+        """Read a coordinate."""
+        return cls(tuple(map(str, coordinate.dims)), coordinate.values)
+
+    def at(self, index: Mapping[str, int]) -> Any:
+        """Return the value at a position of each dimension."""
+        return self.values[tuple(index[dim] for dim in self.dims)]
+
+
+class PlaneIdentities:
+    """The identities of the planes of a field.
+
+    Parameters
+    ----------
+    field
+        (..., y, x).
+    plan
+        Names its dimensions, and the coordinates that hold times and labels.
+    """
+
+    def __init__(self, field: xr.DataArray, plan: SamplingPlan) -> None:
+        self.name, self.lead, self.labels = str(field.name), plan.dims[:-2], plan.labels
+        self.times = plan.times
+        self.valid = Values.of(plan.times.valid_times(field)) if plan.times.dated else None
+        self.roles = roles_of(field, self.lead, plan.times)
+        starts = (plan.times.reference, plan.times.period)
+        names = dict.fromkeys((*filter(None, starts), *self.roles, *plan.labels))
+        self.values = {name: Values.of(field[name].variable) for name in names}
+        dated = {*field.coords, *(self.valid.dims if self.valid else ())}
+        self.unnamed = [dim for dim in self.lead if dim not in dated]
+        if plan.noise == "ar1":
+            self._check_times(field)
+
+    def at(self, index: Mapping[str, int]) -> PlaneIdentity:
+        """Identify the plane at ``index``, a position of each dimension before (y, x)."""
+        here = {name: values.at(index) for name, values in self.values.items()}
+        when = self._valid_time(index)
+        time, moments = self._moment(here, when)
+        rest: list[str] = []
+        member = None
+        for dim in self.unnamed:
+            (moments if dim in self._times_unnamed else rest).append(f"{dim}#{index[dim]}")
+        for name, role in self.roles.items():
+            value, text = here[name], f"{name}={value_text(here[name])}"
+            if role == "member" and member is None:
+                member = (text, int(value)) if np.isfinite(value) and value != 0 else None
+            elif role == "time" or (role == "part" and not is_part_of(value, name, when)):
+                moments.append(text)
+            elif role in ("member", "other") or (role == "surface" and value != 0):
+                rest.append(text)
+        return PlaneIdentity(
+            time=time,
+            seconds=0.0 if when is None else float(seconds_of(when)),
+            rest=tuple(sorted(rest)),
+            when=when,
+            known=tuple((name, _number(name, here[name])) for name in self.labels),
+            moments=tuple(sorted(moments)),
+            member=member,
+        )
+
+    def _check_times(self, field: xr.DataArray) -> None:
+        """Raise if fields at different times would count as simultaneous."""
+        for dim in self.lead:
+            several = field.sizes[dim] > 1
+            if several and (self.roles.get(dim) in ("time", "part") or dim in self._times_unnamed):
+                raise FlexclimError(
+                    f'noise="ar1" needs the valid time of each field, and {dim!r} of {self.name!r} '
+                    "is a time without dates or units. Assign dates as a coordinate valid_time "
+                    f"along it, or units such as hours to {dim!r}."
+                )
+
+    @property
+    def _times_unnamed(self) -> list[str]:
+        return [dim for dim in self.unnamed if dim.lower() in TIME_NAMES]
+
+    def _valid_time(self, index: Mapping[str, int]) -> Time | None:
+        if self.valid is None:
+            return None
+        when: Time = self.valid.at(index)
+        if pd.isna(when):
+            place = ", ".join(f"{dim}={position}" for dim, position in index.items())
+            raise FlexclimError(
+                f"the time of {self.name!r}{f' at position {place}' * bool(place)} is missing "
+                "(NaT). Give it a date, or leave it out."
+            )
+        return when
+
+    def _moment(self, here: Mapping[str, Any], when: Time | None) -> tuple[str, list[str]]:
+        """Return the time as text, and the lead time where that tells planes apart too."""
+        time, name = when, self.times.period or "lead"
+        lead = here[name] if self._has_lead else None
+        if self._by_start:
+            assert when is not None
+            time = here[str(self.times.reference)]
+            lead = here[name] if self.times.period else when - time
+        named = lead is not None and (lead or time is None)
+        moments = [f"{name}={value_text(lead)}"] if named else []
+        return "" if time is None else time_text(time)[0], moments
+
+    @property
+    def _by_start(self) -> bool:
+        """Whether forecasts are told apart by start and lead time.
+
+        They are where valid times follow from these, as in GRIB, but not in a series of valid
+        times that also says when its forecast started.
+        """
+        times = self.times
+        derived = times.valid is None or "valid" in times.valid.lower()
+        along = {times.reference, times.period} & {*self.lead}
+        return times.reference is not None and (derived or bool(along))
+
+    @property
+    def _has_lead(self) -> bool:
+        """Whether a lead time without a start is more than another form of the valid time."""
+        if self.times.period is None or self.times.reference is not None:
+            return False
+        dims = set(self.values[self.times.period].dims)
+        return not dims or self.valid is None or not dims <= set(self.valid.dims)
 
 
 def identify_plane(
     field: xr.DataArray, index: Mapping[str, int], plan: SamplingPlan
 ) -> PlaneIdentity:
     """Identify the plane at ``index`` by the values of its coordinates."""
-    text, seconds, when, rest = "", 0.0, None, []
-    for name in (*index, *(n for n in field.coords if field[n].ndim == 0)):
-        if name not in field.coords:
-            rest.append(f"{name}#{index[str(name)]}")
-            continue
-        coordinate = field[name]
-        value = coordinate.values[index[str(name)]] if coordinate.ndim else coordinate.values[()]
-        if name == plan.time:
-            (text, seconds), when = time_text(value), value
-        elif name in index or name in VERTICAL:
-            rest.append(f"{name}={_text(value)}")
-    plane = field.isel({name: n for name, n in index.items() if name in field.dims})
-    known = tuple((name, float(plane[name])) for name in plan.labels)
-    return PlaneIdentity(text, seconds, " ".join(sorted(rest)), when, known)
+    return PlaneIdentities(field, plan).at(index)
 
 
 def time_text(value: Time) -> tuple[str, float]:
@@ -82,6 +227,12 @@ def plane_named_in_errors(identity: PlaneIdentity, part: str = "") -> Iterator[N
         raise
 
 
-def _text(value: object) -> str:
-    number = pd.to_numeric(value, errors="coerce") if not isinstance(value, str) else np.nan
-    return str(value) if pd.isna(number) else f"{float(number):g}"
+def _number(name: str, value: object) -> float:
+    """Return the value of a coordinate that the model's label holds."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise FlexclimError(
+            f"{name} = {value} is not a number, and the model is conditioned on it. Assign one "
+            "with .assign_coords."
+        ) from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -247,35 +248,43 @@ def _noise(
     plan: SamplingPlan, identity: PlaneIdentity, numbers: Sequence[int]
 ) -> np.ndarray | Tensor:
     """Return the noise (M, T, Y, X) of members by number, on the sampling device."""
-    draw, stack = _noise_functions(plan.device)
+    draw, stack, join = _noise_functions(plan.device)
     shape = plan.tiles.domain.shape
-    time = identity.time if plan.noise == "independent" else ""
+    timed = plan.noise == "independent"
 
-    def draw_target(target: TargetPlan) -> np.ndarray | Tensor:
-        where = f"{time} {identity.rest}".strip()
-        key = NoiseKey(seed=plan.seed, variable=target.name, place=where)
+    def draw_at(place: str, name: str, members: Sequence[int]) -> np.ndarray | Tensor:
+        key = NoiseKey(seed=plan.seed, variable=name, place=place)
         if plan.noise == "ar1":
             correlated: np.ndarray | Tensor = correlated_normal(
-                shape, key, numbers, identity.seconds, plan.timescale, plan.origin, draw
+                shape, key, members, identity.seconds, plan.timescale, plan.origin, draw
             )
             return correlated
-        return draw(shape, key, numbers, plan.origin)
+        return draw(shape, key, members, plan.origin)
 
-    drawn: list[np.ndarray | Tensor] = [draw_target(target) for target in plan.targets]
+    def draw_target(name: str) -> np.ndarray | Tensor:
+        places = groupby(numbers, lambda number: identity.place(timed=timed, number=number))
+        parts = [draw_at(place, name, [*members]) for place, members in places]
+        return parts[0] if len(parts) == 1 else join(parts)
+
+    drawn = [draw_target(target.name) for target in plan.targets]
     return drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
 
 
 def _noise_functions(
     device: str,
-) -> tuple[Callable[..., np.ndarray | Tensor], Callable[..., np.ndarray | Tensor]]:
-    """Return functions that draw noise (M, Y, X) on a device and stack arrays of it."""
+) -> tuple[
+    Callable[..., np.ndarray | Tensor],
+    Callable[..., np.ndarray | Tensor],
+    Callable[..., np.ndarray | Tensor],
+]:
+    """Return functions that draw noise (M, Y, X) on a device, stack and join arrays of it."""
     if device == "cpu":
-        return _draw_on_host, np.stack
+        return _draw_on_host, np.stack, np.concatenate
     import torch
 
     from flexclim.nn.device_noise import device_normal
 
-    return partial(device_normal, device=torch.device(device)), torch.stack
+    return partial(device_normal, device=torch.device(device)), torch.stack, torch.cat
 
 
 def _draw_on_host(

@@ -9,6 +9,7 @@ import dask.array as da
 import xarray as xr
 
 from flexclim.cf.description import LEAD_HOURS
+from flexclim.cf.times import in_nanoseconds
 
 
 class RolledOut(da.Array):
@@ -54,6 +55,8 @@ def identity_of(
     whole, source = source, source.isel(part or {}, missing_dims="ignore")
     for name in sorted(map(str, source.coords)):
         values = source[name].values
+        if values.dtype.kind in "mM":  # equal whatever their resolution
+            values = in_nanoseconds(values)
         digest.update(f"{name}{source[name].dims}{values.dtype}".encode())
         # Objects, such as dates of other calendars, have no bytes of their own.
         content = str(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()

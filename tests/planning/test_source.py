@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from flexclim.errors import FlexclimError, GridError
-from flexclim.planning.source import resolve, time_name
+from flexclim.planning.source import resolve
 
 
 @pytest.fixture
@@ -21,7 +21,10 @@ def dataset():
 def test_fields_are_numbers_along_both_grid_dimensions(dataset):
     source = resolve(dataset)
     assert source.fields == ("t", "count")
-    assert source.times == {"t": "time", "count": "time"}
+    assert {name: times.valid for name, times in source.times.items()} == {
+        "t": "time",
+        "count": "time",
+    }
     assert (source.grid.y, source.grid.x) == ("lat", "lon")
     assert (source.units("t"), source.units("step")) == ("K", None)
 
@@ -42,14 +45,25 @@ def test_a_stated_kind_comes_before_the_model_s(dataset):
     assert open_.grid_for(None) is open_.grid
 
 
-def test_times_are_dimensions_or_scalars_named_time():
-    field = coarse_fields.region(2)
-    assert time_name(field) == "time"
-    assert time_name(field.isel(time=0)) == "time"
-    assert time_name(field.isel(time=0, drop=True)) is None
-    assert time_name(field.rename(time="valid")) == "valid"
-    reference = field.isel(time=0).rename(time="forecast_reference_time")
-    assert time_name(reference) is None
+@pytest.mark.parametrize(
+    "name", ["number", "member", "ensemble", "member_id", "ens", "Realisation"]
+)
+def test_an_ensemble_of_any_name_lies_along_realization(name):
+    field = coarse_fields.region(2).rename(time=name).assign_coords({name: [3, 1]})
+    source = resolve(field)
+    assert source["t"].dims == ("realization", "lat", "lon")
+    assert source["t"].realization.values.tolist() == [3, 1]
+
+
+def test_what_has_no_dates_is_named(dataset):
+    assert resolve(dataset).times["t"].dated
+    hours = ("time", [0.0, 6.0], {"units": "hours since 1900-01-01"})
+    numbers = resolve(dataset.assign_coords(time=hours))
+    assert not numbers.times["t"].dated
+    expected = "'time' of 't' holds numbers in 'hours since 1900-01-01', not dates."
+    assert numbers.without_dates("t").startswith(expected)
+    none = resolve(dataset.isel(time=0, drop=True))
+    assert none.without_dates("t").startswith("'t' has no time.")
 
 
 def test_what_is_no_field_raises(dataset):

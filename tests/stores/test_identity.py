@@ -88,3 +88,17 @@ def test_other_values_names_and_coordinates_are_another_input(source):
         source.isel(time=[0, 2]),
     ]
     assert len({identity(one) for one in (source, *others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_the_resolution_of_times_does_not_count(source, unit):
+    hours = np.array([0, 6, 12], "timedelta64[h]")
+    dates = (np.datetime64("2018-09-14") + hours).astype("datetime64[ns]")
+    fine = source.assign_coords(time=dates, step=("time", hours.astype("timedelta64[ns]")))
+    coarse = fine.assign_coords(
+        time=dates.astype(f"datetime64[{unit}]"),
+        step=("time", hours.astype(f"timedelta64[{unit}]")),
+    )
+    assert coarse.time.dtype != fine.time.dtype
+    assert identity(coarse) == identity(fine)
+    assert identity(coarse.isel(time=[0, 2, 1])) != identity(fine)
