@@ -55,6 +55,20 @@ def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
     np.testing.assert_array_equal(stored["t"].values, downscale(field(18), 4, **options).values)
 
 
+def test_times_in_another_resolution_continue_a_store(toy_model, tmp_path):
+    options = {"model": toy_model, "members": 1, "steps": 1}
+    fine, coarse = (
+        field(2).assign_coords(time=field(2).time.astype(f"datetime64[{unit}]"))
+        for unit in ("ns", "s")
+    )
+    downscale_to_zarr(fine.isel(time=[0]), tmp_path / "a.zarr", 4, **options)
+    for given in (coarse, fine, coarse):
+        stored = downscale_to_zarr(given, tmp_path / "a.zarr", 4, **options)
+    assert stored.sizes["time"] == 2
+    with pytest.raises(StoreError, match="was begun with input"):
+        downscale_to_zarr(coarse + 1, tmp_path / "a.zarr", 4, **options)
+
+
 @pytest.mark.parametrize(("members", "times"), [(5, 3), (2, 5), (5, 5)])
 def test_more_members_and_later_times_extend(toy_model, tmp_path, sampled, members, times):
     options = {"model": toy_model, "steps": 1}

@@ -65,6 +65,19 @@ def in_nanoseconds(values: np.ndarray) -> np.ndarray:
     return values.astype(f"{kind}8[ns]") if fits else fine
 
 
+def in_resolution(values: np.ndarray, unit: str) -> np.ndarray:
+    """Return datetime64 or timedelta64 in another unit, or unchanged where that would round them.
+
+    >>> in_resolution(np.array(["2018-09-14T00"], "datetime64[ns]"), "s").dtype
+    dtype('<M8[s]')
+    >>> in_resolution(np.array([1500], "timedelta64[ms]"), "s").dtype
+    dtype('<m8[ms]')
+    """
+    found = values.astype(f"{values.dtype.kind}8[{unit}]")
+    same = np.array_equal(found.astype(values.dtype).view(np.int64), values.view(np.int64))
+    return found if same else values
+
+
 def has_duration_units(values: xr.Variable) -> bool:
     """Return whether values are numbers with units of time such as hours."""
     return values.dtype.kind in "iuf" and str(values.attrs.get("units")).strip() in SECONDS

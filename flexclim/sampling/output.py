@@ -259,8 +259,13 @@ def _settings(attributes: Attributes) -> Attributes:
     }
 
 
-def _input_identity(planned: PlannedEnsemble, part: Mapping[str, slice] | None = None) -> str:
-    return identity_of(planned.inputs, (planned.source.grid.y, planned.source.grid.x), part)
+def _input_identity(
+    planned: PlannedEnsemble,
+    part: Mapping[str, slice] | None = None,
+    resolution: str | None = None,
+) -> str:
+    plane_dims = planned.source.grid.y, planned.source.grid.x
+    return identity_of(planned.inputs, plane_dims, part, resolution=resolution)
 
 
 def _as_begun(options: R, begun: stores.Begun) -> R:
@@ -288,4 +293,9 @@ def _plan_so_far(
                 first[str(dim)] = slice(count)
     if first:
         plan = plan | {"input": _input_identity(planned, first)}
+    if plan["input"] != begun.plan.get("input"):
+        # Times may have been stored in another resolution when the store was begun.
+        others = (_input_identity(planned, first, unit) for unit in ("ns", "us", "ms", "s"))
+        same = [one for one in others if one == begun.plan.get("input")]
+        plan = plan | {"input": same[0]} if same else plan
     return plan

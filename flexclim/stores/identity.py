@@ -9,7 +9,7 @@ import dask.array as da
 import xarray as xr
 
 from flexclim.cf.description import LEAD_HOURS
-from flexclim.cf.times import in_nanoseconds
+from flexclim.cf.times import in_resolution
 
 
 class RolledOut(da.Array):
@@ -34,6 +34,7 @@ def identity_of(
     part: Mapping[str, slice] | None = None,
     *,
     by_attributes: bool = False,
+    resolution: str | None = None,
 ) -> str:
     """Return a hash of a source's coordinates, and of each field's first and last plane.
 
@@ -50,13 +51,16 @@ def identity_of(
         The part to identify, by dimension. Default: the whole.
     by_attributes
         Whether forecasts are recognised by their attributes, as 0.1.0 did.
+    resolution
+        A unit such as ``"us"`` in which times are read, where they don't change by that. Default:
+        as they are stored.
     """
     digest = hashlib.sha256()
     whole, source = source, source.isel(part or {}, missing_dims="ignore")
     for name in sorted(map(str, source.coords)):
         values = source[name].values
-        if values.dtype.kind in "mM":  # equal whatever their resolution
-            values = in_nanoseconds(values)
+        if resolution is not None and values.dtype.kind in "mM":
+            values = in_resolution(values, resolution)
         digest.update(f"{name}{source[name].dims}{values.dtype}".encode())
         # Objects, such as dates of other calendars, have no bytes of their own.
         content = str(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()

@@ -90,15 +90,15 @@ def test_other_values_names_and_coordinates_are_another_input(source):
     assert len({identity(one) for one in (source, *others)}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("unit", ["s", "us"])
-def test_the_resolution_of_times_does_not_count(source, unit):
-    hours = np.array([0, 6, 12], "timedelta64[h]")
-    dates = (np.datetime64("2018-09-14") + hours).astype("datetime64[ns]")
-    fine = source.assign_coords(time=dates, step=("time", hours.astype("timedelta64[ns]")))
-    coarse = fine.assign_coords(
-        time=dates.astype(f"datetime64[{unit}]"),
-        step=("time", hours.astype(f"timedelta64[{unit}]")),
-    )
-    assert coarse.time.dtype != fine.time.dtype
-    assert identity(coarse) == identity(fine)
-    assert identity(coarse.isel(time=[0, 2, 1])) != identity(fine)
+def test_times_are_read_in_another_resolution_where_that_changes_none(source):
+    dates = np.datetime64("2018-09-14", "ns") + np.array([0, 6, 12], "timedelta64[h]")
+    fine = source.assign_coords(time=dates, start=dates[0])
+    for unit in ("s", "us"):
+        coarse = fine.assign_coords(
+            time=dates.astype(f"datetime64[{unit}]"), start=dates[0].astype(f"datetime64[{unit}]")
+        )
+        assert identity(coarse) != identity(fine)
+        assert identity_of(fine, ("lat", "lon"), resolution=unit) == identity(coarse)
+        assert identity_of(coarse, ("lat", "lon"), resolution="ns") == identity(fine)
+    moved = fine.assign_coords(time=dates + 1)
+    assert identity_of(moved, ("lat", "lon"), resolution="s") != identity(coarse)
