@@ -24,7 +24,7 @@ from flexclim.models.settings import FORECAST
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
-from flexclim.planning.plan import SamplingPlan, TargetPlan
+from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Rows
 from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
