@@ -47,7 +47,7 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
         On a grid of points, blocks are centred on every ``factor``-th point; with an even factor
-        the points at their edges count half in each of two blocks.
+        the points at their edges count in each of two blocks with the half that lies in it.
 
     Returns
     -------
@@ -74,10 +74,10 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     """
     fine = find_grid(obj, grid).aligned(whole_factor(factor))
     coarse = fine.coarsened(factor)
-    domain, area = fine.domain, fine.row_area
+    domain, sines = fine.domain, fine.row_sines
 
     def mean(values: np.ndarray, *, vector: bool = False) -> np.ndarray:
-        return operators.block_mean(values, domain, factor, area)
+        return operators.block_mean(values, domain, factor, sines)
 
     def mode(values: np.ndarray) -> np.ndarray:
         return most_frequent(values, mean)

@@ -81,7 +81,7 @@ class Study:
     def block_means(self, index: int) -> BlockMeans:
         """Return what restores block means."""
         grid = find_grid(self.coarse(index), "cell")
-        return BlockMeans(grid.domain, self.case.factor, grid.refined(self.case.factor).row_area)
+        return BlockMeans(grid.domain, self.case.factor, grid.refined(self.case.factor).row_sines)
 
     @cached_property
     def pairs(self) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:

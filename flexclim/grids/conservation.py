@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from flexclim.grids.domain import Domain
-from flexclim.grids.operators import ALL, axis_blocks, interpolator, row_bands
+from flexclim.grids.operators import ALL, axis_blocks, interpolator, row_bands, row_blocks
 
 TOLERANCE = 1e-6
 ROUNDS = 10
@@ -28,19 +28,19 @@ class BlockMeans:
         The coarse domain.
     factor
         Fine cells along one side of a coarse cell.
-    row_area
-        (y',) cell area of each fine row. Default: equal areas.
+    row_sines
+        (y', 3) sines of the latitudes of the edge, the centre and the other edge of each fine row.
+        Default: equal areas.
     """
 
-    def __init__(self, domain: Domain, factor: int, row_area: np.ndarray | None = None) -> None:
+    def __init__(self, domain: Domain, factor: int, row_sines: np.ndarray | None = None) -> None:
         self.domain, self.factor = domain, factor
         fine, point = domain.refine(factor), domain.kind == "point"
         in_rows = axis_blocks(fine.shape[0], factor, point=point, wrap=False)
         in_columns = axis_blocks(fine.shape[1], factor, point=point, wrap=domain.wrap)
         self.overlapping = point and factor % 2 == 0
         self._shares = shares = in_rows.T.tocsr(), in_columns.T.tocsr()
-        if row_area is not None:
-            in_rows = in_rows @ sparse.diags_array(np.asarray(row_area, float))
+        in_rows = row_blocks(fine.shape[0], factor, point=point, row_sines=row_sines)
         self._means = tuple(
             (sparse.diags_array(1 / blocks.sum(axis=1)) @ blocks).tocsr()
             for blocks in (in_rows, in_columns)

@@ -97,16 +97,23 @@ class Grid:
         return f"{extent}, {height} x {width} {self.domain.kind}s {where}"
 
     @property
-    def row_area(self) -> np.ndarray | None:
-        """(y,) relative area of a cell of each canonical row; None on a projected grid.
+    def row_sines(self) -> np.ndarray | None:
+        """(y, 3) sines of the latitudes of each canonical row: one edge, its centre, the other.
 
-        On the sphere it is the difference of the sines of the latitudes of its edges.
+        Their differences are relative areas on the sphere. None on a projected grid.
         """
-        edges = self.y_bounds
-        if self.units != "degrees" or edges is None:
+        edges, centres = self.y_bounds, self.y_values
+        if self.units != "degrees" or edges is None or centres is None:
             return None
-        area: np.ndarray = np.abs(np.diff(np.sin(np.deg2rad(edges)), axis=1))[:, 0]
-        return area[::-1].copy() if self.flip_y else area
+        latitudes = np.stack([edges[:, 0], np.clip(centres, -90, 90), edges[:, 1]], axis=1)
+        sines: np.ndarray = np.sin(np.deg2rad(latitudes))
+        return sines[::-1, ::-1].copy() if self.flip_y else sines
+
+    @property
+    def row_area(self) -> np.ndarray | None:
+        """(y,) relative area of a cell of each canonical row; None on a projected grid."""
+        sines = self.row_sines
+        return None if sines is None else np.abs(sines[:, 2] - sines[:, 0])
 
     @property
     def y_bounds(self) -> np.ndarray | None:

@@ -79,8 +79,52 @@ def axis_blocks(size: int, factor: int, *, point: bool, wrap: bool) -> sparse.cs
     )
 
 
+def row_blocks(
+    size: int, factor: int, *, point: bool, row_sines: np.ndarray | None = None
+) -> sparse.csr_array:
+    """Return the area of each row of fine cells in each row of coarse cells.
+
+    Parameters
+    ----------
+    size
+        Number of fine rows.
+    factor
+        Fine rows in a coarse one.
+    point
+        As for :func:`axis_blocks`. Of the rows at the ends of a block with an even factor, only
+        the half within the block counts.
+    row_sines
+        (size, 3) sines of the latitudes of the edge, the centre and the other edge of each row.
+        Default: rows of equal area.
+
+    Returns
+    -------
+    csr_array
+        (coarse, fine).
+
+    >>> pole = np.sin(np.deg2rad([[90, 90, 89.5], [89.5, 89, 88.5], [88.5, 88, 87.5]]))
+    >>> blocks = row_blocks(3, 2, point=True, row_sines=pole)
+    >>> (blocks / blocks.sum(axis=1)[:, None]).toarray().round(3)[0]
+    array([0.25, 0.75, 0.  ])
+    """
+    blocks = axis_blocks(size, factor, point=point, wrap=False)
+    if row_sines is None:
+        return blocks
+    sines = np.asarray(row_sines, float)
+    whole = np.abs(sines[:, 2] - sines[:, 0])
+    weighted = blocks @ sparse.diags_array(whole)
+    if point and factor % 2 == 0:
+        halves = np.abs(np.diff(sines, axis=1))
+        rows = np.repeat(np.arange(blocks.shape[0]), np.diff(weighted.indptr))
+        offset = weighted.indices - rows * factor
+        for end, half in ((-factor // 2, 1), (factor // 2, 0)):
+            at = offset == end
+            weighted.data[at] = halves[weighted.indices[at], half]
+    return weighted
+
+
 def block_mean(
-    field: np.ndarray, domain: Domain, factor: int, row_area: np.ndarray | None = None
+    field: np.ndarray, domain: Domain, factor: int, row_sines: np.ndarray | None = None
 ) -> np.ndarray:
     """Average blocks of ``factor`` x ``factor`` fine cells, weighted by their area.
 
@@ -92,8 +136,8 @@ def block_mean(
         The fine domain.
     factor
         Fine cells along one side of a coarse cell.
-    row_area
-        (y,) cell area of each row, in any unit. Default: equal areas.
+    row_sines
+        As for :func:`row_blocks`, of each row. Default: equal areas.
 
     Returns
     -------
@@ -108,10 +152,8 @@ def block_mean(
     """
     coarse = domain.coarsen(factor)
     point = domain.kind == "point"
-    in_rows = axis_blocks(domain.shape[0], factor, point=point, wrap=False)
+    in_rows = row_blocks(domain.shape[0], factor, point=point, row_sines=row_sines)
     in_columns = axis_blocks(domain.shape[1], factor, point=point, wrap=domain.wrap)
-    if row_area is not None:
-        in_rows = in_rows @ sparse.diags_array(np.asarray(row_area, float))
     known = np.isfinite(field)
     dtype = np.result_type(field.dtype, np.float32)
     if known.all():

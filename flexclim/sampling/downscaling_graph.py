@@ -199,7 +199,7 @@ def _part_text(plan: DownscalingPlan) -> str:
 @lru_cache(maxsize=8)
 def _block_means(plan: DownscalingPlan) -> BlockMeans:
     fine = plan.sampling.grid.refined(plan.factor)
-    return BlockMeans(plan.coarse, plan.factor, fine.row_area)
+    return BlockMeans(plan.coarse, plan.factor, fine.row_sines)
 
 
 def _fine_missing(missing: np.ndarray, plan: DownscalingPlan) -> np.ndarray:

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import interpolate as scipy_interpolate
 
+import flexclim
 from flexclim.errors import GridError
 from flexclim.grids.domain import Domain
 from flexclim.grids.operators import axis_blocks, block_mean, extend, interpolate
@@ -22,7 +24,7 @@ def global_points(height, width):
     )
 
 
-def looped_mean(field, domain, factor, area):
+def looped_mean(field, domain, factor, sines):
     """Average cell by cell: the definition, in loops."""
     height, width = domain.shape
     point = domain.kind == "point"
@@ -40,9 +42,12 @@ def looped_mean(field, domain, factor, area):
                         column %= width
                     if not (0 <= row < height and 0 <= column < width):
                         continue
-                    share = area[row]
+                    upper, centre, lower = sines[row]
+                    share = abs(upper - lower)
                     if point and factor % 2 == 0:
-                        share *= (0.5 if abs(di) == half else 1) * (0.5 if abs(dj) == half else 1)
+                        if abs(di) == half:
+                            share = abs((lower if di < 0 else upper) - centre)
+                        share *= 0.5 if abs(dj) == half else 1
                     if not np.isnan(field[row, column]):
                         total += share * field[row, column]
                         weight += share
@@ -69,14 +74,15 @@ def test_block_mean_is_the_mean_over_loops(domain, factor, missing):
     rng = np.random.default_rng(0)
     field = rng.normal(size=domain.shape)
     field[rng.random(domain.shape) < missing] = np.nan
-    area = rng.uniform(0.1, 1, domain.shape[0])
-    expected = looped_mean(field, domain, factor, area)
-    np.testing.assert_allclose(block_mean(field, domain, factor, area), expected, rtol=1e-12)
+    edges = np.cumsum(rng.uniform(0.1, 1, 2 * domain.shape[0] + 1))
+    sines = np.stack([edges[:-1:2], edges[1::2], edges[2::2]], axis=1)
+    expected = looped_mean(field, domain, factor, sines)
+    np.testing.assert_allclose(block_mean(field, domain, factor, sines), expected, rtol=1e-12)
 
 
 def test_block_mean_by_hand():
     field = np.array([[1.0, 3.0, np.nan, np.nan], [5.0, np.nan, np.nan, np.nan]])
-    means = block_mean(field, Domain(shape=(2, 4)), 2, np.array([1.0, 3.0]))
+    means = block_mean(field, Domain(shape=(2, 4)), 2, np.array([[4, 3.2, 3], [3, 2, 0]]))
     np.testing.assert_allclose(means, [[(1 + 3 + 3 * 5) / 5, np.nan]])
 
 
@@ -85,6 +91,43 @@ def test_block_mean_of_points_takes_half_of_the_ends():
     means = block_mean(field, Domain(shape=(5, 5), kind="point"), 2)
     # Ends (0 + 1/2) / 1.5 and its mirror; inside, blocks are centred on the point.
     np.testing.assert_allclose(means[1], [1 / 3, 2, 4 - 1 / 3])
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize("north_first", [True, False])
+def test_block_means_of_points_are_means_over_exact_boxes(factor, north_first):
+    """A point stands for the box around it; boxes of coarse points cut through those of fine ones.
+
+    The reference cuts every box in two at its latitude and adds up the halves in each coarse box.
+    """
+    latitudes = np.linspace(90, -90, 12 * factor + 1)
+    step = latitudes[0] - latitudes[1]
+    values = np.random.default_rng(0).normal(size=latitudes.size)
+    halves = np.stack([latitudes + step / 4, latitudes - step / 4], axis=1).ravel()
+    edges = np.clip(halves[:, None] + step / 4 * np.array([-1, 1]), -90, 90)
+    area = np.diff(np.sin(np.deg2rad(edges)))[:, 0]
+    expected = [
+        np.average(np.repeat(values, 2)[inside], weights=area[inside])
+        for inside in (abs(halves - middle) < factor * step / 2 for middle in latitudes[::factor])
+    ]
+    order = slice(None, None, 1 if north_first else -1)
+    field = xr.DataArray(
+        np.tile(values[order, None], (1, 2 * factor)),
+        {"lat": latitudes[order], "lon": np.arange(2 * factor) * 180 / factor},
+        ("lat", "lon"),
+    )
+    np.testing.assert_allclose(flexclim.coarsen(field, factor)[order, 0], expected, rtol=1e-12)
+
+
+def test_the_pole_s_share_of_its_block():
+    field = xr.DataArray(
+        np.repeat((np.arange(90, -91, -1) == 90.0)[:, None], 4, axis=1).astype(float),
+        {"lat": np.arange(90.0, -91, -1), "lon": np.arange(0.0, 360, 90)},
+        ("lat", "lon"),
+    )
+    share = (1 - np.sin(np.deg2rad(89.5))) / (1 - np.sin(np.deg2rad(89)))
+    assert share == pytest.approx(0.25, abs=1e-4)
+    assert float(flexclim.coarsen(field, 2)[0, 0]) == pytest.approx(share, rel=1e-12)
 
 
 def test_block_mean_keeps_infinity_apart_from_missing():
@@ -106,11 +149,12 @@ def test_the_area_weighted_mean_is_conserved(seed, factor):
     domain = global_cells(3 * factor, 4 * factor)
     edges = np.sin(np.linspace(-np.pi / 2, np.pi / 2, domain.shape[0] + 1))
     area = np.diff(edges)
+    sines = np.stack([edges[:-1], edges[1:], edges[1:]], axis=1)
     field = rng.normal(size=(2, *domain.shape)) + 5
     coarse_area = area.reshape(-1, factor).sum(axis=1)
     before = np.average(field.mean(axis=-1), axis=-1, weights=area)
     after = np.average(
-        block_mean(field, domain, factor, area).mean(axis=-1), axis=-1, weights=coarse_area
+        block_mean(field, domain, factor, sines).mean(axis=-1), axis=-1, weights=coarse_area
     )
     np.testing.assert_allclose(after, before, rtol=1e-12)
 

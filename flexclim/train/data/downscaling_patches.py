@@ -120,7 +120,7 @@ class Patches(TaskBatches):
 
     def _may_turn(self, window: Window) -> bool:
         """Return whether rows and columns are interchangeable, which they are not on the sphere."""
-        return window.area is None and self.tile[0] == self.tile[1]
+        return window.row_sines is None and self.tile[0] == self.tile[1]
 
     def scaled(self, drawn: DrawnPatch) -> tuple[Scaled, np.ndarray]:
         """Return a patch with scaled inputs, and its scaled residual (T, H, W)."""

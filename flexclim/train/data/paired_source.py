@@ -115,7 +115,7 @@ class PairedSource(SourceSplit):
             inputs=np.stack(inputs),
             targets=self._truth(int(self.fine_times[index]), row, column, shape),
             domain=Domain(shape=(rows.size, columns.size), kind=self.domain.kind).refine(factor),
-            area=None,
+            row_sines=None,
             inner=inner,
             statics={name: static[at] for name, static in self.statics.items()},
             time=self.stamps[index],

@@ -16,7 +16,7 @@ from flexclim.grids.axes import find_axes
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
-from flexclim.grids.operators import axis_blocks
+from flexclim.grids.operators import axis_blocks, row_blocks
 from flexclim.train.data.common_units import Attributes, in_units, join_units
 from flexclim.train.data.series import (
     Averaged,
@@ -263,15 +263,16 @@ def _averaged(
     height, width = (count * side + end for count, end in zip(blocks, ends, strict=True))
     template = template[:height, :width]
     grid = find_grid(template, kind)
-    area = np.ones(height) if grid.row_area is None else grid.row_area
-    stored = area[::-1] if grid.flip_y else area
-    rows = axis_blocks(height, side, point=point, wrap=False)
+    sines = grid.row_sines
+    if sines is not None and grid.flip_y:
+        sines = sines[::-1, ::-1]
+    rows = row_blocks(height, side, point=point, row_sines=sines)
     columns = axis_blocks(width, side, point=point, wrap=grid.domain.wrap)
     if point:
         coarse = template[::side, ::side]
     else:
         coarse = template.coarsen(dict.fromkeys(template.dims, side)).mean()
-    return coarse, rows @ sparse.diags_array(stored), columns
+    return coarse, rows, columns
 
 
 def _check_grids(templates: list[xr.DataArray], title: str) -> None:

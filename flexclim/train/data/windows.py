@@ -35,8 +35,8 @@ class Window:
         (T, H + E, W + E) truth from the patch's first cell on; NaN where missing.
     domain
         Fine domain of the window.
-    area
-        (Y,) area of a cell of each row, or None.
+    row_sines
+        (Y, 3) sines of the latitudes of the edges and centre of each row, or None.
     inner
         Rows and columns of the patch within the window.
     statics
@@ -50,7 +50,7 @@ class Window:
     inputs: np.ndarray
     targets: np.ndarray
     domain: Domain
-    area: np.ndarray | None
+    row_sines: np.ndarray | None
     inner: tuple[slice, slice]
     statics: Mapping[str, np.ndarray]
     time: Time
@@ -60,7 +60,7 @@ class Window:
         """Return the inputs (I, y, x) on the coarse grid."""
         if self.paired:
             return self.inputs
-        return block_mean(self.inputs, self.domain, factor, self.area)
+        return block_mean(self.inputs, self.domain, factor, self.row_sines)
 
     @property
     def truth(self) -> np.ndarray:
@@ -83,19 +83,21 @@ class Window:
         size = self.domain.shape[axis] - int(self.domain.kind == "point")
         reverse = slice(size - part.stop, size - part.start)
         inner = (reverse, self.inner[1]) if axis == 0 else (self.inner[0], reverse)
-        area = self.area[::-1] if self.area is not None and axis == 0 else self.area
+        sines = self.row_sines
+        if sines is not None and axis == 0:
+            sines = sines[::-1, ::-1]
         return replace(
             self,
             inputs=np.flip(self.inputs, axis + 1),
             targets=np.flip(self.targets, axis + 1),
-            area=area,
+            row_sines=sines,
             inner=inner,
             statics={name: np.flip(values, axis) for name, values in self.statics.items()},
         )
 
     def transposed(self) -> Window:
         """Return the window with rows and columns swapped; with mirroring, a quarter turn."""
-        assert self.area is None, self.domain
+        assert self.row_sines is None, self.domain
         return replace(
             self,
             inputs=self.inputs.swapaxes(-2, -1),
@@ -209,13 +211,13 @@ class Coarsened(SourceSplit):
             name: read_window(series, int(self.times[index]), own_rows, own_columns)
             for name, series in self.series.items()
         }
-        row_area = self.grid.row_area
+        row_sines = self.grid.row_sines
         at = np.ix_(rows[patch[0]], columns[patch[1]])
         return Window(
             inputs=np.stack([values[name] for name in self.inputs]),
             targets=np.stack([values[name][patch] for name in self.targets]),
             domain=Domain(shape=(rows.size, columns.size), kind=kind),
-            area=None if row_area is None else row_area[rows],
+            row_sines=None if row_sines is None else row_sines[rows],
             inner=inner,
             statics={name: static[at] for name, static in self.statics.items()},
             time=self.stamps[index],

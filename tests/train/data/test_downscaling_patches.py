@@ -40,7 +40,7 @@ def test_base_and_residual_make_the_true_field(folder, points, read, make):
         window = made.draw(step, 0).window
         patch = made.patch(step, 0)
         inputs, residual = patch.inputs, patch.residual
-        coarse = block_mean(window.inputs[0], window.domain, 2, window.area)
+        coarse = block_mean(window.inputs[0], window.domain, 2, window.row_sines)
         found = scale_locally(coarse, window.domain.coarsen(2), 2)(ALL)
         inner = window.inner
         assert inner[0].start % 2 == inner[1].start % 2 == 0
