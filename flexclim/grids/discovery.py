@@ -12,7 +12,7 @@ from flexclim.errors import GridError, suggest_options
 from flexclim.grids.axes import Axes, find_axes
 from flexclim.grids.domain import Kind, domain_of
 from flexclim.grids.grid import DEGREE_KM, Grid
-from flexclim.grids.positions import row_distance, stored_order
+from flexclim.grids.positions import known_positions, row_distance, stored_order
 from flexclim.grids.regular_coordinates import regular_values
 
 # Largest change of a position in time that rounding explains, in degrees.
@@ -104,7 +104,8 @@ def _positions(
     if not (axes.latitude and axes.longitude):
         return None, None
     latitude, longitude = (
-        _plane(name, coordinates[name], axes) for name in (axes.latitude, axes.longitude)
+        known_positions(_plane(name, coordinates[name], axes), name, coordinates[name].attrs, limit)
+        for name, limit in ((axes.latitude, 90.0), (axes.longitude, 720.0))
     )
     return latitude, longitude
 

@@ -5,10 +5,14 @@ Positions are averaged as unit vectors, which works across the date line and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dask.array as da
 import numpy as np
+
+from flexclim.errors import GridError
+
+BEYOND = 1e-3  # degrees by which rounding exceeds a limit
 
 
 def fine_positions(
@@ -49,7 +53,8 @@ def coarse_positions(
 ) -> np.ndarray:
     """Return positions of coarse cells: the mean over a block, or the point that is kept.
 
-    Parameters and result correspond to those of :func:`fine_positions`.
+    Missing positions are left out. Parameters and result correspond to those of
+    :func:`fine_positions`.
     """
     if point:
         return np.stack([latitude, longitude])[:, ::factor, ::factor]
@@ -57,7 +62,54 @@ def coarse_positions(
     blocks = _vectors(latitude, longitude).reshape(
         3, height // factor, factor, width // factor, factor
     )
-    return _degrees(blocks.mean(axis=(2, 4)), longitude)
+    known = np.isfinite(blocks)
+    if known.all():
+        return _degrees(blocks.mean(axis=(2, 4)), longitude)
+    count = known.sum(axis=(2, 4))
+    total = np.where(known, blocks, 0.0).sum(axis=(2, 4))
+    means = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return _degrees(means, longitude)
+
+
+def known_positions(
+    degrees: np.ndarray | da.Array, name: str, attributes: Mapping[str, object], limit: float
+) -> np.ndarray | da.Array:
+    """Set declared missing values of a latitude or longitude to NaN; check all others.
+
+    Parameters
+    ----------
+    degrees
+        (y, x); the result is lazy if it is a dask array.
+    attributes
+        Of the coordinate, with ``_FillValue`` or ``missing_value`` if they are not decoded.
+    limit
+        Largest absolute value of a position.
+
+    Raises
+    ------
+    GridError
+        If others exceed the limit; of a dask array when it is computed.
+    """
+    stated = [attributes.get(key, np.nan) for key in ("_FillValue", "missing_value")]
+    codes = np.concatenate([np.ravel(one) for one in stated if not isinstance(one, str)])
+
+    def known(values: np.ndarray) -> np.ndarray:
+        missing = np.isclose(values[..., None], codes, rtol=1e-6, atol=0).any(-1)
+        if missing.any():
+            values = np.where(missing, np.nan, values).astype(values.dtype)
+        wrong = np.abs(values) > limit + BEYOND
+        if wrong.any():
+            raise GridError(
+                f"{name!r} holds {values[wrong][0]:.4g} at {int(wrong.sum())} of {values.size} "
+                f"points, where degrees are at most {limit:g}. Mask fill values with "
+                f".where(abs({name}) <= {limit:g}), or declare them as _FillValue."
+            )
+        return values
+
+    if isinstance(degrees, da.Array):
+        lazy: da.Array = degrees.map_blocks(known, dtype=degrees.dtype)
+        return lazy
+    return known(np.asarray(degrees))
 
 
 def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:

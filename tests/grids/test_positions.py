@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 from grid_fields import plane_positions, projected
 
+from flexclim.errors import GridError
 from flexclim.grids.discovery import find_grid
 
 
@@ -57,3 +58,34 @@ def test_without_coordinates_positions_tell_the_order(rows, columns):
     assert (np.diff(latitude, axis=0) < 0).all()
     assert (np.diff(longitude, axis=1) > 0).all()
     assert (grid.y_name, grid.y_values, grid.refined(2).y_values) == (None, None, None)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("declared", [True, False])
+def test_fill_values_are_no_positions(declared, lazy):
+    """Of 2 x 2 cells, three give the position of a block, 2 400 km from one with a fill value."""
+    stored = projected(8, 8)
+    latitude = stored.latitude.copy()
+    latitude[0, 0], latitude[4:6, 4:6] = 9.97e36, 9.97e36
+    if declared:
+        latitude.attrs["_FillValue"] = 9.97e36
+    broken = stored.assign_coords(latitude=latitude)
+    if lazy:
+        broken = broken.assign_coords(latitude=latitude.chunk(), longitude=stored.longitude.chunk())
+    if not declared:
+        message = r"'latitude' holds 9\.97e\+36 at 5 of 64 points, where degrees are at most 90"
+        with pytest.raises(GridError, match=message):
+            np.asarray(find_grid(broken).latitude)
+        return
+    coarse = np.asarray(find_grid(broken).coarsened(2).latitude)
+    whole = find_grid(stored).coarsened(2).latitude
+    assert np.argwhere(np.isnan(coarse)).tolist() == [[2, 2]]
+    known = stored.latitude.values[[0, 1, 1], [1, 0, 1]].mean()
+    assert coarse[0, 0] == pytest.approx(known, abs=1e-3)
+    coarse[0, 0], coarse[2, 2] = whole[0, 0], whole[2, 2]
+    np.testing.assert_array_equal(coarse, whole)
+    fine = np.asarray(find_grid(broken).refined(2).latitude)
+    expected = find_grid(stored).refined(2).latitude
+    near = np.isnan(fine)
+    assert 0 < near.sum() < 60
+    np.testing.assert_array_equal(fine[~near], expected[~near])
