@@ -369,6 +369,33 @@ def test_a_model_does_what_it_has_learnt(run, region, model, toy_model):
         run(region, model=toy_model)
 
 
+@pytest.mark.parametrize("layout", ["GRIB run", "starts and leads", "series of leads"])
+def test_the_past_may_be_forecasts(run, region, layout):
+    expected = run(region, 1, members=1)
+    start = np.datetime64("2018-12-31T00", "ns")
+    leads = region.time.values - start
+    if layout == "series of leads":
+        past = region.assign_coords(time=region.time - leads[0], step=leads[0])
+        past["time"].attrs["standard_name"] = "forecast_reference_time"
+    else:
+        past = region.rename(time="step").assign_coords(step=leads, time=start)
+    if layout == "GRIB run":
+        past = past.assign_coords(valid_time=("step", region.time.values))
+    ahead = run(past, 1, members=1)
+    same(ahead, expected)
+    time = "time" if layout == "series of leads" else "valid_time"
+    assert ahead[time].values.tolist() == expected.time.values.tolist()
+    assert ahead[time].attrs["standard_name"] == "time"
+    assert set(ahead.coords) == {time, *expected.coords} - ({"time"} - {time})
+
+
+def test_runs_of_which_one_must_be_chosen(run, region):
+    runs = region.rename(time="step").assign_coords(step=region.time.values - region.time.values[0])
+    runs = runs.expand_dims(time=pd.date_range("2018-12-31", periods=2))
+    with pytest.raises(FlexclimError, match=r"vary along 'time' and 'step'. Select one"):
+        run(runs)
+
+
 @pytest.mark.parametrize("calendar", ["standard", "noleap"])
 def test_files_hold_it_as_it_is_and_by_the_conventions(run, region, tmp_path, calendar):
     past = region.convert_calendar(calendar, use_cftime=calendar != "standard")

@@ -16,6 +16,7 @@ from flexclim._version import __version__
 from flexclim.cf.coordinates import STALE, grid_coordinates
 from flexclim.cf.encodings import encodings
 from flexclim.cf.ensembles import REALIZATION
+from flexclim.cf.time_coordinates import TimeCoordinates, find_times
 from flexclim.cf.times import calendar_of, is_time
 from flexclim.cf.units import described_units
 from flexclim.grids.grid import Grid
@@ -160,6 +161,7 @@ def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> Co
     """Return the coordinates other than the grid's, such as time and level, with their bounds."""
     taken = {grid.y, grid.x, grid.y_name, grid.x_name, grid.latitude_name, grid.longitude_name}
     found: Coordinates = {}
+    times = find_times(source, set(result.dims) - {grid.y, grid.x})
     for key, coordinate in source.coords.items():
         name = str(key)
         dims = set(coordinate.dims)
@@ -173,16 +175,19 @@ def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> Co
                 variable.attrs[kind] = bounds
                 found[bounds] = xr.Variable(source[bounds].dims, source[bounds].data)
         if is_time(variable):
-            variable.attrs = _time_attributes(name, variable)
+            variable.attrs = _time_attributes(name, variable, times)
         if "standard_name" not in variable.attrs:
             variable.attrs.setdefault("long_name", name.replace("_", " "))
         found[name] = variable
     return found
 
 
-def _time_attributes(name: str, variable: xr.Variable) -> dict[str, object]:
+def _time_attributes(name: str, variable: xr.Variable, times: TimeCoordinates) -> dict[str, object]:
     attributes = dict(variable.attrs)
-    if variable.dims == (name,) or name == "time":
+    if name == times.reference:
+        known = {"standard_name": "forecast_reference_time", "long_name": "start of the forecast"}
+        attributes = known | attributes
+    elif variable.dims == (name,) or name in ("time", times.valid):
         attributes = {"standard_name": "time", "long_name": "time"} | attributes
     if variable.dims == (name,):
         attributes["axis"] = "T"

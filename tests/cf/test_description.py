@@ -336,6 +336,14 @@ def test_scalar_times_and_no_times():
     assert "time" not in ensemble(plain().isel(time=0, drop=True)).variables
 
 
+def test_times_of_a_forecast_are_told_apart():
+    valid = plain().time.values
+    run = plain().rename(time="step").assign_coords(step=valid - valid[0], time=valid[0])
+    described = ensemble(run.assign_coords(valid_time=("step", valid)))
+    assert described.time.attrs["standard_name"] == "forecast_reference_time"
+    assert described.valid_time.attrs["standard_name"] == "time"
+
+
 def test_other_coordinates_keep_to_their_dimensions():
     source = plain().assign_coords(
         lead=("time", [0, 6]), mask=(("lat", "lon"), np.ones((6, 12))), step=("other", [1])

@@ -13,7 +13,8 @@ import cftime
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.times import calendar_of, is_time, seconds_of
+from flexclim.cf.time_coordinates import find_times
+from flexclim.cf.times import calendar_of, seconds_of
 from flexclim.errors import RecipeError
 
 Time: TypeAlias = np.datetime64 | cftime.datetime | np.timedelta64 | np.integer | np.floating
@@ -145,13 +146,14 @@ def text_of(time: Time) -> str:
 
 def _dates(field: xr.DataArray, dim: str | None) -> xr.DataArray | None:
     """Return the coordinate of a dimension, or scalar, that holds valid times; None: none does."""
-    dims = () if dim is None else (dim,)
-    found = [one for one in field.coords.values() if one.dims == dims and is_time(one)]
-    if dim is None:
-        found = [one for one in found if _standard_name(one) != "forecast_reference_time"]
-    own = [one for one in found if one.name == dim or _standard_name(one) == "time"]
-    own += [one for one in found if one.name in NAMES]
-    return next(iter([*own, *found]), None)
+    times = find_times(field, () if dim is None else (dim,))
+    if not times.dated:
+        return None
+    dates = times.valid_times(field)
+    start = _standard_name(field[times.valid]) if times.valid else ""
+    if dates.dims != (() if dim is None else (dim,)) or start == "forecast_reference_time":
+        return None
+    return xr.DataArray(dates)
 
 
 def _standard_name(coordinate: xr.DataArray) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import least_squares
 
+from flexclim.cf.time_coordinates import find_times
 from flexclim.cf.times import is_time, seconds_of
 from flexclim.errors import FlexclimError, suggest_options
 
@@ -30,7 +31,7 @@ def correlation_time(field: xr.DataArray, time: str | None = None) -> float:
         (time, ...), such as interpolation errors; NaN is ignored. Times need not be equally
         spaced.
     time
-        The time dimension; None: ``"time"``.
+        The time dimension; None: the one along which the valid time varies.
 
     Returns
     -------
@@ -51,10 +52,11 @@ def correlation_time(field: xr.DataArray, time: str | None = None) -> float:
     >>> round(correlation_time(xr.DataArray(values, {"time": hours}, ["time", "point"])), 1)
     6.0
     """
-    hours = _hours(field, time or "time")
+    time = time or _time_dimension(field)
+    hours = _hours(field, time)
     if hours.size < FEWEST_TIMES:
         return math.nan
-    values = field.transpose(time or "time", ...).values.reshape(hours.size, -1)
+    values = field.transpose(time, ...).values.reshape(hours.size, -1)
     lags, differences, pairs = structure(np.asarray(values, float), hours)
     return decay(lags, differences, pairs)
 
@@ -106,12 +108,21 @@ def decay(lags: np.ndarray, differences: np.ndarray, pairs: np.ndarray) -> float
     return hours if lags[0] / 8 < hours < 4 * lags[-1] else math.nan
 
 
+def _time_dimension(field: xr.DataArray) -> str:
+    times = find_times(field)
+    dims = times.valid_times(field).dims if times.dated else ()
+    return str(dims[0]) if len(dims) == 1 else "time"
+
+
 def _hours(field: xr.DataArray, time: str) -> np.ndarray:
     if time not in field.dims or field[time].size == 0:
         raise FlexclimError(
             f"{field.name!r} has no time dimension {time!r}; it has {field.dims}. Name it with "
             "time=."
         )
+    times = find_times(field, [time])
+    if times.dated and times.valid_times(field).dims == (time,):
+        return seconds_of(times.valid_times(field).values) / 3600
     values = field[time].values
     if not is_time(field[time]):
         raise FlexclimError(

@@ -26,6 +26,8 @@ def test_dates_are_found_wherever_they_are():
     assert times_of(field(times), "time", "a").tolist() == times.tolist()
     steps = field(np.arange(4), "step", valid_time=("step", times))
     assert times_of(steps, "step", "a").tolist() == times.tolist()
+    leads = field(times - times[0], "step", time=times[0])
+    assert times_of(leads, "step", "a").tolist() == times_of(field(times), "time", "a").tolist()
     one = field(times).isel(time=1).assign_coords(run=times[0])
     one["run"].attrs["standard_name"] = "forecast_reference_time"
     assert times_of(one, None, "a").tolist() == [times[1].item()]

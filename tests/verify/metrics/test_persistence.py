@@ -43,6 +43,13 @@ def test_times_need_not_be_even_or_in_order_and_values_may_be_missing():
     assert found == pytest.approx(correlation_time(moving), rel=1e-6)
 
 
+def test_valid_times_along_lead_times_count():
+    moving = process(np.arange(0, 120, 3), 6.0)
+    start = moving.time.values[0]
+    leads = moving.rename(time="step").assign_coords(step=moving.time.values - start, time=start)
+    assert correlation_time(leads) == correlation_time(leads, "step") == correlation_time(moving)
+
+
 def test_differences_by_hand():
     values = np.array([[0.0, 0.0], [1.0, 3.0], [1.0, np.nan]])
     lags, differences, pairs = structure(values, np.array([0.0, 1.0, 3.0]))
@@ -61,6 +68,6 @@ def test_unresolved_times_are_nan():
 def test_a_field_without_dates_raises_an_error():
     moving = process(np.arange(0, 60, 3), 6.0)
     with pytest.raises(FlexclimError, match="has no time dimension 'time'"):
-        correlation_time(moving.rename(time="t"))
+        correlation_time(moving.rename(time="t").drop_vars("t"))
     with pytest.raises(FlexclimError, match="which is no date"):
         correlation_time(moving.assign_coords(time=np.arange(20)))
