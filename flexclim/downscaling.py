@@ -69,7 +69,7 @@ def downscale(
     Parameters
     ----------
     obj
-        Fields (..., y, x) on a regular grid of latitude and longitude or of projected
+        Fields (..., y, x) on rows and columns of latitude and longitude or of projected
         coordinates. The result is lazy if they are dask arrays.
     factor
         Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano.

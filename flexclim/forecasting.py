@@ -69,7 +69,7 @@ def forecast(
     Parameters
     ----------
     past
-        Fields (..., y, x) on a regular grid with a time coordinate. Only as many of the last
+        Fields (..., y, x) on rows and columns, with a time coordinate. Only as many of the last
         times are used as the model reads. The result is lazy if they are dask arrays.
     leads
         Number of time steps to forecast, or the lead times to return, such as ``["6h", "24h"]``.

@@ -40,7 +40,7 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     Parameters
     ----------
     obj
-        Fields (..., y, x) on a regular grid; any units. The result is lazy if they are dask
+        Fields (..., y, x) on rows and columns; any units. The result is lazy if they are dask
         arrays.
     factor
         Fine cells along one side of a coarse cell.
@@ -101,7 +101,7 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     Parameters
     ----------
     obj
-        Fields (..., y, x) on a regular grid; any units. The result is lazy if they are dask
+        Fields (..., y, x) on rows and columns; any units. The result is lazy if they are dask
         arrays.
     factor
         Fine cells along one side of a coarse cell.

@@ -11,7 +11,14 @@ import numpy as np
 from scipy import sparse
 
 from flexclim.grids.domain import Domain
-from flexclim.grids.operators import ALL, axis_blocks, interpolator, row_bands, row_blocks
+from flexclim.grids.operators import (
+    ALL,
+    axis_blocks,
+    column_blocks,
+    interpolator,
+    row_bands,
+    row_blocks,
+)
 
 TOLERANCE = 1e-6
 ROUNDS = 10
@@ -41,6 +48,7 @@ class BlockMeans:
         self.overlapping = point and factor % 2 == 0
         self._shares = shares = in_rows.T.tocsr(), in_columns.T.tocsr()
         in_rows = row_blocks(fine.shape[0], factor, point=point, row_sines=row_sines)
+        in_columns = column_blocks(fine, factor)
         self._means = tuple(
             (sparse.diags_array(1 / blocks.sum(axis=1)) @ blocks).tocsr()
             for blocks in (in_rows, in_columns)

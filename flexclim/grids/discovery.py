@@ -10,10 +10,11 @@ import xarray as xr
 
 from flexclim.errors import GridError, suggest_options
 from flexclim.grids.axes import Axes, find_axes
-from flexclim.grids.domain import Kind, domain_of
+from flexclim.grids.domain import Edges, Kind, domain_of
 from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import known_positions, row_distance, stored_order
-from flexclim.grids.regular_coordinates import regular_values
+from flexclim.grids.regular_coordinates import is_uneven, regular_values, sorted_values
+from flexclim.grids.uneven_axes import close_poles, uneven_edges
 
 # Largest change of a position in time that rounding explains, in degrees.
 STILL = 1e-4
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
     Positions = np.ndarray | da.Array | None
+    Coordinates = Mapping[Hashable, xr.DataArray] | Mapping[Hashable, xr.Variable]
 
 
 @suggest_options
@@ -46,7 +48,7 @@ def find_grid(
     Raises
     ------
     GridError
-        If no grid is found, or it is not regular.
+        If no grid is found, or its rows or columns are not in order.
 
     Examples
     --------
@@ -61,11 +63,11 @@ def find_grid(
     latitude, longitude = _positions(axes, coordinates)
     y_values = x_values = None
     y_step = x_step = np.nan
+    y_edges = x_edges = None
     if axes.y_name and axes.x_name:
-        y_values, y_step = regular_values(axes.y_name, coordinates[axes.y_name].values)
-        x_values, x_step = regular_values(
-            axes.x_name, coordinates[axes.x_name].values, longitude=axes.geographic
-        )
+        geographic = axes.geographic
+        y_values, y_step, y_edges = _axis(axes.y_name, coordinates, latitude=geographic)
+        x_values, x_step, x_edges = _axis(axes.x_name, coordinates, longitude=geographic)
         flip_y, flip_x = y_step > 0, x_step < 0
     else:
         latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
@@ -74,7 +76,16 @@ def find_grid(
     if units == "degrees":
         _check_latitudes(str(axes.y_name), y_values, y_step)
     shape = obj.sizes[axes.y], obj.sizes[axes.x]
-    domain = domain_of(shape, y_values, y_step, x_step, kind, geographic=axes.geographic)
+    domain = domain_of(
+        shape,
+        y_values,
+        y_step,
+        x_step,
+        kind,
+        geographic=axes.geographic,
+        y_edges=y_edges and y_edges[:: -1 if flip_y else 1],
+        x_edges=x_edges and x_edges[:: -1 if flip_x else 1],
+    )
     return Grid(
         y=axes.y,
         x=axes.x,
@@ -97,9 +108,23 @@ def find_grid(
     )
 
 
-def _positions(
-    axes: Axes, coordinates: Mapping[Hashable, xr.DataArray] | Mapping[Hashable, xr.Variable]
-) -> tuple[Positions, Positions]:
+def _axis(
+    name: str, coordinates: Coordinates, *, latitude: bool = False, longitude: bool = False
+) -> tuple[np.ndarray, float, Edges]:
+    """Return values, spacing and, where that is uneven, edges of rows or columns."""
+    own = coordinates[name]
+    if own.ndim != 1 or not is_uneven(own.values, longitude=longitude):
+        return *regular_values(name, own.values, longitude=longitude), None
+    _, values = sorted_values(name, own.values, longitude=longitude)
+    step = float(np.median(np.diff(values)))
+    bounds = own.attrs.get("bounds", own.encoding.get("bounds"))
+    if bounds in coordinates and coordinates[bounds].shape == (values.size, 2):
+        return values, step, uneven_edges(name, values, coordinates[bounds].values)
+    edges = uneven_edges(name, values)
+    return values, step, close_poles(edges) if latitude else edges
+
+
+def _positions(axes: Axes, coordinates: Coordinates) -> tuple[Positions, Positions]:
     """Return 2-D latitude and longitude, numpy or dask, or None."""
     if not (axes.latitude and axes.longitude):
         return None, None

@@ -7,16 +7,18 @@ so that results do not depend on the order in which a file is stored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from flexclim.errors import GridError
 from flexclim.grids.regular_coordinates import REGULAR, spans_globe
+from flexclim.grids.uneven_axes import reach_poles
 
 Kind = Literal["cell", "point"]
 Border = Literal["edge", "pole_row", "pole_edge"]
+Edges = tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,9 @@ class Domain:
     north, south
         The first and the last row: ``"edge"`` has no neighbours (the field is mirrored),
         ``"pole_row"`` lies on the pole, ``"pole_edge"`` has its outer edge on the pole.
+    y_edges, x_edges
+        Edges of unevenly spaced rows or columns, one more than these, in canonical order; None:
+        they are evenly spaced.
     """
 
     shape: tuple[int, int]
@@ -42,10 +47,18 @@ class Domain:
     wrap: bool = False
     north: Border = "edge"
     south: Border = "edge"
+    y_edges: Edges = field(default=None, repr=False)
+    x_edges: Edges = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         poles = self.north != "edge" or self.south != "edge"
         assert not poles or (self.wrap and self.shape[1] % 2 == 0), self
+        assert not (self.wrap and self.x_edges), self
+
+    @property
+    def edges(self) -> tuple[Edges, Edges]:
+        """Edges of unevenly spaced rows and columns."""
+        return self.y_edges, self.x_edges
 
     def refine(self, factor: int) -> Domain:
         """Return the fine domain nested in this one.
@@ -53,12 +66,12 @@ class Domain:
         >>> Domain(shape=(3, 4), kind="point", wrap=True).refine(2).shape
         (5, 8)
         """
-        return self._resized(
-            *(
-                (n - 1) * factor + 1 if self._keeps_points(axis) else n * factor
-                for axis, n in enumerate(self.shape)
-            )
+        height, width = (
+            (n - 1) * factor + 1 if self._keeps_points(axis) else n * factor
+            for axis, n in enumerate(self.shape)
         )
+        y_edges, x_edges = (split_edges(edges, factor) for edges in self.edges)
+        return self._resized(height, width, y_edges, x_edges)
 
     def coarsen(self, factor: int) -> Domain:
         """Return the coarse domain in which this one is nested.
@@ -85,7 +98,8 @@ class Domain:
                 f"{message}{rule}; the nearest crop that fits is {crops[0]} x {crops[1]}. "
                 "Crop the field with .isel first."
             )
-        return self._resized(*sizes)
+        y_edges, x_edges = (edges and edges[::factor] for edges in self.edges)
+        return self._resized(sizes[0], sizes[1], y_edges, x_edges)
 
     def extension(
         self, top: int, bottom: int, left: int, right: int
@@ -129,10 +143,30 @@ class Domain:
     def _keeps_points(self, axis: int) -> bool:
         return self.kind == "point" and not (axis == 1 and self.wrap)
 
-    def _resized(self, height: int, width: int) -> Domain:
+    def _resized(self, height: int, width: int, y_edges: Edges, x_edges: Edges) -> Domain:
         # 180 degrees are a whole number of columns only if their number is even.
         north, south = (self.north, self.south) if width % 2 == 0 else ("edge", "edge")
-        return replace(self, shape=(height, width), north=north, south=south)
+        return replace(
+            self,
+            shape=(height, width),
+            north=north,
+            south=south,
+            y_edges=y_edges,
+            x_edges=x_edges,
+        )
+
+
+def split_edges(edges: Edges, factor: int) -> Edges:
+    """Return the edges of cells that are split into ``factor`` equal parts.
+
+    >>> split_edges((0.0, 2.0, 6.0), 2)
+    (0.0, 1.0, 2.0, 4.0, 6.0)
+    """
+    if edges is None:
+        return None
+    coarse = np.array(edges)
+    inner = coarse[:-1, None] + np.diff(coarse)[:, None] * np.arange(factor) / factor
+    return (*inner.ravel().tolist(), edges[-1])
 
 
 def domain_of(
@@ -143,6 +177,8 @@ def domain_of(
     kind: Kind | None,
     *,
     geographic: bool,
+    y_edges: Edges = None,
+    x_edges: Edges = None,
 ) -> Domain:
     """Return the domain of rows and columns: cells or points, and borders at the poles.
 
@@ -158,6 +194,8 @@ def domain_of(
         ``"cell"`` or ``"point"``; None: points if rows lie on both poles, else cells.
     geographic
         Whether the coordinates are latitude and longitude in degrees.
+    y_edges, x_edges
+        As for :class:`Domain`; rows and columns that are unevenly spaced are cells.
 
     Raises
     ------
@@ -171,15 +209,23 @@ def domain_of(
         raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
     if min(shape) < 2:
         raise GridError(f"the grid has {shape[0]} x {shape[1]} cells: it needs at least 2 x 2.")
+    uneven = y_edges is not None or x_edges is not None
+    if uneven and kind == "point":
+        raise GridError(
+            'grid="point" is for evenly spaced rows and columns; these are uneven. Leave it out: '
+            "values are means over cells."
+        )
     if not geographic or y_values is None:
-        return Domain(shape=shape, kind=kind or "cell")
+        return Domain(shape=shape, kind=kind or "cell", y_edges=y_edges, x_edges=x_edges)
     beyond = [(90 - y_values.max()) / abs(y_step), (90 + y_values.min()) / abs(y_step)]
     on_pole = [abs(distance) < 10 * REGULAR for distance in beyond]
     at_edge = [abs(distance - 0.5) < 10 * REGULAR for distance in beyond]
-    kind = kind or ("point" if all(on_pole) else "cell")
+    if y_edges is not None:
+        at_edge = list(reach_poles(y_edges))
+    kind = kind or ("point" if all(on_pole) and not uneven else "cell")
     touching = on_pole if kind == "point" else at_edge
     border: Border = "pole_row" if kind == "point" else "pole_edge"
-    wrap = spans_globe(shape[1], x_step)
+    wrap = x_edges is None and spans_globe(shape[1], x_step)
     # 180 degrees are a whole number of columns only if their number is even.
     north, south = (wrap and shape[1] % 2 == 0 and touches for touches in touching)
     return Domain(
@@ -188,6 +234,8 @@ def domain_of(
         wrap=wrap,
         north=border if north else "edge",
         south=border if south else "edge",
+        y_edges=y_edges,
+        x_edges=x_edges,
     )
 
 

@@ -19,6 +19,7 @@ from flexclim.grids.positions import (
     row_distance,
 )
 from flexclim.grids.regular_coordinates import cell_bounds, coarsen_values, refine_values
+from flexclim.grids.uneven_axes import edge_pairs
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -88,7 +89,11 @@ class Grid:
         if self.y_values is None or self.x_values is None:
             where = f"at 2-D {self.latitude_name} and {self.longitude_name}"
         else:
-            steps = f"{abs(self.y_step):g} x {abs(self.x_step):g} {self.units}".rstrip()
+            rows, columns = (
+                f"{'about ' * (edges is not None)}{abs(step):.4g}"
+                for edges, step in zip(self.domain.edges, (self.y_step, self.x_step), strict=True)
+            )
+            steps = f"{rows} x {columns} {self.units}".rstrip()
             where = (
                 f"of {steps}, "
                 f"{self.y_name} {self.y_values[0]:g} to {self.y_values[-1]:g}, "
@@ -100,18 +105,25 @@ class Grid:
     def row_sines(self) -> np.ndarray | None:
         """(y, 3) sines of the latitudes of each canonical row: one edge, its centre, the other.
 
-        Their differences are relative areas on the sphere. None on a projected grid.
+        Their differences are relative areas on the sphere. Unevenly spaced rows of a projected
+        grid have lengths instead; None: all rows have equal areas.
         """
         edges, centres = self.y_bounds, self.y_values
-        if self.units != "degrees" or edges is None or centres is None:
+        if edges is None or centres is None:
             return None
+        if self.units != "degrees":
+            return None if self.domain.y_edges is None else self._lengths(edges)
         latitudes = np.stack([edges[:, 0], np.clip(centres, -90, 90), edges[:, 1]], axis=1)
         sines: np.ndarray = np.sin(np.deg2rad(latitudes))
         return sines[::-1, ::-1].copy() if self.flip_y else sines
 
+    def _lengths(self, edges: np.ndarray) -> np.ndarray:
+        lengths = np.stack([edges[:, 0], edges.mean(axis=1), edges[:, 1]], axis=1)
+        return lengths[::-1, ::-1].copy() if self.flip_y else lengths
+
     @property
     def row_area(self) -> np.ndarray | None:
-        """(y,) relative area of a cell of each canonical row; None on a projected grid."""
+        """(y,) relative area of a cell of each canonical row; None: all are equal."""
         sines = self.row_sines
         return None if sines is None else np.abs(sines[:, 2] - sines[:, 0])
 
@@ -120,13 +132,19 @@ class Grid:
         """(y, 2) edges of the rows in stored order; latitudes end at the poles."""
         if self.y_values is None:
             return None
+        if self.domain.y_edges is not None:
+            return edge_pairs(self.domain.y_edges, flip=self.flip_y)
         edges = cell_bounds(self.y_values, self.y_step)
         return np.clip(edges, -90, 90) if self.units == "degrees" else edges
 
     @property
     def x_bounds(self) -> np.ndarray | None:
         """(x, 2) edges of the columns in stored order."""
-        return None if self.x_values is None else cell_bounds(self.x_values, self.x_step)
+        if self.x_values is None:
+            return None
+        if self.domain.x_edges is not None:
+            return edge_pairs(self.domain.x_edges, flip=self.flip_x)
+        return cell_bounds(self.x_values, self.x_step)
 
     @property
     def spacing_km(self) -> float:
@@ -137,6 +155,14 @@ class Grid:
         if isinstance(self.latitude, np.ndarray) and isinstance(self.longitude, np.ndarray):
             return DEGREE_KM * row_distance(self.latitude, self.longitude)
         return float("nan")
+
+    @property
+    def spacings_km(self) -> tuple[float, ...]:
+        """The smallest and the largest distance between rows in km; one where rows are even."""
+        if self.domain.y_edges is None:
+            return (self.spacing_km,)
+        widths = np.abs(np.diff(self.domain.y_edges)) / abs(self.y_step) * self.spacing_km
+        return float(widths.min()), float(widths.max())
 
     def as_kind(self, kind: Kind | None) -> Grid:
         """Return this grid with its values taken as means over cells or as points.
@@ -160,6 +186,8 @@ class Grid:
             self.x_step,
             kind,
             geographic=self.geographic,
+            y_edges=self.domain.y_edges,
+            x_edges=self.domain.x_edges,
         )
         return replace(self, domain=domain)
 
@@ -270,6 +298,10 @@ class Grid:
             # Blocks of columns begin in the west.
             order = slice(None, None, -1 if self.flip_x else 1)
             x_values = resized(x_values[order], abs(self.x_step), **columns)[order]
+            if domain.y_edges is not None:
+                y_values = edge_pairs(domain.y_edges, flip=self.flip_y).mean(axis=1)
+            if domain.x_edges is not None:
+                x_values = edge_pairs(domain.x_edges, flip=self.flip_x).mean(axis=1)
         latitude, longitude = self.latitude, self.longitude
         if latitude is not None and longitude is not None:
             latitude, longitude = map_positions(positions, latitude, longitude, domain.shape)

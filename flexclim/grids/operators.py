@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from flexclim.grids.domain import Domain
+from flexclim.grids.domain import Domain, Edges, split_edges
 
 Method = Literal["nearest", "bilinear", "bicubic"]
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2}
@@ -123,6 +123,27 @@ def row_blocks(
     return weighted
 
 
+def column_blocks(domain: Domain, factor: int) -> sparse.csr_array:
+    """Return the width of each column of fine cells in each column of coarse cells.
+
+    Parameters
+    ----------
+    domain
+        The fine domain.
+    factor
+        Fine columns in a coarse one.
+
+    Returns
+    -------
+    csr_array
+        (coarse, fine), for columns of equal width in units of it.
+    """
+    blocks = axis_blocks(domain.shape[1], factor, point=domain.kind == "point", wrap=domain.wrap)
+    if domain.x_edges is None:
+        return blocks
+    return blocks @ sparse.diags_array(np.abs(np.diff(domain.x_edges)))
+
+
 def block_mean(
     field: np.ndarray, domain: Domain, factor: int, row_sines: np.ndarray | None = None
 ) -> np.ndarray:
@@ -153,7 +174,7 @@ def block_mean(
     coarse = domain.coarsen(factor)
     point = domain.kind == "point"
     in_rows = row_blocks(domain.shape[0], factor, point=point, row_sines=row_sines)
-    in_columns = axis_blocks(domain.shape[1], factor, point=point, wrap=domain.wrap)
+    in_columns = column_blocks(domain, factor)
     known = np.isfinite(field)
     dtype = np.result_type(field.dtype, np.float32)
     if known.all():
@@ -218,8 +239,8 @@ def interpolator(
     extended = extend(field, domain, reach, vector=vector)
     fine = domain.refine(factor)
     matrices = [
-        _axis_stencil(size, fine_size, factor, domain.kind == "point", method)
-        for size, fine_size in zip(domain.shape, fine.shape, strict=True)
+        _axis_stencil(size, fine_size, factor, domain.kind == "point", method, edges)
+        for size, fine_size, edges in zip(domain.shape, fine.shape, domain.edges, strict=True)
     ]
     dtype = np.result_type(field.dtype, np.float32)
     missing = np.isnan(extended)
@@ -245,11 +266,16 @@ def extend(field: np.ndarray, domain: Domain, reach: int, *, vector: bool = Fals
 
 @lru_cache(maxsize=32)
 def _axis_stencil(
-    size: int, fine_size: int, factor: int, point: bool, method: Method
+    size: int, fine_size: int, factor: int, point: bool, method: Method, edges: Edges = None
 ) -> sparse.csr_array:
-    """Return the (fine, coarse + 2 reach) interpolation matrix of one extended axis."""
+    """Return the (fine, coarse + 2 reach) interpolation matrix of one extended axis.
+
+    Unevenly spaced cells are interpolated by their place between neighbouring centres.
+    """
     fine = np.arange(fine_size)
     position = fine / factor if point else (fine + 0.5) / factor - 0.5
+    if edges is not None:
+        position = _uneven_positions(edges, factor)
     reach = REACH[method]
     if method == "nearest":
         taps = np.floor(position + 0.5).astype(int)[:, None]
@@ -265,6 +291,18 @@ def _axis_stencil(
     return sparse.csr_array(
         (weights[keep], (rows[keep], taps[keep] + reach)), shape=(fine_size, size + 2 * reach)
     )
+
+
+def _uneven_positions(edges: tuple[float, ...], factor: int) -> np.ndarray:
+    """Return the fractional coarse index of each fine cell's centre; outer cells are mirrored."""
+    coarse, fine = (np.array(one) for one in (edges, split_edges(edges, factor)))
+    centres, wanted = ((one[:-1] + one[1:]) / 2 for one in (coarse, fine))
+    mirrored = [2 * coarse[0] - centres[0], *centres, 2 * coarse[-1] - centres[-1]]
+    sign = np.sign(coarse[-1] - coarse[0])
+    position: np.ndarray = np.interp(
+        sign * wanted, sign * np.array(mirrored), np.arange(-1, centres.size + 1)
+    )
+    return position
 
 
 def _keys(distance: np.ndarray) -> np.ndarray:

@@ -33,23 +33,50 @@ def regular_values(
     GridError
         If there are fewer than two values, or some are missing, repeated, unsorted or uneven.
     """
-    exact = _decimal(name, values)
+    exact, straight = sorted_values(name, values, longitude=longitude)
+    step = float((straight[-1] - straight[0]) / (exact.size - 1))
+    if not _is_even(exact, straight):
+        steps = np.abs(np.diff(straight))
+        raise GridError(
+            f"{name!r} is not regular: its spacing runs from {steps.min():.6g} to "
+            f"{steps.max():.6g}. Regrid to a regular grid first."
+        )
+    line = straight[0] + step * np.arange(exact.size)
+    return remove_rounding(line + (exact - straight), step), step
+
+
+def sorted_values(
+    name: str, values: np.ndarray, *, longitude: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check that a coordinate is complete and sorted, evenly spaced or not.
+
+    Returns
+    -------
+    exact, straight
+        (n,) float64 without the rounding of float32, and the same without a jump of 360 degrees.
+
+    Raises
+    ------
+    GridError
+        As for :func:`regular_values`.
+    """
+    exact = decimal_values(name, values)
     _check_finite(name, exact)
     straight = unwrap_longitudes(exact) if longitude else exact
-    steps = np.diff(straight)
-    _check_order(name, exact, steps)
-    step = (straight[-1] - straight[0]) / (exact.size - 1)
+    _check_order(name, exact, np.diff(straight))
     if longitude:
-        _check_turn(name, exact, abs(straight[-1] - straight[0]), abs(step))
+        span = abs(straight[-1] - straight[0])
+        _check_turn(name, exact, span, span / (exact.size - 1))
+    return exact, straight
+
+
+def _is_even(exact: np.ndarray, straight: np.ndarray) -> bool:
+    """Return whether sorted values are evenly spaced, within what rounding explains."""
+    step = (straight[-1] - straight[0]) / (exact.size - 1)
     line = straight[0] + step * np.arange(exact.size)
     rounding = np.finfo(np.float32).eps * np.abs(exact).max()
     allowed = max(REGULAR * abs(step), min(rounding, 0.05 * abs(step)))
-    if np.abs(line - straight).max() > allowed:
-        raise GridError(
-            f"{name!r} is not regular: its spacing runs from {np.abs(steps).min():.6g} to "
-            f"{np.abs(steps).max():.6g}. Regrid to a regular grid first."
-        )
-    return remove_rounding(line + (exact - straight), step), float(step)
+    return bool(np.abs(line - straight).max() <= allowed)
 
 
 def is_uneven(values: np.ndarray, *, longitude: bool = False) -> bool:
@@ -58,15 +85,10 @@ def is_uneven(values: np.ndarray, *, longitude: bool = False) -> bool:
     >>> is_uneven(np.array([1.0, 2.0, 4.0])), is_uneven(np.array([1.0, 3.0, 2.0]))
     (True, False)
     """
-    exact = _decimal("", values)
-    steps = np.diff(unwrap_longitudes(exact) if longitude else exact)
-    if not ((steps > 0).all() or (steps < 0).all()):
-        return False
     try:
-        regular_values("", values, longitude=longitude)
+        return not _is_even(*sorted_values("", values, longitude=longitude))
     except GridError:
-        return True
-    return False
+        return False
 
 
 def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
@@ -94,7 +116,7 @@ def remove_rounding(values: np.ndarray, step: float) -> np.ndarray:
     return np.round(values, int(np.ceil(9 - np.log10(abs(step))))) + 0.0
 
 
-def _decimal(name: str, values: np.ndarray) -> np.ndarray:
+def decimal_values(name: str, values: np.ndarray) -> np.ndarray:
     """Convert to float64; float32 values become the decimal numbers they are printed as."""
     values = np.asarray(values)
     if values.dtype.kind not in "iuf":

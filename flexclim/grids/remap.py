@@ -62,13 +62,21 @@ def remapper(own: Grid, grid: Grid, name: str) -> Remap:
             f"static field {name!r} has 2-D positions only. Regrid it to regular latitude and "
             "longitude, or give it the projected coordinates of the field."
         )
-    rows = SourceAxis(f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step)
+    uneven_rows, uneven_columns = (edges is not None for edges in own.domain.edges)
+    rows = SourceAxis(
+        f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step, uneven=uneven_rows
+    )
     columns = SourceAxis(
-        f"{own.x_name!r} of static field {name!r}", own.x_values, own.x_step, turn=own.geographic
+        f"{own.x_name!r} of static field {name!r}",
+        own.x_values,
+        own.x_step,
+        turn=own.geographic,
+        uneven=uneven_columns,
     )
     if grid.y_values is not None and grid.x_values is not None and _alike(own, grid):
-        in_rows = rows.means(grid.y_values, grid.y_step)
-        in_columns = columns.means(grid.x_values, grid.x_step)
+        y_widths, x_widths = _widths(grid)
+        in_rows = rows.means(grid.y_values, y_widths)
+        in_columns = columns.means(grid.x_values, x_widths)
         return lambda values: grid.canonical((in_columns @ (in_rows @ values).T).T)
     if not own.geographic:
         raise GridError(
@@ -103,13 +111,22 @@ def check_positions(grid: Grid) -> None:
 class SourceAxis:
     """One axis of the source grid; ``turn`` marks longitudes, where 360 is a full turn."""
 
-    def __init__(self, name: str, values: np.ndarray, step: float, *, turn: bool = False) -> None:
-        self.name, self.values, self.step, self.turn = name, values, step, turn
-        self.wraps = turn and spans_globe(values.size, step)
+    def __init__(
+        self,
+        name: str,
+        values: np.ndarray,
+        step: float,
+        *,
+        turn: bool = False,
+        uneven: bool = False,
+    ) -> None:
+        self.name, self.values, self.step = name, values, step
+        self.turn, self.uneven = turn, uneven
+        self.wraps = turn and not uneven and spans_globe(values.size, step)
 
     def index(self, values: np.ndarray, *, check: bool = True) -> np.ndarray:
         """Return fractional indices of coordinate values."""
-        position = (values - self.values[0]) / self.step
+        position = self._position(values)
         last = self.values.size - 1
         if self.turn:
             period = abs(360 / self.step)
@@ -122,6 +139,17 @@ class SourceAxis:
             )
         return position if self.wraps else np.asarray(np.clip(position, 0, last))
 
+    def _position(self, values: np.ndarray) -> np.ndarray:
+        """Return fractional indices, beyond the outermost cells by the usual spacing."""
+        even: np.ndarray = (values - self.values[0]) / self.step
+        if not self.uneven:
+            return even
+        sign, last = np.sign(self.step), self.values.size - 1
+        inside = np.interp(sign * values, sign * self.values, np.arange(last + 1))
+        beyond = last + (values - self.values[-1]) / self.step
+        position: np.ndarray = np.where(even < 0, even, np.where(beyond > last, beyond, inside))
+        return position
+
     def neighbours(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the cells before and after each index, and the weight of the latter."""
         size = self.values.size
@@ -130,11 +158,11 @@ class SourceAxis:
             low = np.minimum(low, size - 2)
         return low % size, (low + 1) % size, position - low
 
-    def means(self, values: np.ndarray, step: float) -> sparse.csr_array:
-        """Return the (values, source) matrix of means over cells of width ``step``."""
-        parts = _parts(step, self.step)
+    def means(self, values: np.ndarray, widths: np.ndarray) -> sparse.csr_array:
+        """Return the (values, source) matrix of means over cells centred on values."""
+        parts = _parts(float(np.abs(widths).max()), self.step)
         self.index(values)  # raises where the source does not cover the target
-        points = values[:, None] + ((np.arange(parts) + 0.5) / parts - 0.5) * step
+        points = values[:, None] + ((np.arange(parts) + 0.5) / parts - 0.5) * widths[:, None]
         low, high, share = self.neighbours(self.index(points, check=False).ravel())
         rows = np.arange(values.size).repeat(parts)
         return sparse.csr_array(
@@ -144,6 +172,20 @@ class SourceAxis:
             ),
             shape=(values.size, self.values.size),
         )
+
+
+def _widths(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the signed widths of rows and columns in stored order."""
+    assert grid.y_values is not None
+    assert grid.x_values is not None
+    y_bounds, x_bounds = grid.y_bounds, grid.x_bounds
+    uneven_rows, uneven_columns = (edges is not None for edges in grid.domain.edges)
+    rows = np.full(grid.y_values.size, grid.y_step)
+    columns = np.full(grid.x_values.size, grid.x_step)
+    return (
+        np.diff(y_bounds, axis=1)[:, 0] if uneven_rows and y_bounds is not None else rows,
+        np.diff(x_bounds, axis=1)[:, 0] if uneven_columns and x_bounds is not None else columns,
+    )
 
 
 def _alike(own: Grid, grid: Grid) -> bool:

@@ -89,9 +89,9 @@ class DownscalingPlan(Tokenized):
         return [self.of(region) for region in self.regions]
 
     @property
-    def spacing_km(self) -> float:
-        """Distance between neighbouring rows of the output in km; NaN where it is unknown."""
-        return self.sampling.grid.spacing_km / self.factor
+    def spacings_km(self) -> tuple[float, ...]:
+        """Smallest and largest distance between rows of the output in km; NaN where unknown."""
+        return tuple(spacing / self.factor for spacing in self.sampling.grid.spacings_km)
 
     def of(self, region: Region) -> DownscalingPlan:
         """Return the plan of one region: that of its part of the field."""

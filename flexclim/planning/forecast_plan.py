@@ -54,9 +54,9 @@ class ForecastPlan(Tokenized):
         return [self]
 
     @property
-    def spacing_km(self) -> float:
+    def spacings_km(self) -> tuple[float, ...]:
         """Distance between neighbouring rows of the output in km; NaN where it is unknown."""
-        return self.sampling.grid.spacing_km
+        return self.sampling.grid.spacings_km
 
     def fine_grid(self, grid: Grid) -> Grid:
         """Return the output's grid: that of the input."""

@@ -167,6 +167,8 @@ def part_domain(domain: Domain, rows: Span, columns: Span) -> Domain:
         shape=(rows[1] - rows[0], columns[1] - columns[0]),
         north=domain.north if rows[0] == 0 else "edge",
         south=domain.south if rows[1] == domain.shape[0] else "edge",
+        y_edges=domain.y_edges and domain.y_edges[rows[0] : rows[1] + 1],
+        x_edges=domain.x_edges and domain.x_edges[columns[0] : columns[1] + 1],
     )
 
 

@@ -223,8 +223,9 @@ def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> N
         group.model.sha256: (plan, group.model) for plan, group in zip(plans, groups, strict=True)
     }
     for plan, model in by_model.values():
-        if far := model.card.far_spacing(plan.spacing_km):
-            warn(model.name, [far])
+        far = filter(None, map(model.card.far_spacing, plan.spacings_km))
+        if first := next(far, ""):
+            warn(model.name, [first])
 
 
 def _store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any]:
