@@ -63,7 +63,7 @@ def collecting(runs: Iterable[str], client: Client | None) -> Iterator[Callable[
     client
         Of the cluster that runs the tasks; None: they run in this process.
     """
-    runs = tuple(runs)
+    runs = tuple(dict.fromkeys(runs))
     if client is not None:
         before = {run: len(client.get_events(_topic(run))) for run in runs}
         yield lambda: _events(client, before)

@@ -60,3 +60,9 @@ def test_a_cluster_keeps_notes_by_run():
             run(graph, keys, on_notes=notes.extend)
         assert client.status == "running"
     assert both == {name: [f"{name}: memory did not suffice"] for name in both}
+
+
+def test_plans_of_one_run_share_their_notes():
+    with collecting(["one", "one"], None) as notes:
+        record("one", "split")
+    assert notes() == ["split"]
