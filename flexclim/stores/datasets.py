@@ -82,7 +82,7 @@ def _opened(opening: Opening) -> xr.Dataset:
         try:
             opened = opening(chunks=None)
         except ValueError:
-            if not (undecodable := _undecodable_times(opening)):
+            if not (undecodable := undecodable_times(opening)):
                 raise
             opening = partial(opening, decode_times=dict.fromkeys(undecodable, False))
             opened = opening(chunks=None)
@@ -102,7 +102,7 @@ def _opened(opening: Opening) -> xr.Dataset:
     return result
 
 
-def _undecodable_times(opening: Opening) -> dict[str, str]:
+def undecodable_times(opening: Opening) -> dict[str, str]:
     """Return the units of variables that look like times but can't be decoded, by name."""
     found = {}
     with opening(decode_times=False, chunks=None) as raw:

@@ -10,9 +10,12 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
+from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.conversion import conversion
+from flexclim.cf.fields import check_field
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
+from flexclim.grids.candidates import is_position, plane
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
@@ -119,7 +122,7 @@ def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.
 
 
 def _prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
-    """Rename variables and select from further dimensions."""
+    """Rename variables, select from further dimensions, and make positions coordinates."""
     if absent := [name for name in reading.rename if name not in dataset.variables]:
         raise _missing(absent[0], dataset, title)
     dataset = dataset.rename(reading.rename)
@@ -127,12 +130,32 @@ def _prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
         if dim not in dataset.dims:
             known = ", ".join(map(str, dataset.dims))
             raise RecipeError(f"{title} has no dimension {dim!r} to select from; it has {known}.")
-        try:
-            dataset = dataset.sel({dim: value})
-        except (KeyError, ValueError):
-            known = ", ".join(map(str, dataset[dim].values[:12]))
-            raise RecipeError(f"{title} has no {dim} {value}; it has {known}.") from None
-    return dataset
+        dataset = _selected(dataset, dim, value, title)
+    return _with_positions(dataset)
+
+
+def _selected(dataset: xr.Dataset, dim: str, value: float | str, title: str) -> xr.Dataset:
+    """Select a value along a dimension; a number within the rounding of the coordinate's type."""
+    coordinate = dataset[dim]
+    try:
+        if coordinate.dtype.kind == "f" and isinstance(value, float):
+            (found,) = np.flatnonzero(np.isclose(coordinate, value, rtol=1e-6, atol=0))
+            return dataset.isel({dim: int(found)})
+        return dataset.sel({dim: value})
+    except (KeyError, ValueError, TypeError):
+        known = ", ".join(map(str, coordinate.values[:12]))
+        raise RecipeError(
+            f"{title} has no single {dim} {value} to select; it has {known}."
+        ) from None
+
+
+def _with_positions(dataset: xr.Dataset) -> xr.Dataset:
+    """Make data variables that hold latitudes and longitudes coordinates, at their first time."""
+    dataset = dataset.set_coords([n for n, one in dataset.data_vars.items() if is_position(one)])
+    moving = {n: one for n, one in dataset.coords.items() if one.ndim > 2 and is_position(one)}
+    if moving:
+        find_grid(dataset)  # raises an error where positions change
+    return dataset.assign_coords({name: plane(one) for name, one in moving.items()})
 
 
 def _needed(name: str, reading: Reading) -> tuple[str, ...]:
@@ -183,6 +206,14 @@ def _stored(
     """Return a variable as (time, y, x), a template of its grid, and its times."""
     if name not in dataset.variables:
         raise _missing(name, dataset, title, reading)
+    if name in auxiliary_variables(dataset) or name in dataset.dims:
+        raise RecipeError(
+            f"{name!r} in {title} describes other variables, as bounds, positions, cell measures "
+            f"or flags do, and is no field; {_known(name, dataset, reading)}"
+        )
+    if dataset[name].dtype.kind not in "fiub":
+        raise RecipeError(f"{name!r} in {title} holds {dataset[name].dtype}, not numbers.")
+    check_field(dataset[name])
     field = _without_repeated_column(dataset[name])
     grid = find_grid(field)
     rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
@@ -293,8 +324,13 @@ def _check_grids(templates: list[xr.DataArray], title: str) -> None:
 def _missing(
     name: str, dataset: xr.Dataset, title: str, reading: Reading | None = None
 ) -> RecipeError:
-    known = [str(key) for key in dataset.data_vars]
+    return RecipeError(f"{title} has no variable {name!r}; {_known(name, dataset, reading)}")
+
+
+def _known(name: str, dataset: xr.Dataset, reading: Reading | None) -> str:
+    """Suggest the fields whose names are near, else list some."""
+    others = auxiliary_variables(dataset)
+    known = [str(key) for key in dataset.data_vars if str(key) not in others]
     known += list(reading.derive) if reading else []
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known[:12])}."
-    return RecipeError(f"{title} has no variable {name!r}; {hint}")
+    return f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known[:12])}."

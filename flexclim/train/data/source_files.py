@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from flexclim.errors import RecipeError
+from flexclim.stores.datasets import undecodable_times
 from flexclim.train.data.turbulence import simulate
 from flexclim.train.recipes.source_settings import Bare, Reading
 
@@ -58,22 +60,30 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
     try:
         if _is_zarr(path):
             options = reading.storage if remote else None
-            with warnings.catch_warnings():
-                # Stores without consolidated metadata only take longer to open.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                dataset: xr.Dataset = xr.open_zarr(
-                    path, chunks=None, storage_options=options, decode_timedelta=False
-                )
+            opening = partial(xr.open_zarr, path, storage_options=options, decode_timedelta=False)
         else:
-            dataset = xr.open_dataset(
-                _local(path, reading.storage), chunks=None, decode_timedelta=False
-            )
+            file = _local(path, reading.storage)
+            opening = partial(xr.open_dataset, file, decode_timedelta=False)
+        dataset = _opened(opening)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300].partition(". Consider")[0]
         raise RecipeError(f"{path} can't be opened: {reason}") from None
     if reading.bare:
         dataset = _labelled(dataset, reading.bare, path)
     return dataset
+
+
+def _opened(opening: Callable[..., xr.Dataset]) -> xr.Dataset:
+    """Open without dask; times in units that no calendar knows, such as months, stay numbers."""
+    with warnings.catch_warnings():
+        # Stores without consolidated metadata only take longer to open.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return opening(chunks=None)
+        except ValueError:
+            if not (undecodable := undecodable_times(opening)):
+                raise
+            return opening(chunks=None, decode_times=dict.fromkeys(undecodable, False))
 
 
 def _expanded(path: str, folder: str, storage: Mapping[str, object]) -> list[str]:

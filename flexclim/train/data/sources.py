@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.missing_values import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
@@ -161,13 +162,20 @@ def open_statics(path: str, data: Data, settings: Source) -> xr.Dataset:
     dataset = open_dataset(place, reading)
     wanted = [part.name for part in data.statics if part.name not in COMPUTED]
     for name in wanted:
-        if name not in dataset:
-            known = [str(key) for key in dataset.data_vars]
+        if name not in dataset.variables or name in dataset.dims:
+            others = auxiliary_variables(dataset)
+            known = [str(key) for key in dataset.data_vars if str(key) not in others]
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:12]
             raise RecipeError(
                 f"{path} has no static field {name!r}; did you mean {' or '.join(near)}?"
             )
-    chosen = dataset[wanted]
+    chosen = dataset.reset_coords([name for name in wanted if name in dataset.coords])[wanted]
+    for name, field in chosen.data_vars.items():
+        if field.sizes.get("time", 0) > 1 and not field[{"time": 0}].equals(field[{"time": -1}]):
+            raise RecipeError(
+                f"static field {name!r} in {path} differs between its first and last time; select "
+                "one time of it, and give the field as a file of its own."
+            )
     return chosen.isel({dim: 0 for dim in chosen.dims if dim == "time"})
 
 

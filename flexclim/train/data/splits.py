@@ -70,6 +70,8 @@ def select_times(
         If there is none.
     """
     hint = ""
+    if not times.size:
+        raise RecipeError(f"{title} has no times.")
     if _are_indices(period, times, title):
         first, last = map(int, period)
         chosen = np.arange(times.size)[first : last + 1 or None]
