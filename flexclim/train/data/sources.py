@@ -77,7 +77,7 @@ def open_sources(
 
 
 def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int, int]) -> None:
-    """Check that patches can be cut and hold values; reads one plane of each variable.
+    """Check that patches can be cut and hold values; reads a few planes of each variable.
 
     Raises
     ------
@@ -90,13 +90,20 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
         if data.downscales:
             _check_tile(source, data.points, tile)
         for name, series, times, title in _planes(source):
-            plane = series.read(int(times[times.size // 2]))
-            if np.isnan(plane).all():
-                raise RecipeError(
-                    f"{name!r} in {title} is NaN everywhere at the middle of its split; "
-                    "choose other times, or check the file."
-                )
-            check_values(plane, name, title)
+            _check_some_values(name, series, times, title)
+
+
+def _check_some_values(name: str, series: Series, times: np.ndarray, title: str) -> None:
+    """Check that a variable has values in the middle of its split, or else at other times."""
+    shares = (0.5, 0.0, 1.0, 0.25, 0.75)
+    tried = dict.fromkeys(int(share * (times.size - 1) + 0.5) for share in shares)
+    for index in tried:
+        if not np.isnan(series.read(int(times[index]))).all():
+            return
+    raise RecipeError(
+        f"{name!r} in {title} is NaN everywhere at {len(tried)} of {times.size} times of its split; "
+        "choose other times, or check the file."
+    )
 
 
 def _check_dates(source: TrainingSource, data: Data) -> None:
