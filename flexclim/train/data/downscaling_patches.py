@@ -146,6 +146,8 @@ class Patches(TaskBatches):
 
 
 def _too_empty(window: Window) -> bool:
-    """Return whether over half of the values of a target, or of a pair's input, are missing."""
+    """Return whether a target, or a pair's input, lacks half of its values, or an input all."""
     checked = (window.truth, window.inputs) if window.paired else (window.truth,)
+    if not np.isfinite(window.inputs).any(axis=(1, 2)).all():
+        return True
     return any(bool((np.isfinite(part).mean(axis=(1, 2)) < 0.5).any()) for part in checked)

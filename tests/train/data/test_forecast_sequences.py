@@ -199,3 +199,38 @@ def test_sources_tell_numbers(folder, read):
     (told,) = data.settings.labels
     assert (told.name, told.mean, told.std) == ("reynolds", 3.0, 1.0)
     assert (data.train.batch(0, 2).label == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (("time", np.arange(12) * 6, {"units": "hours"}), None),
+        (("time", np.arange(12) * 6), "neither dates nor offsets with units"),
+        (("time", np.arange(12) * 3, {"units": "hours"}), None),
+        (("time", np.arange(12) * 5, {"units": "hours"}), "times of one split that are 6h apart"),
+    ],
+)
+def test_steps_without_dates_are_those_of_their_units(folder, read, times, message):
+    ds = xr.load_dataset(folder / "wind.nc").assign_coords(time=times)
+    ds.to_netcdf(folder / "steps.nc")
+    splits = "path: steps.nc, train: ['0', '7'], validate: ['8', '11']"
+    recipe = read(folder, *FORECAST, f"data.sources=[{{{splits}}}]", "data.label=[lead]",
+                  "data.forecast.leads={6h: 1}")  # fmt: skip
+    if message:
+        with pytest.raises(RecipeError, match=message):
+            open_training_data(recipe)
+        return
+    drawn = open_training_data(recipe).train.draw(0, 0)
+    first, last = drawn.fields[0, 0], drawn.fields[-1, 0]
+    steps = [n for one in (first, last) for n in range(12) if np.isin(one, ds.u10[n]).all()]
+    assert (steps[1] - steps[0]) * times[1][1] == 2 * drawn.lead
+
+
+def test_predictors_of_the_date_need_dates(folder, read):
+    ds = xr.load_dataset(folder / "wind.nc").drop_vars("time")
+    ds.to_netcdf(folder / "steps.nc")
+    splits = "path: steps.nc, train: ['0', '7'], validate: ['8', '11']"
+    recipe = read(folder, *FORECAST, f"data.sources=[{{{splits}}}]", "data.label=[lead]",
+                  "data.statics=[solar_time]", "data.forecast.leads={1h: 1}")  # fmt: skip
+    with pytest.raises(RecipeError, match="solar_time needs dates, but steps.nc has none"):
+        open_training_data(recipe)

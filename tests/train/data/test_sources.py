@@ -5,6 +5,7 @@ import xarray as xr
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.train import load_recipe
 from flexclim.train.data.sources import check_sources, open_sources, units_of
+from flexclim.train.data.training_data import open_training_data
 
 
 def test_splits_are_by_time(recipe):
@@ -76,3 +77,72 @@ def test_units_are_those_of_the_files(folder):
     data = load_recipe(folder / "tiny.yaml", NAMED).data
     (source,) = open_sources(data, "train")
     assert units_of(source) == {"u10": "m s-1"}
+
+
+def test_a_missing_plane_is_not_a_missing_variable(folder, read):
+    ds = xr.load_dataset(folder / "wind.nc")
+    ds["u10"][4] = np.nan  # the middle of the training split
+    (folder / "wind.nc").unlink()
+    ds.to_netcdf(folder / "wind.nc")
+    recipe = read(folder)
+    check_sources(open_sources(recipe.data, "train"), recipe.data, (32, 32))
+    ds["v10"][8:] = np.nan
+    (folder / "wind.nc").unlink()
+    ds.to_netcdf(folder / "wind.nc")
+    check_sources(open_sources(recipe.data, "train"), recipe.data, (32, 32))
+    message = r"'v10' in wind.nc is NaN everywhere at 4 of 4 times of its split"
+    with pytest.raises(RecipeError, match=message):
+        check_sources(open_sources(recipe.data, "validate"), recipe.data, (32, 32))
+
+
+@pytest.fixture
+def static_folder(folder):
+    """Return the folder with a static file: height in km, at two times, and as a coordinate."""
+    latitude, longitude = np.linspace(90, -90, 91), np.arange(0, 360, 4.0)
+    height = np.random.default_rng(0).normal(size=(91, 90))
+    dims = ("latitude", "longitude")
+    static = xr.Dataset(
+        {
+            "orog": (dims, height, {"units": "km"}),
+            "still": (("time", *dims), np.stack([height, height])),
+            "leaves": (("time", *dims), np.stack([height, height + 1])),
+            "area": (dims, height, {"units": "m2"}),
+        },
+        {"latitude": latitude, "longitude": longitude, "mask": (dims, height)},
+    )
+    static.orog.attrs["cell_measures"] = "area: area"
+    static.to_netcdf(folder / "static.nc")
+    metres = static[["orog"]] * 1000
+    metres.assign(orog=metres.orog.assign_attrs(units="m")).to_netcdf(folder / "metres.nc")
+    return folder
+
+
+def with_statics(read, folder, names, *overrides):
+    return read(folder, *NAMED, f"data.statics=[{names}]", "data.static_file=static.nc",
+                *overrides).data  # fmt: skip
+
+
+def test_static_fields_of_any_kind_of_variable(static_folder, read):
+    names = ("orog", "still", "mask", "area")
+    (source,) = open_sources(with_statics(read, static_folder, ", ".join(names)), "train")
+    for name in names:
+        np.testing.assert_array_equal(source.statics[name], source.statics["orog"])
+    for name, message in (
+        ("leaves", "'leaves' in static.nc differs between its first and last time"),
+        ("latitude_bnds", "no static field 'latitude_bnds'; did you mean"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            open_sources(with_statics(read, static_folder, name), "train")
+
+
+def test_static_fields_of_all_sources_are_in_one_unit(static_folder, read):
+    source = "path: wind.nc, train: ['0', '3'], validate: ['8', '11']"
+    both = f"data.sources=[{{{source}}}, {{{source}, static_file: metres.nc}}]"
+    first, second = open_sources(with_statics(read, static_folder, "orog", both), "train")
+    np.testing.assert_allclose(first.statics["orog"], second.statics["orog"], rtol=1e-5)
+    made = open_training_data(
+        read(static_folder, *NAMED, both, "data.statics=[orog]", "data.static_file=metres.nc")
+    )
+    assert made.units == {"orog": "m"}
+    height = np.concatenate([one.statics["orog"].ravel() for one in made.sources])
+    assert made.settings.statics[0].std == pytest.approx(height.std(), rel=1e-4)
