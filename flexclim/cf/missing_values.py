@@ -97,13 +97,15 @@ def decoded(values: np.ndarray, known: Declared, name: str, where: str = "") -> 
     FlexclimWarning
         If some values lie outside the valid range.
     """
-    if known.codes or known.valid != EVERYTHING:
-        values = _masked(values, known, name, where)
+    values = masked(values, known, name, where)
     check_values(values, name, where, known.largest)
     return values
 
 
-def _masked(values: np.ndarray, known: Declared, name: str, where: str) -> np.ndarray:
+def masked(values: np.ndarray, known: Declared, name: str, where: str = "") -> np.ndarray:
+    """Set declared missing values to NaN; like :func:`decoded`, but others are not looked for."""
+    if not known.codes and known.valid == EVERYTHING:
+        return values
     missing = np.zeros(values.shape, bool)
     for code in known.codes:
         missing |= np.isclose(values, code, rtol=CLOSE, atol=0)

@@ -1,11 +1,13 @@
 """Static predictors: what position and time give, and what must be brought."""
 
+import warnings
+
 import cftime
 import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.errors import GridError, ModelError
+from flexclim.errors import FlexclimWarning, GridError, ModelError
 from flexclim.grids.discovery import find_grid
 from flexclim.models.channels import Static
 from flexclim.planning.source import resolve_static
@@ -72,6 +74,22 @@ def test_missing_values_take_the_nearest(grid, relief):
     assert np.isfinite(found).all()
     with pytest.raises(GridError, match="'orography' is all NaN"):
         channels(grid, (OROGRAPHY,), None, relief * np.nan)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"flag_values": [1, 2], "flag_meanings": "sand clay"}, "holds categories.*fraction of"),
+        ({"long_name": "direction of the slope", "units": "degrees"}, "holds directions.*sine and"),
+    ],
+)
+def test_what_has_no_average_gives_a_warning(grid, relief, attributes, message):
+    relief.orography.attrs |= attributes
+    with pytest.warns(FlexclimWarning, match=message):
+        channels(grid, (OROGRAPHY,), None, relief)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        channels(grid, (OROGRAPHY,), None, (relief > 0).assign(orography=relief.orography > 0))
 
 
 def test_a_time_dimension_of_one_is_no_obstacle(grid, relief):

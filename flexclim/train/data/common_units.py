@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from flexclim.cf.conversion import conversion
 from flexclim.cf.units import temperature_kind
 from flexclim.errors import FlexclimWarning, RecipeError
-from flexclim.train.data.series import Converted, Series
+from flexclim.train.data.corrected_series import Converted
+from flexclim.train.data.series import Series
 
 if TYPE_CHECKING:
     from flexclim.train.data.source_fields import Fields

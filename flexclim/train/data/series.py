@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
-from flexclim.cf.conversion import Conversion
+from flexclim.cf.missing_values import NOTHING, Declared, masked
 from flexclim.cf.times import seconds_of
-from flexclim.errors import RecipeError
+from flexclim.errors import FlexclimError, RecipeError
 
 ALL = slice(None)
 
@@ -34,11 +34,15 @@ class Series(Protocol):
 
 @dataclass(frozen=True)
 class Stored:
-    """A variable of one file, opened lazily; ``name`` and ``title`` (the file) are for messages."""
+    """A variable of one file, opened lazily; ``name`` and ``title`` (the file) are for messages.
+
+    Values that ``missing`` declares missing or invalid are NaN.
+    """
 
     variable: xr.Variable
     name: str = ""
     title: str = ""
+    missing: Declared = NOTHING
 
     @property
     def usable(self) -> np.ndarray:
@@ -62,7 +66,7 @@ class Stored:
     def _values(self, key: slice | np.ndarray | tuple[int, slice, slice]) -> np.ndarray:
         """Read values; report damaged content in one line."""
         try:
-            return np.asarray(self.variable[key].values, np.float32)
+            values = np.asarray(self.variable[key].values, np.float32)
         # For damaged chunks backends and decompressors raise errors of many types.
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
@@ -70,6 +74,10 @@ class Stored:
                 f"{self.name!r} in {self.title} can't be read: {reason or type(error).__name__}; "
                 "check the file, or copy it again."
             ) from None
+        try:
+            return masked(values, self.missing, self.name, self.title)
+        except FlexclimError:  # all are invalid
+            return np.full(values.shape, np.nan, np.float32)
 
 
 @dataclass(frozen=True)
@@ -189,42 +197,6 @@ class Computed(_OneByOne):
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Compute one window."""
         return self.function(*(part.read(time, rows, columns) for part in self.parts))
-
-
-@dataclass(frozen=True)
-class Converted(_OneByOne):
-    """A variable in other units than those of its file."""
-
-    series: Series
-    conversion: Conversion
-
-    @property
-    def usable(self) -> np.ndarray:
-        """Every time of the variable."""
-        return self.series.usable
-
-    def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
-        """Read and convert one window."""
-        window = self.series.read(time, rows, columns).astype(float)
-        return (window * self.conversion.scale + self.conversion.offset).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Limited(_OneByOne):
-    """A variable with values above a limit set to NaN."""
-
-    series: Series
-    largest: float
-
-    @property
-    def usable(self) -> np.ndarray:
-        """Every time of the variable."""
-        return self.series.usable
-
-    def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
-        """Read one window; the comparison keeps float32."""
-        window = self.series.read(time, rows, columns)
-        return np.where(window > self.largest, np.float32(np.nan), window)
 
 
 @dataclass(frozen=True)

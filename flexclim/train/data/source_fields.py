@@ -13,6 +13,9 @@ from scipy import sparse
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.conversion import conversion
 from flexclim.cf.fields import check_field
+from flexclim.cf.missing_values import IMPOSSIBLE, LARGEST
+from flexclim.cf.quantities import Quantity
+from flexclim.cf.units import cf_units
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.candidates import is_position, plane
@@ -21,12 +24,12 @@ from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import axis_blocks, row_blocks
 from flexclim.train.data.common_units import Attributes, in_units, join_units
+from flexclim.train.data.corrected_series import Checked, Limited
 from flexclim.train.data.series import (
     Averaged,
     Computed,
     Difference,
     Joined,
-    Limited,
     Memory,
     Series,
     Stored,
@@ -186,7 +189,9 @@ def _stored_series(
     for name in names:
         own, attributes[name] = join_units(parts[name], name)
         one = own[0] if len(own) == 1 else Joined(own)
-        series[name] = _repaired(one, name, reading, joined, reading.title)
+        one = _repaired(one, name, reading, joined, reading.title)
+        units = cf_units(str(attributes[name].get("units") or ""))
+        series[name] = Checked(one, name, reading.title, IMPOSSIBLE.get(units, LARGEST))
     return series, attributes, templates[0], joined
 
 
@@ -214,6 +219,8 @@ def _stored(
     if dataset[name].dtype.kind not in "fiub":
         raise RecipeError(f"{name!r} in {title} holds {dataset[name].dtype}, not numbers.")
     check_field(dataset[name])
+    quantity = Quantity.of(dataset[name])
+    _check_continuous(quantity, name, title)
     field = _without_repeated_column(dataset[name])
     grid = find_grid(field)
     rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
@@ -234,7 +241,21 @@ def _stored(
     template = xr.DataArray(
         np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
     )
-    return Stored(variable, name, title), template, times_of(field, time, title)
+    return Stored(variable, name, title, quantity.missing), template, times_of(field, time, title)
+
+
+def _check_continuous(quantity: Quantity, name: str, title: str) -> None:
+    """Check that averages of a variable have a meaning."""
+    if quantity.category:
+        raise RecipeError(
+            f"{name!r} in {title} holds categories or flags, which have no averages; train on the "
+            "fraction of a category instead."
+        )
+    if quantity.period is not None:
+        raise RecipeError(
+            f"{name!r} in {title} holds directions, which have no averages as numbers; train on "
+            "the eastward and northward components instead."
+        )
 
 
 def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:

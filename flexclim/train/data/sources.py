@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
-from flexclim.cf.missing_values import check_values
 from flexclim.errors import RecipeError
 from flexclim.grids.domain import Kind
 from flexclim.models.channels import COMPUTED, Static
@@ -101,8 +100,8 @@ def _check_some_values(name: str, series: Series, times: np.ndarray, title: str)
         if not np.isnan(series.read(int(times[index]))).all():
             return
     raise RecipeError(
-        f"{name!r} in {title} is NaN everywhere at {len(tried)} of {times.size} times of its split; "
-        "choose other times, or check the file."
+        f"{name!r} in {title} is NaN or declared missing everywhere at {len(tried)} of "
+        f"{times.size} times of its split; choose other times, or check the file."
     )
 
 

@@ -53,7 +53,7 @@ def test_several_files_are_one_record(tmp_path, path, dataset):
     first.to_netcdf(tmp_path / "part1.nc")
     second.to_netcdf(tmp_path / "part2.nc")
     fields = open_fields(Reading(path=path), str(tmp_path), ["u"])
-    assert isinstance(fields.series["u"], Joined)
+    assert isinstance(fields.series["u"].series, Joined)
     chosen = select_times(fields.times, fields.usable, ("2018-10-01T12", "2018-10-02T00"), "x")
     whole = xr.concat([first, second], "time").u.sel(time=fields.times[chosen])
     assert set(fields.times[chosen]) == set(
@@ -94,7 +94,7 @@ def test_small_variables_are_read_once(tmp_path, monkeypatch, dataset):
     np.testing.assert_array_equal(series["u"].read(1), fields.series["u"].read(3))
     monkeypatch.setattr("flexclim.train.data.source_fields.IN_MEMORY", 10)
     series, times = in_memory(fields, np.array([1, 3]))
-    assert isinstance(series["u"], Stored)
+    assert isinstance(series["u"].series, Stored)
     assert times.tolist() == [1, 3]
 
 
@@ -207,7 +207,7 @@ def test_a_level_is_selected_in_the_type_of_the_file(tmp_path, dataset, planes):
     ds.to_netcdf(tmp_path / "a.nc")
     fields = open_fields(Reading(path="a.nc", select={"depth": 0.3}), str(tmp_path), ["u"])
     np.testing.assert_allclose(planes(fields, "u"), ds.u.isel(depth=1), rtol=1e-6)
-    with pytest.raises(RecipeError, match="no single depth 0.2 to select; it has 0.1, 0.3"):
+    with pytest.raises(RecipeError, match=r"no single depth 0.2 to select; it has 0.1, 0.3"):
         open_fields(Reading(path="a.nc", select={"depth": 0.2}), str(tmp_path), ["u"])
 
 

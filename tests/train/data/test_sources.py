@@ -59,7 +59,7 @@ def test_fields_without_values(folder, value, read):
     ds.close()
     (ds * 0 + value).to_netcdf(folder / "wind.nc")
     recipe = read(folder)
-    message = "NaN everywhere" if np.isnan(value) else "infinite or fill values"
+    message = "missing everywhere" if np.isnan(value) else "infinite or fill values"
     with pytest.raises(FlexclimError, match=message) as caught:
         check_sources(open_sources(recipe.data, "train"), recipe.data, (32, 32))
     assert "\n" not in str(caught.value)
@@ -90,7 +90,7 @@ def test_a_missing_plane_is_not_a_missing_variable(folder, read):
     (folder / "wind.nc").unlink()
     ds.to_netcdf(folder / "wind.nc")
     check_sources(open_sources(recipe.data, "train"), recipe.data, (32, 32))
-    message = r"'v10' in wind.nc is NaN everywhere at 4 of 4 times of its split"
+    message = r"'v10' in wind.nc is NaN or declared missing everywhere at 4 of 4 times of its split"
     with pytest.raises(RecipeError, match=message):
         check_sources(open_sources(recipe.data, "validate"), recipe.data, (32, 32))
 
