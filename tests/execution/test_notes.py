@@ -46,7 +46,7 @@ def test_simultaneous_runs_do_not_mix_up_their_notes():
         with pytest.warns(FlexclimWarning, match="of neither"):
             record("c", "of neither")
         assert (first(), second()) == (["of a", "of both"], ["of b", "of both"])
-    with collecting(["a"], None) as later:
+    with collecting(["a", "a"], None) as later:  # of two variables
         assert later() == []
 
 

@@ -176,7 +176,8 @@ def open_statics(path: str, data: Data, settings: Source) -> xr.Dataset:
                 f"{path} has no static field {name!r}; did you mean {' or '.join(near)}?"
             )
     chosen = dataset.reset_coords([name for name in wanted if name in dataset.coords])[wanted]
-    for name, field in chosen.data_vars.items():
+    for name in wanted:
+        field = chosen[name]
         if field.sizes.get("time", 0) > 1 and not field[{"time": 0}].equals(field[{"time": -1}]):
             raise RecipeError(
                 f"static field {name!r} in {path} differs between its first and last time; select "
