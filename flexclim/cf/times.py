@@ -111,4 +111,5 @@ def later_by(dates: xr.Variable, durations: xr.Variable) -> xr.Variable:
 
 
 def _first(values: xr.DataArray | xr.Variable) -> cftime.datetime:
-    return values[(0,) * values.ndim].to_numpy().item()
+    # A slice: scalars of some indexes, such as those of periods, are no NumPy values.
+    return values[(slice(1),) * values.ndim].to_numpy().flat[0]

@@ -31,3 +31,10 @@ def test_what_is_a_date():
     assert [name for name, one in variables.items() if is_time(one)] == ["dates", "cftime"]
     calendars = [calendar_of(variables[name]) for name in ("dates", "cftime")]
     assert calendars == ["proleptic_gregorian", "360_day"]
+
+
+def test_periods_are_no_dates():
+    import pandas as pd
+
+    months = {"time": pd.period_range("2021-03", periods=2, freq="M")}
+    assert not is_time(xr.DataArray([0, 1], months, ["time"]).time)

@@ -72,7 +72,7 @@ class Pair:
         truth = _single(truth)
         _check_dimensions(forecast, truth, member)
         forecast, truth = match_points(forecast, truth)
-        _check_not_empty(forecast)
+        check_not_empty(forecast)
         order = truth.dims if member is None else (member, *truth.dims)
         forecast = forecast.transpose(*order)
         truth = same_units(truth, forecast)
@@ -250,10 +250,11 @@ def _check_dimensions(forecast: xr.DataArray, truth: xr.DataArray, member: str |
             f"the forecast has dimensions {tuple(others)} apart from its members, the truth "
             f"{tuple(truth.dims)}. Rename, expand or select until they are the same."
         )
-    _check_not_empty(forecast)
+    check_not_empty(forecast)
 
 
-def _check_not_empty(forecast: xr.DataArray) -> None:
-    empty = [name for name in forecast.dims if forecast.sizes[name] == 0]
+def check_not_empty(field: xr.DataArray) -> None:
+    """Raise FlexclimError if a dimension is empty."""
+    empty = [name for name in field.dims if field.sizes[name] == 0]
     if empty:
         raise FlexclimError(f"{empty[0]!r} is empty: the selection holds no values to compare.")

@@ -63,7 +63,9 @@ def find_member(field: xr.DataArray) -> str | None:
     """
     for coordinate in field.coords.values():
         if coordinate.ndim == 1 and coordinate.attrs.get("standard_name") == "realization":
-            return str(coordinate.dims[0])
+            dim = str(coordinate.dims[0])
+            if coordinate.name == dim or not _meanings(field, dim):
+                return dim
     names = {str(name).lower(): str(name) for name in field.dims}
     return next((names[known] for known in MEMBERS if known in names), None)
 

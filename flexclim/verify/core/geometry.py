@@ -146,9 +146,16 @@ def _is_position(coordinate: xr.DataArray, axis: str) -> bool:
 
 
 def _spacing(field: xr.DataArray, name: str) -> float:
-    if name not in field.coords or field.sizes[name] < 2:
+    if name not in field.coords:
         return 1.0
     values = field[name].values
+    if values.dtype.kind not in "fiu":
+        raise GridError(
+            f"{name!r} holds values of type {values.dtype}, no numbers. Give rows and columns "
+            "numbers, or none at all with .drop_vars."
+        )
+    if values.size < 2:
+        return 1.0
     steps = np.diff(values.astype(float))
     # Rounding alone changes steps of 0.003 degrees in float32 by a hundredth.
     rounded = 2 * np.spacing(np.abs(values).max()) if values.dtype.kind == "f" else 0.0

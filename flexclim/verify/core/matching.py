@@ -233,7 +233,8 @@ def _largest(
     """Say how large the largest difference is, of times and numbers."""
     most = np.abs(distance).max()
     if time_numbers(here, there) is not None:
-        return f"; the largest difference is {most / 3600:g} h"
+        text = f"{most / 86400:g} days" if most >= 172800 else f"{most / 3600:g} h"
+        return f"; the largest difference is {text}"
     if here.dtype.kind in "fiu" and there.dtype.kind in "fiu":
         step = most / typical_step(right)
         return f"; the largest difference is {most:.6g}, {step:.3g} of a spacing"

@@ -98,9 +98,10 @@ def common_variables(
         if str(name) not in others
     ]
     if not names:
+        mine, theirs = ([n for n in ds.data_vars if n not in others] for ds in (forecast, truth))
         raise AlignmentError(
-            f"no variable in common: the forecast has {list(forecast.data_vars)}, the truth "
-            f"{list(truth.data_vars)}. Rename the variables."
+            f"no variable in common: the forecast has {mine}, the truth {theirs}. Rename the "
+            "variables."
         )
     return names
 

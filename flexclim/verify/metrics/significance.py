@@ -17,6 +17,7 @@ from scipy import stats
 
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.metrics.block_length import optimal_block
 
 
@@ -243,6 +244,7 @@ def _check_whole(name: str, value: int, most: int | None = None, why: str = "") 
 
 
 def _difference(scores: xr.DataArray, other: xr.DataArray | None, dim: str) -> xr.DataArray:
+    scores = as_numbers(scores, "array of scores")
     if dim not in scores.dims:
         raise FlexclimError(f"no dimension {dim!r} in the scores: choose from {scores.dims}.")
     if scores.sizes[dim] < 3:
@@ -251,6 +253,7 @@ def _difference(scores: xr.DataArray, other: xr.DataArray | None, dim: str) -> x
         )
     if other is None:
         return scores
+    other = as_numbers(other, "other array of scores")
     if dict(scores.sizes) != dict(other.sizes):
         raise AlignmentError(
             f"the scores have sizes {dict(scores.sizes)} and {dict(other.sizes)}. Score both "

@@ -15,10 +15,11 @@ import xarray as xr
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core import harmonics
-from flexclim.verify.core.alignment import Dims, Pair, reduced_dims
+from flexclim.verify.core.alignment import Dims, Pair, check_not_empty, reduced_dims
 from flexclim.verify.core.cell_areas import Variables, area_weights, of_rows, with_positions
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
@@ -139,6 +140,8 @@ def kinetic_energy(
     On a sphere it is the spectrum of vector harmonics, since the components alone are
     discontinuous at the poles. Parameters as in :func:`spectrum`.
     """
+    eastward = as_numbers(eastward, "eastward component")
+    northward = as_numbers(northward, "northward component")
     plane = find_plane(eastward)
     northward = check_coordinates(northward, eastward, "northward component")
     if kind == "spherical":
@@ -222,6 +225,7 @@ def _spectrum_of_field(
     fill: Fill,
     variables: Variables | None = None,
 ) -> xr.DataArray:
+    field = as_numbers(field, "field")
     area = area_weights(field, variables) if kind == "zonal" else None
     power = _power(field, field, find_plane(field), kind, edges, fill, area)
     power = _average(power, dim, [d for d in field.dims if d in power.dims])
@@ -260,6 +264,7 @@ def _power(
             f"kind={kind!r}, edges={edges!r}: use 'radial', 'zonal' or 'spherical', and 'dct', "
             "'taper' or 'periodic'."
         )
+    check_not_empty(first)
     bins = make_bins(kind, (first.sizes[plane.y], first.sizes[plane.x]), plane, edges)
     rows = None if area is None else of_rows(area, plane.y, first.sizes[plane.y])
 

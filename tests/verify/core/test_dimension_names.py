@@ -66,6 +66,12 @@ def test_valid_times_along_steps(ensemble, expected):
         )
 
 
+def test_a_label_of_rows_makes_no_members(ensemble, expected):
+    forecast, truth = ensemble
+    labelled = forecast.assign_coords(band=("lat", np.arange(8), {"standard_name": "realization"}))
+    assert float(verify.crps(labelled, truth)) == expected
+
+
 def test_stations_are_compared_by_place():
     place = {"lat": ("station", [1.0, 2.0, 3.0]), "lon": ("station", [5.0, 5.0, 6.0])}
     truth = xr.DataArray([1.0, 2.0, 3.0], place, ["station"])

@@ -108,6 +108,8 @@ def test_bad_input_is_named():
     a, b = series(steps=30)
     with pytest.raises(FlexclimError, match="no dimension 'day'"):
         verify.bootstrap(a, dim="day")
+    with pytest.raises(AlignmentError, match="array of scores is of type Dataset"):
+        verify.bootstrap(a.to_dataset(name="crps"))
     with pytest.raises(FlexclimError, match="2 values along 'time'"):
         verify.bootstrap(a[:2])
     with pytest.raises(AlignmentError, match="sizes"):

@@ -63,3 +63,22 @@ def test_missing_values_raise_an_error_or_are_filled():
     assert float(verify.spectrum(field, fill="mean").sum()) == pytest.approx(
         float(field.fillna(field.mean()).var()), rel=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.isel(x=[]), "'x' is empty"),
+        (lambda f: f.astype(str), "not real numbers"),
+        (lambda f: f.assign_coords(y=list("abcdefgh")), "'y' holds values of type .*, no numbers"),
+    ],
+)
+def test_bad_fields_are_named(change, words):
+    with pytest.raises(FlexclimError, match=words):
+        verify.spectrum(change(plane((8, 8))))
+
+
+def test_small_integers_do_not_wrap_around():
+    field = plane((8, 8)).round()
+    small = verify.spectrum(field.astype("uint8"))
+    xr.testing.assert_allclose(small, verify.spectrum(field), rtol=1e-6)
