@@ -15,7 +15,7 @@ from flexclim.cf.description import describe_fields
 from flexclim.cf.directions_and_categories import average_directions, most_frequent
 from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick
 from flexclim.cf.missing_values import NOTHING, decoded
-from flexclim.cf.quantities import Quantity
+from flexclim.cf.properties_of import FieldProperties
 from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids import operators
 from flexclim.grids.discovery import find_grid
@@ -189,13 +189,13 @@ def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
             f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "
             "Add one, or check its dimensions."
         )
-    quantities = {name: Quantity.of(field) for name, field in fields.items()}
+    properties_of = {name: FieldProperties.of(field) for name, field in fields.items()}
     results = {
-        name: _changed(field, quantities[name], old, new, how) for name, field in fields.items()
+        name: _changed(field, properties_of[name], old, new, how) for name, field in fields.items()
     }
     described = describe_fields(results, obj, new, action=how.action)
-    for name, quantity in quantities.items():
-        _record(described[name], quantity, how)
+    for name, properties in properties_of.items():
+        _record(described[name], properties, how)
     rest = {
         name: variable.variable
         for name, variable in obj.data_vars.items()
@@ -204,42 +204,42 @@ def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
     return described.assign(rest)
 
 
-def _record(field: xr.DataArray, quantity: Quantity, how: Resampling) -> None:
+def _record(field: xr.DataArray, properties: FieldProperties, how: Resampling) -> None:
     """State in a field's attributes how it was resampled; warn of categories."""
     comment = str(field.attrs.get("comment", ""))
-    if quantity.category:
+    if properties.category:
         if how.word:
             comment = f"{comment} Of its categories, {how.word}.".strip()
             warn(f"{field.name!r} holds flags or categories: {how.word}.")
         for key in ("flag_values", "flag_masks"):
             if key in field.attrs and not isinstance(field.attrs[key], str):
                 field.attrs[key] = np.asarray(field.attrs[key]).astype(field.dtype)
-    elif quantity.period is not None:
+    elif properties.period is not None:
         comment = f"{comment} Directions are averaged as unit vectors.".strip()
     if comment:
         field.attrs["comment"] = comment
     known = str(field.attrs.get("cell_methods", ""))
-    method = how.cell_methods[quantity.category]
+    method = how.cell_methods[properties.category]
     if method not in known:
         field.attrs["cell_methods"] = f"{known} {method}".strip()
 
 
 def _changed(
-    field: xr.DataArray, quantity: Quantity, old: Grid, new: Grid, how: Resampling
+    field: xr.DataArray, properties: FieldProperties, old: Grid, new: Grid, how: Resampling
 ) -> xr.Variable:
     name = str(field.name)
     # Leave 2-D positions out of the function, which dask stores in its graph.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
-    change = _change_of(quantity, how)
+    change = _change_of(properties, how)
 
     def planes(values: np.ndarray) -> np.ndarray:
-        known = decoded(values, quantity.missing, name)
+        known = decoded(values, properties.missing, name)
         return new.restore(change(old.canonical(known)))
 
     variable = field.variable.transpose(..., old.y, old.x)
     data, shape = variable.data, new.domain.shape
     dtype = np.result_type(data.dtype, np.float32)
-    if quantity.category and quantity.missing == NOTHING:
+    if properties.category and properties.missing == NOTHING:
         dtype = data.dtype
     if isinstance(data, da.Array):
         data = data.rechunk({data.ndim - 2: -1, data.ndim - 1: -1})
@@ -252,11 +252,11 @@ def _changed(
     return xr.Variable(variable.dims, result).transpose(*field.dims)
 
 
-def _change_of(quantity: Quantity, how: Resampling) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that changes canonical planes of a quantity."""
-    if quantity.category:
+def _change_of(properties: FieldProperties, how: Resampling) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function that changes canonical planes of a properties."""
+    if properties.category:
         return how.categories
-    if (period := quantity.period) is not None:
+    if (period := properties.period) is not None:
         # Its unit vectors have eastward and northward components.
         return lambda values: average_directions(values, period, partial(how.mean, vector=True))
-    return partial(how.mean, vector=quantity.vector)
+    return partial(how.mean, vector=properties.vector)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.units import cf_units
 from flexclim.errors import FlexclimError, warn
 
 LARGEST = 1e30  # larger numbers are undeclared fill values, such as 9.97e36
@@ -25,6 +28,7 @@ ISOLATED_FILLS = (
 )
 POSITIVE_FILLS = frozenset((1e15, 9999.0, 99999.0, 999999.0, 32767.0, 65535.0, 1e10))
 CLOSE = 1e-6  # relative distance within which float types and files round a fill value
+DECLARATIONS = "_FillValue", "missing_value", "valid_range", "valid_min", "valid_max"
 # Absolute values that no field of the atmosphere or the ocean has, by units.
 IMPOSSIBLE = dict.fromkeys(("K", "kelvin", "degC", "degrees_Celsius", "m s-1", "m/s"), 5000.0)
 # Rounding leaves values as far outside a valid range, relative to its largest number.
@@ -115,6 +119,33 @@ def masked(values: np.ndarray, known: Declared, name: str, where: str = "") -> n
         return values
     dtype = np.result_type(values.dtype, np.float32)
     return np.where(missing, dtype.type(np.nan), values.astype(dtype))
+
+
+def decoded_field(field: xr.DataArray, plane: Sequence[str] = ()) -> xr.DataArray:
+    """Return a field with :func:`decoded` values, lazily if it is lazy.
+
+    Needed before values are changed, since its attributes hold for the values in the file; those
+    that declare missing values are dropped.
+
+    Parameters
+    ----------
+    plane
+        Dimensions of its rows and columns. Default: the last two.
+    """
+    known = declared(field, cf_units(str(field.attrs.get("units", ""))))
+    kept = {key: value for key, value in field.attrs.items() if key not in DECLARATIONS}
+    rows_columns = list(plane or field.dims[-2:])
+    whole = field if field.chunks is None else field.chunk(dict.fromkeys(rows_columns, -1))
+    result: xr.DataArray = xr.apply_ufunc(
+        partial(decoded, known=known, name=str(field.name)),
+        whole,
+        input_core_dims=[rows_columns],
+        output_core_dims=[rows_columns],
+        dask="parallelized",
+        output_dtypes=[np.result_type(field.dtype, np.float32)],
+        keep_attrs=False,
+    )
+    return result.transpose(*field.dims).assign_attrs(kept)
 
 
 def check_values(array: np.ndarray, name: str, where: str, largest: float = LARGEST) -> None:

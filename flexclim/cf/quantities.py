@@ -1,6 +1,6 @@
 """What a field is, from its attributes alone: bounds, categories, directions, vector components.
 
-A field is resolved once, where it enters; everything below takes the :class:`Quantity`.
+A field is resolved once, where it enters; everything below takes the :class:`FieldProperties`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PERIODS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantity:
+class FieldProperties:
     """What a field is, as far as its attributes tell.
 
     Parameters
@@ -75,7 +75,7 @@ class Quantity:
     def of(cls, field: xr.DataArray) -> Self:
         """Tell from name and attributes what a field is; no value is read.
 
-        >>> wind = Quantity.of(xr.DataArray(name="u10", attrs={"units": "m s-1"}))
+        >>> wind = FieldProperties.of(xr.DataArray(name="u10", attrs={"units": "m s-1"}))
         >>> wind.vector, wind.bounds.lower, wind.category
         (True, None, False)
         """

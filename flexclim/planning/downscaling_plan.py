@@ -168,7 +168,7 @@ def plan_downscaling(
         If the model was not trained for the factor or the fields.
     """
     factor = options.factor
-    settings = model.settings.named(vector=source.quantity(inputs[0]).vector)
+    settings = model.settings.named(vector=source.properties(inputs[0]).vector)
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
@@ -227,7 +227,7 @@ def _plan_target(
         dtype="float64" if double else "float32",
         base=base,
         conserve=keep and base is not None,
-        bounds=bounds_of(source.quantity(name), options.non_negative, target.non_negative),
+        bounds=bounds_of(source.properties(name), options.non_negative, target.non_negative),
     )
 
 

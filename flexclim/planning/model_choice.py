@@ -198,6 +198,8 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
         have = source.units(found.name)
         if expected and (not have or found.conversion is None):
             return f"reads {name} in {expected}, not in {have or 'no units'}"
+        if source.properties(found.name).difference:
+            return f"reads {name}, not its differences"
     needed = [static.name for static in settings.statics if not static.computed]
     available = available_statics(source, needed, factor)
     if lacking := [name for name in needed if available is None or name not in available]:

@@ -17,7 +17,7 @@ from dask.base import is_dask_collection, tokenize
 
 from flexclim.cf.ensembles import REALIZATION, numbers_of
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
-from flexclim.cf.quantities import Quantity
+from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.batch_size import choose_batch, keeps_features
@@ -97,7 +97,7 @@ class SamplingPlan(Tokenized):
     ----------
     inputs, targets
         Variables that the network reads, and those that it predicts.
-    quantities
+    properties
         What the inputs are.
     dims
         Dimensions of the output after ``realization``.
@@ -137,7 +137,7 @@ class SamplingPlan(Tokenized):
 
     inputs: tuple[str, ...]
     targets: tuple[TargetPlan, ...]
-    quantities: tuple[Quantity, ...]
+    properties: tuple[FieldProperties, ...]
     dims: tuple[str, ...]
     times: TimeCoordinates
     model: ModelReference
@@ -250,7 +250,7 @@ def plan_sampling(
     return SamplingPlan(
         inputs=tuple(inputs),
         targets=tuple(targets),
-        quantities=tuple(_continuous(source, name) for name in inputs),
+        properties=tuple(_continuous(source, name) for name in inputs),
         dims=(*lead, grid.y, grid.x),
         times=source.times[inputs[0]],
         model=model.reference,
@@ -314,29 +314,29 @@ def _check_alike(fields: Sequence[xr.DataArray]) -> None:
             )
 
 
-def _continuous(source: Source, name: str) -> Quantity:
+def _continuous(source: Source, name: str) -> FieldProperties:
     """Return what an input is; raise if values between its values have no meaning."""
-    quantity = source.quantity(name)
-    if quantity.category:
+    properties = source.properties(name)
+    if properties.category:
         raise FlexclimError(
             f"{name!r} holds flags or categories, and values between them have no meaning. Leave "
             f"it out, for example .drop_vars({name!r}); flexclim.interpolate takes the nearest."
         )
-    if quantity.period is not None:
+    if properties.period is not None:
         raise FlexclimError(
-            f"{name!r} is a direction, and 0 is next to {quantity.period:.6g}. Downscale the "
+            f"{name!r} is a direction, and 0 is next to {properties.period:.6g}. Downscale the "
             "components, -speed sin(direction) and -speed cos(direction) for wind, and take the "
             f"direction of the result; leave this one out with .drop_vars({name!r})."
         )
-    return quantity
+    return properties
 
 
-def bounds_of(quantity: Quantity, *stated: bool | None) -> Bounds:
+def bounds_of(properties: FieldProperties, *stated: bool | None) -> Bounds:
     """Return the bounds of a target: as stated, the first that is not None, else inferred."""
     first = next((one for one in stated if one is not None), None)
     if first is None:
-        return quantity.bounds
-    return dataclasses.replace(quantity.bounds, lower=0.0, stated=True) if first else NO_BOUNDS
+        return properties.bounds
+    return dataclasses.replace(properties.bounds, lower=0.0, stated=True) if first else NO_BOUNDS
 
 
 def _labels(

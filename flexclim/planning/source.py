@@ -9,7 +9,7 @@ import xarray as xr
 
 from flexclim.cf.ensembles import REALIZATION, with_realization
 from flexclim.cf.fields import as_dataset, fields_on
-from flexclim.cf.quantities import Quantity
+from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.discovery import find_grid
@@ -58,9 +58,9 @@ class Source:
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.dataset[name]
 
-    def quantity(self, name: str) -> Quantity:
+    def properties(self, name: str) -> FieldProperties:
         """Return what a field is, as far as its attributes tell."""
-        return Quantity.of(self.dataset[name])
+        return FieldProperties.of(self.dataset[name])
 
     def grid_for(self, kind: Kind | None) -> Grid:
         """Return the grid for a model trained on one kind; what the user stated comes first."""

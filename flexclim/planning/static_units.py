@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import xarray as xr
 
 from flexclim.cf.conversion import conversion
+from flexclim.cf.missing_values import decoded_field
+from flexclim.cf.quantities import temperature_difference
 from flexclim.cf.units import cf_units
 from flexclim.errors import ModelError
 from flexclim.models.model import Model
@@ -39,14 +41,15 @@ def convert_statics(static: xr.Dataset, wanted: Mapping[str, str]) -> xr.Dataset
             continue
         field = static[name]
         have = str(field.attrs["units"])
-        found = conversion(have, units)
+        found = conversion(have, units, difference=temperature_difference(field))
         if found is None:
             raise ModelError(
                 f"static field {name!r} is in {have!r}, and the model reads it in {units!r}. "
                 f"{_advice(have, units)}."
             )
         if not found.changes_nothing:
-            changed[name] = found(field.astype(float)).assign_attrs(field.attrs | {"units": units})
+            known = decoded_field(field)
+            changed[name] = found(known.astype(float)).assign_attrs(known.attrs | {"units": units})
     return static.assign(changed)
 
 

@@ -8,6 +8,7 @@ import dask.array as da
 import numpy as np
 
 from flexclim.cf.conversion import Conversion, conversion
+from flexclim.cf.missing_values import decoded_field
 from flexclim.cf.times import seconds_of
 from flexclim.cf.variable_names import Quantity, is_quantity, quantity_named
 from flexclim.planning.source import Source
@@ -65,12 +66,18 @@ def match(source: Source, name: str, units: str | None) -> Match | None:
     have = source.units(found)
     if not units or not have:
         return Match(name=found, units=units or "")
-    return Match(name=found, conversion=_conversion(have, units, quantity), units=units)
+    return Match(
+        name=found,
+        conversion=_conversion(have, units, quantity, source.properties(found).difference),
+        units=units,
+    )
 
 
-def _conversion(have: str, want: str, quantity: Quantity | None) -> Conversion | None:
+def _conversion(
+    have: str, want: str, quantity: Quantity | None, difference: bool
+) -> Conversion | None:
     water = quantity is not None and quantity.water
-    found = conversion(have, want, water=water)
+    found = conversion(have, want, difference=difference, water=water)
     if found is None and quantity is not None and quantity.hours is not None:
         # A rate, of which the model reads the amount in its period.
         found = conversion(have, f"{want} h-1", water=water)
@@ -95,7 +102,11 @@ def adopted(source: Source, matches: dict[str, Match]) -> Source:
             continue
         original = source[found.name]
         assert found.conversion is not None
-        values = original if found.conversion.changes_nothing else found.conversion(original)
+        values = original
+        if not found.conversion.changes_nothing:
+            # Codes of missing values hold for the units of the file.
+            original = decoded_field(original, (source.grid.y, source.grid.x))
+            values = found.conversion(original)
         values = values.astype(np.result_type(original.dtype, np.float32))
         units = {"units": found.units} if found.units else {}
         added[name] = values.assign_attrs(original.attrs | units)

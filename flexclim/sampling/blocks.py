@@ -34,11 +34,11 @@ def planes_of(field: xr.DataArray, plan: SamplingPlan) -> da.Array:
 def canonical_planes(planes: Sequence[np.ndarray], plan: SamplingPlan, where: str) -> np.ndarray:
     """Decode and check planes as they are stored; return them in canonical order, (I, y, x)."""
     turned = [plane.reshape(plane.shape[-2:]) for plane in planes]
-    known = itertools.cycle(zip(plan.inputs, plan.quantities, strict=True))
+    known = itertools.cycle(zip(plan.inputs, plan.properties, strict=True))
     return stacked(
         [
-            plan.grid.canonical(decoded(plane, quantity.missing, name, where))
-            for plane, (name, quantity) in zip(turned, known, strict=False)
+            plan.grid.canonical(decoded(plane, properties.missing, name, where))
+            for plane, (name, properties) in zip(turned, known, strict=False)
         ]
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexclim.cf.missing_values import decoded
-from flexclim.cf.quantities import Quantity
+from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import GridError, ModelError, warn
 from flexclim.grids.grid import Grid
 from flexclim.grids.remap import check_positions, positions, remapper
@@ -164,15 +164,15 @@ def _phase(share: np.ndarray) -> list[np.ndarray]:
 def _remapped(static: StaticField, grid: Grid, name: str) -> np.ndarray:
     """Return the values of a static field on ``grid``, canonical, (Y, X) float64."""
     remap = remapper(static.grid, grid, name)
-    quantity = Quantity.of(static.field)
-    values = decoded(static.field.values, quantity.missing, name, "static").astype(float)
+    properties = FieldProperties.of(static.field)
+    values = decoded(static.field.values, properties.missing, name, "static").astype(float)
     if np.isnan(values).all():
         raise GridError(f"static field {name!r} is all NaN. Give one with values.")
     # A mask of 0 and 1 averages to a fraction.
-    if not quantity.continuous and not np.isin(values[~np.isnan(values)], (0, 1)).all():
-        kind = "categories" if quantity.category else "directions"
+    if not properties.continuous and not np.isin(values[~np.isnan(values)], (0, 1)).all():
+        kind = "categories" if properties.category else "directions"
         warn(
             f"static field {name!r} holds {kind}, which are averaged as numbers. Give the "
-            f"{'fraction of each category' if quantity.category else 'sine and cosine'} instead."
+            f"{'fraction of each category' if properties.category else 'sine and cosine'} instead."
         )
     return remap(fill_missing(values))

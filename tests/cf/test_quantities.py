@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from flexclim.cf.physical_bounds import NO_BOUNDS
-from flexclim.cf.quantities import Quantity, vector_component
+from flexclim.cf.quantities import FieldProperties, vector_component
 
 
 def named(name=None, **attributes):
@@ -13,7 +13,7 @@ def named(name=None, **attributes):
 
 
 def lower(field):
-    return Quantity.of(field).bounds.lower
+    return FieldProperties.of(field).bounds.lower
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_fields_that_can_be_negative_or_never_come_near(field):
     ],
 )
 def test_fractions_have_an_upper_bound_in_their_units(field, upper):
-    assert Quantity.of(field).bounds.upper == upper
+    assert FieldProperties.of(field).bounds.upper == upper
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_fractions_have_an_upper_bound_in_their_units(field, upper):
     ],
 )
 def test_categories(field):
-    found = Quantity.of(field)
+    found = FieldProperties.of(field)
     assert found.category
     assert not found.continuous
     assert found.bounds == NO_BOUNDS
@@ -142,12 +142,12 @@ def test_categories(field):
     ],
 )
 def test_directions_have_a_period(field, period):
-    assert Quantity.of(field).period == period
+    assert FieldProperties.of(field).period == period
 
 
 def test_differences_of_temperatures():
-    assert Quantity.of(named("tas_anom", units="K")).difference
-    assert not Quantity.of(named("tas", units="K")).difference
+    assert FieldProperties.of(named("tas_anom", units="K")).difference
+    assert not FieldProperties.of(named("tas", units="K")).difference
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_differences_of_temperatures():
 )
 def test_components_that_turn_at_a_pole(field):
     assert vector_component(field)
-    assert Quantity.of(field).bounds == NO_BOUNDS
+    assert FieldProperties.of(field).bounds == NO_BOUNDS
 
 
 @pytest.mark.parametrize(

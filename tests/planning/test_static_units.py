@@ -42,6 +42,18 @@ def test_same_and_unknown_units_change_nothing(have, wanted):
     xr.testing.assert_identical(convert_statics(one, {"lsm": "1"}), one)
 
 
+def test_codes_and_differences():
+    """Codes of missing values hold before conversion; differences of temperatures do not shift."""
+    coded = static([1.5, -9999], "km")
+    coded.orog.attrs["missing_value"] = -9999
+    found = convert_statics(coded, {"orog": "m"}).orog
+    np.testing.assert_array_equal(found.values[0], [1500, np.nan])
+    assert found.attrs == {"units": "m", "note": "kept"}
+    spread = static([0.5, 2], "degC")
+    spread.orog.attrs["long_name"] = "standard deviation of temperature"
+    assert convert_statics(spread, {"orog": "K"}).orog.values[0].tolist() == [0.5, 2]
+
+
 def test_conversion_is_lazy():
     never = da.ones((1, 2)).map_blocks(lambda _: 1 / 0, dtype=float, meta=np.zeros((0, 0)))
     lazy = xr.Dataset({"orog": (("y", "x"), never, {"units": "km"})})

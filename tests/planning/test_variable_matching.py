@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import ModelError
+from flexclim.errors import FlexclimError, ModelError
 from flexclim.forecasting import forecast
 from flexclim.models.channels import Target, Variable
 from flexclim.planning.source import resolve
@@ -58,6 +58,29 @@ def test_other_names_and_units_are_read_and_kept(model):
     same_name = downscale(celsius("t2m"), 2, model=model, members=2)["t2m"]
     assert same_name.attrs["units"] == "degC"
     np.testing.assert_array_equal(same_name, other)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_declared_missing_values_are_decoded_before_conversion(model, lazy):
+    holes = celsius("tas").where(lambda ds: ds.tas > 6)
+    coded = holes.fillna(-9999.0)
+    coded["tas"].attrs |= {"_FillValue": -9999.0, "valid_range": [-100.0, 60.0], "units": "degC"}
+    found = downscale(coded.chunk(lat=3) if lazy else coded, 2, model=model, members=1)["tas"]
+    np.testing.assert_array_equal(found, downscale(holes, 2, model=model, members=1)["tas"])
+    undeclared = coded.tas.drop_attrs().assign_attrs(units="degC").to_dataset()
+    with pytest.raises(FlexclimError, match=r"'tas' has \d+ values of -9999, far from all others"):
+        downscale(undeclared, 2, model=model)
+
+
+def test_differences_of_temperatures_have_no_offset(model):
+    change = (temperature()["t2m"] - 280).assign_attrs(units="degC", long_name="anomaly")
+    anomaly = change.to_dataset()
+    source = resolve(anomaly)
+    found = match(source, "t2m", "K")
+    assert (found.conversion.scale, found.conversion.offset) == (1, 0)
+    np.testing.assert_array_equal(adopted(source, {"t2m": found})["t2m"], anomaly["t2m"])
+    coarse = anomaly.assign_coords(lat=50 - 4.0 * np.arange(8), lon=4.0 * np.arange(8))
+    assert downscale(coarse.chunk(), 4).attrs["flexclim_model"] == "flex-nano"
 
 
 def test_output_can_be_selected_by_either_name(model):

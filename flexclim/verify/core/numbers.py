@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.missing_values import Declared, decoded
-from flexclim.cf.quantities import Quantity
+from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import AlignmentError, FlexclimError
 
 REMEDIES = {
@@ -45,7 +45,7 @@ def as_numbers(field: xr.DataArray, role: str) -> xr.DataArray:
             f"the {role} is of type {type(field).__name__}, where a DataArray is needed. Wrap an "
             "array as xr.DataArray(values, coords, dims), or select one variable of a Dataset."
         )
-    target, known = _target(field, role), Quantity.of(field).missing
+    target, known = _target(field, role), FieldProperties.of(field).missing
     if field.chunks is None and field.dtype == target and field.dtype.isnative:
         values = field.values
         found = decoded(values, known, role)
