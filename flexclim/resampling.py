@@ -15,7 +15,7 @@ from flexclim.cf.description import describe_fields
 from flexclim.cf.directions_and_categories import average_directions, most_frequent
 from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick
 from flexclim.cf.missing_values import NOTHING, decoded
-from flexclim.cf.properties_of import FieldProperties
+from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids import operators
 from flexclim.grids.discovery import find_grid
@@ -253,7 +253,7 @@ def _changed(
 
 
 def _change_of(properties: FieldProperties, how: Resampling) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that changes canonical planes of a properties."""
+    """Return the function that changes canonical planes of a field."""
     if properties.category:
         return how.categories
     if (period := properties.period) is not None:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import xarray as xr
 
 from flexclim.cf.missing_values import NOTHING, Declared, declared
@@ -54,6 +55,8 @@ class FieldProperties:
         Bounds that its values keep.
     category
         Whether values are flags or numbers of categories, with no meaning in between.
+    mask
+        Whether there are two categories, so that averages are fractions of one of them.
     period
         Of a direction: 360 degrees or 2 pi; None for other quantities.
     vector
@@ -66,6 +69,7 @@ class FieldProperties:
 
     bounds: Bounds = NO_BOUNDS
     category: bool = False
+    mask: bool = False
     period: float | None = None
     vector: bool = False
     difference: bool = False
@@ -88,6 +92,7 @@ class FieldProperties:
         return cls(
             bounds=NO_BOUNDS if free else infer_bounds(standard, long, short, units, methods, step),
             category=category,
+            mask=category and np.size(field.attrs.get("flag_values", ())) == 2,
             period=period,
             vector=vector,
             difference=temperature_difference(field),

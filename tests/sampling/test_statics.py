@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.errors import FlexclimWarning, GridError, ModelError
+from flexclim.errors import FlexclimError, FlexclimWarning, GridError, ModelError
 from flexclim.grids.discovery import find_grid
 from flexclim.models.channels import Static
 from flexclim.planning.source import resolve_static
@@ -51,6 +51,18 @@ def test_channels_by_hand(grid):
     # Noon at Greenwich, 18 h at 90 E, midnight at 180, 6 h at 270 E.
     np.testing.assert_allclose(day_sine[0, ::2], [0, -1, 0, 1], atol=1e-6)
     np.testing.assert_allclose(day_cosine[0, ::2], [-1, 0, 1, 0], atol=1e-6)
+
+
+def test_missing_values_of_static_fields(grid, relief):
+    """Those that are declared are filled; others are refused by name."""
+    wanted = (Static(name="orography"),)
+    holes = relief.where(relief.orography > -1)
+    expected = channels(grid, wanted, static=holes)
+    coded = holes.fillna(-9999.0)
+    coded.orography.attrs["missing_value"] = -9999.0
+    np.testing.assert_array_equal(channels(grid, wanted, static=coded), expected)
+    with pytest.raises(FlexclimError, match=r"'orography' has \d+ values of -9999 at static"):
+        channels(grid, wanted, static=holes.fillna(-9999.0))
 
 
 def test_channels_keep_their_order_and_are_normalised(grid, relief):

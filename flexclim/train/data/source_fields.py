@@ -14,7 +14,7 @@ from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.conversion import conversion
 from flexclim.cf.fields import check_field
 from flexclim.cf.missing_values import IMPOSSIBLE, LARGEST
-from flexclim.cf.quantities import Quantity
+from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import cf_units
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
@@ -219,8 +219,8 @@ def _stored(
     if dataset[name].dtype.kind not in "fiub":
         raise RecipeError(f"{name!r} in {title} holds {dataset[name].dtype}, not numbers.")
     check_field(dataset[name])
-    quantity = Quantity.of(dataset[name])
-    _check_continuous(quantity, name, title)
+    properties = FieldProperties.of(dataset[name])
+    _check_continuous(properties, name, title)
     field = _without_repeated_column(dataset[name])
     grid = find_grid(field)
     rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
@@ -241,17 +241,17 @@ def _stored(
     template = xr.DataArray(
         np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
     )
-    return Stored(variable, name, title, quantity.missing), template, times_of(field, time, title)
+    return Stored(variable, name, title, properties.missing), template, times_of(field, time, title)
 
 
-def _check_continuous(quantity: Quantity, name: str, title: str) -> None:
+def _check_continuous(properties: FieldProperties, name: str, title: str) -> None:
     """Check that averages of a variable have a meaning."""
-    if quantity.category:
+    if properties.category:
         raise RecipeError(
             f"{name!r} in {title} holds categories or flags, which have no averages; train on the "
             "fraction of a category instead."
         )
-    if quantity.period is not None:
+    if properties.period is not None:
         raise RecipeError(
             f"{name!r} in {title} holds directions, which have no averages as numbers; train on "
             "the eastward and northward components instead."

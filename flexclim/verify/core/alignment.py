@@ -15,6 +15,7 @@ from typing import Literal
 import xarray as xr
 
 from flexclim.cf.conversion import Conversion, conversion
+from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import cf_units, temperature_kind
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify.core.cell_areas import Variables, area_weights
@@ -65,9 +66,11 @@ class Pair:
         AlignmentError
             If dimensions, sizes, coordinates or units differ: which, where and by how much.
         FlexclimError
-            If a dimension is empty, or values are no numbers.
+            If a dimension is empty, or values are no numbers, categories or directions.
         """
         forecast, truth = as_numbers(forecast, "forecast"), as_numbers(truth, "truth")
+        for field in (forecast, truth):
+            _check_continuous(field)
         member = find_member(forecast)
         truth = _single(truth)
         _check_dimensions(forecast, truth, member)
@@ -240,6 +243,22 @@ def _single(truth: xr.DataArray) -> xr.DataArray:
         f"the truth has an ensemble dimension, {member!r} of {truth.sizes[member]}. Choose one "
         "member with .isel, or swap forecast and truth."
     )
+
+
+def _check_continuous(field: xr.DataArray) -> None:
+    """Raise if differences between values of a field have no meaning."""
+    properties = FieldProperties.of(field)
+    if properties.category and not properties.mask:
+        raise FlexclimError(
+            f"{field.name!r} holds flags or categories, whose differences have no meaning. Score "
+            f"one of them at a time, such as ({field.name} == 1), or leave it out with .drop_vars."
+        )
+    if properties.period is not None:
+        raise FlexclimError(
+            f"{field.name!r} is a direction, and 0 is next to {properties.period:.6g}, so that "
+            "errors are not differences. Score the eastward and northward components, or leave "
+            "it out with .drop_vars."
+        )
 
 
 def _check_dimensions(forecast: xr.DataArray, truth: xr.DataArray, member: str | None) -> None:

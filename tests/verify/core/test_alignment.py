@@ -94,3 +94,25 @@ def test_a_difference_is_no_temperature(ensemble):
     anomaly = truth.assign_attrs(standard_name="air_temperature_anomaly", units="degC")
     with pytest.raises(AlignmentError, match="the truth alone holds differences"):
         verify.crps(absolute, anomaly)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"standard_name": "wind_from_direction", "units": "degree"},
+            "'wind' is a direction, and 0 is next to 360",
+        ),
+        ({"flag_values": [0, 1, 2]}, "'wind' holds flags or categories, whose differences have no"),
+    ],
+)
+def test_what_has_no_differences_is_not_scored(ensemble, attributes, message):
+    forecast, truth = (field.drop_attrs() for field in ensemble)
+    for pair in (
+        (forecast.assign_attrs(attributes), truth),
+        (forecast, truth.assign_attrs(attributes)),
+    ):
+        with pytest.raises(FlexclimError, match=message):
+            verify.mae(*pair)
+    mask = truth.assign_attrs(flag_values=[0, 1], flag_meanings="sea land")
+    assert float(verify.mae(forecast, mask)) == float(verify.mae(forecast, truth))
