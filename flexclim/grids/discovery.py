@@ -135,7 +135,7 @@ def _positions(axes: Axes, coordinates: Coordinates) -> tuple[Positions, Positio
     return latitude, longitude
 
 
-def _plane(name: str, coordinate: xr.DataArray | xr.Variable, axes: Axes) -> Positions:
+def _plane(name: str, coordinate: xr.DataArray | xr.Variable, axes: Axes) -> np.ndarray | da.Array:
     """Return a 2-D coordinate, at the first of its times if it has several, which are alike.
 
     The first is compared with the last one only, which moving grids change most.
@@ -150,7 +150,7 @@ def _plane(name: str, coordinate: xr.DataArray | xr.Variable, axes: Axes) -> Pos
                 f"{name!r} changes by up to {apart:g} degrees along {where}: the grid moves. "
                 f"Select one position with .isel({extra[0]}=0), or regrid to a fixed grid."
             )
-    plane: Positions = first.transpose(axes.y, axes.x).data
+    plane: np.ndarray | da.Array = first.transpose(axes.y, axes.x).data
     return plane
 
 

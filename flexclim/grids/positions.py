@@ -90,8 +90,10 @@ def known_positions(
     GridError
         If others exceed the limit; of a dask array when it is computed.
     """
-    stated = [attributes.get(key, np.nan) for key in ("_FillValue", "missing_value")]
-    codes = np.concatenate([np.ravel(one) for one in stated if not isinstance(one, str)])
+    stated = [np.asarray(attributes.get(key, np.nan)) for key in ("_FillValue", "missing_value")]
+    codes = np.concatenate(
+        [np.empty(0), *(one.ravel() for one in stated if one.dtype.kind in "fiu")]
+    )
 
     def known(values: np.ndarray) -> np.ndarray:
         missing = np.isclose(values[..., None], codes, rtol=1e-6, atol=0).any(-1)
@@ -107,7 +109,7 @@ def known_positions(
         return values
 
     if isinstance(degrees, da.Array):
-        lazy: da.Array = degrees.map_blocks(known, dtype=degrees.dtype)
+        lazy: da.Array = da.map_blocks(known, degrees, dtype=degrees.dtype)
         return lazy
     return known(np.asarray(degrees))
 
