@@ -10,6 +10,7 @@ from flexclim.verify.core.curvilinear import distance, unit_vectors
 TURN = 540.0
 SNAP = 1e-4  # of a spacing
 DECIMALS = range(5)
+FEWEST = 5  # units of the last decimal in a spacing; half a unit of larger ones is a tenth of it
 
 
 def tolerance(
@@ -86,7 +87,7 @@ def _last_decimal(values: np.ndarray, angle: bool) -> float:
     """Return half a unit of the decimal to which values were rounded; 0 if none were.
 
     Values with few decimals are rounded if these make the spacing uneven: those of a regular grid
-    with a spacing of as few decimals are as they are meant.
+    with a spacing of as few decimals, also with gaps, are as they are meant.
     """
     values = values[np.isfinite(values)] if values.ndim > 1 else values
     if values.dtype.kind != "f" or values.size < 3 or not np.isfinite(values).all():
@@ -95,6 +96,13 @@ def _last_decimal(values: np.ndarray, angle: bool) -> float:
         scaled = values.astype(float) * 10.0**decimals
         units = np.round(scaled)
         if (np.abs(scaled - units) <= 2 * 10.0**decimals * _last_place(values, 0.0)).all():
-            spread = np.ptp(np.diff(units))
-            return 0.5001 * 10.0**-decimals if spread == 1 or (angle and spread) else 0.0
+            return 0.5001 * 10.0**-decimals if _uneven(units, angle) else 0.0
     return 0.0
+
+
+def _uneven(units: np.ndarray, angle: bool) -> bool:
+    """Return whether whole numbers are a rounded grid: regular, or any of latitudes."""
+    steps = np.abs(np.diff(units))
+    least = steps[steps > 0].min(initial=np.inf)
+    gaps = bool((steps % least == 0).all())
+    return bool(least >= FEWEST and not gaps and (angle or np.ptp(steps) == 1))

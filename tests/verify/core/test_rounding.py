@@ -27,6 +27,8 @@ def test_decimals_in_files_are_rounding(here, there, angle):
         (np.arange(0, 10, 0.1), True),
         (np.arange(0.05, 10, 0.1), True),
         (np.array([1000.0, 925.0, 850.0, 700.0]), False),
+        (np.array([10.0, 10.1, 10.3, 10.4]), True),
+        (np.array([10.05, 10.15, 10.35, 10.45]), True),
         (TWELFTHS, True),
         (GAUSSIAN, True),
     ],
