@@ -6,13 +6,14 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
+from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.units import TEMPERATURES, cf_units
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.core.dimension_names import MEMBERS, find_member
+from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.scoring import Fields
@@ -130,7 +131,7 @@ def residual_ensemble(
     """
     plane = find_plane(base)
     core = (plane.y, plane.x)
-    if (extra := find_member(base)) is not None:
+    if (extra := member_dimension(base)) is not None:
         raise FlexclimError(f"the base field has members along {extra!r}. Give a single field.")
     place = base.isel({d: 0 for d in base.dims if d not in core}, drop=True)
     residuals = check_coordinates(residuals, place, "residuals")
@@ -151,7 +152,7 @@ def residual_ensemble(
         for _ in range(int(np.prod(shape)))
     ]
     index = np.asarray(draws).T.reshape(members, *shape)
-    member = MEMBERS[0]
+    member = REALIZATION
     drawn = pool.isel(_sample=xr.DataArray(index, dims=[member, *cases]))
     drawn = drawn.transpose(member, *base.dims)
     return (base + drawn).transpose(member, *base.dims).assign_attrs(base.attrs)

@@ -19,7 +19,7 @@ from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import cf_units, temperature_kind
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify.core.cell_areas import Variables, area_weights
-from flexclim.verify.core.dimension_names import find_member, shared_dimensions
+from flexclim.verify.core.dimension_names import member_dimension, shared_dimensions
 from flexclim.verify.core.geometry import Plane, find_plane
 from flexclim.verify.core.matching import check_coordinates, match_points
 from flexclim.verify.core.members import ensemble_mean
@@ -71,7 +71,7 @@ class Pair:
         forecast, truth = as_numbers(forecast, "forecast"), as_numbers(truth, "truth")
         for field in (forecast, truth):
             _check_continuous(field)
-        member = find_member(forecast)
+        member = member_dimension(forecast)
         truth = _single(truth)
         _check_dimensions(forecast, truth, member)
         forecast, truth = match_points(forecast, truth)
@@ -236,7 +236,7 @@ def same_units(
 
 def _single(truth: xr.DataArray) -> xr.DataArray:
     """Return the truth without an ensemble dimension of one member."""
-    member = find_member(truth)
+    member = member_dimension(truth)
     if member is None or truth.sizes[member] == 1:
         return truth if member is None else truth.squeeze(member, drop=True)
     raise AlignmentError(

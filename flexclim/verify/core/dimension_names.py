@@ -10,14 +10,11 @@ from dataclasses import dataclass
 
 import xarray as xr
 
+from flexclim.cf.ensembles import find_member
 from flexclim.cf.times import is_time
 from flexclim.verify.core.dates import decoded
 from flexclim.verify.core.geometry import NAMES, STANDARD
 
-MEMBERS = (
-    *("realization", "realisation", "member", "members", "member_id", "number", "ensemble"),
-    *("ensemble_member", "ens", "ens_member"),
-)
 AXES = ("X", "Y", "Z", "T")
 LEVELS = (
     *("air_pressure", "height", "altitude", "depth", "height_above_mean_sea_level"),
@@ -54,20 +51,16 @@ class SharedDimension:
     coordinates: list[tuple[xr.DataArray, xr.DataArray]]
 
 
-def find_member(field: xr.DataArray) -> str | None:
+def member_dimension(field: xr.DataArray) -> str | None:
     """Return the ensemble dimension: by standard name ``realization``, then by common names.
 
+    A dimension of rows, columns, levels or times is none, whatever labels it has.
+
     >>> import numpy as np
-    >>> find_member(xr.DataArray(np.zeros((2, 3)), dims=["number", "time"]))
+    >>> member_dimension(xr.DataArray(np.zeros((2, 3)), dims=["number", "time"]))
     'number'
     """
-    for coordinate in field.coords.values():
-        if coordinate.ndim == 1 and coordinate.attrs.get("standard_name") == "realization":
-            dim = str(coordinate.dims[0])
-            if coordinate.name == dim or not _meanings(field, dim):
-                return dim
-    names = {str(name).lower(): str(name) for name in field.dims}
-    return next((names[known] for known in MEMBERS if known in names), None)
+    return find_member(field, [dim for dim in field.dims if not _meanings(field, str(dim))])
 
 
 def shared_dimensions(field: xr.DataArray, truth: xr.DataArray) -> list[SharedDimension]:
@@ -82,7 +75,7 @@ def shared_dimensions(field: xr.DataArray, truth: xr.DataArray) -> list[SharedDi
     >>> [(both.name, both.own) for both in shared_dimensions(left, right)]
     [('latitude', 'lat')]
     """
-    member = find_member(field)
+    member = member_dimension(field)
     free = [str(d) for d in field.dims if d not in truth.dims and d != member]
     found = []
     for name in map(str, truth.dims):

@@ -12,7 +12,7 @@ import xarray as xr
 from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
 from flexclim.verify.core.box_sums import local_mean
 from flexclim.verify.core.cell_areas import with_positions
-from flexclim.verify.core.dimension_names import find_member
+from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.scoring import join_variables
@@ -210,7 +210,7 @@ def _profiles(
             output_dtypes=[float],
         )
     squares = (da - base) ** 2
-    member = find_member(da)
+    member = member_dimension(da)
     wanted: dict[str, dict[str, xr.DataArray]] = {"y": {}, "x": {}}
     for axis, name in (("y", plane.y), ("x", plane.x)):
         others = [d for d in da.dims if d != name]

@@ -3,7 +3,8 @@ import pytest
 import xarray as xr
 
 from flexclim import AlignmentError, verify
-from flexclim.verify.core.dimension_names import MEMBERS, find_member
+from flexclim.cf.ensembles import MEMBER_NAMES
+from flexclim.verify.core.dimension_names import member_dimension
 
 
 @pytest.fixture
@@ -11,7 +12,7 @@ def expected(ensemble):
     return float(verify.crps(*ensemble))
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MEMBER_NAMES)
 def test_members_are_found_by_name(ensemble, expected, name):
     forecast, truth = ensemble
     assert float(verify.crps(forecast.rename(realization=name), truth)) == expected
@@ -25,7 +26,7 @@ def test_members_are_found_by_standard_name(ensemble, expected):
     assert float(verify.crps(renamed, truth)) == expected
     beside = forecast.drop_vars("realization").rename(realization="i")
     beside = beside.assign_coords(run=("i", list("abcdef"), {"standard_name": "realization"}))
-    assert find_member(beside) == "i"
+    assert member_dimension(beside) == "i"
     assert float(verify.crps(beside, truth.expand_dims(member_id=1))) == expected
 
 
