@@ -30,14 +30,8 @@ from flexclim.planning.variable_groups import (
     with_targets,
 )
 from flexclim.sampling.downscaling_graph import lazy_members
-from flexclim.sampling.output import (
-    PlannedEnsemble,
-    as_given,
-    describe,
-    lazy_statics,
-    warn_of_spacing,
-    write,
-)
+from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 

@@ -28,14 +28,8 @@ from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_attributes_of, with_matches, with_statics
 from flexclim.sampling.forecast_graph import lazy_rollout
-from flexclim.sampling.output import (
-    PlannedEnsemble,
-    as_given,
-    describe,
-    lazy_statics,
-    warn_of_spacing,
-    write,
-)
+from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 REFERENCE, LEAD, VALID = "forecast_reference_time", "lead_time", "valid_time"

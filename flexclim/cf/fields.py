@@ -89,7 +89,7 @@ def as_dataset(array: xr.DataArray) -> xr.Dataset:
 
 
 def pick(described: xr.Dataset, name: str) -> xr.DataArray:
-    """Return one field of a described Dataset, with the Dataset's history.
+    """Return one field of a described Dataset, with the Dataset's attributes that it lacks.
 
     References to bounds are dropped, since a DataArray can't hold these.
     """
@@ -99,5 +99,5 @@ def pick(described: xr.Dataset, name: str) -> xr.DataArray:
         if kept.pop("bounds", None):
             array[coordinate].attrs = kept
     ours = {k: v for k, v in described.attrs.items() if k not in ("Conventions", "title")}
-    array.attrs |= ours
+    array.attrs = {**array.attrs, **{k: v for k, v in ours.items() if k not in array.attrs}}
     return array

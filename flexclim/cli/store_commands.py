@@ -80,7 +80,9 @@ def _show_progress(store: str) -> None:
     progress = progress_of(store)
     if progress is not None:
         plan = progress.plan
-        model, seed, version = (plan.get(name, "?") for name in ("model", "seed", "version"))
+        models = [one.get("model") for one in plan.get("variables", {}).values()]
+        model = plan.get("model") or ", ".join(dict.fromkeys(filter(None, models))) or "?"
+        seed, version = plan.get("seed", "?"), progress.version
         how = f"x{plan['factor']}" if "factor" in plan else f"steps of {plan.get('lead_hours')} h"
         typer.echo(f"made by {model}, {how}, seed {seed}, flexclim {version}")
         typer.echo(str(progress))

@@ -227,7 +227,12 @@ def _plan_target(
         dtype="float64" if double else "float32",
         base=base,
         conserve=keep and base is not None,
-        bounds=bounds_of(source.properties(name), options.non_negative, target.non_negative),
+        bounds=bounds_of(
+            source.properties(name),
+            options.non_negative,
+            target.non_negative,
+            known=options.known_bounds.get(name),
+        ),
     )
 
 

@@ -135,5 +135,10 @@ def _plan_target(source: Source, name: str, target: Target, options: SamplingOpt
     return TargetPlan(
         name=name,
         dtype="float64" if field.dtype == "float64" else "float32",
-        bounds=bounds_of(source.properties(name), options.non_negative, target.non_negative),
+        bounds=bounds_of(
+            source.properties(name),
+            options.non_negative,
+            target.non_negative,
+            known=options.known_bounds.get(name),
+        ),
     )

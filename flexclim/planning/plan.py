@@ -331,9 +331,23 @@ def _continuous(source: Source, name: str) -> FieldProperties:
     return properties
 
 
-def bounds_of(properties: FieldProperties, *stated: bool | None) -> Bounds:
-    """Return the bounds of a target: as stated, the first that is not None, else inferred."""
+def bounds_of(
+    properties: FieldProperties, *stated: bool | None, known: Bounds | None = None
+) -> Bounds:
+    """Return the bounds of a target.
+
+    Parameters
+    ----------
+    stated
+        Whether it is non-negative, as the user and the model state it; the first that is not None
+        counts.
+    known
+        Bounds that it has in an existing store, which are kept unless something else is stated.
+        Default: inferred.
+    """
     first = next((one for one in stated if one is not None), None)
+    if known is not None and first in (None, known.lower is not None):
+        return known
     if first is None:
         return properties.bounds
     return dataclasses.replace(properties.bounds, lower=0.0, stated=True) if first else NO_BOUNDS

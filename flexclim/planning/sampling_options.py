@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from flexclim.cf.physical_bounds import Bounds
 from flexclim.errors import FlexclimError
 
 PRECISIONS = "float32", "bf16", "fp16"
@@ -17,7 +19,7 @@ class SamplingOptions:
 
     ``breaks`` are members at which a new task starts, so that members that a store already holds
     are not recomputed with new ones. ``entire`` states that all of the output will be computed,
-    not just slices.
+    not just slices. ``known_bounds`` are those of the variables of an existing store.
     """
 
     members: int | None = None
@@ -31,6 +33,7 @@ class SamplingOptions:
     precision: str | None = None
     breaks: tuple[int, ...] = ()
     entire: bool = False
+    known_bounds: Mapping[str, Bounds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "batch", "overlap"):

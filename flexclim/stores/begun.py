@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flexclim.errors import StoreError
+from flexclim.stores.metadata import has_shards
 from flexclim.stores.place import Place
 
 PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
@@ -33,11 +34,15 @@ class Begun:
 
 
 def begun_run(place: Place) -> Begun | None:
-    """Return how a store was begun; None if it is not a store of flexclim's."""
+    """Return how a store was begun; None if it is not a store of flexclim's.
+
+    Neither is what another program wrote with the attributes of one: it has no shards.
+    """
     try:
         attributes = place.group().attrs.asdict()
         plan, breaks = (json.loads(str(attributes.get(k, "[]"))) for k in (PLAN, BREAKS))
-        return Begun(dict(plan), tuple(breaks)) if PLAN in attributes else None
+        ours = PLAN in attributes and has_shards(place)
+        return Begun(dict(plan), tuple(breaks)) if ours else None
     except Exception:  # zarr raises many types for a folder that is not a store
         return None
 
@@ -53,7 +58,7 @@ def check_plan(place: Place, plan: Mapping[str, object]) -> None:
     run = begun_run(place)
     if run is None:
         raise StoreError(f"{place} exists, but flexclim did not begin it. Give another name.")
-    begun = run.plan
+    begun, plan = _flat(run.plan), _flat(plan)
     if differing := sorted(
         key for key in begun.keys() | plan.keys() if begun.get(key) != plan.get(key)
     ):
@@ -71,6 +76,19 @@ def plan_attributes(plan: Mapping[str, object]) -> dict[str, str]:
     """Return the attributes that hold a plan."""
     text = json.dumps(plan, sort_keys=True)
     return {PLAN: text, PLAN_SHA256: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _flat(plan: Mapping[str, object], before: str = "") -> dict[str, object]:
+    """Return the settings of a plan by their path.
+
+    >>> _flat({"seed": 0, "targets": {"tp": {"non_negative": True}}})
+    {'seed': 0, 'targets tp non_negative': True}
+    """
+    flat: dict[str, object] = {}
+    for key, value in plan.items():
+        path = f"{before} {key}".strip()
+        flat |= _flat(value, path) if isinstance(value, Mapping) else {path: value}
+    return flat
 
 
 def _short(value: object) -> str:

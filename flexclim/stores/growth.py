@@ -124,17 +124,20 @@ def along(region: Region, axis: int, part: slice) -> Region:
     return (*region[:axis], part, *region[axis + 1 :])
 
 
+def check_times(ds: xr.Dataset, place: Place) -> None:
+    """Raise if the times of a store are not the first ones of ``ds``."""
+    if (time := time_dimension(ds)) is None or (known := _times(place, time)) is None:
+        return
+    if not np.array_equal(known, ds[time].values[: known.size]):
+        raise StoreError(
+            f"{place} has times from {known[0]} to {known[-1]}, and these times do not begin "
+            "with them. Only later times extend a store: give those that it has, too."
+        )
+
+
 def check_arrays(ds: xr.Dataset, place: Place) -> None:
     """Raise if the arrays of a store are not those of ``ds`` or of an earlier part of it."""
-    group, time = place.group(), time_dimension(ds)
-    if time is not None:
-        known = _times(place, time)
-        if known is not None and not np.array_equal(known, ds[time].values[: known.size]):
-            raise StoreError(
-                f"{place} has times from {known[0]} to {known[-1]}, and these times do not begin "
-                "with them. Only later times extend a store: give those that it has, too."
-            )
-    growing = {MEMBERS, time}
+    group, growing = place.group(), {MEMBERS, time_dimension(ds)}
     for name in lazy_names(ds):
         array, field = _readable(group, name), ds[name]
         if (

@@ -36,6 +36,8 @@ class Progress:
         Whether all of it is written.
     damage
         Faults that were found, by key.
+    version
+        The version of flexclim that began the store.
     """
 
     plan: dict[str, Any]
@@ -45,6 +47,7 @@ class Progress:
     writing: bool
     complete: bool
     damage: dict[str, str]
+    version: str = "?"
 
     def __str__(self) -> str:
         done, total = sum(self.done.values()), sum(self.total.values())
@@ -83,6 +86,7 @@ def progress_of(store: StoreLike) -> Progress | None:
         writing=is_locked(place),
         complete=consolidated and done == total and not broken,
         damage=listed_damage(place) | broken,
+        version=str(group.attrs.get("flexclim_version", "?")),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from typing import Any, cast
 
 import dask.array as da
 import xarray as xr
@@ -92,6 +93,22 @@ def metadata_faults(place: Place) -> dict[str, str]:
         if metadata is None or metadata != consolidated.get(name, metadata):
             faults[key] = "missing" if content is None else "unreadable"
     return faults
+
+
+def has_shards(place: Place) -> bool:
+    """Return whether an array is divided into shards, or none can be read."""
+    known = _consolidated(place)
+    readable = False
+    for name in sorted(known or place.array_names()):
+        try:
+            metadata = known.get(name) or json.loads(place.read(f"{name}/{METADATA}") or b"")
+            codecs = [codec["name"] for codec in cast(Any, metadata)["codecs"]]
+        except (ValueError, KeyError, TypeError):
+            continue
+        readable = True
+        if "sharding_indexed" in codecs:
+            return True
+    return not readable
 
 
 def _consolidated(place: Place) -> dict[str, object]:

@@ -19,6 +19,7 @@ from flexclim.execution import engine
 from flexclim.execution.notes import NOTES, warn_of
 from flexclim.execution.workers import GPU_THREADS
 from flexclim.files import store_errors
+from flexclim.stores.alterations import check_unaltered, first_shards
 from flexclim.stores.begun import check_plan
 from flexclim.stores.creation import create, is_new
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
@@ -26,6 +27,7 @@ from flexclim.stores.growth import (
     GROWING,
     along,
     check_arrays,
+    check_times,
     growing_shards,
     held_region,
     update,
@@ -110,6 +112,8 @@ def write_store(
                 check_plan(place, old_plan)
                 place.sweep()
                 restore_metadata(place)
+                check_times(ds, place)
+                check_unaltered(ds, place)
                 check_arrays(ds, place)
                 update(ds, place, new_plan)
             items = missing_items(ds, place)
@@ -206,6 +210,8 @@ def _finish(place: Place) -> None:
     group = place.group("r+")
     if GROWING in group.attrs:  # BREAKS stay: a repaired member is computed with the same others
         del group.attrs[GROWING]
+    if (hashes := first_shards(place)).items() - group.attrs.asdict().items():
+        group.update_attributes(hashes)  # before metadata are consolidated, which marks the end
     consolidate(place)
     list_damage(place, {})
 

@@ -21,7 +21,9 @@ def region():
     return field(3)
 
 
-def test_another_beginning_or_version_is_refused(region, toy_model, tmp_path, monkeypatch):
+def test_another_beginning_or_algorithm_is_refused_but_not_another_version(
+    region, toy_model, tmp_path, monkeypatch
+):
     options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
     downscale_to_zarr(region, tmp_path / "a.zarr", **options)
     other = field(5)
@@ -30,8 +32,10 @@ def test_another_beginning_or_version_is_refused(region, toy_model, tmp_path, mo
         downscale_to_zarr(other, tmp_path / "a.zarr", **options)
     with pytest.raises(StoreError, match="keep_bits null, not 9"):
         downscale_to_zarr(region, tmp_path / "a.zarr", keep_bits=9, **options)
-    monkeypatch.setattr("flexclim.sampling.output.__version__", "9.9")
-    with pytest.raises(StoreError, match=r'begun with version "0.*, not "9\.9"'):
+    monkeypatch.setattr("flexclim.cf.provenance.__version__", "9.9")
+    downscale_to_zarr(region, tmp_path / "a.zarr", **options)
+    monkeypatch.setattr("flexclim.sampling.store_plan.SAMPLING", 2)
+    with pytest.raises(StoreError, match=r"begun with sampling 1, not 2"):
         downscale_to_zarr(region, tmp_path / "a.zarr", **options)
 
 

@@ -82,7 +82,7 @@ def seam(
     Raises
     ------
     GridError
-        If no borders are known, or none has room for shifts.
+        If no borders are known, those known are of another field, or none has room for shifts.
     AlignmentError
         If the coordinates of ``baseline`` or ``reference`` differ.
 
@@ -168,6 +168,13 @@ def find_borders(
         raise GridError(
             f"no tile borders: the field has no attribute {TILES!r}. Pass rows=, columns= and "
             "overlap=."
+        )
+    cells = tiles.get("cells")
+    if None in (rows, columns) and cells and cells != [da.sizes[plane.y], da.sizes[plane.x]]:
+        raise GridError(
+            f"{TILES!r} holds the borders of {cells[0]} x {cells[1]} cells, and the field has "
+            f"{da.sizes[plane.y]} x {da.sizes[plane.x]}, so it is a part or on another grid. Give "
+            "the whole field, or rows=, columns= and overlap=."
         )
     rows = tiles.get("rows", []) if rows is None else rows
     columns = tiles.get("columns", []) if columns is None else columns

@@ -102,3 +102,16 @@ def test_borders_must_be_known_and_have_room():
         verify.seam(noise())
     with pytest.raises(GridError, match="no room for shifts"):
         verify.seam(noise(), rows=[5, 10, 15], columns=[5], overlap=64)
+
+
+def test_borders_of_the_whole_are_not_those_of_a_part():
+    """Attributes survive a crop and a change of grid."""
+    field = noise()
+    tiles = TILES | {"cells": list(field.shape[-2:])}
+    field.attrs["flexclim_tiles"] = json.dumps(tiles)
+    xr.testing.assert_identical(verify.seam(field), verify.seam(noise(), **TILES))
+    for part in (field.isel(y=slice(8, None)), field.isel(x=slice(None, None, 2))):
+        with pytest.raises(GridError, match=r"borders of 192 x 384 cells, and the field has"):
+            verify.seam(part)
+        kept = verify.seam(part, rows=[96], columns=[96], overlap=16, wrap=False)
+        assert np.isfinite(float(kept.gradient))

@@ -1,0 +1,172 @@
+"""The plan of a store: everything that determines its values, so that no other request extends it.
+
+What is compared are decisions, such as whether a variable is non-negative, not the names and
+options that led to them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from flexclim import stores
+from flexclim.cf.ensembles import REALIZATION
+from flexclim.cf.missing_values import NOTHING
+from flexclim.cf.physical_bounds import Bounds
+from flexclim.cf.units import cf_units
+from flexclim.planning.plan import Attributes
+from flexclim.planning.sampling_options import SamplingOptions
+from flexclim.sampling.older_stores import bounds_as_begun, check_form, in_older_form, is_older
+from flexclim.sampling.planned_ensemble import (
+    CHOICE,
+    PlannedEnsemble,
+    attributes_by_variable,
+    shared_attributes,
+)
+from flexclim.stores.identity import identity_of
+
+R = TypeVar("R", bound=SamplingOptions)
+
+# The number of the sampling algorithm: raised when equal requests give other values, beyond
+# rounding. A store of another number is not continued.
+SAMPLING = 1
+
+
+def store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any]:
+    """Return everything that determines the values in a store."""
+    by_variable = attributes_by_variable(planned.plans, planned.groups)
+    shared = shared_attributes(by_variable)
+    time = stores.time_dimension(planned.fields)
+    plan: dict[str, Any] = _settings(shared) | {
+        "sampling": SAMPLING,
+        "input": _input_identity(planned),
+        "members": planned.fields.sizes[REALIZATION],
+        "times": planned.fields.sizes[time] if time else 1,
+        "keep_bits": keep_bits,
+        "grid": _grid_settings(planned),
+        "inputs": _input_settings(planned),
+        "targets": _target_settings(planned),
+    }
+    own = {
+        name: {key: value for key, value in attributes.items() if key not in shared}
+        for name, attributes in by_variable.items()
+    }
+    if variables := {name: _settings(one) for name, one in own.items() if _settings(one)}:
+        plan["variables"] = variables
+    if fields := planned.source.static_fields:
+        assert planned.source.static is not None
+        plane_dims = {dim for static in fields.values() for dim in (static.grid.y, static.grid.x)}
+        plan["static"] = identity_of(planned.source.static[list(fields)], plane_dims)
+    return plan
+
+
+def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
+    """Fill options from the existing store, so that values stay equal.
+
+    These are those of forward passes, and the bounds of variables, which attributes that were lost
+    on the way do not tell.
+    """
+    plan = begun.plan
+    batch, members = plan.get("batch"), plan.get("members")
+    if options.batch is None and isinstance(batch, int):
+        options = replace(options, batch=batch)
+    if options.compile is None:
+        options = replace(options, compile=plan.get("compiled") == "true")
+    if is_older(begun):
+        check_form(begun, place)
+        bounds = bounds_as_begun(place, options.non_negative)
+    else:
+        targets = plan.get("targets", {})
+        bounds = {name: Bounds(**one["bounds"]) for name, one in targets.items()}
+    breaks = (*begun.breaks, members) if isinstance(members, int) else begun.breaks
+    return replace(options, breaks=breaks, known_bounds=bounds)
+
+
+def plan_so_far(
+    plan: dict[str, Any], begun: stores.Begun, planned: PlannedEnsemble, place: stores.Place
+) -> dict[str, Any]:
+    """Return the plan of the members and times that a store already holds."""
+    first: dict[str, slice] = {}
+    sizes = {"members": REALIZATION, "times": stores.time_dimension(planned.fields)}
+    for name, dim in sizes.items():
+        count = begun.plan.get(name)
+        if isinstance(count, int) and 0 < count < plan[name]:
+            plan = plan | {name: count}
+            if dim in planned.follows:
+                first[str(dim)] = slice(count)
+    if first:
+        plan = plan | {"input": _input_identity(planned, first)}
+    if plan["input"] != begun.plan.get("input"):
+        # Times may have been stored in another resolution when the store was begun.
+        forms = itertools.product(
+            ("ns", "us", "ms", "s", None), (False, True)[: 1 + is_older(begun)]
+        )
+        others = (_input_identity(planned, first, *form) for form in forms)
+        same = [one for one in others if one == begun.plan.get("input")]
+        plan = plan | {"input": same[0]} if same else plan
+    if is_older(begun):
+        groups = [group for group in planned.groups if group.model.settings.inputs is None]
+        any_variable = {name for group in groups for name in group.outputs.values()}
+        plan = in_older_form(plan, begun, place, any_variable)
+    return plan
+
+
+def _settings(attributes: Attributes) -> Attributes:
+    """Return attributes as settings of a store's plan."""
+    return {
+        key.removeprefix("flexclim_"): value for key, value in attributes.items() if key != CHOICE
+    }
+
+
+def _grid_settings(planned: PlannedEnsemble) -> dict[str, Any]:
+    """Return what areas and neighbours of cells depend on, besides coordinates."""
+    grid = planned.plans[0].sampling.grid
+    domain = grid.domain
+    return {
+        "kind": domain.kind,
+        "wrap": domain.wrap,
+        "north": domain.north,
+        "south": domain.south,
+        "units": grid.units,
+    }
+
+
+def _input_settings(planned: PlannedEnsemble) -> dict[str, Any]:
+    """Return the units of inputs, and what attributes declare as missing, by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for plan in planned.plans:
+        for name, quantity in zip(plan.sampling.inputs, plan.sampling.quantities, strict=True):
+            found[name] = {"units": cf_units(planned.source.units(name) or "")}
+            if quantity.missing.codes or quantity.missing.valid != NOTHING.valid:
+                found[name]["missing"] = dataclasses.asdict(quantity.missing)
+    return found
+
+
+def _target_settings(planned: PlannedEnsemble) -> dict[str, Any]:
+    """Return how each returned variable is finished, by name in the output."""
+    found = {}
+    for plan, group in zip(planned.plans, planned.groups, strict=True):
+        channels = plan.sampling.settings.targets or ()
+        for target, channel in zip(plan.sampling.targets, channels, strict=True):
+            if target.name in group.returned:
+                name = group.output(target.name)
+                settings = dataclasses.asdict(target)
+                del settings["name"]
+                units = str(planned.fields[name].attrs.get("units", ""))
+                found[name] = settings | {"vector": channel.vector, "units": units}
+    return found
+
+
+def _input_identity(
+    planned: PlannedEnsemble,
+    part: Mapping[str, slice] | None = None,
+    resolution: str | None = None,
+    by_attributes: bool = False,
+) -> str:
+    plane_dims = planned.source.grid.y, planned.source.grid.x
+    return identity_of(
+        planned.inputs, plane_dims, part, resolution=resolution, by_attributes=by_attributes
+    )

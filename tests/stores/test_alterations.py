@@ -1,0 +1,114 @@
+"""Copies and altered stores are not continued as what their attributes say."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from toys import PLAN, shards, toy
+
+from flexclim.errors import StoreError
+from flexclim.stores import check_store, progress_of, write_store
+
+
+@pytest.fixture
+def written(store):
+    """Return a complete store, opened in memory with the encodings of its files."""
+    write_store(small(), store, PLAN)
+    return xr.open_zarr(store, chunks=None).load()
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Return what writes a copy as any program may: with all attributes."""
+
+    def copy(ds):
+        ds.to_zarr(tmp_path / "copy.zarr", zarr_format=3)
+        return tmp_path / "copy.zarr"
+
+    return copy
+
+
+def small(times=20, members=3):
+    return toy(times=times, members=members)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda ds: ds.isel(realization=[1]), "realization 1, and this request realization 0"),
+        (lambda ds: ds.isel(realization=[2, 1, 0]), "has realization from 2 to 0"),
+        (lambda ds: ds.isel(lat=slice(None, None, -1)), r"has lat from 7.0 to 0.0"),
+        (lambda ds: ds.isel(lon=slice(4)), r"has lon from 0.0 to 6.0 \(4 values\)"),
+        (lambda ds: ds.assign_coords(lon=ds.lon + 360), r"has lon from 360.0"),
+        (lambda ds: ds.isel(time=slice(1, None)), "has times from 2020-01-02"),
+        (lambda ds: ds * 2, "flexclim did not begin it"),
+        (lambda ds: ds.drop_encoding(), "flexclim did not begin it"),
+        (lambda ds: ds.assign(t=ds["t"].copy(data=2 * ds["t"].values)), "has another t/c/0/0/0/0"),
+    ],
+)
+def test_a_copy_of_something_else_is_not_continued(written, copied, change, named):
+    copy = copied(change(written))
+    before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+    for sizes in ({}, {"members": 5, "times": 24}):
+        with pytest.raises(StoreError, match=named):
+            write_store(small(**sizes), copy, PLAN)
+    assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+
+
+def test_a_copy_of_changed_values_is_no_store_of_ours(written, copied):
+    copy = copied(written + 1)
+    assert progress_of(copy) is None
+    with pytest.raises(StoreError, match="is not a store that flexclim began"):
+        check_store(copy)
+
+
+def test_a_whole_copy_is_continued(written, copied):
+    calls = []
+    write_store(toy(times=20, members=5, calls=calls), copied(written), PLAN)
+    assert {member for member, _ in calls} == {2, 3, 4}  # the block of 2 is computed again
+
+
+def test_rounding_of_coordinates_does_not_count(written, store):
+    near = small()
+    near = near.assign_coords(lat=near["lat"] * (1 + 1e-12))
+    write_store(near, store, PLAN)
+    with xr.open_zarr(store, chunks=None) as opened:
+        np.testing.assert_array_equal(opened["lat"], near["lat"])
+
+
+def test_an_altered_shard_is_told_and_a_damaged_one_repaired(written, store):
+    first = shards(store)[-1].parents[4] / "c" / "0" / "0" / "0" / "0"
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(StoreError, match="has another t/c/0/0/0/0 than flexclim wrote"):
+        write_store(small(), store, PLAN)
+    assert set(check_store(store)) == {"t/c/0/0/0/0"}
+    write_store(small(), store, PLAN)
+    assert first.read_bytes() == whole
+    assert check_store(store) == {}
+
+
+def test_a_store_that_was_extended_or_stopped_is_continued(store):
+    """The first shard changes where it waits for times."""
+    for sizes in (
+        {"times": 3},
+        {"times": 5},
+        {"times": 5, "members": 4},
+        {"times": 20, "members": 4},
+    ):
+        write_store(small(**sizes), store, PLAN)
+    xr.testing.assert_equal(
+        xr.open_zarr(store).load(), small(times=20, members=4).compute().drop_attrs(deep=False)
+    )
+
+
+def test_stores_without_hashes_are_continued(store):
+    """As 0.1.0 wrote them."""
+    import zarr
+
+    write_store(small(), store, PLAN)
+    group = zarr.open_group(store, use_consolidated=False)
+    del group.attrs["flexclim_first_shards"]
+    zarr.consolidate_metadata(store)
+    calls = []
+    write_store(toy(times=20, members=3, calls=calls), store, PLAN)
+    assert calls == []
