@@ -1,7 +1,7 @@
 """Stores that 0.1.0 began: continued to the same values, though their plans hold less.
 
-Their plans held no bounds and no units. Bounds follow from the attributes of the stored variables
-by the rule of 0.1.0, unless values in the store contradict it.
+Their plans held no bounds and no units. Bounds follow from the values of the store or, where these
+don't tell, from the attributes of its variables by the rule of 0.1.0.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 import zarr
 
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
 from flexclim.cf.quantities import vector_component
+from flexclim.cf.times import is_time
 from flexclim.cf.units import cf_units
 from flexclim.errors import StoreError
+from flexclim.planning.plan import SamplingPlan
+from flexclim.sampling.plane_identity import PlaneIdentities, time_text
 from flexclim.stores import Begun, Place
 
 # The settings that a plan of 0.1.0 may hold.
@@ -26,6 +30,7 @@ RECORDED = (
     *("tiles", "compiled", "static", "factor", "noise", "noise_timescale_seconds", "conserve"),
     *("region", "lead_hours", "past", "input", "members", "times", "keep_bits", "variables"),
 )
+VERTICAL = "level", "lev", "plev", "pressure_level", "isobaricInhPa", "height", "depth", "altitude"
 POSITIVE_STANDARD = (
     r"precipitation|rainfall|snowfall|humidity|mixing_ratio|_speed|^speed|cloud_area_fraction|"
     r"area_fraction|land_binary_mask|mass_fraction|mole_fraction|concentration|_thickness|"
@@ -149,3 +154,44 @@ def _inferred(name: str, array: zarr.Array[Any]) -> bool:
     if re.search(POSITIVE_LONG, long) or re.fullmatch(POSITIVE_SHORT, short):
         return True
     return not long and cf_units(str(array.attrs.get("units", ""))) in POSITIVE_UNITS
+
+
+def check_noise(place: Place, field: xr.DataArray, plan: SamplingPlan) -> None:
+    """Raise StoreError if 0.1.0 drew other noise for a field, by the first and the last plane."""
+    identities = PlaneIdentities(field, plan)
+    for end in (0, -1):
+        index = {dim: end % field.sizes[dim] for dim in plan.dims[:-2]}
+        now, (before, seconds) = identities.at(index), _older_key(field, index)
+        for number in plan.member_numbers:
+            if (now.place(number=number), now.seconds) != (before, seconds):
+                raise StoreError(
+                    f"{place} was begun by flexclim 0.1.0, which drew other noise for these "
+                    f"coordinates: that of {before!r}, now {now.place(number=number)!r}. It can be "
+                    "read, but not continued: give another name."
+                )
+
+
+def _older_key(field: xr.DataArray, index: Mapping[str, int]) -> tuple[str, float]:
+    """Return the text and the seconds by which 0.1.0 drew the noise of a plane."""
+    time = _older_time(field)
+    text, seconds, rest = "", 0.0, []
+    for name in (*index, *(n for n in field.coords if field[n].ndim == 0)):
+        if name not in field.coords:
+            rest.append(f"{name}#{index[str(name)]}")
+            continue
+        coordinate = field[name]
+        value = coordinate.values[index[str(name)]] if coordinate.ndim else coordinate.values[()]
+        if name == time:
+            text, seconds = time_text(value)
+        elif name in index or name in VERTICAL:
+            number = pd.to_numeric(value, errors="coerce") if not isinstance(value, str) else np.nan
+            rest.append(f"{name}={value if pd.isna(number) else format(float(number), 'g')}")
+    return f"{text} {' '.join(sorted(rest))}".strip(), seconds
+
+
+def _older_time(field: xr.DataArray) -> str | None:
+    for name, coordinate in field.coords.items():
+        own = name in field.dims or (coordinate.ndim == 0 and name == "time")
+        if own and is_time(coordinate):
+            return str(name)
+    return None

@@ -19,7 +19,13 @@ from flexclim.cf.physical_bounds import Bounds
 from flexclim.cf.units import cf_units
 from flexclim.planning.plan import Attributes
 from flexclim.planning.sampling_options import SamplingOptions
-from flexclim.sampling.older_stores import bounds_as_begun, check_form, in_older_form, is_older
+from flexclim.sampling.older_stores import (
+    bounds_as_begun,
+    check_form,
+    check_noise,
+    in_older_form,
+    is_older,
+)
 from flexclim.sampling.planned_ensemble import (
     CHOICE,
     PlannedEnsemble,
@@ -108,10 +114,19 @@ def plan_so_far(
         same = [one for one in others if one == begun.plan.get("input")]
         plan = plan | {"input": same[0]} if same else plan
     if is_older(begun):
-        groups = [group for group in planned.groups if group.model.settings.inputs is None]
-        any_variable = {name for group in groups for name in group.outputs.values()}
-        plan = in_older_form(plan, begun, place, any_variable)
+        plan = _as_older(plan, begun, planned, place)
     return plan
+
+
+def _as_older(
+    plan: dict[str, Any], begun: stores.Begun, planned: PlannedEnsemble, place: stores.Place
+) -> dict[str, Any]:
+    """Return a plan in the form of an older store, if that was begun in the same way."""
+    for each in planned.plans:
+        check_noise(place, planned.source[each.sampling.inputs[0]], each.sampling)
+    groups = [group for group in planned.groups if group.model.settings.inputs is None]
+    any_variable = {name for group in groups for name in group.outputs.values()}
+    return in_older_form(plan, begun, place, any_variable)
 
 
 def _settings(attributes: Attributes) -> Attributes:

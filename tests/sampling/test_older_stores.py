@@ -140,3 +140,25 @@ def test_several_models_in_a_line_are_refused(options, tmp_path):
     with pytest.raises(StoreError, match=r"with several models, .* can be read, but not continued"):
         downscale_to_zarr(rain(4), place, **options)
     assert xr.open_zarr(place)["tp"].shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "same"),
+    [
+        ({}, True),
+        ({"height": 2.0}, True),  # a coordinate of the vertical always counted
+        ({"scenario": "ssp245"}, False),
+        ({"reynolds": 1e4}, False),
+    ],
+)
+def test_a_store_whose_noise_would_be_another_is_refused(options, tmp_path, coordinates, same):
+    """It depended on fewer coordinates."""
+    place = tmp_path / "a.zarr"
+    begin(rain().assign_coords(coordinates), place, **options)
+    more = rain(4).assign_coords(coordinates)
+    if same:
+        assert downscale_to_zarr(more, place, **options).sizes["time"] == 4
+        return
+    with pytest.raises(StoreError, match=r"drew other noise .* read, but not continued") as error:
+        downscale_to_zarr(more, place, **options)
+    assert "\n" not in str(error.value)
