@@ -153,10 +153,10 @@ def _input_settings(planned: PlannedEnsemble) -> dict[str, Any]:
     """Return the units of inputs, and what attributes declare as missing, by name."""
     found: dict[str, dict[str, Any]] = {}
     for plan in planned.plans:
-        for name, quantity in zip(plan.sampling.inputs, plan.sampling.quantities, strict=True):
+        for name, properties in zip(plan.sampling.inputs, plan.sampling.properties, strict=True):
             found[name] = {"units": cf_units(planned.source.units(name) or "")}
-            if quantity.missing.codes or quantity.missing.valid != NOTHING.valid:
-                found[name]["missing"] = dataclasses.asdict(quantity.missing)
+            if properties.missing.codes or properties.missing.valid != NOTHING.valid:
+                found[name]["missing"] = dataclasses.asdict(properties.missing)
     return found
 
 
