@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import xarray as xr
 
 from flexclim.grids.grid import Grid
+from flexclim.grids.lattice import NOISE, is_single
 
 BOUNDS = "bnds"
 # Attributes that do not hold for other values.
@@ -59,11 +61,46 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
         known = variables[name].attrs
         bounds_name = str(known.get("bounds", f"{name}_bnds"))
         attributes = _described(axis, grid, known) | {"bounds": bounds_name}
+        values = as_stored(values, variables[name].values)
         result[name] = xr.Variable((dimension,), values, attributes)
-        result[bounds_name] = xr.Variable((dimension, pair), bounds, {})
+        result[bounds_name] = xr.Variable((dimension, pair), bounds.astype(values.dtype), {})
     if grid.latitude is not None:
         result |= _positions(grid, source)
     return result
+
+
+def as_stored(values: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return coordinate values as numbers that a file like the source holds.
+
+    Parameters
+    ----------
+    values
+        (n,) float64.
+    own
+        (m,) values of the source, of any type of numbers.
+
+    Returns
+    -------
+    ndarray
+        ``own``, if these are the same places; else numbers of float32, if ``own`` are such and
+        these are precise enough; else equal to those of ``own`` at the same places.
+
+    >>> as_stored(np.array([0.1, 0.15, 0.2]), np.array([0.1, 0.2], np.float32))
+    array([0.1 , 0.15, 0.2 ], dtype=float32)
+    """
+    step = np.abs(np.diff(values)).min(initial=np.inf)
+    if own.size == values.size and np.abs(own - values).max() < 0.5 * step:
+        return own
+    if is_single(own):
+        single = values.astype(np.float32)
+        if np.spacing(np.abs(single).max()) < 0.1 * step:
+            return single.astype(own.dtype)
+    order = np.argsort(own)
+    after = order[np.searchsorted(own, values, sorter=order).clip(max=own.size - 1)]
+    before = order[np.searchsorted(own, values, side="right", sorter=order).clip(min=1) - 1]
+    for near in (own[after], own[before]):
+        values = np.where(np.abs(near - values) < NOISE * step, near, values)
+    return values
 
 
 def _described(axis: str, grid: Grid, known: Mapping[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flexclim.errors import GridError
+from flexclim.grids.lattice import is_single, of_single_precision, snap, was_rounded
 
 REGULAR = 1e-3  # largest deviation from equal spacing, as a fraction of the spacing
 
@@ -26,7 +27,9 @@ def regular_values(
     Returns
     -------
     values, step
-        (n,) float64 without the rounding of float32 or of a few decimals, and their spacing.
+        (n,) float64 without the rounding of float32 or of a few decimals, and their spacing. An
+        axis of at least 8 values with so few decimals that they look uneven is regular if
+        rounding explains them.
 
     Raises
     ------
@@ -34,15 +37,16 @@ def regular_values(
         If there are fewer than two values, or some are missing, repeated, unsorted or uneven.
     """
     exact, straight = sorted_values(name, values, longitude=longitude)
-    step = float((straight[-1] - straight[0]) / (exact.size - 1))
-    if not _is_even(exact, straight):
+    found = _evenly(np.asarray(values), exact, straight)
+    if found is None:
         steps = np.abs(np.diff(straight))
         raise GridError(
             f"{name!r} is not regular: its spacing runs from {steps.min():.6g} to "
             f"{steps.max():.6g}. Regrid to a regular grid first."
         )
-    line = straight[0] + step * np.arange(exact.size)
-    return remove_rounding(line + (exact - straight), step), step
+    line, step = found
+    turns = np.rint((exact - straight) / 360) * 360
+    return snap(line + turns, step), step
 
 
 def sorted_values(
@@ -70,13 +74,23 @@ def sorted_values(
     return exact, straight
 
 
-def _is_even(exact: np.ndarray, straight: np.ndarray) -> bool:
-    """Return whether sorted values are evenly spaced, within what rounding explains."""
-    step = (straight[-1] - straight[0]) / (exact.size - 1)
+def _evenly(
+    given: np.ndarray, exact: np.ndarray, straight: np.ndarray
+) -> tuple[np.ndarray, float] | None:
+    """Return the evenly spaced values and the spacing that sorted values mean, or None."""
+    step = float((straight[-1] - straight[0]) / (exact.size - 1))
     line = straight[0] + step * np.arange(exact.size)
     rounding = np.finfo(np.float32).eps * np.abs(exact).max()
     allowed = max(REGULAR * abs(step), min(rounding, 0.05 * abs(step)))
-    return bool(np.abs(line - straight).max() <= allowed)
+    even = np.abs(line - straight).max() <= allowed
+    if even and not is_single(given):
+        return line, step
+    # Decimals are exact for values of float32, but these themselves tell where they were rounded.
+    single = straight + (given.astype(float) - exact)
+    found = of_single_precision(single) if even else was_rounded(straight, step)
+    if found:
+        return found.values(exact.size), float(found.step)
+    return (line, step) if even else None
 
 
 def is_uneven(values: np.ndarray, *, longitude: bool = False) -> bool:
@@ -86,7 +100,8 @@ def is_uneven(values: np.ndarray, *, longitude: bool = False) -> bool:
     (True, False)
     """
     try:
-        return not _is_even(*sorted_values("", values, longitude=longitude))
+        both = sorted_values("", values, longitude=longitude)
+        return _evenly(np.asarray(values), *both) is None
     except GridError:
         return False
 
@@ -109,11 +124,6 @@ def unwrap_longitudes(values: np.ndarray) -> np.ndarray:
 def spans_globe(columns: int, step: float) -> bool:
     """Return whether ``columns`` of ``step`` degrees span 360 degrees of longitude."""
     return abs(columns * abs(step) - 360) < 0.01 * abs(step)
-
-
-def remove_rounding(values: np.ndarray, step: float) -> np.ndarray:
-    """Round to 1e-9 of a step, which removes errors of float64 arithmetic."""
-    return np.round(values, int(np.ceil(9 - np.log10(abs(step))))) + 0.0
 
 
 def decimal_values(name: str, values: np.ndarray) -> np.ndarray:
@@ -170,7 +180,7 @@ def cell_bounds(values: np.ndarray, step: float) -> np.ndarray:
     array([[2.5, 1.5],
            [1.5, 0.5]])
     """
-    return remove_rounding(np.stack([values - step / 2, values + step / 2], axis=-1), step)
+    return snap(np.stack([values - step / 2, values + step / 2], axis=-1), step)
 
 
 def refine_values(
@@ -187,7 +197,7 @@ def refine_values(
     array([0., 2., 4.])
     """
     offsets = np.arange(factor) if point else np.arange(factor) - (factor - 1) / 2
-    fine = remove_rounding(values[:, None] + offsets * step / factor, step / factor).ravel()
+    fine = snap(values[:, None] + offsets * step / factor, step / factor).ravel()
     return fine[: fine.size - factor + 1] if point and last else fine
 
 
@@ -200,4 +210,4 @@ def coarsen_values(
     array([0.5, 2.5])
     """
     starts = values[first::factor]
-    return starts.copy() if point else remove_rounding(starts + (factor - 1) / 2 * step, step)
+    return starts.copy() if point else snap(starts + (factor - 1) / 2 * step, step)
