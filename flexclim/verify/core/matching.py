@@ -202,7 +202,8 @@ def _permutation(
         cut = np.nanmin(right) - typical_step(right) / 2
         left, right = (left - cut) % 360, (right - cut) % 360
     mine, theirs = np.argsort(left, kind="stable"), np.argsort(right, kind="stable")
-    if not (np.abs(left[mine] - right[theirs]) <= allowed).all():
+    same = (np.abs(left[mine] - right[theirs]) <= allowed).all()
+    if not same or (np.diff(right[theirs]) <= allowed).any():  # repeated values have no order
         return None
     order = np.empty_like(mine)
     order[theirs] = mine

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flexclim import AlignmentError, verify
 
@@ -116,3 +118,53 @@ def test_labels_match_by_name():
     assert float(verify.mae(truth[::-1], truth)) == 0
     with pytest.raises(AlignmentError, match=r"'site' differs in 1 of 2 .*: c in the forecast, b"):
         verify.mae(truth.assign_coords(site=["a", "c"]), truth)
+
+
+def test_repeated_values_have_no_order():
+    truth = xr.DataArray([1.0, 2.0, 3.0], {"time": [0, 0, 1]}, ["time"])
+    assert float(verify.mae(truth, truth)) == 0
+    with pytest.raises(AlignmentError, match=r"'time' differs in 2 of 3"):
+        verify.mae(truth[[0, 2, 1]], truth)
+
+
+SAME = {
+    "rows from the south": lambda f: f.isel(lat=slice(None, None, -1)),
+    "times in another order": lambda f: f.isel(time=[1, 2, 0]),
+    "columns from elsewhere": lambda f: f.roll(lon=3, roll_coords=True),
+    "longitudes around 0": lambda f: f.assign_coords(lon=(f.lon + 180) % 360 - 180),
+    "narrow latitudes": lambda f: f.assign_coords(lat=f.lat.astype("float32")),
+    "other units of times": lambda f: f.assign_coords(time=f.time.astype("M8[s]")),
+    "another order of dimensions": lambda f: f.transpose(*f.dims[::-1]),
+    "chunks": lambda f: f.chunk(lat=3, time=1),
+    "another calendar": lambda f: f.convert_calendar("noleap", use_cftime=True),
+    "labels": lambda f: f.assign_coords(row=("lat", list("abcdefgh")), level=500),
+    "celsius": lambda f: (f - 273.15).assign_attrs(f.attrs, units="degC"),
+}
+NAMES = {"lat": "latitude", "lon": "longitude", "time": "valid_time"}
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(
+    changes=st.lists(st.sampled_from(list(SAME)), unique=True),
+    other=st.lists(st.sampled_from(list(SAME)), unique=True, max_size=2),
+    renamed=st.sets(st.sampled_from(list(NAMES))),
+)
+def test_no_combination_of_conventions_changes_a_score(changes, other, renamed):
+    rng = np.random.default_rng(0)
+    axes = {
+        "time": np.array(["2021-02-27", "2021-02-28", "2021-03-01"], "M8[ns]"),
+        "lat": np.linspace(90, -90, 8),
+        "lon": np.arange(10) * 36.0,
+    }
+    attributes = {"units": "K", "standard_name": "air_temperature"}
+    truth = xr.DataArray(rng.normal(280, 5, (3, 8, 10)), axes, list(axes), "t", attributes)
+    values = rng.normal(280, 5, (4, 3, 8, 10))
+    forecast = xr.DataArray(values, axes, ["number", *axes], "t", attributes)
+    expected = float(verify.crps(forecast, truth))
+    for change in changes:
+        forecast = SAME[change](forecast)
+    for change in other:
+        truth = SAME[change](truth)
+    forecast = forecast.rename({name: NAMES[name] for name in renamed})
+    assert float(verify.crps(forecast, truth)) == pytest.approx(expected, rel=1e-7)
