@@ -123,9 +123,9 @@ def test_an_ensemble_is_sliced_lazily(ensemble, toy_model, monkeypatch):
     ("numbers", "options", "message"),
     [
         (range(5), {"members": 4}, "'t' has 5 members, and each gets one output member"),
-        ([0, 1, 2, 3, 3], {}, "must hold distinct whole numbers"),
-        ([0.5, 1, 2, 3, 4], {}, "at least 0, one per member; it holds 0.5, 1.0, 2.0"),
-        ([-1, 1, 2, 3, 4], {}, "hold distinct whole numbers"),
+        ([0, 1, 2, 3, 3], {}, "must have distinct whole numbers"),
+        ([0.5, 1, 2, 3, 4], {}, "from 0 to 2147483647; they have 0.5, 1.0, 2.0"),
+        ([-1, 1, 2, 3, 4], {}, "have distinct whole numbers"),
     ],
 )
 def test_ensembles_that_cannot_be_paired(ensemble, toy_model, numbers, options, message):

@@ -6,7 +6,10 @@ import hashlib
 from collections.abc import Collection, Hashable
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+
+from flexclim.errors import FlexclimError
 
 REALIZATION = "realization"
 # Names in lower case, in order of preference.
@@ -49,6 +52,11 @@ def with_realization(ds: xr.Dataset, dims: Collection[Hashable]) -> xr.Dataset:
     """Return a Dataset whose ensemble dimension, if it has one, is called ``realization``.
 
     Members that have names instead of numbers keep them in a coordinate of the old name.
+
+    Raises
+    ------
+    FlexclimError
+        If members are numbered by several stacked coordinates.
     """
     dim = find_member(ds, dims)
     if dim is None or (dim == REALIZATION and not _labels(ds, dim)):
@@ -57,6 +65,11 @@ def with_realization(ds: xr.Dataset, dims: Collection[Hashable]) -> xr.Dataset:
     name = min(own, key=lambda one: (not _is_member(ds[one]), one != dim), default=dim)
     if REALIZATION in ds.variables and REALIZATION not in (name, dim):
         ds = ds.drop_vars(REALIZATION)  # the number of one member of another ensemble
+    if isinstance(ds.indexes.get(name), pd.MultiIndex):
+        raise FlexclimError(
+            f"members along {dim!r} are numbered by several coordinates. Number them by one, with "
+            f".reset_index({name!r}).assign_coords({dim}=range({ds.sizes[dim]}))."
+        )
     if _labels(ds, name):
         ds = ds.drop_indexes(name, errors="ignore")
         ds = ds.rename_vars({name: "member_id"}) if name == REALIZATION else ds

@@ -77,6 +77,7 @@ def find_times(
 
     Examples
     --------
+    >>> import numpy as np
     >>> hours = np.arange(2) * np.timedelta64(6, "h")
     >>> start = np.datetime64("2018-09-14", "ns")
     >>> coords = {"time": start, "step": hours, "valid_time": ("step", start + hours)}

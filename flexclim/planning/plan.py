@@ -289,11 +289,12 @@ def _member_numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]
             f"members={members} is impossible. Leave members out, or select members first."
         )
     values = numbers_of(field)
-    if values.dtype.kind not in "iu" or len(set(values.tolist())) < count or values.min() < 0:
+    distinct = values.dtype.kind in "iu" and len(set(values.tolist())) == count
+    if not distinct or values.min() < 0 or values.max() >= 2**31:
         raise FlexclimError(
-            f"{REALIZATION!r} of {field.name!r} must hold distinct whole numbers of at least 0, "
-            f"one per member; it holds {', '.join(map(str, values[:3]))}. Assign such numbers with "
-            f".assign_coords({REALIZATION}=range({count}))."
+            f"members of {field.name!r} must have distinct whole numbers from 0 to {2**31 - 1}; "
+            f"they have {', '.join(map(str, values[:3]))}. Assign numbers along their dimension "
+            f"with .assign_coords, such as range({count})."
         )
     return tuple(values.tolist())
 

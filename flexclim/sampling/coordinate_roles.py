@@ -127,8 +127,10 @@ def value_text(value: object) -> str:
     if isinstance(value, timedelta):
         value = np.timedelta64(value)
     if isinstance(value, np.datetime64 | np.timedelta64):
-        value = in_nanoseconds(np.asarray(value))[()]
-        value = value.astype(np.int64) if value.dtype.kind == "m" and not pd.isna(value) else value
+        ticks = in_nanoseconds(np.asarray(value))[()]
+        if np.isnat(ticks) or ticks.dtype.kind == "M":
+            return str(ticks)
+        value = ticks.astype(np.int64)
     if isinstance(value, bool | np.bool_):
         value = int(value)
     if isinstance(value, int | np.integer):
@@ -136,5 +138,7 @@ def value_text(value: object) -> str:
         return short if float(short) == int(value) else str(value)
     if isinstance(value, float | np.floating):
         short = f"{float(value):g}"
-        return short if type(value)(short) == value else str(value)
+        if type(value)(short) == value or not np.isfinite(value):
+            return short
+        return str(int(value)) if value == int(value) and abs(value) < 2**53 else str(value)
     return str(value)
