@@ -27,8 +27,8 @@ POSITIVE_STANDARD = re.compile(
     r"water_volume_transport_in_river|wave_\w*(period|height)|carbon_content|gross_primary"
 )
 POSITIVE_LONG = re.compile(
-    r"precipitation|rain(fall)?\b|snowfall|humidity|mixing ratio|wind speed|cloud cover|"
-    r"cloud fraction|gust|snow depth|visibility|land.sea mask|runoff|soil (water|moisture)|"
+    r"precipitation|\brain(fall)?\b|snowfall|humidity|mixing ratio|wind speed|cloud cover|"
+    r"cloud fraction|\bgusts?\b|snow depth|visibility|land.sea mask|runoff|soil (water|moisture)|"
     r"volumetric soil|snow (water|mass|cover|amount|melt)|snowmelt|"
     r"convective available potential energy|\bcape\b|leaf area|downwelling|upwelling|"
     r"(radiation|short.?wave|long.?wave|solar|thermal)\b.*\bdownwards?\b|"

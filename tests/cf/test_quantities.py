@@ -77,6 +77,8 @@ def test_fields_that_can_not_be_negative(field):
         named("msl", long_name="Mean sea level pressure", units="Pa"),
         named("tsn", standard_name="temperature_in_surface_snow", units="degC"),
         named("z", units="m"),
+        named("TERRAIN", long_name="terrain elevation", units="m"),
+        named("zos", long_name="Sea level in August", units="m"),
     ],
 )
 def test_fields_that_can_be_negative_or_never_come_near(field):
