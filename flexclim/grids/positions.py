@@ -20,6 +20,8 @@ def fine_positions(
 ) -> np.ndarray:
     """Return positions of fine cells, inter- and extrapolated linearly from coarse ones.
 
+    Fine cells of missing coarse cells are missing; beside these, positions are extrapolated.
+
     Parameters
     ----------
     latitude, longitude
@@ -35,6 +37,9 @@ def fine_positions(
         (2, y', x') latitude and longitude in degrees, the latter in the range of the input's.
     """
     vectors = _vectors(latitude, longitude)
+    missing = np.isnan(vectors[0])
+    if holes := bool(missing.any()):
+        vectors = _extrapolated(_extrapolated(vectors))  # twice, for corners
     for axis in (1, 2):
         size = vectors.shape[axis]
         if point:
@@ -45,6 +50,9 @@ def fine_positions(
         share = (position - base).reshape((-1,) + (1,) * (2 - axis))
         low, high = np.take(vectors, base, axis), np.take(vectors, base + 1, axis)
         vectors = low + share * (high - low)
+    if holes:
+        nearest = np.ix_(*(_nearest(size, factor, point=point) for size in missing.shape))
+        vectors[:, missing[nearest]] = np.nan
     return _degrees(vectors, longitude)
 
 
@@ -114,6 +122,21 @@ def known_positions(
     return known(np.asarray(degrees))
 
 
+def filled_positions(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (y, x) latitude and longitude with the nearest known ones where they are missing.
+
+    >>> filled_positions(np.array([[1.0, np.nan]]), np.array([[5.0, np.nan]]))[1]
+    array([[5., 5.]])
+    """
+    missing = np.isnan(latitude) | np.isnan(longitude)
+    if not missing.any() or missing.all():
+        return latitude, longitude
+    from scipy.ndimage import distance_transform_edt  # 0.1 s to import, rarely needed
+
+    nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return latitude[tuple(nearest)], longitude[tuple(nearest)]
+
+
 def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
     """Return the median distance between rows of (y, x) positions, in degrees.
 
@@ -125,9 +148,21 @@ def row_distance(latitude: np.ndarray, longitude: np.ndarray) -> float:
 
 
 def stored_order(latitude: np.ndarray, longitude: np.ndarray) -> tuple[bool, bool]:
-    """Return whether rows of (y, x) positions run northward, and columns westward."""
-    north = np.nanmean(np.diff(latitude, axis=0))
-    east = np.nanmean((np.diff(longitude, axis=1) + 180) % 360 - 180)
+    """Return whether rows of (y, x) positions run northward, and columns westward.
+
+    Raises
+    ------
+    GridError
+        If so many are missing that nothing tells.
+    """
+    northward = np.diff(latitude, axis=0)
+    eastward = (np.diff(longitude, axis=1) + 180) % 360 - 180
+    if np.isnan(northward).all() or np.isnan(eastward).all():
+        raise GridError(
+            "2-D latitudes or longitudes have no two neighbours with values. Give the coordinates "
+            "values, or drop them."
+        )
+    north, east = np.nanmean(northward), np.nanmean(eastward)
     return bool(north > 0), bool(east < 0)
 
 
@@ -154,6 +189,29 @@ def map_positions(
         meta=np.empty((0, 0, 0)),
     )
     return lazy[0], lazy[1]
+
+
+def _nearest(size: int, factor: int, *, point: bool) -> np.ndarray:
+    """Return the coarse cell of each fine cell along an axis, or its nearest coarse point."""
+    if point:
+        return np.rint(np.arange((size - 1) * factor + 1) / factor).astype(int)
+    return np.arange(size).repeat(factor)
+
+
+def _extrapolated(vectors: np.ndarray) -> np.ndarray:
+    """Fill missing (3, y, x) vectors beside known ones: linearly, averaged over directions."""
+    padded = np.pad(vectors, ((0, 0), (2, 2), (2, 2)), constant_values=np.nan)
+    guesses = []
+    for axis in (1, 2):
+        for direction in (1, -1):
+            near = np.roll(padded, direction, axis)[:, 2:-2, 2:-2]
+            far = np.roll(padded, 2 * direction, axis)[:, 2:-2, 2:-2]
+            guesses.append(np.where(np.isnan(far), near, 2 * near - far))
+    stacked = np.stack(guesses)
+    count = np.isfinite(stacked).sum(axis=0)
+    total = np.nansum(stacked, axis=0)
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.where(np.isnan(vectors), mean, vectors)
 
 
 def _vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from flexclim.errors import GridError
 from flexclim.grids.grid import DEGREE_KM, Grid
-from flexclim.grids.positions import fine_positions
+from flexclim.grids.positions import filled_positions, fine_positions
 from flexclim.grids.regular_coordinates import spans_globe
 
 # Distance that cell centres may lie beyond the outermost source cells, in source cells.
@@ -89,6 +89,8 @@ def remapper(own: Grid, grid: Grid, name: str) -> Remap:
 
 def positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Return (Y, X) latitude and longitude in degrees, in canonical order.
+
+    Missing ones are those of the nearest cell that has them.
 
     Raises
     ------
@@ -223,7 +225,7 @@ def _stored_positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     if grid.geographic and grid.y_values is not None and grid.x_values is not None:
         latitude, longitude = np.meshgrid(grid.y_values, grid.x_values, indexing="ij")
         return latitude, longitude
-    return np.asarray(grid.latitude, float), np.asarray(grid.longitude, float)
+    return filled_positions(np.asarray(grid.latitude, float), np.asarray(grid.longitude, float))
 
 
 def _parts(step: float, own_step: float) -> int:
