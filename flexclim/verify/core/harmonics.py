@@ -8,7 +8,7 @@ Gauss-Legendre sums at the nodes are exact for every degree that the rows resolv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -29,14 +29,21 @@ BATCH_BYTES = 128 * 2**20
 
 
 def power(
-    first: xr.DataArray, second: xr.DataArray, plane: Plane, fill: Fill = None
+    first: xr.DataArray,
+    second: xr.DataArray,
+    plane: Plane,
+    fill: Fill = None,
+    known: xr.DataArray | None = None,
 ) -> xr.DataArray:
-    """Return the common power of two global fields by degree; it sums to their covariance."""
+    """Return the common power of two global fields by degree; it sums to their covariance.
+
+    Only values that are ``known`` count; the power of a plane without any is NaN.
+    """
 
     def transform(left: np.ndarray, right: np.ndarray, sphere: Sphere) -> np.ndarray:
         return sphere.power(left, None if first is second else right)
 
-    return _apply(transform, first, second, plane, fill)
+    return _apply(transform, [first, second], plane, fill, known)
 
 
 def vector_power(
@@ -47,7 +54,7 @@ def vector_power(
     def transform(u: np.ndarray, v: np.ndarray, sphere: Sphere) -> np.ndarray:
         return sphere.vector_power(u, v)
 
-    return _apply(transform, eastward, northward, plane, fill)
+    return _apply(transform, [eastward, northward], plane, fill, None)
 
 
 @lru_cache(maxsize=4)
@@ -88,29 +95,33 @@ def find_rows(field: xr.DataArray, plane: Plane) -> tuple[Rows, bool]:
 
 def _apply(
     transform: Callable[[np.ndarray, np.ndarray, Sphere], np.ndarray],
-    first: xr.DataArray,
-    second: xr.DataArray,
+    fields: Sequence[xr.DataArray],
     plane: Plane,
     fill: Fill,
+    known: xr.DataArray | None,
 ) -> xr.DataArray:
     """Apply a function of fields (F, N, columns) that returns powers by degree, (F, L)."""
-    where, reverse = find_rows(first, plane)
-    sphere = make_sphere(first.sizes[plane.y], first.sizes[plane.x], where)
+    where, reverse = find_rows(fields[0], plane)
+    sphere = make_sphere(fields[0].sizes[plane.y], fields[0].sizes[plane.x], where)
 
-    def each(*maps: np.ndarray) -> np.ndarray:
-        flat = [fill_gaps(one, fill).reshape(-1, *one.shape[-2:]) for one in maps]
+    def each(first: np.ndarray, second: np.ndarray, *known: np.ndarray) -> np.ndarray:
+        maps, empty = zip(*(fill_gaps(one, fill, *known) for one in (first, second)), strict=True)
+        flat = [one.reshape(-1, *one.shape[-2:]) for one in maps]
         flat = [one[:, ::-1] if reverse else one for one in flat]
         if gaps := int(max(np.isnan(one).sum() for one in flat)):
             raise FlexclimError(
                 f"{gaps} NaN in the field: spherical harmonics need all values. Pass fill='mean' "
                 "to replace them by each plane's mean, or use kind='radial' on a part without gaps."
             )
-        return transform(flat[0], flat[1], sphere).reshape(*maps[0].shape[:-2], sphere.degrees)
+        found = transform(flat[0], flat[1], sphere).reshape(*maps[0].shape[:-2], sphere.degrees)
+        found[empty[0] | empty[1]] = np.nan
+        return found
 
+    given = fields if known is None else [*fields, known]
     result: xr.DataArray = xr.apply_ufunc(
         each,
-        *(whole_planes(field, plane) for field in (first, second)),
-        input_core_dims=[[plane.y, plane.x]] * 2,
+        *(whole_planes(field, plane) for field in given),
+        input_core_dims=[[plane.y, plane.x]] * len(given),
         output_core_dims=[["degree"]],
         dask="parallelized",
         output_dtypes=[float],

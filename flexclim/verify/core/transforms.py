@@ -10,6 +10,7 @@ from scipy import fft
 
 from flexclim.errors import FlexclimError
 from flexclim.verify.core.geometry import Plane
+from flexclim.verify.core.option_checks import check_choice
 
 Kind = Literal["radial", "zonal", "spherical"]
 Edges = Literal["dct", "taper", "periodic"]
@@ -46,14 +47,37 @@ class Bins:
         return sums.reshape(*power.shape[: power.ndim - self.index.ndim], count)
 
 
-def fill_gaps(field: np.ndarray, fill: Fill) -> np.ndarray:
-    """Replace missing values of (..., y, x) by the mean of their plane if ``fill`` is "mean"."""
-    if fill is None:
-        return field
-    if fill != "mean":
-        raise FlexclimError(f"fill={fill!r} is unknown: use 'mean' or None.")
-    mean = np.nanmean(field, axis=(-2, -1), keepdims=True)
-    return np.where(np.isnan(field), mean, field)
+def fill_gaps(
+    field: np.ndarray, fill: Fill, known: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Replace missing values of (..., y, x) by the mean of their plane if ``fill`` is "mean".
+
+    Parameters
+    ----------
+    field
+        (..., y, x).
+    fill
+        None leaves single missing values as they are.
+    known
+        (..., y, x) where a value counts, also in the fields that are compared; None: everywhere.
+
+    Returns
+    -------
+    field, empty
+        The filled field, and (...) which planes have no value that counts: these are 0.
+    """
+    check_choice("fill", fill, ("mean", None))
+    missing = np.isnan(field) if known is None else np.isnan(field) | ~known
+    empty = missing.all(axis=(-2, -1))
+    if empty.any():
+        field, missing = (
+            np.where(empty[..., None, None], 0.0, field),
+            missing & ~empty[..., None, None],
+        )
+    if fill is None or not missing.any():
+        return field, empty
+    mean = np.nanmean(np.where(missing, np.nan, field), axis=(-2, -1), keepdims=True)
+    return np.where(missing, mean, field), empty
 
 
 def make_bins(kind: Kind, shape: tuple[int, int], plane: Plane, edges: Edges) -> Bins:

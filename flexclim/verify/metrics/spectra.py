@@ -7,6 +7,7 @@ metre; the coordinate ``wavelength`` in metres comes with it.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import overload
 
 import numpy as np
@@ -20,6 +21,7 @@ from flexclim.verify.core.cell_areas import Variables, area_weights, of_rows, wi
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.numbers import as_numbers
+from flexclim.verify.core.option_checks import check_choice
 from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
@@ -110,10 +112,12 @@ def spectrum(
     >>> float(power.wavelength[power.argmax('wavenumber')]), float(power.sum().round(6))
     (4000.0, 0.5)
     """
-    if isinstance(da, xr.DataArray):
+    if not isinstance(da, xr.Dataset):
+        if vector is not None:
+            raise FlexclimError(f"vector={vector!r} names variables of a Dataset: give a Dataset.")
         return _spectrum_of_field(da, kind, dim, edges, fill)
     if vector is not None:
-        eastward, northward = (da[name] for name in vector)
+        eastward, northward = (da[name] for name in _components(da, vector))
         return kinetic_energy(eastward, northward, kind, dim=dim, edges=edges, fill=fill)
     return xr.Dataset(
         {
@@ -140,8 +144,8 @@ def kinetic_energy(
     On a sphere it is the spectrum of vector harmonics, since the components alone are
     discontinuous at the poles. Parameters as in :func:`spectrum`.
     """
-    eastward = as_numbers(eastward, "eastward component")
-    northward = as_numbers(northward, "northward component")
+    eastward = _field(eastward, "eastward component")
+    northward = _field(northward, "northward component")
     plane = find_plane(eastward)
     northward = check_coordinates(northward, eastward, "northward component")
     if kind == "spherical":
@@ -169,15 +173,20 @@ def powers(
     """Return the averaged power of ``forecast`` and ``truth``, and their ``common`` power.
 
     Every member is compared with the same truth, so the average common power of the members is
-    that of the ensemble mean. Parameters as in :func:`spectrum`.
+    that of the ensemble mean. Where the truth or a member is missing, all are; planes where
+    nothing is left do not count. Parameters as in :func:`spectrum`.
     """
     forecast, truth, plane = pair.forecast, pair.truth, pair.plane
+    known = truth.notnull() & pair.mean.notnull()
     area = pair.area if kind == "zonal" else None
-    mine = _power(forecast, forecast, plane, kind, edges, fill, area)
+    power = partial(
+        _power, plane=plane, kind=kind, edges=edges, fill=fill, area=area, known=known
+    )
+    mine = power(forecast, forecast)
     parts = {
         "forecast": mine if pair.member is None else mine.mean(pair.member, keep_attrs=True),
-        "truth": _power(truth, truth, plane, kind, edges, fill, area),
-        "common": _power(pair.mean, truth, plane, kind, edges, fill, area),
+        "truth": power(truth, truth),
+        "common": power(pair.mean, truth),
     }
     others = [d for d in truth.dims if d in parts["truth"].dims]
     found = xr.Dataset(
@@ -225,7 +234,7 @@ def _spectrum_of_field(
     fill: Fill,
     variables: Variables | None = None,
 ) -> xr.DataArray:
-    field = as_numbers(field, "field")
+    field = _field(field, "field")
     area = area_weights(field, variables) if kind == "zonal" else None
     power = _power(field, field, find_plane(field), kind, edges, fill, area)
     power = _average(power, dim, [d for d in field.dims if d in power.dims])
@@ -233,6 +242,26 @@ def _spectrum_of_field(
     power = _describe(power, f"{kind} power spectrum of {name}", field)
     drop_inherited(power, field)
     return power
+
+
+def _field(field: xr.DataArray, role: str) -> xr.DataArray:
+    """Return a field as floating-point numbers, after checking that there are some."""
+    field = as_numbers(field, role)
+    check_not_empty(field)
+    return field
+
+
+def _components(ds: xr.Dataset, vector: Sequence[str]) -> Sequence[str]:
+    """Return the names of the two components of a wind."""
+    names = [vector] if isinstance(vector, str) else list(vector)
+    missing = [name for name in names if name not in ds.data_vars]
+    if len(names) != 2 or missing:
+        found = f"no {missing[0]!r} among" if missing else "choose two of"
+        raise FlexclimError(
+            f"vector={vector!r} does not name the eastward and the northward component: {found} "
+            f"{list(ds.data_vars)}."
+        )
+    return names
 
 
 def _average(power: xr.DataArray, dim: Dims, others: Sequence[Hashable]) -> xr.DataArray:
@@ -252,36 +281,39 @@ def _power(
     edges: Edges,
     fill: Fill,
     area: xr.DataArray | None,
+    known: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Return the common power of two fields by wavenumber; its power if both are one field.
 
-    Zonal powers are averaged over rows by ``area``.
+    Zonal powers are averaged over rows by ``area``. Only values that are ``known`` count; the power
+    of a plane without any is NaN.
     """
+    check_choice("kind", kind, ("radial", "zonal", "spherical"))
+    check_choice("edges", edges, ("dct", "taper", "periodic"))
+    check_choice("fill", fill, ("mean", None))
     if kind == "spherical":
-        return harmonics.power(first, second, plane, fill)
-    if kind not in ("radial", "zonal") or edges not in ("dct", "taper", "periodic"):
-        raise FlexclimError(
-            f"kind={kind!r}, edges={edges!r}: use 'radial', 'zonal' or 'spherical', and 'dct', "
-            "'taper' or 'periodic'."
-        )
-    check_not_empty(first)
+        return harmonics.power(first, second, plane, fill, known)
     bins = make_bins(kind, (first.sizes[plane.y], first.sizes[plane.x]), plane, edges)
     rows = None if area is None else of_rows(area, plane.y, first.sizes[plane.y])
 
-    def transform(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        left = fill_gaps(left, fill)
-        waves = coefficients(left, kind, plane, edges)
-        other = (
-            waves if first is second else coefficients(fill_gaps(right, fill), kind, plane, edges)
-        )
-        common = bins.add((waves * other.conj()).real)
-        return np.asarray(np.average(common, axis=-2, weights=rows)) if kind == "zonal" else common
+    def transform(left: np.ndarray, right: np.ndarray, *known: np.ndarray) -> np.ndarray:
+        left, empty = fill_gaps(left, fill, *known)
+        waves = other = coefficients(left, kind, plane, edges)
+        if first is not second:
+            right, nothing = fill_gaps(right, fill, *known)
+            other, empty = coefficients(right, kind, plane, edges), empty | nothing
+        common = bins.add((waves * other.conj()).real).astype(float)
+        if kind == "zonal":
+            common = np.average(common, axis=-2, weights=rows)
+        common[empty] = np.nan
+        return common
 
-    fields = [whole_planes(field, plane) for field in (first, second)]
+    given = [first, second] if known is None else [first, second, known]
+    fields = [whole_planes(field, plane) for field in given]
     power = xr.apply_ufunc(
         transform,
         *fields,
-        input_core_dims=[[plane.y, plane.x]] * 2,
+        input_core_dims=[[plane.y, plane.x]] * len(fields),
         output_core_dims=[["wavenumber"]],
         dask="parallelized",
         output_dtypes=[float],

@@ -183,6 +183,8 @@ def resolution_of(both: xr.Dataset, by: By = "power", threshold: float = 0.5) ->
 
 
 def _first_below(curve: np.ndarray, logarithm: np.ndarray, threshold: float) -> float:
+    if np.isnan(curve).all():
+        return np.nan
     low = np.flatnonzero(curve < threshold)
     if low.size == 0:
         return float(np.exp(logarithm[-1]))

@@ -50,8 +50,12 @@ def test_coefficients_by_hand():
 
 def test_gaps_are_filled_by_their_plane():
     field = np.array([[[1.0, np.nan], [3.0, 5.0]], [[0.0, 0.0], [0.0, np.nan]]])
-    filled = fill_gaps(field, "mean")
+    filled, empty = fill_gaps(field, "mean")
     assert (filled[0, 0, 1], filled[1, 1, 1]) == (3.0, 0.0)
-    assert fill_gaps(field, None) is field
+    assert fill_gaps(field, None)[0] is field
+    known = np.array([[[True, True], [True, False]], [[False, False], [False, True]]])
+    filled, empty = fill_gaps(field, "mean", known)
+    assert filled.tolist() == [[[1.0, 2.0], [3.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    assert empty.tolist() == [False, True]
     with pytest.raises(FlexclimError, match="fill='zero' is unknown"):
         fill_gaps(field, "zero")

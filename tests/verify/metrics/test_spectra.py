@@ -78,7 +78,42 @@ def test_bad_fields_are_named(change, words):
         verify.spectrum(change(plane((8, 8))))
 
 
-def test_small_integers_do_not_wrap_around():
-    field = plane((8, 8)).round()
-    small = verify.spectrum(field.astype("uint8"))
-    xr.testing.assert_allclose(small, verify.spectrum(field), rtol=1e-6)
+def test_empty_selections_and_nonsense_are_named():
+    field = plane((2, 8, 8))
+    for empty in (field.isel(time=[]), field.isel(x=[])):
+        with pytest.raises(FlexclimError, match="is empty: the selection holds no values"):
+            verify.spectrum(empty)
+        with pytest.raises(FlexclimError, match="is empty"):
+            verify.kinetic_energy(empty, empty)
+    with pytest.raises(AlignmentError, match="the field is of type ndarray"):
+        verify.spectrum(field.values)
+    with pytest.raises(FlexclimError, match="names variables of a Dataset"):
+        verify.spectrum(field, vector=["u", "v"])
+    for vector in (["u"], "u", ["u", "w"]):
+        with pytest.raises(FlexclimError, match="does not name the eastward and"):
+            verify.spectrum(field.to_dataset(name="u"), vector=vector)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "bool", "float16", "object"])
+def test_types_of_numbers_have_the_spectrum_of_their_values(kind):
+    field = (plane((16, 16)) > 5).astype(kind)
+    xr.testing.assert_allclose(verify.spectrum(field), verify.spectrum(field.astype(float)))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 8), (8, 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize("kind", ["radial", "zonal"])
+def test_one_row_or_column_has_its_variance(rows, columns, kind):
+    field = plane((rows, columns))
+    power = verify.spectrum(field, kind)
+    expected = field.var("x").mean() if kind == "zonal" else field.var()
+    assert float(power.sum()) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_planes_without_values_do_not_count():
+    field = plane((3, 16, 20))
+    gone = field.where(field.time != 1)
+    for fill in (None, "mean"):
+        power = verify.spectrum(gone, fill=fill)
+        xr.testing.assert_allclose(power, verify.spectrum(field.isel(time=[0, 2])), rtol=1e-12)
+    each = verify.spectrum(gone, dim=())
+    assert each.isnull().all("wavenumber").values.tolist() == [False, True, False]

@@ -38,3 +38,26 @@ def test_effective_resolution_finds_the_cut():
         found = verify.effective_resolution(smooth, truth, by=by, edges="periodic")
         assert float(found) == pytest.approx(4e3, rel=0.06)
         assert found.attrs["units"] == "m"
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("kind", ["radial", "spherical"])
+def test_gaps_of_the_truth_or_a_member_are_gaps_of_all(lazy, kind):
+    rng = np.random.default_rng(0)
+    coords = {"time": np.arange(3), "lat": 78.75 - 22.5 * np.arange(8), "lon": 22.5 * np.arange(16)}
+    truth = xr.DataArray(rng.normal(size=(3, 8, 16)), coords, list(coords))
+    forecast = xr.DataArray(rng.normal(size=(2, 3, 8, 16)), dims=["member", *coords]) + truth
+    gaps = truth.where(truth.lat < 50)
+    holes = forecast.where((forecast.lon > 30) | xr.DataArray([False, True], dims="member"))
+    gaps[1] = np.nan
+    if lazy:
+        gaps, holes = gaps.chunk(time=1), holes.chunk(member=1, time=2)
+    known = gaps.notnull() & holes.notnull().all("member")
+    left, right = (field.where(known).isel(time=[0, 2]).compute() for field in (holes, gaps))
+    for score in (verify.log_spectral_distance, verify.coherence, verify.amplitude_ratio):
+        found = score(holes, gaps, kind, fill="mean").compute()
+        xr.testing.assert_allclose(found, score(left, right, kind, fill="mean"), rtol=1e-9)
+    masked = verify.spectrum(left.transpose("member", ...), kind, fill="mean")
+    power = verify.spectrum(right, kind, fill="mean")
+    ratio = verify.amplitude_ratio(holes, gaps, kind, fill="mean")
+    np.testing.assert_allclose(ratio, (masked / power) ** 0.5, rtol=1e-9)
