@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePath
 
-import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify import baselines
 from flexclim.verify.core.alignment import Pair, same_units
 from flexclim.verify.core.cell_areas import with_positions
-from flexclim.verify.core.scoring import common_variables, drop_inherited
-from flexclim.verify.core.sums import weighted_sums
-from flexclim.verify.metrics import (
-    calibration,
-    multivariate,
-    probability,
-    quantiles,
-    ranks,
-    scores,
-    spatial,
-    spectra,
-    spectral_scores,
-)
+from flexclim.verify.core.option_checks import check_count, check_number
+from flexclim.verify.core.scoring import common_variables
+from flexclim.verify.judgement import OWN, compute_judgements, join_judgements, judge
 from flexclim.verify.metrics.events import event_threshold
 
-OWN = "forecast"
 RESIDUALS = "bicubic + residuals"
-PATCH = 8
-MOMENTS = ["error", "absolute_error", "squared_error"]
-ENSEMBLE = ["skill", "dispersion", "variance"]
 
 
 @suggest_options
@@ -77,6 +62,7 @@ def evaluate(
     AlignmentError
         If the grids, times or units of any two fields differ.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> axes = {"lat": np.arange(16.0), "lon": np.arange(16.0)}
     >>> truth = xr.DataArray(rng.normal(size=(16, 16)), axes, name="t")
@@ -85,25 +71,29 @@ def evaluate(
     >>> scores["rmse.t"].dims, scores["rank_histogram.t"].sizes["rank"]
     (('candidate',), 5)
     """
-    found: dict[str, xr.DataArray] = {}
     fields = match_variables(forecast, truth)
-    for name, (mine, observed) in fields.items():
-        base = None if coarse is None else select_variable(coarse, name)
-        missed = None if residuals is None else select_variable(residuals, name)
-        variables = truth.variables if isinstance(truth, xr.Dataset) else None
-        own = Pair.align(mine, observed, variables)
-        candidates = gather(own, base, missed, seed)
-        pairs = {OWN: own} | {
-            label: Pair.align(field, own.truth, variables) for label, field in candidates.items()
-        }
-        # numbagg, where it is installed, takes longer to compile than these means take.
-        with xr.set_options(use_numbagg=False):
-            threshold = (thresholds or {}).get(name)
-            if threshold is None:
-                threshold = event_threshold(own.truth)
-            judged = judge(pairs, threshold)
-        judged["crps"].attrs["variable"] = observed.attrs.get("long_name", name)
-        found |= {f"{metric}.{name}": values for metric, values in judged.items()}
+    events = check_thresholds(thresholds, fields)
+    seed = check_count("seed", seed, low=0)
+    variables = truth.variables if isinstance(truth, xr.Dataset) else None
+    pairs: dict[str, dict[str, Pair]] = {}
+    # numbagg, where it is installed, takes longer to compile than these means take.
+    with xr.set_options(use_numbagg=False):
+        planned = {}
+        for name, (mine, observed) in fields.items():
+            own = Pair.align(mine, observed, variables)
+            base, missed = (select_variable(obj, name) for obj in (coarse, residuals))
+            others = gather(own, base, missed, seed)
+            pairs[name] = {OWN: own} | {
+                label: Pair.align(field, own.truth, variables) for label, field in others.items()
+            }
+            event = events[name] if name in events else event_threshold(own.truth)
+            planned[name] = judge(pairs[name], event)
+        judged = dict(zip(planned, compute_judgements([*planned.values()]), strict=True))
+        found: dict[str, xr.DataArray] = {}
+        for name, (_, observed) in fields.items():
+            scores = join_judgements(pairs[name], judged[name])
+            scores["crps"].attrs["variable"] = observed.attrs.get("long_name", name)
+            found |= {f"{metric}.{name}": values for metric, values in scores.items()}
     given = {"forecast": forecast, "truth": truth, "coarse": coarse, "residuals": residuals}
     return xr.Dataset(found).assign_attrs(
         title="Verification of a forecast",
@@ -132,16 +122,42 @@ def origin(obj: xr.DataArray | xr.Dataset) -> str:
     return ": ".join(text for text in (name, str(obj.attrs.get("title", ""))) if text)
 
 
-def select_variable(obj: xr.DataArray | xr.Dataset, name: str) -> xr.DataArray:
+def check_thresholds(
+    thresholds: Mapping[str, float] | None, fields: Mapping[str, object]
+) -> dict[str, float]:
+    """Return the thresholds of events by variable.
+
+    Raises
+    ------
+    FlexclimError
+        If they are not numbers by the names of variables.
+    """
+    if thresholds is None:
+        return {}
+    if not isinstance(thresholds, Mapping):
+        raise FlexclimError(
+            f"thresholds={thresholds!r} does not say of which variable: give a number for each, "
+            f"such as {{{next(iter(fields))!r}: 1.0}}."
+        )
+    if unknown := [name for name in thresholds if name not in fields]:
+        raise FlexclimError(f"no variable {unknown[0]!r} for thresholds=: choose from {[*fields]}.")
+    return {n: check_number(f"thresholds[{n!r}]", value) for n, value in thresholds.items()}
+
+
+def select_variable(obj: xr.DataArray | xr.Dataset | None, name: str) -> xr.DataArray | None:
     """Return the variable ``name`` of a Dataset, or the DataArray itself.
 
     Raises
     ------
     FlexclimError
-        If the Dataset has no such variable.
+        If the Dataset has no such variable, or ``obj`` is neither.
     """
-    if isinstance(obj, xr.DataArray):
+    if obj is None or isinstance(obj, xr.DataArray):
         return obj
+    if not isinstance(obj, xr.Dataset):
+        raise FlexclimError(
+            f"coarse fields and residuals are DataArrays or Datasets, not {type(obj).__name__}."
+        )
     if name not in obj.data_vars:
         raise FlexclimError(
             f"no {name!r} among {list(obj.data_vars)} of the coarse fields or residuals. Rename "
@@ -168,155 +184,3 @@ def gather(
             candidates["bicubic"], residuals, size, seed
         )
     return candidates
-
-
-def judge(pairs: Mapping[str, Pair], threshold: float) -> dict[str, xr.DataArray]:
-    """Compute the scores of all candidates of one variable, along ``candidate``."""
-    done = {name: xr.Dataset(score(pair, threshold)).compute() for name, pair in pairs.items()}
-    joined = join_candidates(done)
-    joined |= score_spectra(pairs)
-    joined["worst_case"] = worst_case(pairs, done[OWN]["crps"])
-    return joined
-
-
-def score(pair: Pair, threshold: float) -> dict[str, xr.DataArray]:
-    """Return all scores of one candidate but those of spectra; lazy if a field is."""
-    space = [pair.plane.y, pair.plane.x]
-    cases = [name for name in pair.truth.dims if name not in space]
-    room = min(pair.truth.sizes[name] for name in space)
-    windows = [size for size in spatial.WINDOWS if size <= room]
-    found = moments(pair, space, "")
-    found |= moments(pair, cases, "_map")
-    found["rfne"] = spatial.rfne_of(pair, space)
-    found["ssim"] = spatial.ssim_of(pair, dim=space)
-    found["fss"] = spatial.fss_of(pair, threshold, windows)
-    found["exceedance"] = quantiles.exceedance_of(pair)
-    found |= _prefixed("quantiles", quantiles.quantiles_of(pair))
-    if pair.size > 1:
-        found |= ensemble_scores(pair, threshold, space)
-    for values in found.values():
-        drop_inherited(values, pair.forecast, pair.truth)
-    return found
-
-
-def moments(pair: Pair, over: Sequence[Hashable], suffix: str) -> dict[str, xr.DataArray]:
-    """Return CRPS, errors and spread averaged over ``over``, from one pass over the data."""
-    names = MOMENTS + (ENSEMBLE if pair.size > 1 else [])
-    sums = weighted_sums(pair, names, dim=over)
-    found = {
-        "mae": scores.ratio(sums, "absolute_error"),
-        "rmse": scores.ratio(sums, "squared_error") ** 0.5,
-        "bias": scores.ratio(sums, "error"),
-    }
-    found["crps"] = found["mae"]
-    texts = {
-        "mae": "mean absolute error of the ensemble mean",
-        "rmse": "root mean square error of the ensemble mean",
-        "bias": "mean error of the ensemble mean",
-        "crps": "fair CRPS (absolute error of a single field)",
-    }
-    if pair.size > 1:
-        found["crps"] = scores.crps_from_sums(sums, pair.size, "fair")["crps"]
-        found["spread"] = scores.ratio(sums, "variance") ** 0.5
-        texts["spread"] = "root mean ensemble variance"
-    described = {
-        name + suffix: value.assign_attrs(pair.describe(texts[name]))
-        for name, value in found.items()
-    }
-    described[f"crps{suffix}"].attrs["estimator"] = "fair"
-    return described
-
-
-def ensemble_scores(
-    pair: Pair, threshold: float, space: Sequence[Hashable]
-) -> dict[str, xr.DataArray]:
-    """Return the scores that need members."""
-    patch = min(PATCH, *(pair.truth.sizes[name] for name in space))
-    found = {
-        "energy_score": multivariate.energy_score_of(pair, patch, dim=space),
-        "variogram_score": multivariate.variogram_score_of(pair, min(patch, 4), dim=space),
-        "rank_histogram": ranks.rank_histogram_of(pair, dim=space),
-        "brier": probability.brier_of(pair, threshold, dim=space),
-        "roc_area": probability.roc_of(pair, threshold)["area"],
-    }
-    found |= _prefixed("crps", calibration.crps_decomposition_of(pair), drop="crps")
-    found |= _prefixed("reliability", probability.reliability_of(pair, threshold))
-    found |= _prefixed("spread_error", calibration.spread_error_of(pair))
-    if pair.size > 3:
-        found |= _prefixed("pull", calibration.pull_of(pair))
-    return found
-
-
-def score_spectra(pairs: Mapping[str, Pair]) -> dict[str, xr.DataArray]:
-    """Return the spectra of the truth and all candidates, and the scores that compare them."""
-    power: dict[str, xr.DataArray] = {}
-    found: dict[str, dict[str, xr.DataArray]] = {
-        name: {} for name in ("log_spectral_distance", "coherence", "effective_resolution")
-    }
-    for candidate, pair in pairs.items():
-        each = spectra.powers(pair, dim=(), fill="mean").compute()
-        mean = each.mean([d for d in pair.truth.dims if d in each.dims], keep_attrs=True)
-        power.setdefault("truth", mean["truth"])
-        power[candidate] = mean["forecast"]
-        found["log_spectral_distance"][candidate] = spectral_scores.distance_of(each)
-        found["coherence"][candidate] = spectral_scores.coherence_of(mean)
-        found["effective_resolution"][candidate] = spectral_scores.resolution_of(mean)
-    joined = {"spectrum": concat(power, "source")}
-    return joined | {name: concat(curves, "candidate") for name, curves in found.items()}
-
-
-def worst_case(pairs: Mapping[str, Pair], crps: xr.DataArray) -> xr.DataArray:
-    """Return truth, mean, one member, spread and baseline where the forecast's CRPS is largest."""
-    place: dict[Hashable, int] = {}
-    if crps.ndim:
-        worst = np.unravel_index(int(np.nanargmax(crps.values)), crps.shape)
-        place = dict(zip(crps.dims, map(int, worst), strict=True))
-    pair = pairs[OWN]
-    forecast, observed = pair.forecast.isel(place), pair.truth.isel(place)
-    panels = {"truth": observed}
-    if pair.member is None:
-        panels[OWN] = forecast
-    else:
-        panels["one member"] = forecast.isel({pair.member: 0}, drop=True)
-        panels["ensemble mean"] = forecast.mean(pair.member)
-        panels["spread"] = forecast.std(pair.member, ddof=1)
-    if "bicubic" in pairs:
-        panels["bicubic"] = pairs["bicubic"].forecast.isel(place)
-    fields = concat({n: p.drop_vars(place, errors="ignore") for n, p in panels.items()}, "panel")
-    case = ", ".join(f"{n} {_label(observed[n])}" for n in place if n in observed.coords)
-    attributes = pair.describe("fields where the forecast's CRPS is largest")
-    attributes["case"] = case or "the only case"
-    return fields.compute().drop_attrs(deep=False).assign_attrs(attributes)
-
-
-def _label(coordinate: xr.DataArray) -> str:
-    value = coordinate.values
-    if value.dtype.kind == "M":
-        return str(value.astype("datetime64[m]")).replace("T", " ")
-    return str(value)
-
-
-def concat(parts: Mapping[str, xr.DataArray], dim: str) -> xr.DataArray:
-    """Concatenate along a new dimension named by the keys, with the attributes of the first."""
-    first = next(iter(parts.values()))
-    joined = xr.concat(
-        list(parts.values()), dim, coords="minimal", compat="override", join="override"
-    )
-    names = np.array(list(parts), dtype=object)  # Zarr has no fixed-length text
-    return joined.assign_coords({dim: names}).assign_attrs(first.attrs)
-
-
-def join_candidates(done: Mapping[str, xr.Dataset]) -> dict[str, xr.DataArray]:
-    """Join the scores of all candidates along ``candidate``; NaN where a score needs members."""
-    names = {name: dataset for dataset in done.values() for name in dataset.data_vars}
-    joined = {}
-    for name, like in names.items():
-        empty = xr.full_like(like[name], np.nan, dtype=float)
-        joined[str(name)] = concat(
-            {own: dataset.get(name, empty) for own, dataset in done.items()}, "candidate"
-        )
-    return joined
-
-
-def _prefixed(prefix: str, parts: xr.Dataset, drop: str = "") -> dict[str, xr.DataArray]:
-    return {f"{prefix}_{n}": parts[n] for n in parts.data_vars if n != drop}

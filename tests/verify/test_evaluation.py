@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -151,5 +153,47 @@ def test_bad_input_is_named(fields):
         verify.evaluate(forecast, truth, residuals=truth)
     with pytest.raises(FlexclimError, match="no 'u10' among"):
         verify.evaluate(forecast, truth, coarse.rename(u10="u"))
-    with pytest.raises(FlexclimError, match="NaN"):
-        verify.evaluate(forecast * np.nan, truth)
+    for thresholds in (1.0, {"u10": np.nan}, {"u": 1.0}, {"u10": "high"}):
+        with pytest.raises(FlexclimError, match="thresholds"):
+            verify.evaluate(forecast, truth, thresholds=thresholds)
+    with pytest.raises(FlexclimError, match="not ndarray"):
+        verify.evaluate(forecast, truth, coarse["u10"].values)
+    with pytest.raises(FlexclimError, match="seed="):
+        verify.evaluate(forecast, truth, seed=0.5)
+
+
+def test_each_chunk_of_a_lazy_forecast_is_computed_once(fields):
+    part = {"time": slice(0, 3), "lat": slice(0, 8), "lon": slice(0, 9)}
+    forecast, truth, _ = (ds.isel(part) for ds in fields)
+    counts = Counter()
+
+    def count(block, block_info=None):
+        counts[block_info[0]["chunk-location"]] += 1
+        return block
+
+    lazy = forecast["u10"].chunk(realization=1, time=1)
+    lazy = lazy.copy(data=lazy.data.map_blocks(count, dtype=float, meta=np.empty((0,) * 4)))
+    both = xr.Dataset({"u10": lazy, "v10": lazy + 1})
+    verify.evaluate(both, truth.assign(v10=truth.u10 + 1))
+    assert len(counts) == 15
+    assert set(counts.values()) == {1}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_missing_time_and_a_forecast_without_values_are_nan(fields, lazy):
+    part = {"time": slice(0, 3), "lat": slice(0, 8), "lon": slice(0, 9)}
+    forecast, truth, _ = (ds.isel(part) for ds in fields)
+    gaps = truth.where(truth.time != truth.time[1])
+    given = (forecast, gaps)
+    if lazy:
+        given = (forecast.chunk(realization=3, time=1), gaps.chunk(time=2))
+    found, kept = verify.evaluate(*given), {"time": [0, 2]}
+    expected = verify.evaluate(forecast.isel(kept), truth.isel(kept))
+    for name in ("spectrum.u10", "brier.u10", "quantiles_truth.u10", "worst_case.u10"):
+        part = found[name].isel(kept) if "time" in found[name].dims else found[name]
+        np.testing.assert_allclose(part, expected[name], rtol=1e-9)
+    assert found["crps.u10"].isel(candidate=0).isnull().values.tolist() == [False, True, False]
+    nothing = verify.evaluate(forecast * np.nan, given[1])
+    for name in ("crps.u10", "fss.u10", "quantiles_forecast.u10", "coherence.u10", "ssim.u10"):
+        assert nothing[name].isnull().all()
+    assert "–" in verify.table(nothing)

@@ -133,7 +133,7 @@ def merge_blocks(
     label
         Name and coordinate of the dimension that ``finish`` appends.
     extra
-        A number for ``finish``; may be lazy.
+        A number for ``finish``, which gets an array of it; may be lazy.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def merge_blocks(
     fields = block_fields(pair, weights)
     over = tuple(map(pair.truth.dims.index, pair.reduced_dims(dim)))
     merger = Merger(summarise=summarise, finish=finish, over=over, length=len(label[1]))
-    more = [] if extra is None else [extra.data]
+    more = [] if extra is None else [extra.data.reshape(1)]
     total: np.ndarray | Array
     if pair.lazy or fields[-1].chunks is not None:
         total = _dask_merged(merger, fields, more)
@@ -173,7 +173,7 @@ def _dask_merged(
     arguments = block_arguments(fields)
     empty = np.empty((0,) * count, object)
     groups: Array = da.blockwise(
-        lambda *arrays: _boxed(merger.read(*arrays)),
+        lambda *arrays: boxed(merger.read(*arrays), count),
         axes,
         *arguments,
         adjust_chunks=dict.fromkeys(axes, lambda size: 1),
@@ -182,20 +182,10 @@ def _dask_merged(
         meta=empty,
     )
     if merger.over:
-        groups = da.reduction(
-            groups,
-            chunk=_as_is,
-            combine=_merge_boxes,
-            aggregate=_merge_boxes,
-            axis=merger.over,
-            keepdims=True,
-            concatenate=False,
-            split_every=SPLIT_EVERY,
-            dtype=object,
-            meta=empty,
-        )
+        groups = merge_boxes(groups, merger.over)
     kept = [axis for axis in axes if axis not in merger.over]
-    extra = [part for array in more for part in (da.asarray(array), ())]
+    # Blocks without an axis get lost when dask fuses blockwise operations.
+    extra = [part for array in more for part in (da.asarray(array), (count + 2,))]
     numbers: Array = da.blockwise(
         lambda boxes, *numbers: merger.write(boxes.item(), *numbers),
         (*kept, count),
@@ -211,18 +201,40 @@ def _dask_merged(
     return numbers
 
 
-def _boxed(group: Group) -> np.ndarray:
-    box = np.empty((1,) * len(group.shape), object)
-    box[(0,) * box.ndim] = group
+def boxed(item: object, ndim: int) -> np.ndarray:
+    """Return an array of objects with one item."""
+    box = np.empty((1,) * ndim, object)
+    box[(0,) * ndim] = item
     return box
 
 
-def _as_is(box: np.ndarray, axis: object, keepdims: bool) -> np.ndarray:
-    return box
+def merge_boxes(boxes: Array, axes: tuple[int, ...]) -> Array:
+    """Merge the items of a dask array of boxes, one a chunk, along a tree; axes are kept."""
+    import dask.array as da
+
+    def merged(parts: Any, axis: object, keepdims: bool) -> np.ndarray:
+        each = flatten(parts) if isinstance(parts, list) else [parts]
+        return boxed(_merge_all([box.item() for box in each]), boxes.ndim)
+
+    result: Array = da.reduction(
+        boxes,
+        chunk=lambda box, axis, keepdims: box,
+        combine=merged,
+        aggregate=merged,
+        axis=axes,
+        keepdims=True,
+        concatenate=False,
+        split_every=SPLIT_EVERY,
+        dtype=object,
+        meta=np.empty((0,) * boxes.ndim, object),
+    )
+    return result
 
 
-def _merge_boxes(boxes: Any, axis: object, keepdims: bool) -> np.ndarray:
-    from dask.core import flatten
-
-    each = flatten(boxes, container=list) if isinstance(boxes, list) else [boxes]
-    return _boxed(_merge_all([box.item() for box in each]))
+def flatten(nested: list[Any]) -> Iterator[Any]:
+    """Yield the items of nested lists."""
+    for item in nested:
+        if isinstance(item, list):
+            yield from flatten(item)
+        else:
+            yield item

@@ -173,7 +173,7 @@ def spread_error_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> 
 
     def finish(spreads: Histogram, overall: np.ndarray) -> np.ndarray:
         return np.stack(
-            [_by_spread(spreads, cell, float(overall)) for cell in range(len(spreads.level))]
+            [_by_spread(spreads, cell, overall.item()) for cell in range(len(spreads.level))]
         )
 
     label = ("part", range(3 * EDGES.size))

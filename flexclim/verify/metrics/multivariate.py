@@ -132,13 +132,19 @@ def _by_patch(
         )
     if forecast.chunks is not None:
         forecast = forecast.chunk({member: -1})
+
+    def each(members: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Score one case after the other, since scores take several copies of the members."""
+        shape = observed.shape[:-2]
+        parts = [score(members[i], observed[i], patch=patch, **options) for i in np.ndindex(shape)]
+        return np.reshape(parts, (*shape, *(observed.shape[a] // patch for a in (-2, -1))))
+
     values = xr.apply_ufunc(
-        score,
+        each,
         whole_planes(forecast, plane),
         whole_planes(truth, plane),
         input_core_dims=[[member, *core], core],
         output_core_dims=[list(corners.values())],
-        kwargs={"patch": patch, **options},
         dask="parallelized",
         output_dtypes=[float],
         dask_gufunc_kwargs={"output_sizes": {corners[d]: truth.sizes[d] // patch for d in core}},
@@ -157,8 +163,9 @@ def _mean_of_patches(
     over = pair.reduced_dims(dim)
     if not over:
         return values
-    weight = pair.point_weights(weights).broadcast_like(pair.truth)
-    weight = weight.coarsen(dict.fromkeys(core, patch), boundary="trim").mean()
+    weight = pair.point_weights(weights)
+    sizes = {name: patch for name in core if name in weight.dims}
+    weight = weight.coarsen(sizes, boundary="trim").mean() if sizes else weight
     return values.weighted(weight.drop_vars(weight.coords)).mean(over)
 
 

@@ -165,7 +165,7 @@ def ssim_of(
     plane, fields = pair.plane, [pair.mean, pair.truth]
     similar = _map_planes(_ssim, fields, plane, data_range=data_range, wrap=plane.wrap)
     over = pair.reduced_dims(dim)
-    weight = pair.point_weights(weights).broadcast_like(pair.truth)
+    weight = pair.point_weights(weights)
     result = similar.weighted(weight).mean(over) if over else similar
     text = "structural similarity of the ensemble mean"
     return result.assign_attrs(pair.describe(text, units="1"))
@@ -192,15 +192,17 @@ def _map_planes(
 
 
 def _ssim(mean: np.ndarray, truth: np.ndarray, data_range: float | None, wrap: bool) -> np.ndarray:
-    span = np.nanmax(truth, (-2, -1), keepdims=True) - np.nanmin(truth, (-2, -1), keepdims=True)
-    span = np.where(span > 0, span, 1.0) if data_range is None else data_range
+    # fmax and fmin ignore NaN, and leave it where there is nothing else.
+    high, low = (f.reduce(truth, axis=(-2, -1), keepdims=True) for f in (np.fmax, np.fmin))
+    own = np.where(high > low, high - low, 1.0)
+    span: np.ndarray | float = own if data_range is None else data_range
 
     def blur(field: np.ndarray) -> np.ndarray:
         for axis, mode in ((-2, "reflect"), (-1, "wrap" if wrap else "reflect")):
             field = ndimage.gaussian_filter1d(field, 1.5, axis=axis, mode=mode, radius=5)
         return field
 
-    level = np.nanmean(truth)
+    level = 0.0 if np.isnan(truth).all() else np.nanmean(truth).item()
     left, right = mean.astype(float) - level, truth.astype(float) - level
     here, there = blur(left), blur(right)
     variances = blur(left**2) - here**2 + blur(right**2) - there**2

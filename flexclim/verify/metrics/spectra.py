@@ -179,9 +179,7 @@ def powers(
     forecast, truth, plane = pair.forecast, pair.truth, pair.plane
     known = truth.notnull() & pair.mean.notnull()
     area = pair.area if kind == "zonal" else None
-    power = partial(
-        _power, plane=plane, kind=kind, edges=edges, fill=fill, area=area, known=known
-    )
+    power = partial(_power, plane=plane, kind=kind, edges=edges, fill=fill, area=area, known=known)
     mine = power(forecast, forecast)
     parts = {
         "forecast": mine if pair.member is None else mine.mean(pair.member, keep_attrs=True),

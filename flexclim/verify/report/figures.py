@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.verify import plot
-from flexclim.verify.evaluation import OWN
+from flexclim.verify.judgement import OWN
 from flexclim.verify.metrics.ranks import flatness
 from flexclim.verify.report.html import picture
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from flexclim.errors import suggest_options
 from flexclim.verify import plot
-from flexclim.verify.evaluation import OWN
+from flexclim.verify.judgement import OWN
 from flexclim.verify.report import figures
 from flexclim.verify.report.html import document, facts, folded, pair
 from flexclim.verify.report.summary import (
