@@ -140,5 +140,6 @@ def value_text(value: object) -> str:
         short = f"{float(value):g}"
         if type(value)(short) == value or not np.isfinite(value):
             return short
-        return str(int(value)) if value == int(value) and abs(value) < 2**53 else str(value)
+        whole = abs(float(value)) < 2**53 and value == int(value)
+        return str(int(value)) if whole else str(value)
     return str(value)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.time_coordinates import find_times
-from flexclim.cf.times import calendar_of, seconds_of
+from flexclim.cf.times import SECONDS, calendar_of, seconds_of
 from flexclim.errors import RecipeError
 
 Time: TypeAlias = np.datetime64 | cftime.datetime | np.timedelta64 | np.integer | np.floating
@@ -22,13 +22,6 @@ Time: TypeAlias = np.datetime64 | cftime.datetime | np.timedelta64 | np.integer 
 NAMES = ("time", "valid_time")
 # Calendars whose dates all exist in the standard calendar.
 BY_DATE = ("standard", "gregorian", "proleptic_gregorian", "noleap", "365_day")
-# Seconds of the units of offsets, as CF and pandas spell them.
-SECONDS = {
-    **dict.fromkeys(("d", "day", "days"), 86400),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
-    **dict.fromkeys(("min", "minute", "minutes"), 60),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
-}
 
 
 def has_dates(times: np.ndarray) -> bool:

@@ -5,15 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.times import calendar_of, is_time, seconds_of
+from flexclim.cf.times import SECONDS, calendar_of, is_time, seconds_of
 
-# Seconds in units of durations.
-SECONDS = {
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
-}
 DAY = 86400
 MONTH = 31 * DAY
 STANDARD = ("standard", "gregorian", "proleptic_gregorian")
