@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
+from flexclim.verify.core.alignment import check_not_empty, same_units
 from flexclim.verify.core.box_sums import local_mean
 from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.members import gather_members
+from flexclim.verify.core.numbers import as_numbers
+from flexclim.verify.core.option_checks import as_list, check_count, check_flag
 from flexclim.verify.core.scoring import join_variables
 from flexclim.verify.metrics.spectra import gridded
 
@@ -90,7 +95,7 @@ def seam(
     >>> float(seam(noise, rows=[32], columns=[32], overlap=8).gradient.round(1))
     1.0
     """
-    if isinstance(da, xr.DataArray):
+    if not isinstance(da, xr.Dataset):
         if isinstance(baseline, xr.Dataset) or isinstance(reference, xr.Dataset):
             raise AlignmentError(
                 "the field is a DataArray, but baseline= or reference= a Dataset. Select the "
@@ -137,20 +142,41 @@ def _seam_of_field(
     baseline: xr.DataArray | None,
     reference: xr.DataArray | None,
 ) -> xr.Dataset:
+    da = as_numbers(da, "field")
+    check_not_empty(da)
     plane = find_plane(da)
     borders = find_borders(da, plane, rows, columns, overlap, wrap)
     da = canonical(da, plane)
     base = None
     if baseline is not None:
-        base = check_coordinates(baseline, da, "baseline")
-    ratios = _ratios(_profiles(da, base, plane, borders["x"].wrap), borders)
+        base = _comparable(baseline, da, "baseline")
+        base = _on_plane(check_coordinates(base, da, "baseline"), plane, "baseline")
+    apart = "vary" if base is None else "differ from the baseline"
+    profiles = _profiles(da, base, plane, borders["x"].wrap)
+    ratios = _ratios(profiles, borders, f"field does not {apart}")
     if reference is None:
         return ratios
     # Without a baseline, times and members are averaged: only the place must be the same.
     place = da if base is not None else da.isel({d: 0 for d in da.dims if d not in plane.dims})
-    same = check_coordinates(reference, place, "reference")
-    usual = _ratios(_profiles(same, base, plane, borders["x"].wrap), borders)
+    same = check_coordinates(_comparable(reference, da, "reference"), place, "reference")
+    same = _on_plane(same, plane, "reference")
+    profiles = _profiles(same, base, plane, borders["x"].wrap)
+    usual = _ratios(profiles, borders, f"reference does not {apart}")
     return ratios.assign({n: (ratios[n] / usual[n]).assign_attrs(usual[n].attrs) for n in usual})
+
+
+def _comparable(other: xr.DataArray, da: xr.DataArray, role: str) -> xr.DataArray:
+    """Return a baseline or reference as numbers in the units of ``da``."""
+    return same_units(as_numbers(other, role), da, (role, "field"))
+
+
+def _on_plane(other: xr.DataArray, plane: Plane, role: str) -> xr.DataArray:
+    """Return a field after checking that it has the rows and columns of another."""
+    if missing := [name for name in plane.dims if name not in other.dims]:
+        raise AlignmentError(
+            f"the {role} has no dimension {missing[0]!r}, only {other.dims}. Rename its dimensions."
+        )
+    return other
 
 
 def find_borders(
@@ -162,9 +188,8 @@ def find_borders(
     wrap: bool | None,
 ) -> dict[str, Borders]:
     """Return the borders along ``"y"`` and ``"x"``, from arguments or the attribute."""
-    stored = da.attrs.get(TILES)
-    tiles = json.loads(stored) if stored is not None else {}
-    if stored is None and rows is None and columns is None:
+    tiles = _stored_tiles(da)
+    if not tiles and rows is None and columns is None:
         raise GridError(
             f"no tile borders: the field has no attribute {TILES!r}. Pass rows=, columns= and "
             "overlap=."
@@ -178,17 +203,33 @@ def find_borders(
         )
     rows = tiles.get("rows", []) if rows is None else rows
     columns = tiles.get("columns", []) if columns is None else columns
-    overlap = int(tiles.get("overlap", 0) if overlap is None else overlap)
-    wrap = bool(tiles.get("wrap", plane.wrap) if wrap is None else wrap)
+    overlap = check_count("overlap", tiles.get("overlap", 0) if overlap is None else overlap, 0)
+    wrap = check_flag("wrap", tiles.get("wrap", plane.wrap) if wrap is None else wrap)
     found = {}
-    for axis, name, given in (("y", plane.y, rows), ("x", plane.x, columns)):
+    named = (("y", plane.y, "rows", rows), ("x", plane.x, "columns", columns))
+    for axis, name, role, listed in named:
         size = da.sizes[name]
         around = wrap and axis == "x"
-        inside = sorted({int(p) % size if around else int(p) for p in given})
+        given = [check_count(role, position, 0) for position in as_list(listed)]
+        inside = sorted({p % size if around else p for p in given})
         if not around:
             inside = [p for p in inside if 0 < p < size]
         found[axis] = Borders(positions=tuple(inside), size=size, overlap=overlap, wrap=around)
     return found
+
+
+def _stored_tiles(da: xr.DataArray) -> dict[str, Any]:
+    """Return the tiles that a field's attribute lists; empty if it has none."""
+    try:
+        tiles = json.loads(da.attrs.get(TILES, "{}"))
+    except (TypeError, ValueError):
+        tiles = None
+    if not isinstance(tiles, dict):
+        raise GridError(
+            f"the attribute {TILES!r} does not list tiles: {str(da.attrs[TILES])[:60]!r}. Delete "
+            "it, and pass rows=, columns= and overlap=."
+        )
+    return tiles
 
 
 def canonical(da: xr.DataArray, plane: Plane) -> xr.DataArray:
@@ -225,7 +266,10 @@ def _profiles(
         wanted[axis]["gradient"] = step.mean(others)
         wanted[axis]["variance"] = squares.mean(others)
         if member is not None and da.sizes[member] > 1:
-            between = da.astype(float).var(member, ddof=1)
+            ensemble = da.transpose(member, ...)
+            if da.chunks is not None:
+                ensemble = ensemble.copy(data=gather_members(ensemble))
+            between = ensemble.astype(float).var(member, ddof=1)
             wanted[axis]["spread"] = between.mean([d for d in others if d != member])
     flat = xr.Dataset(
         {
@@ -237,7 +281,10 @@ def _profiles(
     return {axis: {n: flat[f"{n} {axis}"].values for n in ps} for axis, ps in wanted.items()}
 
 
-def _ratios(profiles: dict[str, dict[str, np.ndarray]], borders: dict[str, Borders]) -> xr.Dataset:
+def _ratios(
+    profiles: dict[str, dict[str, np.ndarray]], borders: dict[str, Borders], otherwise: str
+) -> xr.Dataset:
+    """Return the ratios of all statistics; ``otherwise`` says why there may be none."""
     texts = {
         "gradient": "gradient across tile borders over that between them",
         "variance": "variance in overlaps of tiles over that between them",
@@ -255,14 +302,18 @@ def _ratios(profiles: dict[str, dict[str, np.ndarray]], borders: dict[str, Borde
             )
         total = np.sum(counted, axis=0)
         attributes = {"long_name": texts[name], "units": "1"}
-        result[name] = xr.DataArray(total[1] / total[2], attrs=attributes)
-        along = [s[1] / s[2] if s[0] > 0 else np.nan for s in sums]
+        result[name] = xr.DataArray(_ratio(*total), attrs=attributes)
+        along = [_ratio(*s) for s in sums]
         result[f"{name}_by_axis"] = xr.DataArray(
             along, {"axis": ["y", "x"]}, ["axis"], attrs=attributes
         )
     if not all(np.isfinite(v).any() for v in result.values()):
-        raise FlexclimError("all values are NaN: no seam can be measured.")
+        raise FlexclimError(f"the {otherwise}, or is NaN: no seam can be measured.")
     return xr.Dataset(result)
+
+
+def _ratio(count: float, there: float, elsewhere: float) -> float:
+    return there / elsewhere if count > 0 and elsewhere > 0 else np.nan
 
 
 def compare(profile: np.ndarray, borders: Borders, gradient: bool) -> tuple[int, float, float]:
@@ -282,9 +333,12 @@ def compare(profile: np.ndarray, borders: Borders, gradient: bool) -> tuple[int,
             continue
         cells = position + first + np.arange(width)
         shifted = (cells[None, :] + shifts[:, None]) % borders.size
+        here, beside = profile[cells % borders.size], profile[shifted]
         count += 1
-        there += float(np.nanmean(profile[cells % borders.size]))
-        elsewhere += float(np.nanmean(profile[shifted]))
+        if np.isnan(here).all() or np.isnan(beside).all():
+            continue  # a border where the field is missing
+        there += float(np.nanmean(here))
+        elsewhere += float(np.nanmean(beside))
     return count, there, elsewhere
 
 

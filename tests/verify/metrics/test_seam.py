@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import ndimage
 
-from flexclim import AlignmentError, GridError, verify
+from flexclim import AlignmentError, FlexclimError, GridError, verify
 
 TILES = {"rows": [64, 128], "columns": [0, 96, 192, 288], "overlap": 16, "wrap": True}
 DIMS = ["realization", "y", "x"]
@@ -115,3 +115,49 @@ def test_borders_of_the_whole_are_not_those_of_a_part():
             verify.seam(part)
         kept = verify.seam(part, rows=[96], columns=[96], overlap=16, wrap=False)
         assert np.isfinite(float(kept.gradient))
+
+
+NOISE = xr.DataArray(np.random.default_rng(0).normal(size=(3, 64, 64)), dims=["member", "y", "x"])
+SMALL = {"rows": [32], "columns": [32], "overlap": 8}
+
+
+@pytest.mark.parametrize(
+    ("field", "options", "words"),
+    [
+        (NOISE, {"baseline": NOISE[0], "reference": NOISE[0]}, "reference does not differ from"),
+        (NOISE, {"baseline": NOISE}, "field does not differ from the baseline"),
+        (NOISE * 0 + 3, {}, "field does not vary"),
+        (NOISE, {"reference": NOISE * 0}, "reference does not vary"),
+        (NOISE * np.nan, {}, "or is NaN"),
+        (NOISE.where(NOISE < 2, np.inf), {}, "infinite"),
+        (NOISE.isel(y=[]), {}, "'y' is empty"),
+        (NOISE.values, {}, "field is of type ndarray"),
+        (NOISE, {"baseline": NOISE.values}, "baseline is of type ndarray"),
+        (NOISE, {"baseline": NOISE.rename(y="z")}, "no dimension 'y'"),
+        (NOISE.assign_attrs(units="K"), {"baseline": NOISE.assign_attrs(units="m")}, "converts"),
+        (NOISE, {"rows": "a"}, "rows='a'"),
+        (NOISE, {"rows": [3.5]}, "rows=3.5"),
+        (NOISE, {"columns": [-5]}, "columns=-5"),
+        (NOISE, {"overlap": -3}, "overlap=-3"),
+        (NOISE, {"overlap": "8"}, "overlap='8'"),
+        (NOISE, {"wrap": "no"}, "wrap='no'"),
+        (NOISE.assign_attrs(flexclim_tiles="[1"), {}, "does not list tiles"),
+    ],
+)
+def test_nonsense_is_named(field, options, words):
+    with pytest.raises(FlexclimError, match=words):
+        verify.seam(field, **{**SMALL, **options})
+
+
+def test_borders_where_the_field_is_missing_are_left_out():
+    known = verify.seam(NOISE.isel(y=slice(0, 20)), rows=[], columns=[32], overlap=8)
+    found = verify.seam(NOISE.where(NOISE.y < 20), **SMALL)
+    xr.testing.assert_allclose(found.gradient, known.gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "bool", "float16"])
+def test_types_of_numbers_have_the_seam_of_their_values(kind):
+    field = (NOISE * 10 + 100).astype(kind) if kind != "bool" else NOISE > 0
+    xr.testing.assert_allclose(
+        verify.seam(field, **SMALL), verify.seam(field.astype(float), **SMALL), rtol=1e-5
+    )
