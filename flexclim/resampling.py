@@ -231,16 +231,16 @@ def _changed(
     # Leave 2-D positions out of the function, which dask stores in its graph.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
     change = _change_of(properties, how)
-
-    def planes(values: np.ndarray) -> np.ndarray:
-        known = decoded(values, properties.missing, name)
-        return new.restore(change(old.canonical(known)))
-
     variable = field.variable.transpose(..., old.y, old.x)
     data, shape = variable.data, new.domain.shape
     dtype = np.result_type(data.dtype, np.float32)
     if properties.category and properties.missing == NOTHING:
         dtype = data.dtype
+
+    def planes(values: np.ndarray) -> np.ndarray:
+        known = decoded(values, properties.missing, name)
+        return new.restore(change(old.canonical(known))).astype(dtype, copy=False)
+
     if isinstance(data, da.Array):
         data = data.rechunk({data.ndim - 2: -1, data.ndim - 1: -1})
         chunks = (*data.chunks[:-2], (shape[0],), (shape[1],))

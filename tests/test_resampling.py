@@ -195,6 +195,9 @@ def test_the_most_frequent_category_of_a_block_is_taken(lazy):
     assert coarse.attrs["cell_methods"] == "area: mode"
     assert "most frequent category" in coarse.attrs["comment"]
     assert coarse.attrs["flag_values"].dtype == "i1"
+    coded = soil.assign_attrs(missing_value=np.int8(100))
+    with pytest.warns(FlexclimWarning, match="most frequent"):
+        assert flexclim.coarsen(coded, 2).compute().dtype == "f4"
     holes = types("f4").where(lambda f: f > 0)
     with pytest.warns(FlexclimWarning, match="most frequent"):
         coarse = flexclim.coarsen(holes, 2)

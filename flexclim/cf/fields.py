@@ -65,7 +65,7 @@ def check_field(field: xr.DataArray) -> None:
     """
     if not isinstance(field.name, str):
         raise FlexclimError(f"the name of variable {field.name!r} is not a string. Rename it.")
-    packing = [key for key in ("scale_factor", "add_offset") if key in field.attrs]
+    packing = [key for key in ("scale_factor", "add_offset", "_Unsigned") if key in field.attrs]
     if packing and field.dtype.kind in "iu":
         raise FlexclimError(
             f"{field.name!r} holds packed values, with {' and '.join(packing)} unapplied. "

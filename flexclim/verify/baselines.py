@@ -7,6 +7,7 @@ import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.ensembles import REALIZATION
+from flexclim.cf.missing_values import decoded_field
 from flexclim.cf.units import TEMPERATURES, cf_units
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.grids.discovery import find_grid
@@ -84,6 +85,7 @@ def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
 
 
 def _residual(fine: xr.DataArray, factor: int, method: Method) -> xr.DataArray:
+    fine = decoded_field(fine)
     smooth = interpolate(coarsen(fine, factor), factor, method)
     difference = fine - check_coordinates(smooth, fine, "interpolated field")
     attributes = dict(fine.attrs)

@@ -11,6 +11,7 @@ from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify import baselines
 from flexclim.verify.core.alignment import Pair, same_units
 from flexclim.verify.core.cell_areas import with_positions
+from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.option_checks import check_count, check_number
 from flexclim.verify.core.scoring import common_variables
 from flexclim.verify.judgement import OWN, compute_judgements, join_judgements, judge
@@ -174,11 +175,13 @@ def gather(
         if residuals is not None:
             raise FlexclimError("residuals are added to interpolated coarse fields: pass coarse=.")
         return {}
-    coarse = same_units(coarse, own.forecast, ("coarse field", "forecast"))
+    roles = ("coarse field", "forecast")
+    coarse = same_units(as_numbers(coarse, roles[0]), own.forecast, roles)
     candidates = baselines.interpolations(coarse, own.truth)
     if residuals is not None:
         roles = ("array of residuals", "forecast")
-        residuals = same_units(residuals, own.forecast, roles, difference=True)
+        numbers = as_numbers(residuals, roles[0])
+        residuals = same_units(numbers, own.forecast, roles, difference=True)
         size = 8 if own.member is None else own.size
         candidates[RESIDUALS] = baselines.residual_ensemble(
             candidates["bicubic"], residuals, size, seed

@@ -24,6 +24,7 @@ def test_an_array_named_like_its_coordinate_is_refused(array, message):
     [
         (3, {}, "the name of variable 3 is not a string"),
         ("t", {"scale_factor": 0.01, "add_offset": 5}, "scale_factor and add_offset unapplied"),
+        ("t", {"_Unsigned": "true"}, "_Unsigned unapplied"),
     ],
 )
 def test_fields_that_do_not_mean_what_they_hold_are_refused(name, attributes, message):

@@ -4,6 +4,8 @@ import xarray as xr
 
 from flexclim import AlignmentError, coarsen, interpolate, verify
 from flexclim.verify.baselines import find_factor, interpolations
+from flexclim.verify.core.alignment import Pair
+from flexclim.verify.evaluation import gather
 
 
 def test_interpolation_is_scored_as_interpolation(scores, fields):
@@ -36,6 +38,24 @@ def test_residuals_differ_between_members_and_repeat_with_the_seed(fields):
     pool = {tuple(plane) for plane in missed.values.reshape(5, -1)[:, :3].round(9).tolist()}
     planes = drawn.values.reshape(20, -1)[:, :3].round(9).tolist()
     assert {tuple(plane) for plane in planes} <= pool
+
+
+def test_declared_missing_values_of_residuals_and_coarse_fields(fields):
+    """A valid range does not hold for residuals, codes not for other units."""
+    forecast, truth, coarse = (ds["u10"] for ds in fields)
+    holes = truth.where(truth > truth.min())
+    coded = holes.fillna(-999.0).assign_attrs(missing_value=-999.0, valid_min=-20.0, units="m s-1")
+    missed = verify.residuals(coded, 4)
+    np.testing.assert_array_equal(missed, verify.residuals(holes, 4))
+    assert not {"missing_value", "valid_min"} & missed.attrs.keys()
+    first = coarse.min()
+    slow = (coarse.where(coarse > first) * 3.6).fillna(-999.0)
+    slow = slow.assign_attrs(missing_value=-999.0, units="km h-1")
+    pair = Pair.align(forecast.assign_attrs(units="m s-1"), truth.assign_attrs(units="m s-1"))
+    found = gather(pair, slow, None, 0)["bilinear"]
+    expected = interpolations(coarse.where(coarse > first), truth)["bilinear"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    assert found.isnull().any()
 
 
 def test_residuals_are_drawn_at_their_own_place(fields):

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.missing_values import Declared, decoded
+from flexclim.cf.missing_values import DECLARATIONS, Declared, decoded
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import AlignmentError, FlexclimError
 
@@ -49,7 +49,7 @@ def as_numbers(field: xr.DataArray, role: str) -> xr.DataArray:
     if field.chunks is None and field.dtype == target and field.dtype.isnative:
         values = field.values
         found = decoded(values, known, role)
-        return field if found is values else field.copy(data=found)
+        return _without_declarations(field if found is values else field.copy(data=found))
     result: xr.DataArray = xr.apply_ufunc(
         partial(_convert, role=role, target=target, known=known),
         field,
@@ -57,7 +57,15 @@ def as_numbers(field: xr.DataArray, role: str) -> xr.DataArray:
         output_dtypes=[target],
         keep_attrs=True,
     )
-    return result
+    return _without_declarations(result)
+
+
+def _without_declarations(field: xr.DataArray) -> xr.DataArray:
+    """Drop what declares missing values, which does not hold once values change."""
+    if not set(DECLARATIONS) & field.attrs.keys():
+        return field
+    kept = {key: value for key, value in field.attrs.items() if key not in DECLARATIONS}
+    return field.drop_attrs(deep=False).assign_attrs(kept)
 
 
 def _target(field: xr.DataArray, role: str) -> np.dtype:
