@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, GridError, suggest_options
+from flexclim.verify.core.dates import standard_dates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,11 +180,12 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
             f"{metric}.{variable} has the dimensions {times} besides the candidate; a series needs "
             "one. Average over the others first."
         )
-    place = values[times[0]].values if times[0] in values.coords else np.arange(values.shape[-1])
+    place, label = _places(values[times[0]])
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
         ax.plot(place, line, "o-", ms=3, color=colour, label=candidate, **_weight(candidate))
     ax.set(ylabel=f"{_name(metric)}, {_units(values)}", title=f"{_name(metric)} over time")
+    ax.set_xlabel(label)
     if np.issubdtype(place.dtype, np.datetime64):
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -192,6 +195,15 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
     else:
         ax.tick_params(axis="x", rotation=30)
     return _finish(ax)
+
+
+def _places(times: xr.DataArray) -> tuple[np.ndarray, str]:
+    """Return where to draw times on an axis, and the axis' label."""
+    if is_time(times):
+        return standard_dates(times), ""
+    if times.dtype.kind == "m":
+        return np.asarray(times.values / np.timedelta64(1, "h")), f"{times.name}, h"
+    return np.asarray(times.values), ""
 
 
 def field_map(

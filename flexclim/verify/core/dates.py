@@ -88,6 +88,26 @@ def monthly(left: np.ndarray, right: np.ndarray) -> bool:
     return alone and (left.size != right.size or bool((np.abs(left - right) < MIDDLE).all()))
 
 
+def standard_dates(times: xr.DataArray) -> np.ndarray:
+    """Return dates in any calendar as datetime64, for figures.
+
+    Dates that the standard calendar lacks, such as 30 February, become the last of their month.
+
+    >>> dates = xr.date_range("2001-02-28", periods=2, calendar="360_day", use_cftime=True)
+    >>> standard_dates(xr.DataArray(dates)).astype("M8[D]")
+    array(['2001-02-28', '2001-02-28'], dtype='datetime64[D]')
+    """
+    if times.dtype.kind == "M":
+        return np.asarray(times.values)
+    parts = times.dt
+    months = (12 * (parts.year.values - 1970) + parts.month.values - 1).astype("M8[M]")
+    first, following = months.astype("M8[D]"), (months + 1).astype("M8[D]")
+    days = np.minimum(first + (parts.day.values - 1), following - 1)
+    seconds = (parts.hour * 3600 + parts.minute * 60 + parts.second).values
+    dates: np.ndarray = days.astype("M8[s]") + seconds
+    return dates
+
+
 def dates_of_both(here: xr.DataArray, there: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Return which dates of two calendars to keep: all but those that the other calendar lacks."""
     numbers = time_numbers(here, there)

@@ -78,10 +78,12 @@ def test_each_series_is_judged_by_its_own_times():
     assert tested.isel(cell=[0, 1]).notnull().all()
 
 
-def test_diebold_mariano_equals_scores():
+@pytest.mark.parametrize("missing", [[], [3, 4, 17, 49]])
+def test_diebold_mariano_equals_scores(missing):
     from scores.stats.statistical_tests import diebold_mariano
 
     a, b = series(steps=50, gap=0.05, memory=0.4)
+    a[missing] = np.nan
     for horizon in (1, 3):
         difference = (a - b).expand_dims(lead=[horizon]).assign_coords(h=("lead", [horizon]))
         theirs = diebold_mariano(difference, "lead", "h", method="HLN", statistic_distribution="t")
