@@ -18,6 +18,7 @@ from flexclim.cf.missing_values import NOTHING, decoded
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids import operators
+from flexclim.grids.arguments import is_one_of, shown
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, whole_factor
@@ -72,7 +73,8 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     >>> float(coarsen(field, 2)[0, 0])
     2.0
     """
-    fine = find_grid(obj, grid).aligned(whole_factor(factor))
+    factor = whole_factor(factor)
+    fine = find_grid(obj, grid).aligned(factor)
     coarse = fine.coarsened(factor)
     domain, sines = fine.domain, fine.row_sines
 
@@ -131,8 +133,9 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     >>> interpolate(field, 2, "bilinear").values[0]
     array([0., 1., 3., 4.])
     """
-    if method not in REACH:
-        raise GridError(f"method {method!r} is not known. Pass one of {', '.join(REACH)}.")
+    if not is_one_of(method, REACH):
+        raise GridError(f"method {shown(method)} is not known. Pass one of {', '.join(REACH)}.")
+    factor = whole_factor(factor)
     coarse = find_grid(obj, grid)
     fine = coarse.refined(factor)
     domain = coarse.domain

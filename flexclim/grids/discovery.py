@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError, suggest_options
+from flexclim.grids.arguments import check_fields, names_of
 from flexclim.grids.axes import Axes, find_axes
 from flexclim.grids.domain import Edges, Kind, domain_of
 from flexclim.grids.grid import DEGREE_KM, Grid
@@ -58,7 +59,8 @@ def find_grid(
     ... ))
     <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
     """
-    axes = find_axes(obj, variables or ())
+    check_fields(obj)
+    axes = find_axes(obj, names_of(variables) or ())
     coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     latitude, longitude = _positions(axes, coordinates)
     y_values = x_values = None

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from flexclim.errors import GridError
+from flexclim.grids.arguments import is_one_of, shown
 from flexclim.grids.regular_coordinates import REGULAR, spans_globe
 from flexclim.grids.uneven_axes import reach_poles
 
@@ -205,8 +206,8 @@ def domain_of(
     >>> domain_of((3, 4), np.array([90.0, 0.0, -90.0]), 90.0, 90.0, None, geographic=True)
     Domain(shape=(3, 4), kind='point', wrap=True, north='pole_row', south='pole_row')
     """
-    if kind not in (None, "cell", "point"):
-        raise GridError(f'grid={kind!r} is not known. Pass "cell", "point" or None.')
+    if not is_one_of(kind, (None, "cell", "point")):
+        raise GridError(f'grid={shown(kind)} is not known. Pass "cell", "point" or None.')
     if min(shape) < 2:
         raise GridError(f"the grid has {shape[0]} x {shape[1]} cells: it needs at least 2 x 2.")
     uneven = y_edges is not None or x_edges is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from flexclim.errors import GridError
+from flexclim.grids.arguments import is_whole, shown
 from flexclim.grids.domain import Domain, Kind, domain_of
 from flexclim.grids.positions import (
     coarse_positions,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
 A = TypeVar("A", bound="np.ndarray | da.Array")
+LARGEST_FACTOR = 10_000  # of refinement; larger ones are mistakes
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
 
@@ -320,10 +322,10 @@ class Grid:
 
 def whole_factor(factor: int) -> int:
     """Return ``factor`` if it is a whole number of at least 2, else raise GridError."""
-    try:
-        whole = operator.index(factor)
-    except TypeError:
-        whole = 0
-    if whole < 2:
-        raise GridError(f"factor {factor!r} is not a whole number of at least 2. Pass 2, 4 or 8.")
-    return whole
+    if not is_whole(factor) or factor < 2:
+        raise GridError(
+            f"factor {shown(factor)} is not a whole number of at least 2. Pass 2, 4 or 8."
+        )
+    if factor > LARGEST_FACTOR:
+        raise GridError(f"factor {shown(factor)} is above {LARGEST_FACTOR}. Pass 2, 4 or 8.")
+    return operator.index(factor)

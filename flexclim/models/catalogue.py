@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from flexclim.errors import ModelError
+from flexclim.grids.arguments import shown
 from flexclim.models.card import ModelCard
 from flexclim.models.model_file import MODEL_FILE, WEIGHTS_FILE, read_model_file
 from flexclim.models.registry import fetch, is_fetched, read_registry
@@ -68,7 +69,8 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise ModelError(
-            f"model={name_or_path!r} is neither a name nor a folder. Give one, or leave model out."
+            f"model={shown(name_or_path)} is neither a name nor a folder. Give one, or leave model "
+            "out."
         )
     text, bundled = os.fspath(name_or_path), bundled_names()
     if text in bundled:

@@ -10,6 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.grids.arguments import is_one_of, shown
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
 from flexclim.models.channels import Target
@@ -44,8 +45,8 @@ class DownscalingOptions(SamplingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_switch("conserve", self.conserve)
-        if self.noise not in NOISES:
-            raise FlexclimError(f"noise={self.noise!r} is not one of {', '.join(NOISES)}.")
+        if not is_one_of(self.noise, NOISES):
+            raise FlexclimError(f"noise={shown(self.noise)} is not one of {', '.join(NOISES)}.")
         if self.noise != "ar1" and self.noise_timescale is not None:
             raise FlexclimError(f'noise_timescale is for noise="ar1", not for {self.noise!r}.')
 
@@ -271,5 +272,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not seconds >= 1:  # pandas reads a number without a unit as nanoseconds
-        raise FlexclimError(f'noise_timescale={text!r} is not a time span such as "6h".')
+        raise FlexclimError(f'noise_timescale={shown(text)} is not a time span such as "6h".')
     return float(seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import pairwise
-from textwrap import shorten
 from typing import TypeAlias, cast
 
 import cftime
@@ -14,8 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.grids.arguments import is_whole, shown
 from flexclim.models.settings import Forecasting
-from flexclim.planning.sampling_options import is_whole
 
 Leads = int | str | timedelta | Sequence[str | timedelta]
 Time: TypeAlias = np.datetime64 | cftime.datetime
@@ -98,7 +97,7 @@ def kept_steps(leads: Leads, hours: float) -> tuple[int, ...]:
     if is_whole(leads):
         count = int(leads)  # type: ignore[arg-type]
         if count < 1:
-            raise FlexclimError(f"leads={count} is not a number of steps of at least 1.")
+            raise FlexclimError(f"leads={shown(count)} is not a number of steps of at least 1.")
         return tuple(range(1, count + 1))
     values = cast(ArrayLike, getattr(leads, "values", leads))  # of a DataArray or Index
     durations = cast(Iterable[object], values if np.ndim(values) else [values])
@@ -115,9 +114,9 @@ def _step(lead: object, hours: float) -> int:
             raise ValueError("a number without a unit")
         lead_hours = pd.Timedelta(lead) / pd.Timedelta(hours=1)
     except (ValueError, TypeError):
-        text = shorten(repr(lead), 60)
         raise FlexclimError(
-            f'lead {text} is not a duration such as "6h". Give durations, or one number of steps.'
+            f'lead {shown(lead)} is not a duration such as "6h". Give durations, or one number of '
+            "steps."
         ) from None
     number = round(lead_hours / hours) if lead_hours > 0 else 0
     if number < 1 or abs(number * hours - lead_hours) > SAME:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flexclim.errors import FlexclimError, ModelError
+from flexclim.grids.arguments import names_of
 from flexclim.models.catalogue import list_bundled
 from flexclim.models.model import Model, load_model, read_model
 from flexclim.models.settings import FORECAST, SUPERRES
@@ -50,6 +51,9 @@ class Choice:
 
     model: str | Model | None
     variables: Sequence[str] | str | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", names_of(self.variables))
 
 
 def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from flexclim.cf.physical_bounds import Bounds
 from flexclim.errors import FlexclimError
+from flexclim.grids.arguments import is_one_of, is_whole, shown
 
 PRECISIONS = "float32", "bf16", "fp16"
 
@@ -39,23 +40,18 @@ class SamplingOptions:
         for name in ("members", "steps", "batch", "overlap"):
             value = getattr(self, name)
             if value is not None and (not is_whole(value) or value < 1):
-                raise FlexclimError(f"{name}={value!r} is not a whole number of at least 1.")
+                raise FlexclimError(f"{name}={shown(value)} is not a whole number of at least 1.")
         if not is_whole(self.seed):
-            raise FlexclimError(f"seed={self.seed!r} is not a whole number.")
+            raise FlexclimError(f"seed={shown(self.seed)} is not a whole number.")
         for name in ("non_negative", "compile"):
             check_switch(name, getattr(self, name))
-        if self.precision not in (None, *PRECISIONS):
+        if not is_one_of(self.precision, (None, *PRECISIONS)):
             raise FlexclimError(
-                f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}."
+                f"precision={shown(self.precision)} is not one of {', '.join(PRECISIONS)}."
             )
-
-
-def is_whole(value: object) -> bool:
-    """Return whether a value is an integer, Python's or numpy's."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def check_switch(name: str, value: object) -> None:
     """Raise FlexclimError if an option is not a bool or None, such as a non-empty string."""
     if not isinstance(value, bool | np.bool_ | None):
-        raise FlexclimError(f"{name}={value!r} is neither True nor False.")
+        raise FlexclimError(f"{name}={shown(value)} is neither True nor False.")

@@ -12,6 +12,7 @@ from flexclim.cf.fields import as_dataset, fields_on
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
 from flexclim.errors import FlexclimError, GridError
+from flexclim.grids.arguments import check_fields
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
@@ -129,8 +130,9 @@ def resolve(
     >>> resolve(field).fields
     ('t2m',)
     """
+    check_fields(obj)
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
-    grid = find_grid(obj, kind, [variables] if isinstance(variables, str) else variables)
+    grid = find_grid(obj, kind, variables)
     plane = {grid.y, grid.x}
     dataset = with_realization(dataset, [dim for dim in dataset.dims if dim not in plane])
     times: dict[str, TimeCoordinates] = {}

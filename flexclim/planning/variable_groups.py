@@ -10,6 +10,7 @@ import dask.array as da
 import xarray as xr
 
 from flexclim.errors import FlexclimError, GridError, ModelError
+from flexclim.grids.arguments import names_of
 from flexclim.models.channels import Static
 from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
@@ -198,7 +199,7 @@ def select_fields(
     """
     if variables is None:
         return list(fields)
-    names = [variables] if isinstance(variables, str) else list(variables)
+    names = names_of(variables) or []
     if not names:
         raise FlexclimError("variables is empty. Leave it out to select all.")
     for name in names:
@@ -259,6 +260,6 @@ def _by_model_names(
     """Return requested variables by the model's names, where they are fields of the source."""
     if variables is None:
         return None
-    names = [variables] if isinstance(variables, str) else list(variables)
+    names = names_of(variables) or []
     by_field = {found.name: name for name, found in matches.items()}
     return [by_field.get(name, name) for name in names]

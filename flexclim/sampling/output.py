@@ -18,8 +18,9 @@ from flexclim.execution.network_tasks import runs_of
 from flexclim.execution.notes import NOTES, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
+from flexclim.grids.arguments import is_whole, shown
 from flexclim.planning.forecast_plan import ForecastPlan
-from flexclim.planning.sampling_options import SamplingOptions, is_whole
+from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
 from flexclim.sampling.planes import Plan
@@ -104,7 +105,7 @@ def _check_keep_bits(keep_bits: int | None) -> int | None:
     if keep_bits is None:
         return None
     if not is_whole(keep_bits) or keep_bits not in range(1, 24):
-        raise FlexclimError(f"keep_bits={keep_bits!r} is not a whole number from 1 to 23.")
+        raise FlexclimError(f"keep_bits={shown(keep_bits)} is not a whole number from 1 to 23.")
     return int(keep_bits)
 
 

@@ -24,6 +24,7 @@ from zarr.storage import FsspecStore, LocalStore
 
 from flexclim.errors import StoreError
 from flexclim.files import PARTIAL
+from flexclim.grids.arguments import shown
 
 StoreLike = str | os.PathLike[str] | Store
 ZarrArray: TypeAlias = "zarr.Array[Any]"  # of either version of metadata
@@ -47,6 +48,8 @@ class Place:
     """
 
     def __init__(self, store: StoreLike) -> None:
+        if not isinstance(store, str | os.PathLike | Store):
+            raise StoreError(f"{shown(store)} is no place for a store. Give a path or a URL.")
         self.path: Path | None = None
         if isinstance(store, Store):
             self.store, self.name = store, str(store)
