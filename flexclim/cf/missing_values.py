@@ -69,7 +69,7 @@ def declared(field: xr.DataArray, units: str = "") -> Declared:
     codes = [
         code
         for key in ("_FillValue", "missing_value")
-        for code in _numbers(field.attrs.get(key))
+        for code in numbers_in(field.attrs.get(key))
         if not math.isnan(code)
     ]
     return Declared(
@@ -239,7 +239,7 @@ def _valid_range(field: xr.DataArray) -> tuple[float, float]:
     """Return the valid range in the units of unpacked values."""
     attributes = field.attrs
     stated = [attributes.get("valid_range")] * 2
-    if len(_numbers(stated[0])) != 2:
+    if len(numbers_in(stated[0])) != 2:
         stated = [attributes.get("valid_min"), attributes.get("valid_max")]
     low = _unpacked(stated[0], 0, -math.inf, field)
     high = _unpacked(stated[1], -1, math.inf, field)
@@ -252,20 +252,21 @@ def _unpacked(stated: object, position: int, default: float, field: xr.DataArray
     One of an integer type is packed, as the values in the file were. Where their packing is
     unknown, a short integer says nothing.
     """
-    numbers = _numbers(stated)
+    numbers = numbers_in(stated)
     if not numbers or math.isnan(numbers[position]):
         return default
     kind = np.asarray(stated).dtype
     if kind.kind not in "iu" or field.dtype.kind != "f":
         return numbers[position]
-    packing = field.encoding
-    if "scale_factor" in packing or "add_offset" in packing:
-        scale, offset = _numbers(packing.get("scale_factor")), _numbers(packing.get("add_offset"))
-        return numbers[position] * (*scale, 1.0)[0] + (*offset, 0.0)[0]
+    packing = [numbers_in(field.encoding.get(key)) for key in ("scale_factor", "add_offset")]
+    if any(packing):
+        scale, offset = (*packing[0], 1.0)[0], (*packing[1], 0.0)[0]
+        unpacked = numbers[position] * scale + offset
+        return default if math.isnan(unpacked) else unpacked
     return default if kind.itemsize <= 2 else numbers[position]
 
 
-def _numbers(stated: object) -> tuple[float, ...]:
+def numbers_in(stated: object) -> tuple[float, ...]:
     """Return the numbers of an attribute, which may be a text."""
     if stated is None:
         return ()

@@ -13,9 +13,9 @@ from typing import Self
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.missing_values import NOTHING, Declared, declared
+from flexclim.cf.missing_values import NOTHING, Declared, declared, numbers_in
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds, infer_bounds
-from flexclim.cf.units import cf_units, temperature_kind
+from flexclim.cf.units import cf_units, temperature_kind, text_of
 
 # Patterns are searched in standard and long names; short names must match as a whole.
 VECTOR_LONG = (
@@ -86,8 +86,9 @@ class FieldProperties:
         standard, long, short, units = _names(field)
         category, vector = _is_category(field), vector_component(field)
         period = None if category or vector else _period(standard, long, short, units)
-        step = abs(float(field.encoding.get("scale_factor") or 0.0))
-        methods = str(field.attrs.get("cell_methods", ""))
+        steps = [abs(one) for one in numbers_in(field.encoding.get("scale_factor"))]
+        step = steps[0] if steps and math.isfinite(steps[0]) else 0.0
+        methods = text_of(field.attrs, "cell_methods")
         free = category or vector or period is not None
         return cls(
             bounds=NO_BOUNDS if free else infer_bounds(standard, long, short, units, methods, step),
@@ -153,10 +154,10 @@ def _period(standard: str, long: str, short: str, units: str) -> float | None:
 
 def _names(field: xr.DataArray) -> tuple[str, str, str, str]:
     """Return standard name, long name and name in lower case, and units."""
-    standard = str(field.attrs.get("standard_name") or "").lower()
+    standard = text_of(field.attrs, "standard_name").lower()
     return (
         "" if standard == "unknown" else standard,
-        str(field.attrs.get("long_name") or "").lower(),
+        text_of(field.attrs, "long_name").lower(),
         ("" if field.name is None else str(field.name)).lower(),
-        cf_units(str(field.attrs.get("units") or "")),
+        cf_units(text_of(field.attrs, "units")),
     )

@@ -68,6 +68,16 @@ def cf_units(units: str) -> str:
     return SPELLED.get(plain.lower(), re.sub(r"\s*\*\*\s*", "", plain))
 
 
+def text_of(attributes: Mapping[str, object], key: str) -> str:
+    """Return an attribute as text; empty if it is absent or None.
+
+    >>> text_of({"units": 1}, "units"), text_of({}, "units")
+    ('1', '')
+    """
+    value = attributes.get(key)
+    return "" if value is None else str(value)
+
+
 def looks_valid(units: str) -> bool:
     """Return whether UDUNITS knows every part of ``units``.
 
@@ -120,8 +130,7 @@ def temperature_kind(attributes: Mapping[str, object], name: str = "") -> Temper
     if stated:
         return "difference" if stated[1] == "difference" else "on_scale"
     standard, long = (
-        str(attributes.get(key) or "").lower().replace("_", " ")
-        for key in ("standard_name", "long_name")
+        text_of(attributes, key).lower().replace("_", " ") for key in ("standard_name", "long_name")
     )
     short = name.lower()
     spread = re.search(SPREAD_METHODS, str(attributes.get("cell_methods", "")))

@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flexclim.cf.physical_bounds import NO_BOUNDS
 from flexclim.cf.quantities import FieldProperties, vector_component
@@ -182,3 +184,35 @@ def test_components_that_turn_at_a_pole(field):
 )
 def test_fields_that_do_not_turn(field):
     assert not vector_component(field)
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**40), 2**40),
+    st.floats(),
+    st.text(max_size=8),
+    st.binary(max_size=4),
+    st.lists(st.floats(), max_size=3).map(np.array),
+    st.lists(st.sampled_from(["a", "1.0", "[", "nan"]), max_size=3),
+)
+READ = (
+    *("standard_name", "long_name", "units", "cell_methods", "units_metadata", "flag_values"),
+    *("_FillValue", "missing_value", "valid_range", "valid_min", "valid_max"),
+)
+
+
+@given(
+    attributes=st.dictionaries(st.sampled_from(READ), ODD, max_size=4),
+    encoding=st.dictionaries(st.sampled_from(["scale_factor", "add_offset"]), ODD, max_size=2),
+    name=st.one_of(st.none(), st.text(max_size=4), st.integers()),
+    dtype=st.sampled_from(["f4", "i2", "u1", "?", "f2"]),
+)
+@settings(max_examples=50, deadline=None)
+def test_attributes_of_any_type_are_read(attributes, encoding, name, dtype):
+    field = xr.DataArray(np.zeros((2, 2), dtype), dims=("y", "x"), name=name, attrs=attributes)
+    field.encoding = encoding
+    found = FieldProperties.of(field)
+    assert hash(found) == hash(FieldProperties.of(field))  # plain data
+    assert found.missing.valid[0] <= found.missing.valid[1]
+    assert all(math.isfinite(code) or math.isinf(code) for code in found.missing.codes)
