@@ -141,7 +141,7 @@ def forecast(
     import flexclim
 
     counted = re.fullmatch(r"\s*[+-]?\d+\s*", leads)
-    arguments["leads"] = int(leads) if counted else _listed(leads, "--leads")
+    arguments["leads"] = int(leads) if counted else options.listed(leads, "--leads")
     _write(arguments, flexclim.forecast, flexclim.forecast_to_zarr)
 
 
@@ -165,7 +165,7 @@ def _write(
 
     keep_memory()
     if arguments["variables"] is not None:
-        arguments["variables"] = _listed(arguments["variables"], "--variables")
+        arguments["variables"] = options.listed(arguments["variables"], "--variables")
     if arguments["static"]:
         arguments["static"] = open_input(arguments["static"])
     fields = open_input(source)
@@ -179,18 +179,6 @@ def _write(
             result, target, split=split, overwrite=overwrite, keep_bits=keep_bits
         )
     typer.echo("\n".join(map(str, written)))
-
-
-def _listed(text: str, option: str) -> list[str]:
-    """Return the parts of a list with commas; exit with 2 if there are none.
-
-    >>> _listed("u10, v10,", "--variables")
-    ['u10', 'v10']
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
-        raise typer.BadParameter("the list is empty. Leave it out.", param_hint=option)
-    return parts
 
 
 def _is_store(target: str, split: str | None) -> bool:

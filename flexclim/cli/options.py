@@ -137,3 +137,15 @@ Split = Annotated[
     typer.Option(help="Write one NetCDF file per member or year. [default: one file]"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+
+
+def listed(text: str, option: str) -> list[str]:
+    """Return the parts of a list with commas; exit with 2 if there are none.
+
+    >>> listed("u10, v10,", "--variables")
+    ['u10', 'v10']
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise typer.BadParameter("the list is empty. Leave it out.", param_hint=option)
+    return parts

@@ -149,19 +149,28 @@ def _output_folder(model: Model, folder: Path | None, *, in_place: bool) -> Path
 
 def _selected(path: Path, period: str | None, variables: str | None) -> xr.Dataset:
     """Open fields, select a period and variables, and load them."""
+    import numpy as np
+
     from flexclim.stores.datasets import open_input
+    from flexclim.stores.layout import time_dimension
+    from flexclim.train.data.splits import select_times
 
     fields = open_input(path)
     if variables:
-        fields = fields[variables.split(",")]
+        names = options.listed(variables, "--variables")
+        if missing := [name for name in names if name not in fields]:
+            raise FlexclimError(
+                f"{path} has no variable {missing[0]!r}; it has "
+                f"{', '.join(map(str, fields.data_vars))}. Give others as --variables."
+            )
+        fields = fields[names]
     if period:
         first, _, last = period.partition(",")
-        time = next((str(dim) for dim in fields.dims if fields[dim].dtype.kind == "M"), "time")
-        if time not in fields.dims:
-            raise FlexclimError(f"{path} has no time dimension. Leave --period out.")
-        fields = fields.sel({time: slice(first, last or first)})
-        if fields.sizes[time] == 0:
-            raise FlexclimError(
-                f"{path} has no time from {first} to {last or first}. Give another --period."
-            )
+        time = time_dimension(fields)
+        if time is None:
+            raise FlexclimError(f"{path} has no dates. Leave --period out.")
+        times = fields[time].values
+        ends = first.strip(), (last or first).strip()
+        chosen = select_times(times, np.ones(times.size, bool), ends, str(path))
+        fields = fields.isel({time: chosen})
     return fields.load()

@@ -16,6 +16,8 @@ from flexclim.planning.leads import Time
 from flexclim.planning.source import StaticField
 from flexclim.sampling.local_scaling import fill_missing
 
+FAR = 30.0  # standard deviations; the height of Mount Everest is 10 from the mean
+
 if TYPE_CHECKING:
     from flexclim.models.channels import Static
 
@@ -73,6 +75,7 @@ def static_fields(
             predictors[one.name] = positions(grid)[1]
         elif not one.computed:
             predictors[one.name] = _remapped(fields[one.name], grid, one.name)
+            _warn_if_far(predictors[one.name], one)
     return {name: values.astype(np.float32) for name, values in predictors.items()}
 
 
@@ -159,6 +162,20 @@ def phase_of_year(time: Time) -> list[float]:
 
 def _phase(share: np.ndarray) -> list[np.ndarray]:
     return [np.sin(2 * np.pi * share), np.cos(2 * np.pi * share)]
+
+
+def _warn_if_far(values: np.ndarray, one: Static) -> None:
+    """Warn of a field that is far from those of training, as one in other units may be.
+
+    In training, means and standard deviations are not known yet: they are 0 and 1.
+    """
+    farthest = float(values.flat[np.abs(values - one.mean).argmax()])
+    distance = abs(farthest - one.mean) / one.std
+    if distance > FAR and (one.mean, one.std) != (0.0, 1.0):
+        warn(
+            f"static field {one.name!r} reaches {farthest:.4g}, {distance:.0f} standard deviations "
+            f"from its mean in training ({one.mean:.4g}). Check its units."
+        )
 
 
 def _remapped(static: StaticField, grid: Grid, name: str) -> np.ndarray:

@@ -104,6 +104,20 @@ def test_what_has_no_average_gives_a_warning(grid, relief, attributes, message):
         channels(grid, (OROGRAPHY,), None, (relief > 0).assign(orography=relief.orography > 0))
 
 
+def test_values_far_from_those_of_training_give_a_warning(grid, relief):
+    """Geopotential without units for a height, for example."""
+    relief.orography[:] = np.linspace(0, 5000, relief.orography.size).reshape(18, 24)
+    height = Static(name="orography", mean=300.0, std=800.0)
+    with pytest.warns(
+        FlexclimWarning, match=r"reaches 4\.6\d+e\+04, 5\d standard deviations from its mean"
+    ):
+        channels(grid, (height,), None, relief * 9.80665)
+    for wanted, static in ((height, relief), (Static(name="orography"), relief * 9.80665)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            channels(grid, (wanted,), None, static)
+
+
 def test_a_time_dimension_of_one_is_no_obstacle(grid, relief):
     np.testing.assert_array_equal(
         channels(grid, (OROGRAPHY,), None, relief.expand_dims(time=1)),

@@ -5,6 +5,7 @@ import xarray as xr
 
 import flexclim
 from flexclim.cli import main
+from flexclim.cli.training_commands import _selected
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.channels import Target
 from flexclim.models.settings import FORECAST, SUPERRES
@@ -176,3 +177,28 @@ def test_from_a_shell(model, truth, tmp_path, capsys):
     common[0] = "flex-nano"
     assert run("--in-place") == 1
     assert "ships with flexclim" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_a_period_of_any_times(tmp_path, truth, calendar):
+    times = xr.date_range("2020-01-01", periods=4, calendar=calendar, use_cftime=True)
+    many = xr.concat([truth, truth], "time").assign_coords(time=times).isel(time=[2, 0, 3, 1])
+    many.assign(other=many.t).to_netcdf(tmp_path / "a.nc")
+    found = _selected(tmp_path / "a.nc", "2020-01-01, 2020-01-02", " t ,")
+    assert list(found.data_vars) == ["t"]
+    assert [int(day) for day in found.time.dt.day] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("period", "variables", "message"),
+    [
+        ("1999", None, "has no time from 1999 to 1999; it runs from 2020-01-01"),
+        ("tomorrow", None, "tomorrow to tomorrow is not a period"),
+        (None, "t, u", "has no variable 'u'; it has t"),
+    ],
+)
+def test_selections_of_nothing_are_named(tmp_path, truth, period, variables, message):
+    truth.to_netcdf(tmp_path / "a.nc")
+    with pytest.raises(FlexclimError, match=message) as caught:
+        _selected(tmp_path / "a.nc", period, variables)
+    assert "\n" not in str(caught.value)

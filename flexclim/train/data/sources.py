@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
-from flexclim.errors import RecipeError
+from flexclim.errors import RecipeError, warn
 from flexclim.grids.domain import Kind
 from flexclim.models.channels import COMPUTED, Static
 from flexclim.planning.source import resolve_static
@@ -24,7 +24,7 @@ from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import in_memory, open_fields
 from flexclim.train.data.source_files import open_dataset
 from flexclim.train.data.splits import Split, split_times
-from flexclim.train.data.time_axis import has_dates
+from flexclim.train.data.time_axis import has_dates, text_of
 from flexclim.train.data.windows import Coarsened
 from flexclim.train.recipes.data_settings import Data
 from flexclim.train.recipes.source_settings import Reading, Source
@@ -90,6 +90,32 @@ def check_sources(sources: Sequence[TrainingSource], data: Data, tile: tuple[int
             _check_tile(source, data.points, tile)
         for name, series, times, title in _planes(source):
             _check_some_values(name, series, times, title)
+
+
+def warn_of_leaks(sources: Sequence[TrainingSource], checked: Sequence[TrainingSource]) -> None:
+    """Warn if one source validates on times that another one trains on, in the same files."""
+    for held in checked:
+        for source in sources:
+            same = set(held.targets) & set(source.targets)
+            if not same or not _same_files(held.settings, source.settings):
+                continue
+            shared = np.intersect1d(held.stamps, source.stamps)
+            if shared.size:
+                warn(
+                    f"{held.title} has {shared.size} times that one source trains on and another "
+                    f"validates on, such as {text_of(shared[0])}. Validation scores are too good "
+                    "then: choose splits that do not overlap."
+                )
+                return
+
+
+def _same_files(first: Source, second: Source) -> bool:
+    return (first.path, first.turbulence, first.select, first.rename) == (
+        second.path,
+        second.turbulence,
+        second.select,
+        second.rename,
+    )
 
 
 def _check_some_values(name: str, series: Series, times: np.ndarray, title: str) -> None:

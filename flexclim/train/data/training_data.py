@@ -13,7 +13,7 @@ from flexclim.train.data.downscaling_patches import Patches
 from flexclim.train.data.forecast_sequences import Sequences
 from flexclim.train.data.model_settings import Normalisation, check_network, model_settings
 from flexclim.train.data.normalisation import fit_normalisation
-from flexclim.train.data.sources import TrainingSource, check_sources, open_sources
+from flexclim.train.data.sources import TrainingSource, check_sources, open_sources, warn_of_leaks
 from flexclim.train.recipes.data_settings import Data
 from flexclim.train.recipes.recipe import Recipe
 
@@ -58,6 +58,7 @@ def open_training_data(
     units = CommonUnits(dict(fitted.get("units", {})) if fitted else {})
     sources, checked = (open_sources(data, split, units) for split in ("train", "validate"))
     check_sources([*sources, *checked], data, recipe.network.tile)
+    warn_of_leaks(sources, checked)
     if fitted is None:
         fitted = measure(sources, recipe)
         fitted["units"] = units.known

@@ -1,10 +1,12 @@
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.errors import FlexclimError, RecipeError
+from flexclim.errors import FlexclimError, FlexclimWarning, RecipeError
 from flexclim.train import load_recipe
-from flexclim.train.data.sources import check_sources, open_sources, units_of
+from flexclim.train.data.sources import check_sources, open_sources, units_of, warn_of_leaks
 from flexclim.train.data.training_data import open_training_data
 
 
@@ -146,3 +148,21 @@ def test_static_fields_of_all_sources_are_in_one_unit(static_folder, read):
     assert made.units == {"orog": "m"}
     height = np.concatenate([one.statics["orog"].ravel() for one in made.sources])
     assert made.settings.statics[0].std == pytest.approx(height.std(), rel=1e-4)
+
+
+def test_times_of_validation_in_another_source_give_a_warning(folder, read):
+    source = "path: wind.nc, variables: [{}], train: ['{}', '{}'], validate: ['{}', '{}']"
+
+    def opened(*sources):
+        parts = ", ".join(f"{{{source.format(*one)}}}" for one in sources)
+        data = read(folder, f"data.sources=[{parts}]").data
+        return open_sources(data, "train"), open_sources(data, "validate")
+
+    with pytest.warns(
+        FlexclimWarning, match=r"wind.nc has 2 times .* such as 2018-10-03T00:00:00\."
+    ):
+        warn_of_leaks(*opened(("u10", 0, 3, 8, 9), ("u10", 6, 11, 0, 1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_leaks(*opened(("u10", 0, 3, 8, 9), ("v10", 6, 11, 0, 1)))
+        warn_of_leaks(*opened(("u10", 0, 3, 8, 9), ("u10", 4, 5, 10, 11)))
