@@ -152,7 +152,7 @@ def _window(source: Coarsened, name: str, multiple: int) -> xr.DataArray | None:
 
     Sides are multiples of ``multiple``; None if the field is too small for that.
     """
-    template = source.fields.template
+    template = source.target_fields.template
     order = np.argsort(source.stamps, kind="stable")[:TIMES]
     sides = [min(SIDE, size) // multiple * multiple for size in template.shape]
     if min(sides) < 4 * multiple:

@@ -31,8 +31,6 @@ class PairedSource(SourceSplit):
 
     Parameters
     ----------
-    coarse, fine
-        The variables as opened.
     coarse_series, fine_series
         Their values on disk or in memory, by name.
     coarse_times, fine_times
@@ -48,8 +46,6 @@ class PairedSource(SourceSplit):
         Where rows and columns of ``grid`` lie in it.
     """
 
-    coarse: Fields
-    fine: Fields
     coarse_series: Mapping[str, Series]
     fine_series: Mapping[str, Series]
     coarse_times: np.ndarray
@@ -62,26 +58,9 @@ class PairedSource(SourceSplit):
     columns: Axis
     factor: int
 
-    @property
-    def title(self) -> str:
-        """Path of the source, for messages."""
-        return self.fine.title
-
-    @property
-    def input_fields(self) -> Fields:
-        """Where the inputs are from."""
-        return self.coarse
-
-    @property
-    def target_fields(self) -> Fields:
-        """Where the targets are from."""
-        return self.fine
-
     def largest_tile(self, kind: Kind) -> tuple[int, int]:
-        """Return the largest patch (rows, columns) that fits."""
-        height, width = self.grid.domain.shape
-        extra = int(self.domain.kind == "point")
-        return height - extra, width - (0 if self.domain.wrap else extra)
+        """Return the largest patch (rows, columns) that fits the coarse grid, whatever ``kind``."""
+        return super().largest_tile(self.domain.kind)
 
     def cut(
         self,

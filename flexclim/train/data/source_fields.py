@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,21 +9,17 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
-from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.conversion import conversion
-from flexclim.cf.fields import check_field
 from flexclim.cf.missing_values import IMPOSSIBLE, LARGEST
-from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import cf_units
 from flexclim.errors import RecipeError
-from flexclim.grids.axes import find_axes
-from flexclim.grids.candidates import is_position, plane
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import axis_blocks, row_blocks
 from flexclim.train.data.common_units import Attributes, in_units, join_units
 from flexclim.train.data.corrected_series import Checked, Limited
+from flexclim.train.data.file_fields import prepared, stored_variable
 from flexclim.train.data.series import (
     Averaged,
     Computed,
@@ -32,12 +27,11 @@ from flexclim.train.data.series import (
     Joined,
     Memory,
     Series,
-    Stored,
     kinetic_energy,
     wind_speed,
 )
 from flexclim.train.data.source_files import open_datasets
-from flexclim.train.data.time_axis import has_dates, join_times, time_dimension, times_of
+from flexclim.train.data.time_axis import has_dates, join_times
 from flexclim.train.recipes.source_settings import Derived, Reading
 
 IN_MEMORY = 1e8  # variables with fewer values are read once; of others, windows as needed
@@ -91,7 +85,7 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
     """
     title = reading.title
     datasets = {
-        file: _prepared(dataset, reading, file)
+        file: prepared(dataset, reading, file)
         for file, dataset in open_datasets(reading, folder).items()
     }
     stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
@@ -124,43 +118,6 @@ def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.
     return loaded, np.arange(times.size)
 
 
-def _prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
-    """Rename variables, select from further dimensions, and make positions coordinates."""
-    if absent := [name for name in reading.rename if name not in dataset.variables]:
-        raise _missing(absent[0], dataset, title)
-    dataset = dataset.rename(reading.rename)
-    for dim, value in reading.select.items():
-        if dim not in dataset.dims:
-            known = ", ".join(map(str, dataset.dims))
-            raise RecipeError(f"{title} has no dimension {dim!r} to select from; it has {known}.")
-        dataset = _selected(dataset, dim, value, title)
-    return _with_positions(dataset)
-
-
-def _selected(dataset: xr.Dataset, dim: str, value: float | str, title: str) -> xr.Dataset:
-    """Select a value along a dimension; a number within the rounding of the coordinate's type."""
-    coordinate = dataset[dim]
-    try:
-        if coordinate.dtype.kind == "f" and isinstance(value, float):
-            (found,) = np.flatnonzero(np.isclose(coordinate, value, rtol=1e-6, atol=0))
-            return dataset.isel({dim: int(found)})
-        return dataset.sel({dim: value})
-    except (KeyError, ValueError, TypeError):
-        known = ", ".join(map(str, coordinate.values[:12]))
-        raise RecipeError(
-            f"{title} has no single {dim} {value} to select; it has {known}."
-        ) from None
-
-
-def _with_positions(dataset: xr.Dataset) -> xr.Dataset:
-    """Make data variables that hold latitudes and longitudes coordinates, at their first time."""
-    dataset = dataset.set_coords([n for n, one in dataset.data_vars.items() if is_position(one)])
-    moving = {n: one for n, one in dataset.coords.items() if one.ndim > 2 and is_position(one)}
-    if moving:
-        find_grid(dataset)  # raises an error where positions change
-    return dataset.assign_coords({name: plane(one) for name, one in moving.items()})
-
-
 def _needed(name: str, reading: Reading) -> tuple[str, ...]:
     """Return the stored variables that a variable is computed from, or its own name."""
     derived = reading.derive.get(name)
@@ -178,7 +135,7 @@ def _stored_series(
     parts: dict[str, dict[str, tuple[Series, Attributes]]] = {name: {} for name in names}
     for file, dataset in datasets.items():
         for name in names:
-            stored, template, stamps = _stored(dataset, name, file, reading)
+            stored, template, stamps = stored_variable(dataset, name, file, reading)
             _check_same_times(times.setdefault(file, stamps), stamps, names[0], name, file)
             parts[name][file] = stored, dict(dataset[name].attrs)
             templates.append(template)
@@ -203,68 +160,6 @@ def _check_same_times(
             f"{first_name!r} and {name!r} in {file} have different times, {first.size} and "
             f"{other.size} of them; write the times that they share to a file."
         )
-
-
-def _stored(
-    dataset: xr.Dataset, name: str, title: str, reading: Reading
-) -> tuple[Stored, xr.DataArray, np.ndarray]:
-    """Return a variable as (time, y, x), a template of its grid, and its times."""
-    if name not in dataset.variables:
-        raise _missing(name, dataset, title, reading)
-    if name in auxiliary_variables(dataset) or name in dataset.dims:
-        raise RecipeError(
-            f"{name!r} in {title} describes other variables, as bounds, positions, cell measures "
-            f"or flags do, and is no field; {_known(name, dataset, reading)}"
-        )
-    if dataset[name].dtype.kind not in "fiub":
-        raise RecipeError(f"{name!r} in {title} holds {dataset[name].dtype}, not numbers.")
-    check_field(dataset[name])
-    properties = FieldProperties.of(dataset[name])
-    _check_continuous(properties, name, title)
-    field = _without_repeated_column(dataset[name])
-    grid = find_grid(field)
-    rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
-    time = time_dimension(field, rest)
-    if further := [dim for dim in rest if field.sizes[dim] > 1 and dim != time]:
-        raise RecipeError(
-            f"{name!r} in {title} has a dimension {further[0]!r} of {field.sizes[further[0]]}; "
-            f"choose one value with select: {{{further[0]}: ...}}."
-        )
-    field = field.isel({dim: 0 for dim in rest if dim != time})
-    dims = ("time" if time is None else time, grid.y, grid.x)
-    variable = (field.expand_dims("time") if time is None else field).variable.transpose(*dims)
-    positions = {
-        key: part.variable
-        for key, part in field.coords.items()
-        if part.ndim and set(part.dims) <= {grid.y, grid.x}
-    }
-    template = xr.DataArray(
-        np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
-    )
-    return Stored(variable, name, title, properties.missing), template, times_of(field, time, title)
-
-
-def _check_continuous(properties: FieldProperties, name: str, title: str) -> None:
-    """Check that averages of a variable have a meaning."""
-    if properties.category:
-        raise RecipeError(
-            f"{name!r} in {title} holds categories or flags, which have no averages; train on the "
-            "fraction of a category instead."
-        )
-    if properties.period is not None:
-        raise RecipeError(
-            f"{name!r} in {title} holds directions, which have no averages as numbers; train on "
-            "the eastward and northward components instead."
-        )
-
-
-def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:
-    """Drop a last column that repeats the first one, 360 degrees east."""
-    axes = find_axes(field)
-    if not (axes.geographic and axes.x_name) or field[axes.x_name].dtype.kind not in "fi":
-        return field
-    first, last = field[axes.x_name].values[[0, -1]]
-    return field.isel({axes.x: slice(-1)}) if abs(abs(last - first) - 360) < 1e-3 else field
 
 
 def _repaired(series: Series, name: str, reading: Reading, times: np.ndarray, title: str) -> Series:
@@ -340,18 +235,3 @@ def _check_grids(templates: list[xr.DataArray], title: str) -> None:
                 f"{first.name!r} and {other.name!r} of {title} lie on different grids, "
                 f"{dict(first.sizes)} and {dict(other.sizes)}; give them as sources of their own."
             )
-
-
-def _missing(
-    name: str, dataset: xr.Dataset, title: str, reading: Reading | None = None
-) -> RecipeError:
-    return RecipeError(f"{title} has no variable {name!r}; {_known(name, dataset, reading)}")
-
-
-def _known(name: str, dataset: xr.Dataset, reading: Reading | None) -> str:
-    """Suggest the fields whose names are near, else list some."""
-    others = auxiliary_variables(dataset)
-    known = [str(key) for key in dataset.data_vars if str(key) not in others]
-    known += list(reading.derive) if reading else []
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known[:12])}."

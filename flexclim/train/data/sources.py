@@ -27,7 +27,7 @@ from flexclim.train.data.splits import Split, split_times
 from flexclim.train.data.time_axis import has_dates, text_of
 from flexclim.train.data.windows import Coarsened
 from flexclim.train.recipes.data_settings import Data
-from flexclim.train.recipes.source_settings import Reading, Source
+from flexclim.train.recipes.source_settings import Reading, SourceSettings
 
 TrainingSource = Coarsened | PairedSource
 
@@ -109,7 +109,7 @@ def warn_of_leaks(sources: Sequence[TrainingSource], checked: Sequence[TrainingS
                 return
 
 
-def _same_files(first: Source, second: Source) -> bool:
+def _same_files(first: SourceSettings, second: SourceSettings) -> bool:
     return (first.path, first.turbulence, first.select, first.rename) == (
         second.path,
         second.turbulence,
@@ -166,8 +166,8 @@ def _planes(source: TrainingSource) -> Iterator[tuple[str, Series, np.ndarray, s
     parts: list[tuple[Mapping[str, Series], np.ndarray, str]]
     if isinstance(source, PairedSource):
         parts = [
-            (source.coarse_series, source.coarse_times, source.coarse.title),
-            (source.fine_series, source.fine_times, source.fine.title),
+            (source.coarse_series, source.coarse_times, source.input_fields.title),
+            (source.fine_series, source.fine_times, source.target_fields.title),
         ]
     else:
         parts = [(source.series, source.times, source.title)]
@@ -187,7 +187,7 @@ def units_of(source: TrainingSource) -> dict[str, str]:
     }
 
 
-def open_statics(path: str, data: Data, settings: Source) -> xr.Dataset:
+def open_statics(path: str, data: Data, settings: SourceSettings) -> xr.Dataset:
     """Open the file of the static fields, at its first time if it has several."""
     reading = Reading(path=path, storage=settings.storage)
     place = path if "://" in path else str(Path(data.folder) / path)
@@ -218,7 +218,7 @@ def _names(data: Data) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _coarsened(
     data: Data,
-    settings: Source,
+    settings: SourceSettings,
     inputs: tuple[str, ...],
     targets: tuple[str, ...],
     split: Split,
@@ -230,7 +230,8 @@ def _coarsened(
     chosen = split_times(fields.times, fields.usable, settings, data.gap, split, fields.title)
     series, times = in_memory(fields, chosen)
     return Coarsened(
-        fields=fields,
+        input_fields=fields,
+        target_fields=fields,
         series=series,
         times=times,
         stamps=fields.times[chosen],
@@ -243,7 +244,7 @@ def _coarsened(
 
 
 def _pair(
-    data: Data, settings: Source, partner: Reading, split: Split, units: CommonUnits
+    data: Data, settings: SourceSettings, partner: Reading, split: Split, units: CommonUnits
 ) -> PairedSource:
     inputs, targets = _names(data)
     factor = next(iter(data.factors))
@@ -258,8 +259,8 @@ def _pair(
     coarse_series, coarse_times = in_memory(coarse, first[chosen])
     fine_series, fine_times = in_memory(fine, second[chosen])
     return PairedSource(
-        coarse=coarse,
-        fine=fine,
+        input_fields=coarse,
+        target_fields=fine,
         coarse_series=coarse_series,
         fine_series=fine_series,
         coarse_times=coarse_times,
@@ -287,7 +288,7 @@ def _bases(data: Data, targets: Sequence[str]) -> dict[str, str | None]:
 
 
 def _with_statics(
-    source: TrainingSource, data: Data, settings: Source, units: CommonUnits
+    source: TrainingSource, data: Data, settings: SourceSettings, units: CommonUnits
 ) -> TrainingSource:
     if not data.statics:
         return source

@@ -11,14 +11,19 @@ import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.train.data.time_axis import has_dates, in_seconds
-from flexclim.train.recipes.source_settings import Source
+from flexclim.train.recipes.source_settings import SourceSettings
 
 Split = Literal["train", "validate"]
 YEAR = r"\d{4}"
 
 
 def split_times(
-    times: np.ndarray, usable: np.ndarray, settings: Source, gap: str, split: Split, title: str
+    times: np.ndarray,
+    usable: np.ndarray,
+    settings: SourceSettings,
+    gap: str,
+    split: Split,
+    title: str,
 ) -> np.ndarray:
     """Return the indices of the times of a split.
 

@@ -20,7 +20,7 @@ from flexclim.grids.operators import block_mean
 from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
 from flexclim.train.data.time_axis import Time
-from flexclim.train.recipes.source_settings import Source
+from flexclim.train.recipes.source_settings import SourceSettings
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,8 @@ class SourceSplit:
         The source in the recipe.
     inputs, targets
         Names of variables.
+    input_fields, target_fields
+        The variables as opened.
     weight
         Share of patches, relative to other sources.
     stamps
@@ -128,13 +130,26 @@ class SourceSplit:
         (y, x) static fields of the whole grid in canonical order, by name.
     """
 
-    settings: Source
+    settings: SourceSettings
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
+    input_fields: Fields
+    target_fields: Fields
     weight: float
     stamps: np.ndarray
     grid: Grid
     statics: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Path of the source, for messages."""
+        return self.target_fields.title
+
+    def largest_tile(self, kind: Kind) -> tuple[int, int]:
+        """Return the largest patch (rows, columns) that fits a coarse grid of this kind."""
+        height, width = self.grid.domain.shape
+        extra = int(kind == "point")
+        return height - extra, width - (0 if self.grid.domain.wrap else extra)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,38 +158,14 @@ class Coarsened(SourceSplit):
 
     Parameters
     ----------
-    fields
-        The variables as opened.
     series
         Their values on disk or in memory, by name.
     times
         Indices of the split into ``series``.
     """
 
-    fields: Fields
     series: Mapping[str, Series]
     times: np.ndarray
-
-    @property
-    def title(self) -> str:
-        """Path of the source, for messages."""
-        return self.fields.title
-
-    @property
-    def input_fields(self) -> Fields:
-        """Where the inputs are from."""
-        return self.fields
-
-    @property
-    def target_fields(self) -> Fields:
-        """Where the targets are from."""
-        return self.fields
-
-    def largest_tile(self, kind: Kind) -> tuple[int, int]:
-        """Return the largest patch (rows, columns) that fits a coarse grid of this kind."""
-        height, width = self.grid.domain.shape
-        extra = int(kind == "point")
-        return height - extra, width - (0 if self.grid.domain.wrap else extra)
 
     def cut(
         self,

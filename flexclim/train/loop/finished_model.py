@@ -20,7 +20,7 @@ from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
 from flexclim.train.loop.validation import BASELINES
 from flexclim.train.recipes.recipe import Recipe
-from flexclim.train.recipes.source_settings import Source
+from flexclim.train.recipes.source_settings import SourceSettings
 
 HALO_PATCHES = 64
 NO_FINITE_CRPS = "no CRPS was finite"
@@ -112,7 +112,7 @@ def data_cards(recipe: Recipe) -> tuple[DataCard, ...]:
     )
 
 
-def _paths(source: Source) -> list[str]:
+def _paths(source: SourceSettings) -> list[str]:
     if source.turbulence:
         return [source.title]
     return [source.path] if isinstance(source.path, str) else list(source.path)

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from flexclim.models.channels import COMPUTED
 from flexclim.nn.configuration import Settings
-from flexclim.train.recipes.source_settings import Source
+from flexclim.train.recipes.source_settings import SourceSettings
 
 Transform = Literal["none", "log1p", "sqrt"]
 SAME = "same"
@@ -161,7 +161,7 @@ class Data(Settings):
         default_factory=lambda: os.environ.get("FLEXCLIM_DATA", "data"),
         description="folder of the sources; default: FLEXCLIM_DATA",
     )
-    sources: tuple[Source, ...] = Field(min_length=1, description="training data")
+    sources: tuple[SourceSettings, ...] = Field(min_length=1, description="training data")
     inputs: tuple[Input, ...] = Field(
         default=(), description="input variables; empty: train on any variable, one at a time"
     )

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from flexclim.grids.domain import Kind
 from flexclim.nn.configuration import Settings
-
-Transform = Literal["none", "log1p", "sqrt"]
-SAME = "same"
 
 
 class Derived(Settings):
@@ -154,7 +151,7 @@ class Reading(Settings):
         return self.largest.get(name) if isinstance(self.largest, dict) else self.largest
 
 
-class Source(Reading):
+class SourceSettings(Reading):
     """Fine fields for training; coarsened on the fly, or paired with the fields of ``coarse``."""
 
     coarse: Reading | None = Field(

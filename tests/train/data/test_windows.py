@@ -23,7 +23,7 @@ def test_wrapped_windows_cross_the_date_line(folder, read, make):
     crossed = 0
     for seed in range(30):
         window = source.cut(np.random.default_rng(seed), 2, "cell", (32, 32), 3)
-        plane = true[np.flatnonzero(source.fields.times == window.time)[0]]
+        plane = true[np.flatnonzero(source.target_fields.times == window.time)[0]]
         row, column = np.argwhere(plane == window.truth[0, 0, 0])[0]
         columns = (column + np.arange(32)) % 128
         crossed += columns[0] > columns[-1]

@@ -1,0 +1,133 @@
+"""The variables of one file: found, checked and laid out as (time, y, x); values are not read."""
+
+from __future__ import annotations
+
+import difflib
+
+import numpy as np
+import xarray as xr
+
+from flexclim.cf.auxiliary_variables import auxiliary_variables
+from flexclim.cf.fields import check_field
+from flexclim.cf.quantities import FieldProperties
+from flexclim.errors import RecipeError
+from flexclim.grids.axes import find_axes
+from flexclim.grids.candidates import is_position, plane
+from flexclim.grids.discovery import find_grid
+from flexclim.train.data.series import Stored
+from flexclim.train.data.time_axis import time_dimension, times_of
+from flexclim.train.recipes.source_settings import Reading
+
+
+def prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
+    """Rename variables, select from further dimensions, and make positions coordinates."""
+    if absent := [name for name in reading.rename if name not in dataset.variables]:
+        raise _missing(absent[0], dataset, title)
+    dataset = dataset.rename(reading.rename)
+    for dim, value in reading.select.items():
+        if dim not in dataset.dims:
+            known = ", ".join(map(str, dataset.dims))
+            raise RecipeError(f"{title} has no dimension {dim!r} to select from; it has {known}.")
+        dataset = _selected(dataset, dim, value, title)
+    return _with_positions(dataset)
+
+
+def _selected(dataset: xr.Dataset, dim: str, value: float | str, title: str) -> xr.Dataset:
+    """Select a value along a dimension; a number within the rounding of the coordinate's type."""
+    coordinate = dataset[dim]
+    try:
+        if coordinate.dtype.kind == "f" and isinstance(value, float):
+            (found,) = np.flatnonzero(np.isclose(coordinate, value, rtol=1e-6, atol=0))
+            return dataset.isel({dim: int(found)})
+        return dataset.sel({dim: value})
+    except (KeyError, ValueError, TypeError):
+        known = ", ".join(map(str, coordinate.values[:12]))
+        raise RecipeError(
+            f"{title} has no single {dim} {value} to select; it has {known}."
+        ) from None
+
+
+def _with_positions(dataset: xr.Dataset) -> xr.Dataset:
+    """Make data variables that hold latitudes and longitudes coordinates, at their first time."""
+    dataset = dataset.set_coords([n for n, one in dataset.data_vars.items() if is_position(one)])
+    moving = {n: one for n, one in dataset.coords.items() if one.ndim > 2 and is_position(one)}
+    if moving:
+        find_grid(dataset)  # raises an error where positions change
+    return dataset.assign_coords({name: plane(one) for name, one in moving.items()})
+
+
+def stored_variable(
+    dataset: xr.Dataset, name: str, title: str, reading: Reading
+) -> tuple[Stored, xr.DataArray, np.ndarray]:
+    """Return a variable as (time, y, x), a template of its grid, and its times."""
+    if name not in dataset.variables:
+        raise _missing(name, dataset, title, reading)
+    if name in auxiliary_variables(dataset) or name in dataset.dims:
+        raise RecipeError(
+            f"{name!r} in {title} describes other variables, as bounds, positions, cell measures "
+            f"or flags do, and is no field; {_known(name, dataset, reading)}"
+        )
+    if dataset[name].dtype.kind not in "fiub":
+        raise RecipeError(f"{name!r} in {title} holds {dataset[name].dtype}, not numbers.")
+    check_field(dataset[name])
+    properties = FieldProperties.of(dataset[name])
+    _check_continuous(properties, name, title)
+    field = _without_repeated_column(dataset[name])
+    grid = find_grid(field)
+    rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
+    time = time_dimension(field, rest)
+    if further := [dim for dim in rest if field.sizes[dim] > 1 and dim != time]:
+        raise RecipeError(
+            f"{name!r} in {title} has a dimension {further[0]!r} of {field.sizes[further[0]]}; "
+            f"choose one value with select: {{{further[0]}: ...}}."
+        )
+    field = field.isel({dim: 0 for dim in rest if dim != time})
+    dims = ("time" if time is None else time, grid.y, grid.x)
+    variable = (field.expand_dims("time") if time is None else field).variable.transpose(*dims)
+    positions = {
+        key: part.variable
+        for key, part in field.coords.items()
+        if part.ndim and set(part.dims) <= {grid.y, grid.x}
+    }
+    template = xr.DataArray(
+        np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
+    )
+    return Stored(variable, name, title, properties.missing), template, times_of(field, time, title)
+
+
+def _check_continuous(properties: FieldProperties, name: str, title: str) -> None:
+    """Check that averages of a variable have a meaning."""
+    if properties.category:
+        raise RecipeError(
+            f"{name!r} in {title} holds categories or flags, which have no averages; train on the "
+            "fraction of a category instead."
+        )
+    if properties.period is not None:
+        raise RecipeError(
+            f"{name!r} in {title} holds directions, which have no averages as numbers; train on "
+            "the eastward and northward components instead."
+        )
+
+
+def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:
+    """Drop a last column that repeats the first one, 360 degrees east."""
+    axes = find_axes(field)
+    if not (axes.geographic and axes.x_name) or field[axes.x_name].dtype.kind not in "fi":
+        return field
+    first, last = field[axes.x_name].values[[0, -1]]
+    return field.isel({axes.x: slice(-1)}) if abs(abs(last - first) - 360) < 1e-3 else field
+
+
+def _missing(
+    name: str, dataset: xr.Dataset, title: str, reading: Reading | None = None
+) -> RecipeError:
+    return RecipeError(f"{title} has no variable {name!r}; {_known(name, dataset, reading)}")
+
+
+def _known(name: str, dataset: xr.Dataset, reading: Reading | None) -> str:
+    """Suggest the fields whose names are near, else list some."""
+    others = auxiliary_variables(dataset)
+    known = [str(key) for key in dataset.data_vars if str(key) not in others]
+    known += list(reading.derive) if reading else []
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known[:12])}."
