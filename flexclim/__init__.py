@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flexclim.models.minflex import import_minflex
     from flexclim.models.model import load_model
     from flexclim.resampling import coarsen, interpolate
+    from flexclim.resampling.regridding import regrid
     from flexclim.stores import check_store
 
 
@@ -50,6 +51,7 @@ __all__ = [
     "interpolate",
     "list_models",
     "load_model",
+    "regrid",
     "train",
     "verify",
 ]
@@ -66,6 +68,7 @@ _HOMES = {
     "interpolate": "resampling",
     "list_models": "models.catalogue",
     "load_model": "models.model",
+    "regrid": "resampling.regridding",
 }
 
 

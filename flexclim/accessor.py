@@ -91,6 +91,7 @@ class DatasetAccessor(Accessor):
     forecast_to_zarr = of_dataset(lambda: flexclim.forecast_to_zarr)
     coarsen = of_dataset(lambda: flexclim.coarsen)
     interpolate = of_dataset(lambda: flexclim.interpolate)
+    regrid = of_dataset(lambda: flexclim.regrid)
 
 
 @xr.register_dataarray_accessor("flex")
@@ -116,3 +117,4 @@ class DataArrayAccessor(Accessor):
     forecast_to_zarr = of_array(lambda: flexclim.forecast_to_zarr)
     coarsen = of_array(lambda: flexclim.coarsen)
     interpolate = of_array(lambda: flexclim.interpolate)
+    regrid = of_array(lambda: flexclim.regrid)

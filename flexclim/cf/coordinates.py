@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from flexclim.grids.candidates import LATITUDES, LONGITUDES
 from flexclim.grids.grid import Grid
 from flexclim.grids.lattice import NOISE, is_single
 
@@ -101,6 +102,27 @@ def as_stored(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     for near in (own[after], own[before]):
         values = np.where(np.abs(near - values) < NOISE * step, near, values)
     return values
+
+
+def completed_positions(coordinates: Mapping[str, xr.Variable]) -> dict[str, xr.Variable]:
+    """Return coordinates with standard names and units of latitudes and longitudes.
+
+    Positions are known by attributes or names; values and other attributes are kept.
+
+    >>> completed_positions({"lat": xr.Variable("station", [50.0])})["lat"].attrs["units"]
+    'degrees_north'
+    """
+    result = {}
+    for name, variable in coordinates.items():
+        completed = variable.copy(deep=False)
+        for axis, names in (("Y", LATITUDES), ("X", LONGITUDES)):
+            known = GEOGRAPHIC[axis]
+            said = variable.attrs.get("standard_name")
+            if said == known["standard_name"] or (said is None and name.lower() in names):
+                fixed = {"standard_name": known["standard_name"], "units": known["units"]}
+                completed.attrs = fixed | dict(variable.attrs)
+        result[name] = completed
+    return result
 
 
 def _described(axis: str, grid: Grid, known: Mapping[str, object]) -> dict[str, object]:

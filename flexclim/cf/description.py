@@ -6,7 +6,7 @@ Conventions: CF-1.11.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -85,20 +85,63 @@ def describe_fields(
     Dataset
         With encodings set, for ``to_netcdf`` or ``to_zarr`` without options.
     """
-    result = xr.Dataset(
-        {name: _described(name, field, source, grid) for name, field in fields.items()}
-    )
-    coordinates: Coordinates = _other_coordinates(result, source, grid)
+    result = xr.Dataset({name: _described(name, field, source) for name, field in fields.items()})
+    taken = {grid.y_name, grid.x_name, grid.latitude_name, grid.longitude_name}
+    coordinates: Coordinates = _other_coordinates(result, source, {grid.y, grid.x}, taken)
     coordinates |= grid_coordinates(grid, source)
+    result = _with_grid_mappings(result.assign_coords(coordinates), source)
+    return _completed(result, source, list(fields), action, attributes or {})
+
+
+def describe_on_target(
+    fields: Mapping[str, xr.Variable],
+    source: xr.Dataset,
+    *,
+    dims: Collection[str],
+    coordinates: Mapping[str, xr.Variable],
+    grid_mapping: str | None,
+    action: str,
+) -> xr.Dataset:
+    """Return a CF Dataset of fields on other coordinates than those of ``source``.
+
+    Parameters
+    ----------
+    fields, source, action
+        As in :func:`describe_fields`.
+    dims
+        Dimensions of the grid of ``source``; coordinates along them are left behind.
+    coordinates
+        Coordinates of the results, which are kept as they are.
+    grid_mapping
+        Name of the grid mapping among them.
+    """
+    result = xr.Dataset({name: _described(name, field, source) for name, field in fields.items()})
+    for field in result.data_vars.values():
+        field.attrs.pop("grid_mapping", None)
+        if grid_mapping:
+            field.attrs["grid_mapping"] = grid_mapping
+    stale = {str(n) for n, v in source.variables.items() if "grid_mapping_name" in v.attrs}
+    others = _other_coordinates(result, source, dims, stale | set(coordinates))
+    result = result.assign_coords(others).assign_coords(coordinates)
+    return _completed(result, source, list(fields), action, {})
+
+
+def _completed(
+    result: xr.Dataset,
+    source: xr.Dataset,
+    names: list[str],
+    action: str,
+    attributes: Mapping[str, str | int | float],
+) -> xr.Dataset:
+    """Add the coordinate of members, the Dataset's attributes, and encodings."""
     if REALIZATION in result.dims:
         known = source.indexes.get(REALIZATION)  # of an ensemble input
         count = result.sizes[REALIZATION]
-        coordinates[REALIZATION] = ensemble_coordinate(range(count) if known is None else known)
-    result = result.assign_coords(coordinates)
-    result = _with_grid_mappings(result, source)
-    result.attrs = _global_attributes(source, action, list(fields)) | {
+        numbers = range(count) if known is None else known
+        result = result.assign_coords({REALIZATION: ensemble_coordinate(numbers)})
+    result.attrs = _global_attributes(source, action, names) | {
         key: str(value).lower() if isinstance(value, bool) else value
-        for key, value in (attributes or {}).items()
+        for key, value in attributes.items()
     }
     for name, encoding in encodings(result, "plain").items():
         result[name].encoding = encoding
@@ -107,7 +150,7 @@ def describe_fields(
     return result
 
 
-def _described(name: str, field: xr.Variable, source: xr.Dataset, grid: Grid) -> xr.Variable:
+def _described(name: str, field: xr.Variable, source: xr.Dataset) -> xr.Variable:
     """Return a field with those attributes of its source that still hold."""
     known = source[name]
     kept = {
@@ -157,15 +200,20 @@ def _with_grid_mappings(result: xr.Dataset, source: xr.Dataset) -> xr.Dataset:
     return result
 
 
-def _other_coordinates(result: xr.Dataset, source: xr.Dataset, grid: Grid) -> Coordinates:
+def _other_coordinates(
+    result: xr.Dataset,
+    source: xr.Dataset,
+    grid_dims: Collection[str],
+    taken: Collection[str | None],
+) -> Coordinates:
     """Return the coordinates other than the grid's, such as time and level, with their bounds."""
-    taken = {grid.y, grid.x, grid.y_name, grid.x_name, grid.latitude_name, grid.longitude_name}
+    left = set(grid_dims)
     found: Coordinates = {}
-    times = find_times(source, set(result.dims) - {grid.y, grid.x})
+    times = find_times(source, set(result.dims) - left)
     for key, coordinate in source.coords.items():
         name = str(key)
         dims = set(coordinate.dims)
-        if name in taken or dims & {grid.y, grid.x} or not dims <= set(result.dims):
+        if name in taken or name in left or dims & left or not dims <= set(result.dims):
             continue
         variable = coordinate.variable.copy(deep=False)
         variable.attrs = {k: v for k, v in variable.attrs.items() if k not in STALE}

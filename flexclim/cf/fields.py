@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
@@ -40,13 +42,17 @@ def fields_on(ds: xr.Dataset, grid: Grid, kinds: str = NUMBERS) -> list[str]:
     >>> fields_on(ds, find_grid(ds))
     ['t2m']
     """
-    others = auxiliary_variables(ds) | {str(grid.latitude_name), str(grid.longitude_name)}
+    positions = {str(grid.latitude_name), str(grid.longitude_name)}
+    return [name for name in fields_along(ds, (grid.y, grid.x), kinds) if name not in positions]
+
+
+def fields_along(ds: xr.Dataset, dims: Collection[str], kinds: str = NUMBERS) -> list[str]:
+    """Return the names of the fields of a Dataset with all of ``dims``; see :func:`fields_on`."""
+    others = auxiliary_variables(ds)
     found = [
         name
         for name, field in ds.data_vars.items()
-        if {grid.y, grid.x} <= set(field.dims)
-        and field.dtype.kind in kinds
-        and str(name) not in others
+        if set(dims) <= set(field.dims) and field.dtype.kind in kinds and str(name) not in others
     ]
     for name in found:
         check_field(ds[name])

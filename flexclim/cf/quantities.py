@@ -152,6 +152,15 @@ def _period(standard: str, long: str, short: str, units: str) -> float | None:
     return PERIODS.get(units.lower().replace(" ", "_")) if found else None
 
 
+def along_grid(field: xr.DataArray) -> bool:
+    """Return whether a field is the component of a vector along rows or columns of its grid.
+
+    >>> along_grid(xr.DataArray(name="u", attrs={"standard_name": "sea_water_x_velocity"}))
+    True
+    """
+    return bool(re.search(r"(^|_)(x|y|grid_eastward|grid_northward)_", _names(field)[0]))
+
+
 def _names(field: xr.DataArray) -> tuple[str, str, str, str]:
     """Return standard name, long name and name in lower case, and units."""
     standard = text_of(field.attrs, "standard_name").lower()

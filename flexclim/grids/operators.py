@@ -285,7 +285,7 @@ def _axis_stencil(
         offsets = np.arange(1 - reach, reach + 1)
         taps = base[:, None] + offsets
         distance = np.abs(position[:, None] - taps)
-        weights = 1 - distance if method == "bilinear" else _keys(distance)
+        weights = 1 - distance if method == "bilinear" else keys_kernel(distance)
     rows = np.broadcast_to(fine[:, None], taps.shape)
     keep = weights != 0
     return sparse.csr_array(
@@ -305,7 +305,7 @@ def _uneven_positions(edges: tuple[float, ...], factor: int) -> np.ndarray:
     return position
 
 
-def _keys(distance: np.ndarray) -> np.ndarray:
+def keys_kernel(distance: np.ndarray) -> np.ndarray:
     """Cubic convolution kernel, Keys (1981), equation 15, with a = -3/4."""
     near = 1.25 * distance**3 - 2.25 * distance**2 + 1
     far = -0.75 * distance**3 + 3.75 * distance**2 - 6 * distance + 3

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 
 from flexclim.cf.description import describe_fields
-from flexclim.cf.directions_and_categories import average_directions, most_frequent
+from flexclim.cf.directions_and_categories import most_frequent
 from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick
 from flexclim.cf.missing_values import NOTHING, decoded
 from flexclim.cf.quantities import FieldProperties
-from flexclim.errors import GridError, suggest_options, warn
+from flexclim.errors import GridError, suggest_options
 from flexclim.grids import operators
 from flexclim.grids.arguments import is_one_of, shown
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, whole_factor
 from flexclim.grids.operators import REACH, Method
+from flexclim.resampling.field_methods import (
+    Resampling,
+    change_of,
+    record_method,
+    variables_elsewhere,
+)
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
-
-
-class Change(Protocol):
-    """Changes canonical planes (..., y, x)."""
-
-    def __call__(self, values: np.ndarray, *, vector: bool = False) -> np.ndarray:
-        """Return other planes; ``vector``: they change sign at a pole."""
 
 
 @suggest_options
@@ -155,31 +152,6 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     return _resample(obj, coarse, fine, how)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resampling:
-    """How fields are resampled.
-
-    Parameters
-    ----------
-    mean
-        Changes the planes of most fields.
-    categories
-        Changes canonical planes of flags and categories.
-    action
-        For the history.
-    cell_methods
-        Of most fields, and of categories.
-    word
-        What is done with categories, for a warning; empty: what was asked for.
-    """
-
-    mean: Change
-    categories: Callable[[np.ndarray], np.ndarray]
-    action: str
-    cell_methods: tuple[str, str] = ("", "")
-    word: str = ""
-
-
 def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
     """Resample the canonical planes of every field and describe the result."""
     if isinstance(obj, xr.DataArray):
@@ -198,33 +170,8 @@ def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
     }
     described = describe_fields(results, obj, new, action=how.action)
     for name, properties in properties_of.items():
-        _record(described[name], properties, how)
-    rest = {
-        name: variable.variable
-        for name, variable in obj.data_vars.items()
-        if name not in described.variables and not {old.y, old.x} & set(variable.dims)
-    }
-    return described.assign(rest)
-
-
-def _record(field: xr.DataArray, properties: FieldProperties, how: Resampling) -> None:
-    """State in a field's attributes how it was resampled; warn of categories."""
-    comment = str(field.attrs.get("comment", ""))
-    if properties.category:
-        if how.word:
-            comment = f"{comment} Of its categories, {how.word}.".strip()
-            warn(f"{field.name!r} holds flags or categories: {how.word}.")
-        for key in ("flag_values", "flag_masks"):
-            if key in field.attrs and not isinstance(field.attrs[key], str):
-                field.attrs[key] = np.asarray(field.attrs[key]).astype(field.dtype)
-    elif properties.period is not None:
-        comment = f"{comment} Directions are averaged as unit vectors.".strip()
-    if comment:
-        field.attrs["comment"] = comment
-    known = str(field.attrs.get("cell_methods", ""))
-    method = how.cell_methods[properties.category]
-    if method not in known:
-        field.attrs["cell_methods"] = f"{known} {method}".strip()
+        record_method(described[name], properties, how)
+    return described.assign(variables_elsewhere(obj, described, (old.y, old.x)))
 
 
 def _changed(
@@ -233,7 +180,7 @@ def _changed(
     name = str(field.name)
     # Leave 2-D positions out of the function, which dask stores in its graph.
     old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
-    change = _change_of(properties, how)
+    change = change_of(properties, how)
     variable = field.variable.transpose(..., old.y, old.x)
     data, shape = variable.data, new.domain.shape
     dtype = np.result_type(data.dtype, np.float32)
@@ -253,13 +200,3 @@ def _changed(
     else:
         result = planes(np.asarray(data))
     return xr.Variable(variable.dims, result).transpose(*field.dims)
-
-
-def _change_of(properties: FieldProperties, how: Resampling) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that changes canonical planes of a field."""
-    if properties.category:
-        return how.categories
-    if (period := properties.period) is not None:
-        # Its unit vectors have eastward and northward components.
-        return lambda values: average_directions(values, period, partial(how.mean, vector=True))
-    return partial(how.mean, vector=properties.vector)
