@@ -207,13 +207,14 @@ def _other_coordinates(
     taken: Collection[str | None],
 ) -> Coordinates:
     """Return the coordinates other than the grid's, such as time and level, with their bounds."""
-    left = set(grid_dims)
+    # Members are numbered anew.
+    left = {*grid_dims, *({REALIZATION} & set(result.dims))}
     found: Coordinates = {}
-    times = find_times(source, set(result.dims) - left)
+    times = find_times(source, set(result.dims) - set(grid_dims))
     for key, coordinate in source.coords.items():
         name = str(key)
         dims = set(coordinate.dims)
-        if name in taken or name in left or dims & left or not dims <= set(result.dims):
+        if name in taken or name in left or dims & set(grid_dims) or not dims <= set(result.dims):
             continue
         variable = coordinate.variable.copy(deep=False)
         variable.attrs = {k: v for k, v in variable.attrs.items() if k not in STALE}
