@@ -16,7 +16,6 @@ from flexclim.grids.candidates import is_position
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.grids.regridding.cells import Cells, healpix_cells, row_cells
 from flexclim.grids.regridding.polygon_regions import Regions, regions_of
-from flexclim.grids.regular_coordinates import remove_rounding
 
 ADVICE = (
     'Pass an object with a grid, a number of degrees, "healpix:8", points with 1-D lat and lon, '
@@ -24,6 +23,8 @@ ADVICE = (
 )
 GRID_MAPPING = "crs"
 CELL, REGION = "cell", "region"
+# Of degrees of a regular grid; more are rounding.
+DECIMALS = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,8 +200,8 @@ def _regular_target(step: float, source: Cells) -> Target:
             f"cells of {step:g} degrees are larger than the input, which spans {north - south:g} x "
             f"{east - west:g}. Pass a smaller number."
         )
-    lat = remove_rounding((np.arange(low, high) + 0.5) * step - 90, step)
-    lon = remove_rounding((np.arange(left, right) + 0.5) * step + base, step)
+    lat = np.round((np.arange(low, high) + 0.5) * step - 90, DECIMALS) + 0.0
+    lon = np.round((np.arange(left, right) + 0.5) * step + base, DECIMALS) + 0.0
     lat = lat[np.abs(lat) < 90]
     if source.rows is not None and source.latitude[0] > source.latitude[-1]:
         lat = lat[::-1]
