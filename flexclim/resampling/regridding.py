@@ -19,6 +19,7 @@ from flexclim.cf.missing_values import decoded
 from flexclim.cf.quantities import FieldProperties, along_grid
 from flexclim.cf.regridding_weights import find_weights
 from flexclim.errors import GridError, suggest_options, warn
+from flexclim.grids.arguments import check_fields, is_one_of, shown
 from flexclim.grids.candidates import is_position
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.grids.regridding.cells import Cells
@@ -101,10 +102,13 @@ def regrid(
     >>> regrid(field, box).values
     array([2.])
     """
-    if method not in METHODS:
-        raise GridError(f"method {method!r} is not known. Pass one of {', '.join(METHODS)}.")
-    if not 0 <= nan_threshold <= 1:
-        raise GridError(f"nan_threshold {nan_threshold!r} is not a share. Pass a number 0 to 1.")
+    check_fields(obj)
+    if not is_one_of(method, METHODS):
+        raise GridError(f"method {shown(method)} is not known. Pass one of {', '.join(METHODS)}.")
+    if not (isinstance(nan_threshold, int | float) and 0 <= nan_threshold <= 1):
+        raise GridError(f"nan_threshold {shown(nan_threshold)} is no share. Pass a number 0 to 1.")
+    if not (grid is None or isinstance(grid, str)):
+        raise GridError(f'grid {shown(grid)} is not known. Pass "healpix" or "healpix:ring".')
     ds = as_dataset(obj) if isinstance(obj, xr.DataArray) else obj
     source = cells_of(ds, grid, bounds=method in AREAL)
     target = target_of(to, source, bounds=method in AREAL)

@@ -238,9 +238,9 @@ def test_components_along_the_grid_are_noticed():
     ("obj", "to", "options", "message"),
     [
         (regular(6), 30, {"method": "cubic"}, "method 'cubic' is not known. Pass one of conserv"),
-        (regular(6), 30, {"nan_threshold": 2}, "nan_threshold 2 is not a share"),
+        (regular(6), 30, {"nan_threshold": 2}, "nan_threshold 2 is no share"),
         (regular(6), 30, {"weight": 2}, "did you mean 'weights'"),
-        (regular(6), xr.DataArray(1.0), {}, "to=DataArray has no grid"),
+        (regular(6), xr.DataArray(1.0), {}, "to=<DataArray> has no grid"),
         (
             regular(6)[1:3, 1:3],
             STATIONS,

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
+from flexclim.grids.arguments import shown
 from flexclim.grids.candidates import is_position
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.grids.regridding.cells import Cells, healpix_cells, row_cells
@@ -116,7 +117,7 @@ def target_of(to: Any, source: Cells, *, bounds: bool = True) -> Target:
         return _object_target(to, bounds)
     regions = regions_of(to)
     if regions is None:
-        raise GridError(f"to={type(to).__name__} is no target. {ADVICE}")
+        raise GridError(f"to={shown(to)} is no target. {ADVICE}")
     labels = np.array(regions.labels)
     names = {"standard_name": "region"} if labels.dtype.kind == "U" else {}
     coordinates = {
@@ -139,7 +140,7 @@ def _object_target(to: xr.Dataset | xr.DataArray, bounds: bool) -> Target:
     try:
         cells = cells_of(to, bounds=bounds)
     except GridError as error:
-        raise GridError(f"to={type(to).__name__} has no grid: {error}") from error
+        raise GridError(f"to={shown(to)} has no grid: {error}") from error
     points = cells.kind == "points"
     variables = to.variables if isinstance(to, xr.Dataset) else to.coords
     coordinates, mapping = {}, None
@@ -234,7 +235,7 @@ def _healpix_target(to: str, source: Cells) -> Target:
     """Return the pixels of a level (nested) that the source touches."""
     name, _, level = to.partition(":")
     if name != "healpix" or not level.isdigit():
-        raise GridError(f"to={to!r} is no target. {ADVICE}")
+        raise GridError(f"to={shown(to)} is no target. {ADVICE}")
     cells = healpix_cells(CELL, int(level))
     number = np.arange(cells.size)
     if source.areas.sum() < 4 * np.pi * (1 - 1e-6):

@@ -76,11 +76,11 @@ def test_healpix_covers_the_input():
     [
         ("healpix", "to='healpix' is no target. Pass an object with a grid, a number of degrees"),
         ("healpix:x", "is no target"),
-        (None, "to=NoneType is no target"),
+        (None, "to=None is no target"),
         (0, "to=0 is no spacing in degrees"),
         (7, "7 degrees do not divide the globe"),
         ("healpix:40", "level 40 is not one of 0 to 29"),
-        (xr.Dataset({"t": ("time", [1.0])}), "to=Dataset has no grid"),
+        (xr.Dataset({"t": ("time", [1.0])}), "to=<Dataset> has no grid"),
     ],
 )
 def test_what_is_no_target_is_an_error(to, message):
