@@ -42,8 +42,8 @@ class SharedDimension:
         In the truth and in the other field.
     coordinates
         1-D coordinates along it that are to be compared, the other field's and the truth's: those
-        of the dimension itself, else all that mean the same, such as the latitudes and the
-        longitudes of stations.
+        of the dimension itself and valid times, else all that mean the same, such as the latitudes
+        and the longitudes of stations.
     """
 
     name: str
@@ -102,10 +102,16 @@ def _coordinates(
     field: xr.DataArray, own: str, truth: xr.DataArray, name: str
 ) -> list[tuple[xr.DataArray, xr.DataArray]]:
     """Return the coordinates of both fields along a dimension that can be compared."""
-    if name == own and name in truth.coords and name in field.coords:
-        return [(decoded(field[name]), decoded(truth[name]))]
     mine, theirs = _along(field, own), _along(truth, name)
+    if name == own and name in truth.coords and name in field.coords:
+        # Equal steps from different starts are different times.
+        mine, theirs = ({"": one[name]} | _valid_times(one, name) for one in (field, truth))
     return [(decoded(mine[key]), decoded(theirs[key])) for key in mine if key in theirs]
+
+
+def _valid_times(field: xr.DataArray, dim: str) -> dict[str, xr.DataArray]:
+    """Return the times along a dimension, apart from its own coordinate."""
+    return {key: one for key, one in _along(field, dim).items() if key == "T" and one.name != dim}
 
 
 def _meanings(field: xr.DataArray, dim: str) -> list[str]:

@@ -62,9 +62,12 @@ def match_points(
     renamed, known = {}, []
     for both in shared_dimensions(field, truth):
         _check_size(both, field, truth, name)
+        order: np.ndarray | slice | None = None
         for here, there in both.coordinates:
-            order = _order(here, there, truth, name, movable=len(both.coordinates) == 1)
-            field = field if order is None else field.isel({both.own: order})
+            here = here if order is None else here.isel({both.own: order})
+            moved = _order(here, there, truth, name, movable=here is both.coordinates[0][0])
+            order = order if moved is None else moved
+        field = field if order is None else field.isel({both.own: order})
         if both.own != both.name:
             renamed[both.own] = both.name
         if both.coordinates and both.name in truth.coords:

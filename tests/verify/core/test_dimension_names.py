@@ -73,10 +73,25 @@ def test_a_label_of_rows_makes_no_members(ensemble, expected):
     assert float(verify.crps(labelled, truth)) == expected
 
 
+def test_equal_steps_from_other_starts_are_other_times(ensemble, expected):
+    forecast, truth = (
+        one.rename(time="step").assign_coords(
+            step=np.arange(3) * np.timedelta64(24, "h"), valid_time=("step", one.time.values)
+        )
+        for one in ensemble
+    )
+    assert float(verify.crps(forecast.isel(step=[2, 0, 1]), truth)) == expected
+    later = forecast.assign_coords(valid_time=forecast.valid_time + np.timedelta64(1, "D"))
+    with pytest.raises(AlignmentError, match="'valid_time' differs in 3 of 3"):
+        verify.crps(later, truth)
+    assert float(verify.crps(later.drop_vars("valid_time"), truth)) == expected
+
+
 def test_stations_are_compared_by_place():
     place = {"lat": ("station", [1.0, 2.0, 3.0]), "lon": ("station", [5.0, 5.0, 6.0])}
     truth = xr.DataArray([1.0, 2.0, 3.0], place, ["station"])
     assert float(verify.mae(truth, truth)) == 0
+    assert float(verify.mae(truth[[2, 0, 1]], truth)) == 0
     with pytest.raises(AlignmentError, match="'lon' differs in 1 of 3"):
         verify.mae(truth.assign_coords(lon=("station", [5.0, 5.0, 7.0])), truth)
 
