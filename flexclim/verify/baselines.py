@@ -14,6 +14,7 @@ from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
+from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates
@@ -78,8 +79,10 @@ def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
     """
     if isinstance(fine, xr.Dataset):
         others = auxiliary_variables(fine)
-        planes = {n: v for n, v in fine.data_vars.items() if _has_plane(v) and n not in others}
-        missed = {n: _residual(field, factor, method) for n, field in planes.items()}
+        planes = {n: with_positions(fine, str(n)) for n in fine.data_vars if n not in others}
+        missed = {
+            n: _residual(field, factor, method) for n, field in planes.items() if _has_plane(field)
+        }
         return xr.Dataset(missed, attrs=fine.attrs)
     return _residual(fine, factor, method)
 

@@ -164,7 +164,7 @@ def select_variable(obj: xr.DataArray | xr.Dataset | None, name: str) -> xr.Data
             f"no {name!r} among {list(obj.data_vars)} of the coarse fields or residuals. Rename "
             "the variable."
         )
-    return obj[name]
+    return with_positions(obj, name)
 
 
 def gather(

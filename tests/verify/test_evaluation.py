@@ -1,5 +1,6 @@
 from collections import Counter
 
+import files_as_found
 import numpy as np
 import pytest
 import xarray as xr
@@ -197,3 +198,18 @@ def test_a_missing_time_and_a_forecast_without_values_are_nan(fields, lazy):
     for name in ("crps.u10", "fss.u10", "quantiles_forecast.u10", "coherence.u10", "ssim.u10"):
         assert nothing[name].isnull().all()
     assert "–" in verify.table(nothing)
+
+
+@pytest.mark.parametrize("name", ["lat and lon", "uneven labels"])
+def test_files_as_they_are_found(name):
+    truth = files_as_found.files()[name][0].isel(time=[0])
+    coarse = truth.flex.coarsen(2)
+    if name == "lat and lon":
+        coarse = coarse.reset_coords()  # positions as data variables, as in the truth
+    forecast = coarse.flex.interpolate(2).expand_dims(realization=2)
+    scores = verify.evaluate(forecast, truth, coarse=coarse)
+    expected = np.sqrt(((forecast["t2m"][0].values - truth["t2m"].values) ** 2).mean())
+    found = scores["rmse.t2m"].sel(candidate="forecast")
+    np.testing.assert_allclose(found, [expected], rtol=0.01)  # cells differ in area
+    missed = verify.baselines.residuals(truth, 2)
+    assert {name: field.shape for name, field in missed.data_vars.items()} == {"t2m": (1, 8, 12)}

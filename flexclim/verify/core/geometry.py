@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
+from flexclim.grids.axes import find_axes
 from flexclim.grids.candidates import COLUMNS, LATITUDES, LONGITUDES, ROWS
 from flexclim.verify.core.curvilinear import find_positions
 
@@ -107,8 +108,11 @@ def find_dimension(field: xr.DataArray, axis: str) -> str | None:
     }
     if single["Y"] and single["X"] and not set(single["Y"]) & set(single["X"]):
         return str(single[axis][0])
-    positions = find_positions(field)
-    return None if positions is None else str(positions[0].dims["YX".index(axis)])
+    try:
+        axes = find_axes(field)
+    except GridError:
+        return None
+    return axes.y if axis == "Y" else axes.x
 
 
 def is_angle(field: xr.DataArray, name: str) -> bool:
@@ -146,7 +150,8 @@ def _is_position(coordinate: xr.DataArray, axis: str) -> bool:
 
 
 def _spacing(field: xr.DataArray, name: str) -> float:
-    if name not in field.coords:
+    # Beside 2-D positions, they may be uneven labels.
+    if name not in field.coords or find_positions(field) is not None:
         return 1.0
     values = field[name].values
     if values.dtype.kind not in "fiu":

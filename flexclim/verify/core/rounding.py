@@ -8,7 +8,7 @@ from flexclim.verify.core.curvilinear import distance, unit_vectors
 
 # Degrees: longitudes shifted from 0..360 to -180..180 were rounded at values this large.
 TURN = 540.0
-SNAP = 1e-4  # of a spacing
+SNAP, PLACES = 1e-4, 0.05  # of a spacing, along one dimension and of 2-D positions
 DECIMALS = range(5)
 FEWEST = 5  # units of the last decimal in a spacing; half a unit of larger ones is a tenth of it
 
@@ -49,7 +49,8 @@ def position_tolerance(
 ) -> float:
     """Return the largest distance in degrees between 2-D positions that count as equal.
 
-    As :func:`tolerance`, where any number of decimals may be rounding.
+    As :func:`tolerance`, where any number of decimals may be rounding; but a twentieth of a
+    spacing instead of 1e-4, since positions of coarsened and refined fields are interpolated.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def position_tolerance(
     step = float(min(steps, default=1.0))
     digits = sum(_last_place(one, TURN) for one in (*here, *there))
     decimals = max(_last_decimal(one, True) for one in (*here, *there))
-    return min(max(SNAP * step, digits, 1.5 * decimals), 0.1 * step)
+    return min(max(PLACES * step, digits, 1.5 * decimals), 0.1 * step)
 
 
 def typical_step(values: np.ndarray) -> float:
