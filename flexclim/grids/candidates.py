@@ -74,6 +74,17 @@ def known_coordinates(
     return known, {name for text in texts for name in str(text).split()}
 
 
+def with_positions(obj: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
+    """Return a variable of a Dataset with its latitudes and longitudes as coordinates.
+
+    They may be data variables, such as ``nav_lat`` and ``nav_lon``. A DataArray is returned as is.
+    """
+    if isinstance(obj, xr.DataArray):
+        return obj
+    stray = [n for n, one in obj.data_vars.items() if n != name and is_position(one)]
+    return obj.set_coords(stray)[name]
+
+
 def plane(coordinate: xr.DataArray) -> xr.DataArray:
     """Return a coordinate (..., y, x) at the first index of all other dimensions, times first."""
     dims = sorted(coordinate.dims, key=lambda dim: coordinate[dim].dtype.kind not in "MmO")

@@ -10,11 +10,11 @@ from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.missing_values import decoded_field
 from flexclim.cf.units import TEMPERATURES, cf_units
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
+from flexclim.grids.candidates import with_positions
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
-from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates

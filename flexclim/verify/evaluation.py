@@ -8,9 +8,9 @@ from pathlib import PurePath
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.grids.candidates import with_positions
 from flexclim.verify import baselines
 from flexclim.verify.core.alignment import Pair, same_units
-from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.option_checks import check_count, check_number
 from flexclim.verify.core.scoring import common_variables

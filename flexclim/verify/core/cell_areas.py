@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
-from flexclim.grids.candidates import EDGES, is_position
+from flexclim.grids.candidates import EDGES
 from flexclim.verify.core.curvilinear import (
     find_positions,
     polygon_area,
@@ -63,17 +63,6 @@ def area_weights(field: xr.DataArray, variables: Variables | None = None) -> xr.
     if latitude is None:
         return xr.DataArray(1.0)
     return _relative(_of_rows(latitude, known), latitude.dims)
-
-
-def with_positions(obj: xr.Dataset | xr.DataArray, name: str) -> xr.DataArray:
-    """Return a variable of a Dataset with its latitudes and longitudes as coordinates.
-
-    They may be data variables, such as ``nav_lat`` and ``nav_lon``. A DataArray is returned as is.
-    """
-    if isinstance(obj, xr.DataArray):
-        return obj
-    stray = [n for n, one in obj.data_vars.items() if n != name and is_position(one)]
-    return obj.set_coords(stray)[name]
 
 
 def of_rows(area: xr.DataArray, row: str, size: int) -> np.ndarray:

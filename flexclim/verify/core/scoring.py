@@ -9,8 +9,9 @@ import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import AlignmentError
+from flexclim.grids.candidates import with_positions
 from flexclim.verify.core.alignment import Pair
-from flexclim.verify.core.cell_areas import Variables, with_positions
+from flexclim.verify.core.cell_areas import Variables
 
 # A score takes two DataArrays or two Datasets, and returns the same.
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)

@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import AlignmentError, FlexclimError, GridError, suggest_options
+from flexclim.grids.candidates import with_positions
 from flexclim.verify.core.alignment import check_not_empty, same_units
 from flexclim.verify.core.box_sums import local_mean
-from flexclim.verify.core.cell_areas import with_positions
 from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates

@@ -15,9 +15,10 @@ import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.grids.candidates import with_positions
 from flexclim.verify.core import harmonics
 from flexclim.verify.core.alignment import Dims, Pair, check_not_empty, reduced_dims
-from flexclim.verify.core.cell_areas import Variables, area_weights, of_rows, with_positions
+from flexclim.verify.core.cell_areas import Variables, area_weights, of_rows
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.numbers import as_numbers
