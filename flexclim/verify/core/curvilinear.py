@@ -59,6 +59,17 @@ def distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.asarray(np.rad2deg(2 * np.arcsin(np.minimum(chord / 2, 1))))
 
 
+def median_spacing(latitude: np.ndarray, longitude: np.ndarray) -> float:
+    """Return the median distance of neighbours (y, x) along the narrower axis, in degrees; or 1."""
+    vectors = unit_vectors(latitude, longitude)
+    steps = [
+        float(np.nanmedian(distance(np.delete(vectors, 0, axis), np.delete(vectors, -1, axis))))
+        for axis in (0, 1)
+        if vectors.shape[axis] > 1
+    ]
+    return min(steps, default=0.0) or 1.0
+
+
 def polygon_area(corners: np.ndarray) -> np.ndarray:
     """Return the area (...) on the unit sphere of polygons (..., corner, 3), in cyclic order.
 

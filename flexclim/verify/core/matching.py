@@ -13,12 +13,22 @@ import xarray as xr
 
 from flexclim.cf.times import calendar_of
 from flexclim.errors import AlignmentError, FlexclimWarning
-from flexclim.verify.core.curvilinear import distance, find_positions, unit_vectors
+from flexclim.verify.core.curvilinear import (
+    distance,
+    find_positions,
+    median_spacing,
+    unit_vectors,
+)
 from flexclim.verify.core.dates import dates_of_both, differing_calendars, time_numbers
 from flexclim.verify.core.dimension_names import SharedDimension, meaning_of, shared_dimensions
 from flexclim.verify.core.geometry import is_angle
-from flexclim.verify.core.rounding import TURN, position_tolerance, tolerance, typical_step
+from flexclim.verify.core.rounding import tolerance, typical_step
 
+# Degrees: longitudes shifted from 0..360 to -180..180 were rounded at values this large.
+TURN = 540.0
+# Of a spacing: positions of fine cells that were interpolated from coarse ones differ by less from
+# those of a curvilinear grid, apart from its folds.
+NEAR = 0.25
 # Units of lengths in metres and of pressures in pascal.
 UNITS = {
     **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("length", 1.0)),
@@ -185,15 +195,15 @@ def _check_positions(
     here, there = (latitude, longitude), (theirs[0].values, theirs[1].values)
     if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(here, there, strict=True)):
         return
-    apart = distance(unit_vectors(*here), unit_vectors(*there))
-    allowed = position_tolerance(here, there)
-    if (apart > allowed).any():
+    apart, step = distance(unit_vectors(*here), unit_vectors(*there)), median_spacing(*there)
+    middle = np.nanmedian(apart) if np.isfinite(apart).any() else 0.0
+    if middle > NEAR * step:
         place = np.unravel_index(int(np.nanargmax(apart)), apart.shape)
         raise AlignmentError(
-            f"the cells of the {name} lie elsewhere than those of the truth: the largest distance "
-            f"is {np.nanmax(apart):.4g} degrees, at {theirs[0].name!r} {here[0][place]:g} and "
-            f"{there[0][place]:g}, {theirs[1].name!r} {here[1][place]:g} and {there[1][place]:g}. "
-            "Regrid, select or flip until they match."
+            f"the cells of the {name} lie elsewhere than those of the truth: half of them by more "
+            f"than {middle:.4g} degrees, {middle / step:.3g} of a spacing; the farthest at "
+            f"{theirs[0].name!r} {here[0][place]:g} and {there[0][place]:g}, {theirs[1].name!r} "
+            f"{here[1][place]:g} and {there[1][place]:g}. Regrid, select or flip until they match."
         )
 
 

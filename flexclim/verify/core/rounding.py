@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flexclim.verify.core.curvilinear import distance, unit_vectors
-
-# Degrees: longitudes shifted from 0..360 to -180..180 were rounded at values this large.
-TURN = 540.0
-SNAP, PLACES = 1e-4, 0.05  # of a spacing, along one dimension and of 2-D positions
+SNAP = 1e-4  # of a spacing
 DECIMALS = range(5)
 FEWEST = 5  # units of the last decimal in a spacing; half a unit of larger ones is a tenth of it
 
@@ -25,7 +21,7 @@ def tolerance(
     Parameters
     ----------
     here, there
-        Any shape; the spacing is that of ``there`` along its last dimension.
+        (n,) values; the spacing is that of ``there``.
     turn
         A value at which longitudes may have been rounded.
     angle
@@ -42,31 +38,6 @@ def tolerance(
     floats = _last_place(here, turn) + _last_place(there, turn)
     decimals = max(_last_decimal(here, angle), _last_decimal(there, angle))
     return min(max(SNAP * step, floats, decimals), 0.1 * step)
-
-
-def position_tolerance(
-    here: tuple[np.ndarray, np.ndarray], there: tuple[np.ndarray, np.ndarray]
-) -> float:
-    """Return the largest distance in degrees between 2-D positions that count as equal.
-
-    As :func:`tolerance`, where any number of decimals may be rounding; but a twentieth of a
-    spacing instead of 1e-4, since positions of coarsened and refined fields are interpolated.
-
-    Parameters
-    ----------
-    here, there
-        (y, x) latitudes and longitudes in degrees.
-    """
-    vectors = unit_vectors(*there)
-    steps = [
-        np.nanmedian(distance(np.delete(vectors, 0, axis), np.delete(vectors, -1, axis)))
-        for axis in (0, 1)
-        if vectors.shape[axis] > 1
-    ]
-    step = float(min(steps, default=1.0))
-    digits = sum(_last_place(one, TURN) for one in (*here, *there))
-    decimals = max(_last_decimal(one, True) for one in (*here, *there))
-    return min(max(PLACES * step, digits, 1.5 * decimals), 0.1 * step)
 
 
 def typical_step(values: np.ndarray) -> float:
@@ -90,7 +61,6 @@ def _last_decimal(values: np.ndarray, angle: bool) -> float:
     Values with few decimals are rounded if these make the spacing uneven: those of a regular grid
     with a spacing of as few decimals, also with gaps, are as they are meant.
     """
-    values = values[np.isfinite(values)] if values.ndim > 1 else values
     if values.dtype.kind != "f" or values.size < 3 or not np.isfinite(values).all():
         return 0.0
     for decimals in DECIMALS:

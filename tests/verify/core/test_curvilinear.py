@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import AlignmentError, verify
+from flexclim import AlignmentError, coarsen, interpolate, verify
 from flexclim.verify.core.curvilinear import (
     distance,
     find_positions,
@@ -115,9 +115,9 @@ def test_cells_must_lie_at_the_same_places():
     assert float(verify.mae(decimals, truth)) == 0
     for other in (
         forecast.isel(x=slice(None, None, -1)),
-        forecast.assign_coords(nav_lon=forecast.nav_lon + 1.0),
+        forecast.assign_coords(nav_lon=forecast.nav_lon + 4.0),
     ):
-        with pytest.raises(AlignmentError, match=r"lie elsewhere .* degrees, at 'nav_lat'"):
+        with pytest.raises(AlignmentError, match=r"lie elsewhere .* of a spacing; .*'nav_lat'"):
             verify.mae(other, truth)
 
 
@@ -129,3 +129,14 @@ def test_dimensions_are_found_by_2d_positions():
     assert positions[0].dims == ("nlat", "nlon")
     assert verify.spectrum(renamed + 1.0).dims == ("wavenumber",)
     assert find_positions(truth.drop_vars("nav_lat")) is None
+
+
+def test_interpolated_positions_are_near_enough():
+    _, truth, _ = ocean(np.zeros_like)
+    rng = np.random.default_rng(0)
+    truth = truth.copy(data=rng.normal(size=truth.shape))
+    fine = interpolate(coarsen(truth, 4), 4)
+    assert abs(fine.nav_lon - truth.nav_lon).max() > 0.1
+    assert float(verify.mae(fine, truth)) > 0
+    assert verify.residuals(truth, 4).dims == truth.dims
+    assert "bicubic" in verify.evaluate(fine, truth, coarsen(truth, 4)).candidate
