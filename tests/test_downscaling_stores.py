@@ -69,6 +69,17 @@ def test_times_in_another_resolution_continue_a_store(toy_model, tmp_path):
         downscale_to_zarr(coarse + 1, tmp_path / "a.zarr", 4, **options)
 
 
+def test_a_forecast_by_lead_times_is_continued(toy_model, tmp_path):
+    options = {"model": toy_model, "members": 1, "steps": 1}
+    run = field(2).rename(time="step")
+    run = run.assign_coords(step=np.array([0, 6], "timedelta64[h]"), time=field(1).time.values[0])
+    downscale_to_zarr(run, tmp_path / "a.zarr", 4, **options)
+    downscale_to_zarr(run, tmp_path / "a.zarr", 4, **options)
+    other = run.assign_coords(step=run.step * 2)
+    with pytest.raises(StoreError):
+        downscale_to_zarr(other, tmp_path / "a.zarr", 4, **options)
+
+
 @pytest.mark.parametrize(("members", "times"), [(5, 3), (2, 5), (5, 5)])
 def test_more_members_and_later_times_extend(toy_model, tmp_path, sampled, members, times):
     options = {"model": toy_model, "steps": 1}

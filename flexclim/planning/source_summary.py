@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from flexclim.cf.ensembles import REALIZATION
@@ -81,6 +82,10 @@ def _span(times: xr.Variable) -> str:
     '2020-01-01T00:00 to 2020-01-01T18:00 (4 times, every 6 h)'
     """
     values = np.atleast_1d(times.values)
+    if values.ndim > 1:  # of several forecasts
+        values = np.unique(values[~pd.isna(values)])
+    if values.size == 0:
+        return "missing"
     first, last = (
         str(np.datetime64(v, "m")) if times.dtype.kind == "M" else v.isoformat(timespec="minutes")
         for v in (values[0], values[-1])

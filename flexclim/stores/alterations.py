@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from flexclim.cf.times import durations_of, has_duration_units
 from flexclim.errors import StoreError
 from flexclim.stores.faults import fault_of, listed_damage
 from flexclim.stores.layout import MEMBERS, lazy_names, time_dimension
@@ -79,9 +80,13 @@ def _check_coordinates(ds: xr.Dataset, place: Place, group: zarr.Group) -> None:
             if name not in opened.variables or _is_damaged(place, group, name):
                 continue
             found, wanted = opened[name].variable, ds[name].variable
-            if found.dims != wanted.dims or found.dtype.kind == "m":
+            if found.dims != wanted.dims:
                 continue
             wanted = wanted.isel({d: slice(n) for d, n in found.sizes.items() if d in growing})
+            if wanted.dtype.kind == "m":
+                if not has_duration_units(found):
+                    continue
+                found, wanted = durations_of(found), durations_of(wanted)
             if not _alike(found.values, wanted.values):
                 raise StoreError(
                     f"{place} has {_span(name, found)}, and this request {_span(name, wanted)}. "

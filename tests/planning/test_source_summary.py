@@ -47,6 +47,15 @@ def test_summary_of_uneven_times_of_another_calendar(field):
     assert "Time:       2020-01-01T00:00\n" in scalar
 
 
+@pytest.mark.parametrize("calendar", ["standard", "360_day"])
+def test_summary_of_several_forecasts(field, calendar):
+    other = calendar != "standard"
+    starts = xr.date_range("2000-01-01", periods=2, calendar=calendar, use_cftime=other)
+    steps = np.array([0, 12, 24], "timedelta64[h]")
+    text = repr(field.expand_dims(time=starts, step=steps).flex)
+    assert "Time:       2000-01-01T00:00 to 2000-01-03T00:00 (5 times, every 12 h)" in text
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
