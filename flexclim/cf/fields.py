@@ -7,7 +7,7 @@ from collections.abc import Collection
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, warn
 from flexclim.grids.grid import Grid
 
 NUMBERS, BOOLEANS = "fiu", "b"  # kinds of NumPy types
@@ -57,6 +57,24 @@ def fields_along(ds: xr.Dataset, dims: Collection[str], kinds: str = NUMBERS) ->
     for name in found:
         check_field(ds[name])
     return [str(name) for name in found]
+
+
+def warn_of_others(ds: xr.Dataset, grid: Grid, fields: Collection[str]) -> None:
+    """Warn of variables with rows and columns that are left out because of their type."""
+    known = {*fields, *auxiliary_variables(ds), str(grid.latitude_name), str(grid.longitude_name)}
+    others = [
+        f"{str(name)!r} ({field.dtype})"
+        for name, field in ds.data_vars.items()
+        if {grid.y, grid.x} <= set(field.dims) and str(name) not in known
+    ]
+    if fields and others:
+        durations = any(field.dtype.kind == "m" for field in ds.data_vars.values())
+        advice = ", or open the file with decode_timedelta=False" if durations else ""
+        verb = "is" if len(others) == 1 else "are"
+        warn(
+            f"{', '.join(others[:4])}{' and others' if len(others) > 4 else ''} {verb} left out: "
+            f"only numbers are fields. Convert with .astype(float){advice}."
+        )
 
 
 def check_field(field: xr.DataArray) -> None:

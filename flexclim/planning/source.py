@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import xarray as xr
 
 from flexclim.cf.ensembles import REALIZATION, with_realization
-from flexclim.cf.fields import as_dataset, fields_on
+from flexclim.cf.fields import as_dataset, fields_on, warn_of_others
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
 from flexclim.errors import FlexclimError, GridError
@@ -121,6 +121,11 @@ def resolve(
     FlexclimError
         If a variable is packed or has a name that can't be used.
 
+    Warns
+    -----
+    FlexclimWarning
+        If ``variables`` is None and some with rows and columns hold no numbers.
+
     Examples
     --------
     >>> import numpy as np
@@ -142,6 +147,8 @@ def resolve(
                 f"a field can't have the name {name!r}, which numbers ensemble members. Rename it."
             )
         times[name] = times_of(dataset[name], plane)
+    if variables is None:
+        warn_of_others(dataset, grid, times)
     return Source(
         dataset=dataset,
         grid=grid,

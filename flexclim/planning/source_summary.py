@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from html import escape
 
 import numpy as np
@@ -50,7 +51,8 @@ def _title(obj: xr.Dataset | xr.DataArray) -> str:
 def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
     """Return the summary by topic, or the reason why the fields can't be used."""
     try:
-        source = resolve(obj)
+        with warnings.catch_warnings(action="ignore"):
+            source = resolve(obj)
     except GridError as error:
         return {"Grid": f"not found: {error}"}
     except FlexclimError as error:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from flexclim.cf.description import describe_fields
 from flexclim.cf.directions_and_categories import most_frequent
-from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick
+from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_on, pick, warn_of_others
 from flexclim.cf.missing_values import NOTHING, decoded
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import GridError, suggest_options
@@ -159,6 +159,7 @@ def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
         described = _resample(ds, old, new, how)
         return pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
     fields = {name: obj[name] for name in fields_on(obj, old, NUMBERS + BOOLEANS)}
+    warn_of_others(obj, old, fields)
     if not fields:
         raise GridError(
             f"no variable of the dataset has numbers along {old.y!r} and {old.x!r}. "

@@ -3,8 +3,9 @@ import pytest
 import xarray as xr
 
 from flexclim.cf.fields import as_dataset, fields_on, pick
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, FlexclimWarning
 from flexclim.grids.discovery import find_grid
+from flexclim.planning.source import resolve
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,21 @@ def test_an_array_survives_the_way_through_a_dataset():
     ds = as_dataset(array)
     assert ds.attrs == {"history": "made"}
     xr.testing.assert_identical(pick(ds, "t"), array)
+
+
+def test_variables_that_are_left_out_for_their_type_are_named(recwarn):
+    array = xr.DataArray(np.eye(4), {"lat": np.arange(4.0), "lon": np.arange(4.0)}, name="t")
+    hours = (array * 3600).astype("timedelta64[s]")
+    ds = array.to_dataset().assign(
+        sunshine=hours, dry=array > 0, when=hours + np.datetime64(0, "s")
+    )
+    message = r"'sunshine' \(timedelta64\[s\]\), 'dry' \(bool\), 'when' .*decode_timedelta=False"
+    with pytest.warns(FlexclimWarning, match=message):
+        assert resolve(ds).fields == ("t",)
+    with pytest.warns(FlexclimWarning, match=r"^'sunshine' \S* 'when' \S* left out: only numbers"):
+        assert {"t", "dry"} <= set(ds.flex.coarsen(2).data_vars)
+    recwarn.clear()
+    repr(ds.flex)
+    resolve(ds, variables=["t"])
+    resolve(ds[["t"]].assign(area=array.assign_attrs(standard_name="cell_area")))
+    assert not recwarn
