@@ -9,17 +9,26 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import numbers
 import sys
 import warnings
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from types import UnionType
+from typing import Literal, TypeVar, Union, cast, get_args, get_origin
 
 # Typed as the identity, so that mypy knows decorated functions across import cycles.
 F = TypeVar("F", bound=Callable[..., object])
+# What Python and libraries raise for arguments that they can't use.
+RAW = (TypeError, AttributeError, ValueError, LookupError, ArithmeticError, AssertionError)
+NUMBERS: dict[object, type] = {int: numbers.Integral, float: numbers.Real}
+SHOWN = 80
 
 
 class FlexclimError(ValueError):
-    """An input, file or setting can't be used."""
+    """An input, file or setting can't be used; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(str(message).split()))
 
 
 class GridError(FlexclimError):
@@ -54,20 +63,29 @@ def warn(message: str) -> None:
 
 
 def suggest_options(function: F) -> F:
-    """Decorate a function to suggest the nearest option when a keyword argument is misspelt.
+    """Decorate a public function to explain misspelt options and arguments of a wrong type.
+
+    Types are compared with the annotations only when the function fails with another error than
+    ours, so that its own messages come first.
 
     Raises
     ------
     FlexclimError
-        If the decorated function is called with an unknown keyword argument.
+        If the decorated function is called with an unknown keyword argument, or fails with an
+        argument of a wrong type.
 
     >>> @suggest_options
-    ... def coarsen(field, factor, *, grid=None): ...
+    ... def coarsen(field, factor: int, *, grid: str | None = None):
+    ...     return field // factor
     >>> coarsen(None, factr=2)
     Traceback (most recent call last):
     flexclim.errors.FlexclimError: coarsen() has no option 'factr'; did you mean 'factor'?
+    >>> coarsen(8, "two")
+    Traceback (most recent call last):
+    flexclim.errors.FlexclimError: factor='two' is of type str. Give int.
     """
-    known = list(inspect.signature(function).parameters)
+    signature = inspect.signature(function)
+    known = list(signature.parameters)
 
     @functools.wraps(function)
     def checked(*args: object, **kwargs: object) -> object:
@@ -77,6 +95,77 @@ def suggest_options(function: F) -> F:
                 options = f"its options are {', '.join(known)}."
                 hint = f"did you mean {near[0]!r}?" if near else options
                 raise FlexclimError(f"{function.__name__}() has no option {name!r}; {hint}")
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except FlexclimError:
+            raise
+        except RAW as error:
+            if found := _wrong_type(function, signature, args, kwargs):
+                raise FlexclimError(found) from error
+            raise
 
     return cast(F, checked)
+
+
+def _wrong_type(
+    function: Callable[..., object],
+    signature: inspect.Signature,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> str | None:
+    """Describe the first argument that is not of its annotated type; None: there is none."""
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        return None
+    for name, value in given.items():
+        annotation = signature.parameters[name].annotation
+        try:
+            hint = eval(annotation, function.__globals__) if annotation else object
+        except (NameError, TypeError, AttributeError):  # imported for type checkers alone
+            continue
+        if not _fits(value, hint):
+            shown = " ".join(repr(value).split())
+            shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+            return f"{name}={shown} is of type {type(value).__name__}. Give {_named(hint)}."
+    return None
+
+
+def _fits(value: object, hint: object) -> bool:
+    """Return whether a value is of a type; what can't be told fits."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if isinstance(hint, TypeVar):
+        choices = hint.__constraints__ or (hint.__bound__ or object,)
+        return any(_fits(value, one) for one in choices)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in parts)
+    if origin is Literal:
+        return isinstance(value, str | int) and value in parts
+    if hint is None:
+        return value is None
+    if hint in NUMBERS:
+        return isinstance(value, NUMBERS[hint])
+    kind = origin or hint
+    if not isinstance(kind, type):
+        return True
+    if issubclass(kind, Iterable) and parts and not issubclass(kind, Mapping):
+        several = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+        return several and getattr(value, "ndim", 1) > 0 and all(_fits(v, parts[0]) for v in value)
+    return isinstance(value, kind)
+
+
+def _named(hint: object) -> str:
+    """Return a type in words.
+
+    >>> _named(int | None), _named(Literal["cell", "point"])
+    ('int or None', "'cell' or 'point'")
+    """
+    if isinstance(hint, TypeVar):
+        return " or ".join(map(_named, hint.__constraints__))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(_named, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, get_args(hint)))
+    if hint in (None, type(None)):
+        return "None"
+    return getattr(hint, "__name__", str(hint)) if not get_args(hint) else str(hint)
