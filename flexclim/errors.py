@@ -144,7 +144,7 @@ def _fits(value: object, hint: object) -> bool:
     if hint is None:
         return value is None
     if hint in NUMBERS:
-        return isinstance(value, NUMBERS[hint])
+        return isinstance(value, NUMBERS[hint]) and not isinstance(value, bool)
     kind = origin or hint
     if not isinstance(kind, type):
         return True
