@@ -38,6 +38,7 @@ JUNK = {
 }
 # Where a value is a path, nothing is written, since it names no folder that exists.
 QUICK = "coarsen", "crps", "find_grid"
+MINUTES = ("report",)  # draws all figures each time
 NAMES = [name for name in (*flexclim.__all__, *verify.__all__) if name.islower()]
 FUNCTIONS = [name for name in NAMES if name not in ("train", "verify", "plot")]
 
@@ -153,7 +154,12 @@ def raw_errors(name, arguments):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FUNCTIONS],
+    [
+        name
+        if name in QUICK
+        else pytest.param(name, marks=pytest.mark.long if name in MINUTES else pytest.mark.slow)
+        for name in FUNCTIONS
+    ],
 )
 def test_wrong_values_get_one_line(name, arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a word is a path

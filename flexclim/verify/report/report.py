@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import suggest_options
+from flexclim.files import store_errors
 from flexclim.verify import plot
 from flexclim.verify.judgement import OWN
 from flexclim.verify.report import figures
@@ -45,12 +46,15 @@ def report(scores: xr.Dataset, path: str | Path) -> Path:
     ------
     FlexclimError
         If ``scores`` holds no scores.
+    StoreError
+        If the file can't be written.
     """
     # numbagg, where it is installed, takes longer to compile than the whole report takes.
     with xr.set_options(use_numbagg=False):
         text = page(scores)
     path = Path(path)
-    path.write_text(text, encoding="utf-8")
+    with store_errors(path, " Give the name of a file in an existing folder."):
+        path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from flexclim import verify
+from flexclim import StoreError, verify
 
 
 class Page(HTMLParser):
@@ -85,3 +85,8 @@ def test_the_report_renders_in_a_browser(written, tmp_path):
         for part in np.array_split(picture, 6):
             assert part.std() > 0.03
         assert (picture.std(axis=2) > 0.1).any()
+
+
+def test_a_folder_is_no_report(evaluated, tmp_path):
+    with pytest.raises(StoreError, match=r"can't be written: Is a directory\. Give the name"):
+        verify.report(evaluated[1], tmp_path)
