@@ -7,7 +7,6 @@ import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.ensembles import REALIZATION
-from flexclim.cf.missing_values import decoded_field
 from flexclim.cf.units import TEMPERATURES, cf_units
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.grids.candidates import with_positions
@@ -18,6 +17,7 @@ from flexclim.resampling import coarsen, interpolate
 from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.option_checks import check_count
 from flexclim.verify.core.scoring import Fields
 
@@ -89,7 +89,7 @@ def residuals(fine: Fields, factor: int, method: Method = "bicubic") -> Fields:
 
 
 def _residual(fine: xr.DataArray, factor: int, method: Method) -> xr.DataArray:
-    fine = decoded_field(fine)
+    fine = as_numbers(fine, "field")
     smooth = interpolate(coarsen(fine, factor), factor, method)
     difference = fine - check_coordinates(smooth, fine, "interpolated field")
     attributes = dict(fine.attrs)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import AlignmentError, coarsen, interpolate, verify
+from flexclim import AlignmentError, FlexclimError, coarsen, interpolate, verify
 from flexclim.verify.baselines import find_factor, interpolations
 from flexclim.verify.core.alignment import Pair
 from flexclim.verify.evaluation import gather
@@ -56,6 +56,14 @@ def test_declared_missing_values_of_residuals_and_coarse_fields(fields):
     expected = interpolations(coarse.where(coarse > first), truth)["bilinear"]
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
     assert found.isnull().any()
+
+
+def test_residuals_of_words_and_of_small_integers(fields):
+    truth = (fields[1]["u10"] * 20 + 100).round().clip(0, 255)
+    expected = verify.residuals(truth, 4)
+    xr.testing.assert_allclose(verify.residuals(truth.astype("uint8"), 4), expected, atol=1e-4)
+    with pytest.raises(FlexclimError, match="not real numbers"):
+        verify.residuals(truth.astype(str), 4)
 
 
 def test_residuals_are_drawn_at_their_own_place(fields):

@@ -83,7 +83,8 @@ def match_points(
         if both.coordinates and both.name in truth.coords:
             known.append(both.name)
     _check_positions(field, truth, renamed, name)
-    stray = [c for c in field.coords if c not in field.dims or c in renamed]
+    levels = {d for c in field.xindexes if c not in field.dims for d in field[c].dims}
+    stray = [c for c in field.coords if c not in field.dims or c in renamed or c in levels]
     field = field.drop_vars(stray).rename(renamed)
     return field.assign_coords({dim: truth[dim] for dim in known}), truth
 
@@ -236,8 +237,8 @@ def _numbers(here: xr.DataArray, there: xr.DataArray) -> tuple[np.ndarray, np.nd
             UNITS.get(str(one.attrs.get("units")), ("", 1.0)) for one in (here, there)
         )
         return (left * (size / unit) if kind == other and size != unit else left), right
-    words = np.concatenate([left.astype(str), right.astype(str)])
-    codes = np.unique(words, return_inverse=True)[1]
+    words = [str(value) for value in (*left, *right)]
+    codes = np.unique(np.array(words, str), return_inverse=True)[1]
     return codes[: left.size], codes[left.size :]
 
 

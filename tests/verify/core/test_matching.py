@@ -113,6 +113,14 @@ def test_rounded_coordinates_match():
     assert float(verify.mae(y.assign_coords(y=y.y + 0.018), y)) == 0
 
 
+def test_cells_of_a_stacked_plane_match():
+    place = {"lat": [50.0, 51.0], "lon": [5.0, 6.0, 7.0]}
+    truth = xr.DataArray(np.arange(6.0).reshape(2, 3), place, ["lat", "lon"]).stack(cell=place)
+    assert float(verify.mae(truth[::-1], truth)) == 0
+    with pytest.raises(AlignmentError, match="'cell' differs in 6 of 6"):
+        verify.mae(truth.unstack().assign_coords(lat=[50.0, 52.0]).stack(cell=place)[::-1], truth)
+
+
 def test_labels_match_by_name():
     truth = xr.DataArray([1.0, 2.0], {"site": ["a", "b"]}, ["site"])
     assert float(verify.mae(truth[::-1], truth)) == 0
