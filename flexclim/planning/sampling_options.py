@@ -11,6 +11,7 @@ from flexclim.cf.physical_bounds import Bounds
 from flexclim.errors import FlexclimError
 from flexclim.grids.arguments import is_one_of, is_whole, shown
 
+LARGEST = 1_000_000  # a plan lists members and steps
 PRECISIONS = "float32", "bf16", "fp16"
 
 
@@ -41,6 +42,8 @@ class SamplingOptions:
             value = getattr(self, name)
             if value is not None and (not is_whole(value) or value < 1):
                 raise FlexclimError(f"{name}={shown(value)} is not a whole number of at least 1.")
+            if value is not None and value > LARGEST:
+                raise FlexclimError(f"{name}={value} is more than {LARGEST}, the largest allowed.")
         if not is_whole(self.seed):
             raise FlexclimError(f"seed={shown(self.seed)} is not a whole number.")
         for name in ("non_negative", "compile"):

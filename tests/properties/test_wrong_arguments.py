@@ -17,6 +17,7 @@ JUNK = {
     "minus one": -1,
     "zero": 0,
     "half": 0.5,
+    "large": 10**12,
     "nan": np.nan,
     "infinity": np.inf,
     "word": "x",
