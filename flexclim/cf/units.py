@@ -104,7 +104,9 @@ def described_units(attributes: Mapping[str, object], name: str) -> dict[str, ob
     result = {**attributes, "units": units}
     if not looks_valid(units):
         remark = f"The units of {name} are kept as found; UDUNITS may not know {units!r}."
-        result["comment"] = " ".join(filter(None, (str(attributes.get("comment", "")), remark)))
+        known = str(attributes.get("comment", ""))
+        if remark not in known:  # by an earlier run
+            result["comment"] = f"{known} {remark}".strip()
     temperature = "temperature" in str(result.get("standard_name", "")) or units in TEMPERATURES
     if temperature and "temperature:" not in str(result.get("units_metadata", "")):
         result["units_metadata"] = f"temperature: {temperature_kind(result, name)}"

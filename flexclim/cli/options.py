@@ -147,5 +147,5 @@ def listed(text: str, option: str) -> list[str]:
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
-        raise typer.BadParameter("the list is empty. Leave it out.", param_hint=option)
+        raise typer.BadParameter("the list is empty. Give at least one.", param_hint=option)
     return parts

@@ -35,7 +35,7 @@ def update(ds: xr.Dataset, place: Place, plan: Mapping[str, object]) -> None:
         name: Layout(shards=array.shards or array.chunks, chunks=array.chunks)
         for name, array in arrays.items()
     }
-    files = small_files(ds, layouts)
+    files = small_files(_with_known_attributes(ds, arrays), layouts)
     del files[METADATA]
     changed = {key: content for key, content in files.items() if place.read(key) != content}
     if any(ds[name].shape != array.shape for name, array in arrays.items()):
@@ -45,6 +45,20 @@ def update(ds: xr.Dataset, place: Place, plan: Mapping[str, object]) -> None:
         group.update_attributes({})  # consolidated metadata are out of date
     for key, content in changed.items():
         place.write(key, content)
+
+
+def _with_known_attributes(ds: xr.Dataset, arrays: Mapping[str, ZarrArray]) -> xr.Dataset:
+    """Return a dataset with attributes that a store's variables have and a later input lost."""
+    known = {name: array.attrs.asdict() for name, array in arrays.items()}
+    own = {"coordinates", "_FillValue"}  # xarray writes these
+    return ds.assign(
+        {
+            name: ds[name].assign_attrs(
+                {k: v for k, v in attributes.items() if k not in {*ds[name].attrs, *own}}
+            )
+            for name, attributes in known.items()
+        }
+    )
 
 
 def _growth_attributes(

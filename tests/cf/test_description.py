@@ -371,6 +371,8 @@ def test_unknown_units_stay_and_a_comment_says_so():
     assert attributes["comment"] == (
         "A code. The units of u10 are kept as found; UDUNITS may not know 'code table 4.201'."
     )
+    source.u10.attrs = attributes
+    assert ensemble(source).u10.attrs["comment"] == attributes["comment"]
 
 
 @pytest.mark.parametrize(

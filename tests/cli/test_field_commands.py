@@ -110,3 +110,16 @@ def test_verify_scores_two_files(capsys, coarse, tmp_path):
     assert "<html" in report.read_text()
     assert run("verify", tmp_path / "forecast.nc", coarse, "--report", report) == 1
     assert "report.html exists" in capsys.readouterr().err
+
+
+def test_lists_may_have_spaces(monkeypatch, coarse, tmp_path):
+    named = []
+    monkeypatch.setattr(flexclim, "downscale_to_zarr", lambda *_, **options: named.append(options))
+    monkeypatch.setattr(flexclim, "forecast_to_zarr", lambda *_, **options: named.append(options))
+    target = tmp_path / "fine.zarr"
+    assert run("downscale", coarse, target, "-f", 4, "--variables", " u10, v10,") == 0
+    assert run("forecast", coarse, target, "--leads", "6h, 12h", "--variables", "u10") == 0
+    assert named[0]["variables"] == ["u10", "v10"]
+    assert (named[1]["variables"], named[1]["leads"]) == (["u10"], ["6h", "12h"])
+    assert run("downscale", coarse, target, "-f", 4, "--variables", " , ") == 2
+    assert run("forecast", coarse, target, "--leads", ",") == 2

@@ -44,6 +44,8 @@ def test_bounds_survive_attributes_that_were_lost_on_the_way(options, tmp_path):
     assert (downscale(lost, **options) < 0).any()
     grown = downscale_to_zarr(lost, place, **options)
     np.testing.assert_array_equal(grown["p1"], downscale(field, **options))
+    assert grown["p1"].attrs["standard_name"] == "rainfall_rate"
+    assert grown["p1"].attrs["long_name"] == "a field"
 
 
 @pytest.mark.parametrize(
