@@ -102,18 +102,23 @@ def _pairs(known: xr.Dataset) -> list[tuple[str, str]]:
 def _nominal(known: xr.Dataset, y_name: str, x_name: str, latitude: str, longitude: str) -> bool:
     """Return whether 1-D latitudes and longitudes are mere labels beside 2-D ones.
 
-    They are if they are uneven, or if the 2-D ones differ by more than half a spacing.
+    They are if some of 5 x 5 of the latter differ from them by more than half a mean spacing.
     """
     if {*known[y_name].dims, *known[x_name].dims} != set(known[latitude].dims):
         return False
-    if is_uneven(known[y_name].values) or is_uneven(known[x_name].values, longitude=True):
-        return True
+    some = {
+        dim: np.linspace(0, size - 1, 5).astype(int) for dim, size in known[latitude].sizes.items()
+    }
     for name, other, turn in ((y_name, latitude, np.inf), (x_name, longitude, 360)):
-        dim = known[name].dims[0]
-        first, last = known[name].values[[0, -1]].astype(float)
-        corners = known[other].isel({d: [0, -1] for d in known[other].dims})
-        apart = abs(corners.transpose(..., dim).values - np.array([first, last]))
-        if (np.minimum(apart, turn - apart) > 0.5 * abs(last - first) / known.sizes[dim]).any():
+        (dim,) = known[name].dims
+        own = known[name].values
+        if own.dtype.kind not in "iuf":
+            return False
+        places = known[other].isel(some).transpose(..., dim).values.astype(float)
+        places[np.abs(places) > 720] = np.nan  # fill values
+        apart = places - own[some[dim]].astype(float)
+        apart = np.abs(apart) if np.isinf(turn) else np.abs((apart + turn / 2) % turn - turn / 2)
+        if (apart > 0.5 * abs(float(own[-1]) - float(own[0])) / own.size).any():
             return True
     return False
 

@@ -73,8 +73,10 @@ def test_moving_grids_are_refused(lazy):
     assert find_grid(ds.isel(Time=1)).domain.shape == (HEIGHT, WIDTH)
 
 
-def test_labels_that_agree_with_positions_are_the_coordinates():
+@pytest.mark.parametrize("even", [True, False])
+def test_labels_that_agree_with_positions_are_the_coordinates(even):
     lat, lon = np.linspace(50, 43, HEIGHT), np.arange(WIDTH) + 355.0
+    lat = lat if even else 50 - (50 - lat) ** 1.1
     plain = xr.DataArray(np.zeros((HEIGHT, WIDTH)), {"lat": lat, "lon": lon}, ("lat", "lon"))
     both = plain.assign_coords(
         lat2=(("lat", "lon"), plain.values + lat[:, None], NORTH),
@@ -84,6 +86,7 @@ def test_labels_that_agree_with_positions_are_the_coordinates():
         both[name].attrs = attrs
     grid = find_grid(both)
     assert (grid.geographic, grid.y_name, grid.latitude_name) == (True, "lat", None)
+    assert (grid.domain.y_edges is None) == even
 
 
 @pytest.mark.parametrize(
