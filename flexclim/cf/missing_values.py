@@ -23,11 +23,11 @@ LARGEST = 1e30  # larger numbers are undeclared fill values, such as 9.97e36
 # all other values: of NetCDF, CMIP, GRIB, MERRA-2, GrADS and packed types.
 FILLS = 1e20, 9.969209968386869e36, 9.999e20
 ISOLATED_FILLS = (
-    *(1e15, 9.99e8, 1e10, 99.9, 999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0, 32767.0, 32768.0),
+    *(1e15, 9.99e8, 99.9, 999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0, 32767.0, 32768.0),
     *(65535.0, 99.0, 999.99, 9999.99, 2147483647.0, 2147483648.0),
 )
-POSITIVE_FILLS = frozenset((1e15, 9999.0, 99999.0, 999999.0, 32767.0, 65535.0, 1e10))
-CLOSE = 1e-6  # relative distance within which float types and files round a fill value
+POSITIVE_FILLS = frozenset((1e15, 9999.0, 99999.0, 999999.0, 32767.0, 65535.0))
+CLOSE = 1e-7  # relative distance within which float types and files round a fill value
 DECLARATIONS = "_FillValue", "missing_value", "valid_range", "valid_min", "valid_max"
 # Absolute values that no field of the atmosphere or the ocean has, by units.
 IMPOSSIBLE = dict.fromkeys(("K", "kelvin", "degC", "degrees_Celsius", "m s-1", "m/s"), 5000.0)

@@ -90,7 +90,7 @@ def worst_fields(pair: Pair, found: np.ndarray) -> xr.DataArray:
     fields = fields.transpose("panel", *like.dims).assign_coords(like.coords)
     fields = fields.assign_coords(panel=names)
     label = ", ".join(f"{n} {_label(observed[n])}" for n in place if n in observed.coords)
-    attributes = pair.describe("fields where the forecast's CRPS is largest")
+    attributes = pair.describe("fields where the forecast's CRPS is largest", values=True)
     return fields.rename(pair.truth.name).assign_attrs(attributes, case=label or "the only case")
 
 

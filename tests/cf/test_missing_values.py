@@ -172,6 +172,7 @@ def test_undeclared_fill_values_are_refused_by_name(fill, others):
         [[-999.0, -999.0], [-999.0, np.nan]],  # one value alone
         [[99.0, 0.0], [0.0, 1.0]],
         [[0.0, 1e16], [1e10, 1e4]],
+        [[0.0, 1e6], [1.0, 2.0]],
     ],
 )
 def test_values_like_fill_values_among_their_own_kind_pass(values):

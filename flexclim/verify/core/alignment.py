@@ -16,7 +16,7 @@ import xarray as xr
 
 from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.quantities import FieldProperties
-from flexclim.cf.units import cf_units, temperature_kind
+from flexclim.cf.units import TEMPERATURES, cf_units, temperature_kind
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify.core.cell_areas import Variables, area_weights
 from flexclim.verify.core.dimension_names import member_dimension, shared_dimensions
@@ -162,12 +162,19 @@ class Pair:
             )
         return matched
 
-    def describe(self, text: str, *, units: str | None = None, **more: object) -> dict[str, object]:
-        """Return the attributes of a score: long name, units (the fields' by default), members."""
+    def describe(
+        self, text: str, *, units: str | None = None, values: bool = False, **more: object
+    ) -> dict[str, object]:
+        """Return the attributes of a score: long name, units (the fields' by default), members.
+
+        In units of temperature a score is a difference, unless it consists of ``values``.
+        """
         name = self.truth.attrs.get("long_name", self.truth.name)
         attributes: dict[str, object] = {"long_name": f"{text} of {name}" if name else text}
         if units or self.units:
             attributes["units"] = units or self.units
+        if not units and not values and cf_units(self.units or "") in TEMPERATURES:
+            attributes["units_metadata"] = "temperature: difference"
         if self.member is not None:
             attributes["ensemble_size"] = self.size
         return {**attributes, **more}

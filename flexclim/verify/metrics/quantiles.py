@@ -91,7 +91,7 @@ def quantiles_of(
 
     label = ("quantile", [*wanted, *wanted])
     found = merge_blocks(pair, _count, finish, label, weights=weights, dim=dim)
-    attributes = pair.describe("quantile")
+    attributes = pair.describe("quantile", values=True)
     parts = {"forecast": slice(0, wanted.size), "truth": slice(wanted.size, None)}
     return xr.Dataset(
         {name: found.isel(quantile=part).assign_attrs(attributes) for name, part in parts.items()}

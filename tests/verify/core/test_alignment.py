@@ -116,3 +116,15 @@ def test_what_has_no_differences_is_not_scored(ensemble, attributes, message):
             verify.mae(*pair)
     mask = truth.assign_attrs(flag_values=[0, 1], flag_meanings="sea land")
     assert float(verify.mae(forecast, mask)) == float(verify.mae(forecast, truth))
+
+
+def test_scores_of_temperatures_are_differences(ensemble):
+    """An error of 2 degC is 2 K, a quantile of 2 degC is 275.15 K."""
+    forecast, truth = (field.assign_attrs(units="degC") for field in ensemble)
+    for score in (verify.crps, verify.rmse, verify.bias, verify.spread):
+        attributes = score(forecast, truth).attrs
+        assert attributes["units_metadata"] == "temperature: difference"
+        assert attributes["units"] == "degC"
+    assert "units_metadata" not in verify.quantiles(forecast, truth, levels=[0.5]).attrs
+    assert "units_metadata" not in verify.crps(*ensemble).attrs
+    assert "units_metadata" not in verify.spread_skill(forecast, truth).attrs
