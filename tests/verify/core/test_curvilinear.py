@@ -3,6 +3,7 @@ import pytest
 import xarray as xr
 
 from flexclim import AlignmentError, coarsen, interpolate, verify
+from flexclim.verify.core.alignment import Pair
 from flexclim.verify.core.curvilinear import (
     distance,
     find_positions,
@@ -10,6 +11,7 @@ from flexclim.verify.core.curvilinear import (
     quadrilateral_area,
     unit_vectors,
 )
+from flexclim.verify.evaluation import gather
 
 
 def rotated(rows=24, columns=36, pole=50.0):
@@ -139,4 +141,6 @@ def test_interpolated_positions_are_near_enough():
     assert abs(fine.nav_lon - truth.nav_lon).max() > 0.1
     assert float(verify.mae(fine, truth)) > 0
     assert verify.residuals(truth, 4).dims == truth.dims
-    assert "bicubic" in verify.evaluate(fine, truth, coarsen(truth, 4)).candidate
+    own = Pair.align(fine, truth)
+    for field in gather(own, coarsen(truth, 4), None, 0).values():
+        assert Pair.align(field, own.truth).truth.shape == truth.shape

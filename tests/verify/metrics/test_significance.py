@@ -78,6 +78,7 @@ def test_each_series_is_judged_by_its_own_times():
     assert tested.isel(cell=[0, 1]).notnull().all()
 
 
+@pytest.mark.filterwarnings("ignore:A least one NaN:RuntimeWarning")
 @pytest.mark.parametrize("missing", [[], [3, 4, 17, 49]])
 def test_diebold_mariano_equals_scores(missing):
     from scores.stats.statistical_tests import diebold_mariano
