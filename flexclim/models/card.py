@@ -91,7 +91,7 @@ class ModelCard(StrictSettings):
     inputs, statics
         Input variables, if they differ from the outputs, and static predictors.
     units
-        Units of all variables, by name.
+        Units of all variables and static fields, by name, as far as they are known.
     factors, leads
         Refinement factors, and time steps of forecasts in hours.
     spacing_km

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import xarray as xr
+
 from flexclim.cf.conversion import conversion
-from flexclim.cf.units import temperature_kind
+from flexclim.cf.quantities import temperature_difference
+from flexclim.cf.variable_names import QUANTITIES, is_quantity
 from flexclim.errors import FlexclimWarning, RecipeError
 from flexclim.train.data.corrected_series import Converted
 from flexclim.train.data.series import Series
@@ -37,8 +40,13 @@ def in_units(
     have = str(attributes.get("units") or "")
     if not have or not wanted:
         return series, attributes
-    difference = temperature_kind(attributes, name) == "difference"
-    found = conversion(have, wanted, difference=difference)
+    field = xr.DataArray(name=name, attrs=attributes)
+    found = conversion(
+        have,
+        wanted,
+        difference=temperature_difference(field),
+        water=any(one.water and is_quantity(field, one) for one in QUANTITIES),
+    )
     if found is None:
         raise RecipeError(
             f"{name!r} is in {have!r} in {place} and in {wanted!r} in {reference}, and neither "

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from flexclim.errors import RecipeError
-from flexclim.train.data.time_axis import has_dates, in_seconds
+from flexclim.train.data.time_axis import has_dates, in_seconds, text_of
 from flexclim.train.recipes.source_settings import SourceSettings
 
 Split = Literal["train", "validate"]
@@ -95,8 +95,8 @@ def select_times(
     chosen = chosen[usable[chosen]]
     if chosen.size == 0:
         raise RecipeError(
-            f"{title} has no time from {period[0]} to {period[1]}; it runs from {times.min()} "
-            f"to {times.max()}, {times.size} times in all.{hint}"
+            f"{title} has no time from {period[0]} to {period[1]}; it runs from "
+            f"{text_of(times.min())} to {text_of(times.max())}, {times.size} times in all.{hint}"
         )
     return np.asarray(chosen)
 

@@ -16,10 +16,6 @@ def write(ds, path, **units):
     ds.to_netcdf(path)
 
 
-def rain(values, units):
-    return values.assign_attrs(units=units, standard_name="thickness_of_rainfall_amount")
-
-
 @pytest.mark.parametrize("first", ["", "mm"])
 def test_files_of_one_variable_get_one_unit(tmp_path, dataset, planes, first):
     one, other, third = dataset(), dataset("2018-10-02"), dataset("2018-10-03")
@@ -43,6 +39,24 @@ def test_units_of_other_quantities_are_named(tmp_path, dataset):
         "'u' is in 'kg m-2' in 2.nc and in 'mm' in 1.nc, and neither converts into the other. "
         "Convert one of the files, or correct its units."
     )
+
+
+def test_a_millimetre_of_water_is_a_kilogram_per_square_metre(tmp_path, dataset, planes):
+    for n, units in enumerate(("mm", "kg m-2", "m")):
+        ds = dataset(f"2018-10-0{2 * n + 1}")[["u"]].rename(u="tp")
+        write(ds / (1000 if units == "m" else 1), tmp_path / f"{n}.nc", tp=units)
+    fields = open_fields(Reading(path="?.nc"), str(tmp_path), ["tp"])
+    found = planes(fields, "tp")
+    for n in (1, 2):
+        np.testing.assert_allclose(found[4 * n : 4 * n + 4], found[:4], rtol=1e-5)
+
+
+def test_differences_of_temperatures_have_no_offset(tmp_path, dataset, planes):
+    for n, units in enumerate(("K", "degC")):
+        ds = dataset(f"2018-10-0{2 * n + 1}").rename(u="t2m_anomaly")
+        write(ds, tmp_path / f"{n}.nc", t2m_anomaly=units)
+    found = planes(open_fields(Reading(path="?.nc"), str(tmp_path), ["t2m_anomaly"]), "t2m_anomaly")
+    np.testing.assert_array_equal(found[4:], found[:4])
 
 
 def test_standard_names_that_differ_are_named(tmp_path, dataset):

@@ -3,6 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flexclim.errors import RecipeError
 from flexclim.train.data.source_fields import open_fields
@@ -146,3 +148,18 @@ def test_one_file_listed_twice(tmp_path, dataset):
     dataset().to_netcdf(tmp_path / "a.nc")
     with pytest.raises(RecipeError, match=r"a\.nc is listed twice"):
         open_fields(Reading(path=("a.nc", "*.nc")), str(tmp_path), ["u"])
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=5, unique=True), min_size=1, max_size=4))
+def test_files_are_joined_unless_they_share_a_time(parts):
+    times = [np.datetime64("2018-10-01", "ns") + np.array(part, "m8[h]") for part in parts]
+    named = {f"{n}.nc": part for n, part in enumerate(times)}
+    together = [hour for part in parts for hour in part]
+    if len(set(together)) < len(together):
+        shared = [one for one in together if together.count(one) > 1]
+        with pytest.raises(RecipeError, match="both have the time") as caught:
+            join_times(named)
+        assert f"2018-10-0{1 + min(shared) // 24}T{min(shared) % 24:02d}" in str(caught.value)
+        return
+    joined = join_times(named)
+    assert ((joined - np.datetime64("2018-10-01")) / np.timedelta64(1, "h")).tolist() == together
