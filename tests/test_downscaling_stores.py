@@ -69,15 +69,19 @@ def test_times_in_another_resolution_continue_a_store(toy_model, tmp_path):
         downscale_to_zarr(coarse + 1, tmp_path / "a.zarr", 4, **options)
 
 
-def test_a_forecast_by_lead_times_is_continued(toy_model, tmp_path):
+def test_a_forecast_by_lead_times_is_continued_and_extended(toy_model, tmp_path):
     options = {"model": toy_model, "members": 1, "steps": 1}
-    run = field(2).rename(time="step")
-    run = run.assign_coords(step=np.array([0, 6], "timedelta64[h]"), time=field(1).time.values[0])
-    downscale_to_zarr(run, tmp_path / "a.zarr", 4, **options)
-    downscale_to_zarr(run, tmp_path / "a.zarr", 4, **options)
-    other = run.assign_coords(step=run.step * 2)
+    times = field(3).time.values
+    run = field(3).rename(time="step")
+    run = run.assign_coords(step=times - times[0], time=times[0], valid_time=("step", times))
+    for stop in (2, 2, 3):
+        stored = downscale_to_zarr(run.isel(step=slice(stop)), tmp_path / "a.zarr", 4, **options)
+        assert stored.sizes["step"] == stop
+    np.testing.assert_array_equal(stored["t"].values, downscale(run, 4, **options).values)
+    np.testing.assert_array_equal(stored.valid_time.values, times)
+    later = run.assign_coords(step=run.step * 2, valid_time=run.valid_time + run.step)
     with pytest.raises(StoreError):
-        downscale_to_zarr(other, tmp_path / "a.zarr", 4, **options)
+        downscale_to_zarr(later, tmp_path / "a.zarr", 4, **options)
 
 
 @pytest.mark.parametrize(("members", "times"), [(5, 3), (2, 5), (5, 5)])

@@ -152,7 +152,7 @@ def _selected(path: Path, period: str | None, variables: str | None) -> xr.Datas
     import numpy as np
 
     from flexclim.stores.datasets import open_input
-    from flexclim.stores.layout import time_dimension
+    from flexclim.stores.layout import time_coordinate
     from flexclim.train.data.splits import select_times
 
     fields = open_input(path)
@@ -166,11 +166,11 @@ def _selected(path: Path, period: str | None, variables: str | None) -> xr.Datas
         fields = fields[names]
     if period:
         first, _, last = period.partition(",")
-        time = time_dimension(fields)
+        time = time_coordinate(fields)
         if time is None:
             raise FlexclimError(f"{path} has no dates. Leave --period out.")
         times = fields[time].values
         ends = first.strip(), (last or first).strip()
         chosen = select_times(times, np.ones(times.size, bool), ends, str(path))
-        fields = fields.isel({time: chosen})
+        fields = fields.isel({fields[time].dims[0]: chosen})
     return fields.load()

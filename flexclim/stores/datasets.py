@@ -21,7 +21,7 @@ from flexclim.execution.notes import NOTES, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
 from flexclim.files import PARTIAL, store_errors
-from flexclim.stores.layout import time_dimension
+from flexclim.stores.layout import time_coordinate
 from flexclim.stores.place import Place
 
 # Attribute of an output: mantissa bits that its values keep, if they were rounded.
@@ -215,7 +215,7 @@ def _parts(ds: xr.Dataset, path: Path, split: str | None) -> dict[Path, xr.Datas
             path.with_stem(f"{path.stem}_m{member:03d}"): ds.isel(realization=[number])
             for number, member in enumerate(members)
         }
-    time = time_dimension(ds)
+    time = time_coordinate(ds)
     if split == "year" and time is not None:
         if ds[time].isnull().any():
             raise StoreError(f"{time!r} has missing values, which belong to no year. Drop them.")

@@ -16,7 +16,13 @@ import zarr
 from flexclim.errors import StoreError
 from flexclim.stores.begun import BREAKS, plan_attributes
 from flexclim.stores.faults import fault_of
-from flexclim.stores.layout import MEMBERS, Layout, lazy_names, time_dimension
+from flexclim.stores.layout import (
+    MEMBERS,
+    Layout,
+    lazy_names,
+    time_coordinate,
+    time_dimension,
+)
 from flexclim.stores.metadata import METADATA, array_of, small_files
 from flexclim.stores.place import Place, ZarrArray
 from flexclim.stores.shards import Index, Region, region_of, shards_of
@@ -140,7 +146,7 @@ def along(region: Region, axis: int, part: slice) -> Region:
 
 def check_times(ds: xr.Dataset, place: Place) -> None:
     """Raise if the times of a store are not the first ones of ``ds``."""
-    if (time := time_dimension(ds)) is None or (known := _times(place, time)) is None:
+    if (time := time_coordinate(ds)) is None or (known := _times(place, time)) is None:
         return
     if not np.array_equal(known, ds[time].values[: known.size]):
         raise StoreError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from flexclim.cf.time_coordinates import find_times
 from flexclim.cf.times import is_time
 
 MEMBERS = "realization"
@@ -65,11 +66,18 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
 
 
 def time_dimension(ds: xr.Dataset) -> str | None:
-    """Return the dimension whose coordinate holds times; None if there is none."""
+    """Return the dimension along which dates lie; None if there is none."""
+    name = time_coordinate(ds)
+    return None if name is None else str(ds[name].dims[0])
+
+
+def time_coordinate(ds: xr.Dataset) -> str | None:
+    """Return the coordinate of dates along a dimension: its own, else that of valid times."""
     for dim in map(str, ds.dims):
         if dim in ds.coords and is_time(ds[dim]):
             return dim
-    return None
+    valid = find_times(ds).valid
+    return valid if valid is not None and ds[valid].ndim == 1 else None
 
 
 def _sides(blocks: Sequence[int]) -> tuple[int, int]:

@@ -112,6 +112,14 @@ def test_times_in_months_stay_numbers(field, tmp_path, suffix):
     assert open_input(tmp_path / "b.nc")["time"].values[1].isoformat() == "1960-02-16T00:00:00"
 
 
+def test_years_of_the_valid_times_of_a_forecast(field, tmp_path):
+    times = np.array(["2018-12-31T18", "2019-01-01T00"], "datetime64[ns]")
+    run = field.isel(time=[0, 0]).drop_vars("time").rename(time="step")
+    run = run.assign_coords(valid_time=("step", times))
+    files = write_netcdf_files(run, tmp_path / "a.nc", split="year")
+    assert [file.name for file in files] == ["a_2018.nc", "a_2019.nc"]
+
+
 @pytest.mark.parametrize("time", ["time", "valid_time"])
 def test_files_of_a_year_each(field, tmp_path, time):
     days = np.array(["1999-12-31", "2000-01-01", "2000-12-31", "2001-01-01"], "M8[ns]")

@@ -4,7 +4,13 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flexclim.stores.layout import Layout, choose_layout, lazy_names, time_dimension
+from flexclim.stores.layout import (
+    Layout,
+    choose_layout,
+    lazy_names,
+    time_coordinate,
+    time_dimension,
+)
 
 DIMS = "realization", "time", "lat", "lon"
 
@@ -23,4 +29,8 @@ def test_time_and_lazy_variables_are_found():
     ds = xr.Dataset({"t": ("valid", da.zeros(2)), "n": ("valid", [1, 2])}, {"valid": times})
     assert time_dimension(ds) == "valid"
     assert time_dimension(ds.assign_coords(valid=[0, 1])) is None
+    run = ds.rename(valid="step").assign_coords(
+        step=times - times[0], time=times[0], valid_time=("step", times)
+    )
+    assert (time_dimension(run), time_coordinate(run)) == ("step", "valid_time")
     assert lazy_names(ds) == ["t"]
