@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
-from typing import Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 # Typed as the identity, so that mypy knows decorated functions across import cycles.
 F = TypeVar("F", bound=Callable[..., object])
@@ -141,8 +141,8 @@ def _fits(value: object, hint: object) -> bool:
         return any(_fits(value, one) for one in parts)
     if origin is Literal:
         return isinstance(value, str | int) and value in parts
-    if hint is None:
-        return value is None
+    if hint is None or hint is Any:
+        return value is None or hint is Any
     if hint in NUMBERS:
         return isinstance(value, NUMBERS[hint]) and not isinstance(value, bool)
     kind = origin or hint

@@ -18,7 +18,7 @@ from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.numbers import as_numbers
-from flexclim.verify.core.option_checks import check_count
+from flexclim.verify.core.option_checks import check_count, check_seed
 from flexclim.verify.core.scoring import Fields
 
 LARGEST_FACTOR = 64
@@ -135,7 +135,7 @@ def residual_ensemble(
     >>> drawn.dims, float(drawn.sum())
     (('realization', 'y', 'x'), 2.0)
     """
-    members, seed = check_count("members", members), check_count("seed", seed, 0)
+    members, seed = check_count("members", members), check_seed(seed)
     plane = find_plane(base)
     core = (plane.y, plane.x)
     if (extra := member_dimension(base)) is not None:

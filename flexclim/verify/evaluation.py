@@ -12,7 +12,7 @@ from flexclim.grids.candidates import with_positions
 from flexclim.verify import baselines
 from flexclim.verify.core.alignment import Pair, same_units
 from flexclim.verify.core.numbers import as_numbers
-from flexclim.verify.core.option_checks import check_count, check_number
+from flexclim.verify.core.option_checks import check_number, check_seed
 from flexclim.verify.core.scoring import common_variables
 from flexclim.verify.judgement import OWN, compute_judgements, join_judgements, judge
 from flexclim.verify.metrics.events import event_threshold
@@ -74,7 +74,7 @@ def evaluate(
     """
     fields = match_variables(forecast, truth)
     events = check_thresholds(thresholds, fields)
-    seed = check_count("seed", seed, low=0)
+    seed = check_seed(seed)
     variables = truth.variables if isinstance(truth, xr.Dataset) else None
     pairs: dict[str, dict[str, Pair]] = {}
     # numbagg, where it is installed, takes longer to compile than these means take.

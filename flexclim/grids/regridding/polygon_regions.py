@@ -140,7 +140,8 @@ def _features(to: Any) -> list[Mapping[str, Any]] | None:
         if kind == "Feature":
             return [found]
         return [{"geometry": found, "properties": {}}] if "coordinates" in found else None
-    if isinstance(to, Iterable) and not isinstance(to, str) and not hasattr(to, "dims"):
+    several = isinstance(to, Iterable) and getattr(to, "ndim", 1) > 0
+    if several and not isinstance(to, str) and not hasattr(to, "dims"):
         parts = [_features(one) for one in to]
         if parts and all(part is not None for part in parts):
             return [feature for part in parts if part is not None for feature in part]

@@ -11,6 +11,7 @@ import xarray as xr
 from flexclim.errors import FlexclimError
 
 T = TypeVar("T")
+LARGEST = 1_000_000  # counts beyond it exhaust the memory
 
 
 def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
@@ -75,8 +76,13 @@ def check_number(
     raise FlexclimError(f"{name}={_show(value)} is not {_range(low, high, above)}.")
 
 
-def check_count(name: str, value: object, low: int = 1) -> int:
-    """Return a whole number of at least ``low``.
+def check_seed(value: object) -> int:
+    """Return a random seed, a whole number of at least 0."""
+    return check_count("seed", value, low=0, high=None)
+
+
+def check_count(name: str, value: object, low: int = 1, high: int | None = LARGEST) -> int:
+    """Return a whole number of at least ``low`` and at most ``high``.
 
     >>> check_count("patch", 2.5)
     Traceback (most recent call last):
@@ -85,6 +91,8 @@ def check_count(name: str, value: object, low: int = 1) -> int:
     number = _number(value)
     if number is None or not np.isfinite(number) or number != int(number) or number < low:
         raise FlexclimError(f"{name}={_show(value)} is not a whole number of at least {low}.")
+    if high is not None and number > high:
+        raise FlexclimError(f"{name}={_show(value)} is more than {high}, the largest allowed.")
     return int(number)
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.numbers import as_numbers
-from flexclim.verify.core.option_checks import check_count
+from flexclim.verify.core.option_checks import check_count, check_seed
 from flexclim.verify.metrics.block_length import optimal_block
 
 
@@ -81,7 +81,7 @@ def bootstrap(
     steps = series.sizes[dim]
     if block is not None:
         _check_whole("block", block, steps // 2, f"half of {steps} times")
-    resamples, seed = check_count("resamples", resamples), check_count("seed", seed, 0)
+    resamples, seed = check_count("resamples", resamples), check_seed(seed)
     if not (isinstance(level, Real) and 0 < level < 1):
         raise FlexclimError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
     resample = Resample(block=block, resamples=resamples, level=level, seed=seed)
