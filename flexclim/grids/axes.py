@@ -141,7 +141,8 @@ def _projected(
         bare = y if not y_name else x
         raise GridError(
             f"dimension {bare!r} of {_title(obj)} has no coordinate values. "
-            f"Give it some with .assign_coords({bare}=...)."
+            f"Give it some with .assign_coords({bare}=...), or pass the dataset with its latitudes "
+            "and longitudes."
         )
     return Axes(
         y=str(y),
@@ -212,7 +213,7 @@ def _pick(
     if len(found) > 1:
         advice = "Select variables of one grid first"
         if isinstance(obj, xr.Dataset):
-            advice += ', for example ds[["NAME"]], or with variables=["NAME"]'
+            advice += ' with variables=["NAME"] (--variables NAME at the shell) or ds[["NAME"]]'
         raise GridError(
             f"{_title(obj)} has several grids: {', '.join(map(repr, found))} could all be meant. "
             f"{advice}."
