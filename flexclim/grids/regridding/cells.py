@@ -21,6 +21,10 @@ from flexclim.grids.regridding.polygons import (
 from flexclim.grids.regridding.voronoi import gaussian_rows, voronoi_polygons
 
 
+# Extents of cells by their fingerprints, since outlines take time.
+_EXTENTS: dict[str, tuple[float, float, float, float]] = {}
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cells:
     """Cells of a grid, numbered in the order of a field's values.
@@ -102,6 +106,11 @@ class Cells:
         if self.rows is not None and self.columns is not None:
             south, north = self.rows.min(), self.rows.max()
             return float(south), float(north), *span(self.columns)
+        if self.fingerprint not in _EXTENTS:
+            _EXTENTS[self.fingerprint] = self._extent()
+        return _EXTENTS[self.fingerprint]
+
+    def _extent(self) -> tuple[float, float, float, float]:
         boxes = self.polygons.boxes
         low, high = np.nanmin(boxes[:, 1]), np.nanmax(boxes[:, 3])
         limits = [float(np.rad2deg(np.arcsin(np.clip(z, -1, 1)))) for z in (low, high)]

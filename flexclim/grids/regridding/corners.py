@@ -11,6 +11,8 @@ from flexclim.grids.regridding.polygons import vectors
 
 # Overlaps and holes up to this share of the cells are ignored.
 TOLERATED = 0.01
+# Rows and columns from the border in which an ocean grid may repeat cells.
+MARGIN = 4
 # Neighbours further apart than so many usual distances are none.
 JUMP = 4.0
 
@@ -208,7 +210,8 @@ def repeated(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     to_end = np.minimum(rows, height - 1 - rows), np.minimum(columns, width - 1 - columns)
     # Distance to the nearest border, then to both.
     inside = np.minimum(*to_end) * (height + width) + to_end[0] + to_end[1]
-    flat = np.flatnonzero(np.isfinite(latitude + longitude).ravel())
+    outer = np.minimum(*to_end) < MARGIN
+    flat = np.flatnonzero((np.isfinite(latitude + longitude) & outer).ravel())
     points = vectors(np.deg2rad(longitude), np.sin(np.deg2rad(latitude))).reshape(3, -1)[:, flat]
     step = np.nanmedian(np.linalg.norm(np.diff(points.T, axis=0), axis=1))
     pairs = KDTree(points.T).query_pairs(1e-3 * step, output_type="ndarray")

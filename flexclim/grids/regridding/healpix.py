@@ -48,7 +48,7 @@ def faces(level: int, number: np.ndarray, *, nested: bool) -> tuple[np.ndarray, 
     if not nested:
         return _faces_of_rings(2**level, number)
     face, rest = np.divmod(number, 4**level)
-    return face, _even_bits(rest), _even_bits(rest >> 1)
+    return face, _even_bits(rest, level), _even_bits(rest >> 1, level)
 
 
 def centres(level: int, number: np.ndarray, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -132,10 +132,10 @@ def _area_below(
     return below
 
 
-def _even_bits(number: np.ndarray) -> np.ndarray:
-    """Return the number that the even bits form."""
+def _even_bits(number: np.ndarray, count: int) -> np.ndarray:
+    """Return the number that the first even bits form."""
     result = np.zeros_like(number)
-    for bit in range(DEEPEST):
+    for bit in range(count):
         result |= ((number >> (2 * bit)) & 1) << bit
     return result
 

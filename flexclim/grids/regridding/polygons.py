@@ -20,9 +20,11 @@ TURN = 2 * np.pi
 # Area between an edge and its pieces, in squares of the edge's length: wanted, and negligible.
 TOLERANCE, STRAIGHT = 5e-4, 1e-9
 MOST_PIECES = 48
+# Polygons whose edges are made at once.
+AT_ONCE = 2**16
 BISECTIONS = 48
 # Radians of longitude along an edge from which it counts as near a pole.
-FAST = 0.1
+FAST = 0.5
 # Maps numbers of edges and positions along them (0 to 1) to x and z.
 Along = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -152,7 +154,14 @@ def great_circle_polygons(latitude: np.ndarray, longitude: np.ndarray) -> Polygo
     """
     size = latitude.shape[0]
     known = np.flatnonzero(np.isfinite(latitude).all(axis=1) & np.isfinite(longitude).all(axis=1))
-    phi, x = np.deg2rad(latitude[known]), np.deg2rad(longitude[known])
+    blocks = np.array_split(known, max(1, known.size // AT_ONCE))
+    parts = [_great_circle_edges(block, latitude[block], longitude[block]) for block in blocks]
+    return polygons_of(joined(parts), size)
+
+
+def _great_circle_edges(known: np.ndarray, latitude: np.ndarray, longitude: np.ndarray) -> Edges:
+    """Return the edges of polygons with these numbers; see :func:`great_circle_polygons`."""
+    phi, x = np.deg2rad(latitude), np.deg2rad(longitude)
     z = np.sin(phi)
     pole = np.abs(phi) > np.pi / 2 - 1e-9
     # At a pole the longitude of a corner is that of its neighbour on either side.
@@ -178,7 +187,7 @@ def great_circle_polygons(latitude: np.ndarray, longitude: np.ndarray) -> Polygo
     edges = Edges(*(values.ravel() for values in (owner, x1, z1, x2, z2)))
     curved = edges.chosen(kind.ravel())
     pieces = follow(curved, *_great_circles(curved))
-    return polygons_of(joined([pieces, edges.chosen(~kind.ravel())]), size)
+    return joined([pieces, edges.chosen(~kind.ravel())])
 
 
 def _rotation(x: np.ndarray, z: np.ndarray) -> np.ndarray:

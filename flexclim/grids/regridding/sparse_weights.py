@@ -149,7 +149,7 @@ def check_coverage(weights: Weights, source: Cells, target: Target) -> None:
         found = f"{outside.size} of {share.size} {target.kind} lie outside the input"
         first = f", the first at {target.name(int(outside[0]))}" if target.kind != "cells" else ""
         raise GridError(f"{found}{first}; {where.format(*source.extent())}. Leave them out.")
-    if target.kind == "points":
+    if target.kind == "points" or not (share > 1 + NOTHING).any():
         return
     twice = float((np.clip(share - 1, 0, None) * target.areas).sum() / source.areas.sum())
     if twice > OVERLAP:
