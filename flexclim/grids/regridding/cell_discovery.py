@@ -45,8 +45,8 @@ def cells_of(
         ``"healpix"`` (nested), ``"healpix:ring"`` or ``"healpix:nested"``, where a file doesn't
         say. Other values are ignored.
     bounds
-        Whether to use the bounds of rows and columns that the file has; else edges lie halfway
-        between centres.
+        Whether to use the bounds of rows and columns that the file has, and to look for holes
+        between cells with corners; else edges of rows and columns lie halfway between centres.
 
     Raises
     ------
@@ -70,14 +70,14 @@ def cells_of(
     if len(latitudes) == len(longitudes) == 1:
         latitude, longitude = latitudes[0], longitudes[0]
         if known[latitude].dims == known[longitude].dims:
-            return _listed_cells(variables, latitude, longitude)
+            return _listed_cells(variables, latitude, longitude, bounds)
     axes = find_axes(obj)
     if axes.geographic:
         return _row_cells(variables, axes, bounds)
-    return _mapped_cells(obj, variables, axes)
+    return _mapped_cells(obj, variables, axes, bounds)
 
 
-def _listed_cells(variables: Variables, latitude: str, longitude: str) -> Cells:
+def _listed_cells(variables: Variables, latitude: str, longitude: str, check: bool) -> Cells:
     dim = str(variables[latitude].dims[0])
     lat, lon = (degrees(variables[name]) for name in (latitude, longitude))
     if not np.isfinite(lat + lon).all():
@@ -86,7 +86,7 @@ def _listed_cells(variables: Variables, latitude: str, longitude: str) -> Cells:
     corners = _corner_bounds(variables, latitude, longitude)
     if corners is None:
         return listed_cells(dim, lat, lon)
-    return cornered_cells("unstructured cells", (dim,), lat, lon, corners)
+    return cornered_cells("unstructured cells", (dim,), lat, lon, corners, check=check)
 
 
 def _row_cells(variables: Variables, axes: Axes, use_bounds: bool) -> Cells:
@@ -117,7 +117,9 @@ def _check_order(name: str, values: np.ndarray) -> None:
         )
 
 
-def _mapped_cells(obj: xr.Dataset | xr.DataArray, variables: Variables, axes: Axes) -> Cells:
+def _mapped_cells(
+    obj: xr.Dataset | xr.DataArray, variables: Variables, axes: Axes, use_bounds: bool
+) -> Cells:
     """Return the cells of a grid with 2-D positions, a grid mapping, or both."""
     dims = axes.y, axes.x
     latitude = longitude = corners = None
@@ -140,10 +142,13 @@ def _mapped_cells(obj: xr.Dataset | xr.DataArray, variables: Variables, axes: Ax
         return row_cells(dims, latitude[:, 0], longitude[0])
     wraps = goes_round(latitude, longitude)
     twice = repeated(latitude, longitude)
+    given = corners is not None
     if corners is None:
         corners = corners_between(latitude, longitude, wraps=wraps)
     lats, lons = (np.where(twice[..., None], np.nan, part) for part in corners)
-    return cornered_cells("curvilinear", dims, latitude, longitude, (lats, lons), wraps=wraps)
+    check = use_bounds and given
+    where = latitude, longitude, (lats, lons)
+    return cornered_cells("curvilinear", dims, *where, wraps=wraps, check=check)
 
 
 def _still(

@@ -12,6 +12,7 @@ import numpy as np
 from flexclim.errors import GridError
 from flexclim.grids.regridding import healpix
 from flexclim.grids.regridding.corners import closed_rows, edges_between, span
+from flexclim.grids.regridding.holes import check_holes
 from flexclim.grids.regridding.polygons import (
     Polygons,
     great_circle_polygons,
@@ -19,7 +20,6 @@ from flexclim.grids.regridding.polygons import (
     vectors,
 )
 from flexclim.grids.regridding.voronoi import gaussian_rows, voronoi_polygons
-
 
 # Extents of cells by their fingerprints, since outlines take time.
 _EXTENTS: dict[str, tuple[float, float, float, float]] = {}
@@ -171,6 +171,7 @@ def cornered_cells(
     corners: tuple[np.ndarray, np.ndarray],
     *,
     wraps: bool = False,
+    check: bool = False,
 ) -> Cells:
     """Return cells whose corners are joined by great circles.
 
@@ -184,15 +185,24 @@ def cornered_cells(
         Latitudes and longitudes of corners, (*shape, corners), in order around each cell.
     wraps
         Whether the first column follows on the last one.
+    check
+        Whether to look for holes when outlines are made.
     """
     flat = [part.reshape(latitude.size, -1) for part in corners]
+
+    def outlines() -> Polygons:
+        polygons = great_circle_polygons(*flat)
+        if check:
+            check_holes(*flat, polygons)
+        return polygons
+
     return Cells(
         kind=kind,
         dims=dims,
         shape=latitude.shape,
         latitude=latitude.ravel(),
         longitude=longitude.ravel(),
-        outlines=lambda: great_circle_polygons(*flat),
+        outlines=outlines,
         wraps=wraps,
         identity=(*flat,),
     )
