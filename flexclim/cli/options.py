@@ -77,7 +77,8 @@ NonNegative = Annotated[
     bool | None,
     typer.Option(
         "--non-negative/--any-sign",
-        help="Whether values can't be negative. [default: by standard_name and units]",
+        help="Whether values can't be negative. [default: by standard_name and units, except in "
+        "fields that are negative themselves]",
     ),
 ]
 GridKind = Annotated[
