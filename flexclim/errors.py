@@ -149,8 +149,9 @@ def _fits(value: object, hint: object) -> bool:
     if not isinstance(kind, type):
         return True
     if issubclass(kind, Iterable) and parts and not issubclass(kind, Mapping):
-        several = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-        return several and getattr(value, "ndim", 1) > 0 and all(_fits(v, parts[0]) for v in value)
+        if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+            return False
+        return getattr(value, "ndim", 1) > 0 and all(_fits(item, parts[0]) for item in value)
     return isinstance(value, kind)
 
 
