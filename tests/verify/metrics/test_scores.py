@@ -87,3 +87,69 @@ def test_a_single_field_has_errors_without_members(ensemble):
     _, truth = ensemble
     assert float(verify.mae(truth + 2, truth)) == pytest.approx(2)
     assert float(verify.rmse(truth - 2, truth)) == pytest.approx(2)
+
+
+def random_case(seed):
+    """Return an ensemble, its truth and weights: few or many members and points, ties, gaps."""
+    rng = np.random.default_rng(seed)
+    members, points = rng.choice([1, 2, 3, 12]), rng.choice([1, 2, 30])
+    make = [rng.normal, lambda size: rng.integers(0, 4, size).astype(float)][seed % 2]
+    forecast = xr.DataArray(make(size=(members, 2, points)), dims=["member", "time", "point"])
+    truth = xr.DataArray(make(size=(2, points)), dims=["time", "point"])
+    if seed % 3:
+        forecast = forecast.where(rng.random(forecast.shape) > 0.05)
+        truth = truth.where(rng.random(truth.shape) > 0.1)
+    weights = xr.DataArray(rng.random(points), dims=["point"]) if seed % 4 else None
+    return forecast, truth, weights
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_cases_agree_with_xskillscore_and_scores(seed):
+    """Ties, gaps, weights, one member, one point: the other packages get points without gaps."""
+    import scores.probability as other
+
+    forecast, truth, weights = random_case(seed)
+    known = forecast.notnull().all("member") & truth.notnull()
+    given = forecast.where(known), truth.where(known)
+    every = None if weights is None else weights.broadcast_like(truth)
+    dim = ["time", "point"]
+    mean = given[0].mean("member", skipna=False)
+    pairs = {
+        "crps": (
+            verify.crps(forecast, truth, estimator="ecdf", weights=weights),
+            xskillscore.crps_ensemble(*given[::-1], member_dim="member", dim=dim, weights=every),
+            other.crps_for_ensemble(*given, "member", method="ecdf", weights=weights),
+        ),
+        "rmse": (
+            verify.rmse(forecast, truth, weights=weights),
+            xskillscore.rmse(mean, given[1], dim=dim, weights=every, skipna=True),
+        ),
+        "bias": (
+            verify.bias(forecast, truth, weights=weights),
+            xskillscore.me(mean, given[1], dim=dim, weights=every, skipna=True),
+        ),
+        "brier": (
+            verify.brier(forecast, truth, 1.0, weights=weights),
+            other.brier_score_for_ensemble(
+                *given, "member", 1.0, fair_correction=False, weights=weights
+            ).squeeze(),
+        ),
+        "tail": (
+            verify.threshold_weighted_crps(forecast, truth, 1.0, weights=weights, estimator="ecdf"),
+            other.tail_tw_crps_for_ensemble(
+                *given, "member", threshold=1.0, tail="upper", method="ecdf", weights=weights
+            ),
+        ),
+        "ranks": (
+            verify.rank_histogram(forecast, truth, weights=None),
+            other.rank_histogram(*given, "member"),
+        ),
+    }
+    if forecast.sizes["member"] > 1:
+        pairs["fair"] = (
+            verify.crps(forecast, truth, weights=weights),
+            other.crps_for_ensemble(*given, "member", method="fair", weights=weights),
+        )
+    for name, (ours, *theirs) in pairs.items():
+        for one in theirs:
+            np.testing.assert_allclose(ours, one, rtol=1e-12, atol=1e-14, err_msg=name)
