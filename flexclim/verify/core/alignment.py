@@ -24,6 +24,7 @@ from flexclim.verify.core.geometry import Plane, find_plane
 from flexclim.verify.core.matching import check_coordinates, match_points
 from flexclim.verify.core.members import ensemble_mean
 from flexclim.verify.core.numbers import as_numbers
+from flexclim.verify.core.option_checks import show
 from flexclim.verify.core.point_weights import check_weights
 
 Weights = Literal["area"] | xr.DataArray | None
@@ -192,7 +193,7 @@ def reduced_dims(dims: Sequence[Hashable], dim: Dims) -> tuple[Hashable, ...]:
         return tuple(dims)
     wanted = (dim,) if isinstance(dim, str) or not isinstance(dim, Iterable) else tuple(dim)
     if missing := [name for name in wanted if name not in dims]:
-        raise FlexclimError(f"no dimension {missing[0]!r}: choose from {tuple(dims)}.")
+        raise FlexclimError(f"no dimension {show(missing[0])}: choose from {tuple(dims)}.")
     return tuple(dict.fromkeys(wanted))
 
 

@@ -26,14 +26,14 @@ def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
             return value
     *most, last = (repr(choice) for choice in choices)
     listed = f"{', '.join(most)} or {last}" if most else last
-    raise FlexclimError(f"{name}={_show(value)} is unknown: use {listed}.")
+    raise FlexclimError(f"{name}={show(value)} is unknown: use {listed}.")
 
 
 def check_flag(name: str, value: object) -> bool:
     """Return a boolean option; other types raise an error, since most of them count as True."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise FlexclimError(f"{name}={_show(value)} is neither True nor False.")
+    raise FlexclimError(f"{name}={show(value)} is neither True nor False.")
 
 
 def check_number(
@@ -73,7 +73,7 @@ def check_number(
     inside = number is not None and (low < number if above else low <= number) and number <= high
     if number is not None and inside and (infinite or np.isfinite(number)):
         return number
-    raise FlexclimError(f"{name}={_show(value)} is not {_range(low, high, above)}.")
+    raise FlexclimError(f"{name}={show(value)} is not {_range(low, high, above)}.")
 
 
 def check_seed(value: object) -> int:
@@ -90,9 +90,9 @@ def check_count(name: str, value: object, low: int = 1, high: int | None = LARGE
     """
     number = _number(value)
     if number is None or not np.isfinite(number) or number != int(number) or number < low:
-        raise FlexclimError(f"{name}={_show(value)} is not a whole number of at least {low}.")
+        raise FlexclimError(f"{name}={show(value)} is not a whole number of at least {low}.")
     if high is not None and number > high:
-        raise FlexclimError(f"{name}={_show(value)} is more than {high}, the largest allowed.")
+        raise FlexclimError(f"{name}={show(value)} is more than {high}, the largest allowed.")
     return int(number)
 
 
@@ -104,7 +104,7 @@ def check_numbers(name: str, values: object, low: float, high: float) -> np.ndar
     """
     listed = as_list(values)
     if not listed:
-        raise FlexclimError(f"{name}={_show(values)} holds no number.")
+        raise FlexclimError(f"{name}={show(values)} holds no number.")
     return np.array([check_number(name, value, low, high) for value in listed])
 
 
@@ -138,11 +138,14 @@ def _range(low: float, high: float, above: bool) -> str:
     return "a finite number"
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
     """Return a short text of a value for a message."""
-    if isinstance(value, (xr.DataArray, xr.Dataset, np.ndarray)) and np.size(value) != 1:
-        return f"{type(value).__name__} of {dict(getattr(value, 'sizes', {})) or np.shape(value)}"
+    if isinstance(value, xr.Dataset):
+        return f"Dataset of {dict(value.sizes)}"
+    if isinstance(value, (xr.DataArray, np.ndarray)) and value.size != 1:
+        return f"{type(value).__name__} of {dict(getattr(value, 'sizes', {})) or value.shape}"
     text = repr(
         np.asarray(value).item() if isinstance(value, (xr.DataArray, np.generic)) else value
     )
+    text = " ".join(text.split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -26,6 +26,8 @@ from flexclim.verify.core.option_checks import check_choice
 from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.core.transforms import Edges, Fill, Kind, coefficients, fill_gaps, make_bins
 
+KINDS: tuple[Kind, ...] = ("radial", "zonal", "spherical")
+
 
 @overload
 def spectrum(
@@ -147,6 +149,7 @@ def kinetic_energy(
     """
     eastward = _field(eastward, "eastward component")
     northward = _field(northward, "northward component")
+    check_choice("kind", kind, KINDS)
     plane = find_plane(eastward)
     northward = check_coordinates(northward, eastward, "northward component")
     if kind == "spherical":
@@ -178,6 +181,7 @@ def powers(
     nothing is left do not count. Parameters as in :func:`spectrum`.
     """
     forecast, truth, plane = pair.forecast, pair.truth, pair.plane
+    check_choice("kind", kind, KINDS)
     known = truth.notnull() & pair.mean.notnull()
     area = pair.area if kind == "zonal" else None
     power = partial(_power, plane=plane, kind=kind, edges=edges, fill=fill, area=area, known=known)
@@ -234,6 +238,7 @@ def _spectrum_of_field(
     variables: Variables | None = None,
 ) -> xr.DataArray:
     field = _field(field, "field")
+    check_choice("kind", kind, KINDS)
     area = area_weights(field, variables) if kind == "zonal" else None
     power = _power(field, field, find_plane(field), kind, edges, fill, area)
     power = _average(power, dim, [d for d in field.dims if d in power.dims])
@@ -287,7 +292,6 @@ def _power(
     Zonal powers are averaged over rows by ``area``. Only values that are ``known`` count; the power
     of a plane without any is NaN.
     """
-    check_choice("kind", kind, ("radial", "zonal", "spherical"))
     check_choice("edges", edges, ("dct", "taper", "periodic"))
     check_choice("fill", fill, ("mean", None))
     if kind == "spherical":

@@ -165,8 +165,11 @@ def resolution_of(both: xr.Dataset, by: By = "power", threshold: float = 0.5) ->
     check_choice("by", by, ("power", "coherence"))
     threshold = check_number("threshold", threshold, 0, above=True)
     curve = both["forecast"] / both["truth"] if by == "power" else coherence_of(both)
+    text, units = f"effective resolution by {by}", both["wavelength"].attrs.get("units", "m")
     curve = resolved(curve.assign_attrs(both["truth"].attrs))
     axis = curve.dims[-1]
+    if curve.sizes[axis] == 0:  # a single row or column has no waves in every direction
+        return (curve.sum([axis]) * np.nan).assign_attrs(long_name=text, units=units)
     if curve.chunks is not None:
         curve = curve.chunk({axis: -1})
     result: xr.DataArray = xr.apply_ufunc(
@@ -178,8 +181,7 @@ def resolution_of(both: xr.Dataset, by: By = "power", threshold: float = 0.5) ->
         dask="parallelized",
         output_dtypes=[float],
     )
-    units = curve["wavelength"].attrs.get("units", "m")
-    return result.assign_attrs(long_name=f"effective resolution by {by}", units=units)
+    return result.assign_attrs(long_name=text, units=units)
 
 
 def _first_below(curve: np.ndarray, logarithm: np.ndarray, threshold: float) -> float:

@@ -61,3 +61,11 @@ def test_gaps_of_the_truth_or_a_member_are_gaps_of_all(lazy, kind):
     power = verify.spectrum(right, kind, fill="mean")
     ratio = verify.amplitude_ratio(holes, gaps, kind, fill="mean")
     np.testing.assert_allclose(ratio, (masked / power) ** 0.5, rtol=1e-9)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_row_has_no_resolution(lazy):
+    row = plane((2, 1, 8))
+    found = verify.effective_resolution(row.chunk(time=1) if lazy else row, row)
+    assert np.isnan(found)
+    assert found.attrs["units"] == "m"
