@@ -17,6 +17,7 @@ from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.missing_values import NOTHING
 from flexclim.cf.physical_bounds import Bounds
 from flexclim.cf.units import cf_units
+from flexclim.errors import warn
 from flexclim.planning.plan import Attributes
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.sampling.older_stores import (
@@ -124,6 +125,14 @@ def _as_older(
     """Return a plan in the form of an older store, if that was begun in the same way."""
     for each in planned.plans:
         check_noise(place, planned.source[each.sampling.inputs[0]], each.sampling)
+        for target in each.sampling.targets:
+            today = planned.source.properties(target.name).bounds
+            if today.upper is not None and target.bounds.upper is None:
+                warn(
+                    f"{place} was begun by flexclim 0.1.0, which did not limit {target.name!r} to "
+                    f"{today.upper:g}; nor is it limited in what is added. Begin a new store to "
+                    "limit it."
+                )
     groups = [group for group in planned.groups if group.model.settings.inputs is None]
     any_variable = {name for group in groups for name in group.outputs.values()}
     return in_older_form(plan, begun, place, any_variable)

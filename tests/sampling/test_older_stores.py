@@ -10,7 +10,7 @@ import zarr
 
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import StoreError
+from flexclim.errors import FlexclimWarning, StoreError
 from flexclim.sampling.older_stores import RECORDED, bounds_as_begun
 from flexclim.stores import Place
 
@@ -85,7 +85,8 @@ def test_humidity_keeps_to_the_bounds_of_its_store(options, tmp_path):
     assert float(downscale(humidity(), **options).max()) == 100
     age(place)
     assert bounds_as_begun(Place(place), None) == {"hurs": CLIPPED}
-    grown = downscale_to_zarr(humidity(2), place, **options)
+    with pytest.warns(FlexclimWarning, match="which did not limit 'hurs' to 100"):
+        grown = downscale_to_zarr(humidity(2), place, **options)
     assert float(grown["hurs"][:, 1].max()) > 100
     # And so it does when it is extended again, by a plan of today.
     assert float(downscale_to_zarr(humidity(3), place, **options)["hurs"][:, 2].max()) > 100
