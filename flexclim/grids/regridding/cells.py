@@ -188,12 +188,12 @@ def cornered_cells(
     check
         Whether to look for holes when outlines are made.
     """
-    flat = [part.reshape(latitude.size, -1) for part in corners]
+    lats, lons = (part.reshape(latitude.size, -1) for part in corners)
 
     def outlines() -> Polygons:
-        polygons = great_circle_polygons(*flat)
+        polygons = great_circle_polygons(lats, lons)
         if check:
-            check_holes(*flat, polygons)
+            check_holes(lats, lons, polygons)
         return polygons
 
     return Cells(
@@ -204,7 +204,7 @@ def cornered_cells(
         longitude=longitude.ravel(),
         outlines=outlines,
         wraps=wraps,
-        identity=(*flat,),
+        identity=(lats, lons),
     )
 
 
