@@ -3,8 +3,8 @@
     python -m benchmarks.regrid_speed
 
 Each case runs in a process of its own. The last column is the ratio to one call of xarray's
-``interp`` (linear) of the same field to 1 degree. A small run: ``python -m benchmarks.regrid_speed 8``
-makes the grids 8 times coarser.
+``interp`` (linear) of the same field to 1 degree. A small run, with grids 10 times coarser:
+``python -m benchmarks.regrid_speed 10``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 import xarray as xr
 
 import flexclim
+from flexclim.grids.regridding.methods import RegridMethod
 
 # Source, its rows at full size, target, method.
-CASES = (
+CASES: tuple[tuple[str, int, str, RegridMethod], ...] = (
     ("regular", 720, "1.0", "conservative"),
     ("regular", 720, "1.0", "conservative_2nd"),
     ("regular", 720, "1.0", "bilinear"),
@@ -37,9 +38,8 @@ CASES = (
 def main() -> int:
     """Print a table of all cases."""
     smaller = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    print(
-        f"{'source':12} {'rows':>5} {'to':10} {'method':17} {'first':>7} {'again':>7} {'MB':>6}  ratio"
-    )
+    names = f"{'source':12} {'rows':>5} {'to':10} {'method':17}"
+    print(f"{names} {'first':>7} {'again':>7} {'MB':>6}  ratio")
     for case in CASES:
         code = f"from benchmarks import regrid_speed; regrid_speed.measure({case!r}, {smaller})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -56,7 +56,7 @@ def main() -> int:
     return 0
 
 
-def measure(case: tuple[str, int, str, str], smaller: int) -> None:
+def measure(case: tuple[str, int, str, RegridMethod], smaller: int) -> None:
     """Run one case and print processor seconds, megabytes and the ratio to ``interp``."""
     source, rows, to, method = case
     field = {"regular": regular, "curvilinear": rotated}[source](rows // smaller)
