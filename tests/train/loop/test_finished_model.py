@@ -11,6 +11,7 @@ import xarray as xr
 from flexclim.models.settings import ModelSettings
 from flexclim.nn.configuration import NetworkSettings
 from flexclim.train import load_recipe
+from flexclim.train.data.common_units import CommonUnits
 from flexclim.train.data.model_settings import model_settings
 from flexclim.train.data.sources import open_sources
 from flexclim.train.loop.finished_model import correlation_reach, hardware, model_card, with_halo
@@ -53,7 +54,7 @@ def test_a_card_states_the_data_and_the_recipe(settings):
 
 
 def test_a_card_states_the_units_of_named_variables(settings, folder):
-    """Inference refuses an input in other units, so the card must tell them."""
+    """Inputs and static fields are converted to the units of the card."""
     ds = xr.open_dataset(folder / "wind.nc").load()
     ds.close()
     ds["u10"].attrs["units"] = "m s-1"
@@ -69,10 +70,14 @@ def test_a_card_states_the_units_of_named_variables(settings, folder):
     )
     unit = {"u10": {"mean": 0.0, "std": 1.0, "vector": True}}
     fitted = {"inputs": unit, "targets": unit, "residual_scale": {"2": [1.0], "4": [1.0]}}
+    units = CommonUnits()
+    sources = open_sources(named.data, "train", units)
+    units.note("orog", {"units": "m"}, "static.nc")
     feed = SimpleNamespace(
-        sources=open_sources(named.data, "train"), settings=model_settings(named, fitted)
+        sources=sources, settings=model_settings(named, fitted), units=units.known
     )
-    assert model_card(named, feed, standing, "a processor", 5).units == {"u10": "m s-1"}
+    found = model_card(named, feed, standing, "a processor", 5).units
+    assert found == {"u10": "m s-1", "orog": "m"}
 
 
 def test_the_reach_of_a_correlation():
