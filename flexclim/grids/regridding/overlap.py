@@ -46,7 +46,9 @@ def overlap_moments(
     """
     s, t, shift = _candidates(source.boxes, target.boxes)
     moments = np.zeros((3 if order else 1, s.size))
-    for part in _portions(np.diff(target.first)[t]):
+    # About a quarter of the pairs of edges meet.
+    edges = np.diff(target.first)[t] * np.maximum(np.diff(source.first)[s] // 4, 1)
+    for part in _portions(edges):
         moments[:, part] = _integrals(source, target, s[part], t[part], shift[part], order)
     smaller = np.minimum(source.areas[s], target.areas[t])
     keep = moments[0] > ROUNDING * smaller
