@@ -10,6 +10,7 @@ import xarray as xr
 
 from flexclim.errors import GridError, suggest_options
 from flexclim.grids.arguments import check_fields, names_of
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.axes import Axes, find_axes
 from flexclim.grids.domain import Edges, Kind, domain_of
 from flexclim.grids.grid import DEGREE_KM, Grid
@@ -60,6 +61,7 @@ def find_grid(
     <Grid: global, 3 x 4 cells of 60 x 90 degrees, lat 60 to -60, lon -180 to 90>
     """
     check_fields(obj)
+    obj = with_plain_attributes(obj)
     axes = find_axes(obj, names_of(variables) or ())
     coordinates = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     latitude, longitude = _positions(axes, coordinates)

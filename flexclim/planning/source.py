@@ -13,6 +13,7 @@ from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.arguments import check_fields
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
@@ -136,8 +137,11 @@ def resolve(
     ('t2m',)
     """
     check_fields(obj)
+    obj = with_plain_attributes(obj)
     dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
     grid = find_grid(obj, kind, variables)
+    if isinstance(static, xr.Dataset):
+        static = with_plain_attributes(static)
     plane = {grid.y, grid.x}
     dataset = with_realization(dataset, [dim for dim in dataset.dims if dim not in plane])
     times: dict[str, TimeCoordinates] = {}

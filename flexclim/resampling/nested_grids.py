@@ -16,7 +16,8 @@ from flexclim.cf.missing_values import NOTHING, decoded
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import GridError, suggest_options
 from flexclim.grids import operators
-from flexclim.grids.arguments import is_one_of, shown
+from flexclim.grids.arguments import check_fields, is_one_of, shown
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, whole_factor
@@ -71,6 +72,8 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     2.0
     """
     factor = whole_factor(factor)
+    check_fields(obj)
+    obj = with_plain_attributes(obj)
     fine = find_grid(obj, grid).aligned(factor)
     coarse = fine.coarsened(factor)
     domain, sines = fine.domain, fine.row_sines
@@ -133,6 +136,8 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     if not is_one_of(method, REACH):
         raise GridError(f"method {shown(method)} is not known. Pass one of {', '.join(REACH)}.")
     factor = whole_factor(factor)
+    check_fields(obj)
+    obj = with_plain_attributes(obj)
     coarse = find_grid(obj, grid)
     fine = coarse.refined(factor)
     domain = coarse.domain

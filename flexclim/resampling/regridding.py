@@ -20,6 +20,7 @@ from flexclim.cf.quantities import FieldProperties, along_grid
 from flexclim.cf.regridding_weights import find_weights
 from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids.arguments import check_fields, is_one_of, shown
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import is_position
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.grids.regridding.cells import Cells
@@ -109,7 +110,7 @@ def regrid(
         raise GridError(f"nan_threshold {shown(nan_threshold)} is no share. Pass a number 0 to 1.")
     if not (grid is None or isinstance(grid, str)):
         raise GridError(f'grid {shown(grid)} is not known. Pass "healpix" or "healpix:ring".')
-    ds = as_dataset(obj) if isinstance(obj, xr.DataArray) else obj
+    ds = with_plain_attributes(as_dataset(obj) if isinstance(obj, xr.DataArray) else obj)
     source = cells_of(ds, grid, bounds=method in AREAL)
     target = target_of(to, source, bounds=method in AREAL)
     fields = [ds[name] for name in fields_along(ds, source.dims, NUMBERS + BOOLEANS)]

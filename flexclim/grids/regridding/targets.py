@@ -13,6 +13,7 @@ import xarray as xr
 
 from flexclim.errors import GridError
 from flexclim.grids.arguments import shown
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import is_position
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.grids.regridding.cells import Cells, healpix_cells, row_cells
@@ -137,6 +138,7 @@ def target_of(to: Any, source: Cells, *, bounds: bool = True) -> Target:
 
 
 def _object_target(to: xr.Dataset | xr.DataArray, bounds: bool) -> Target:
+    to = with_plain_attributes(to)
     try:
         cells = cells_of(to, bounds=bounds)
     except GridError as error:
