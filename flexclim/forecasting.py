@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from flexclim import stores
@@ -258,6 +259,10 @@ def _with_time(source: Source) -> tuple[Source, str]:
     if not valid.ndim:
         return source.with_times(dataset.assign_coords({name: valid}).expand_dims(name)), name
     along = str(valid.dims[0])
+    if isinstance(dataset.indexes.get(along), pd.MultiIndex):
+        raise FlexclimError(
+            f"times of the past are stacked along {along!r}. Use .unstack({along!r}) first."
+        )
     if along in dataset.coords and is_time(dataset[along]):
         if not (dataset[along].values == valid.values).all():  # starts of forecasts
             stated = [one for one in (times.period, times.valid) if one not in (None, along)]

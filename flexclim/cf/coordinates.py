@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 import xarray as xr
@@ -22,7 +22,9 @@ PROJECTED = {"Y": "projection_y_coordinate", "X": "projection_x_coordinate"}
 LENGTHS = ("m", "km")
 
 
-def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str, xr.Variable]:
+def grid_coordinates(
+    grid: Grid, source: xr.Dataset | xr.DataArray, taken: Container[str] = ()
+) -> dict[str, xr.Variable]:
     """Return the coordinates of ``grid``, named and described like those of ``source``.
 
     Parameters
@@ -32,6 +34,8 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
     source
         Object in which the grid was found. Attributes of its coordinates are kept and completed
         to CF. Units of projected coordinates are those of the grid: given, inferred or absent.
+    taken
+        Names of fields, which no bounds get.
 
     Returns
     -------
@@ -60,7 +64,8 @@ def grid_coordinates(grid: Grid, source: xr.Dataset | xr.DataArray) -> dict[str,
         if name is None or values is None or bounds is None:
             continue
         known = variables[name].attrs
-        bounds_name = str(known.get("bounds", f"{name}_bnds"))
+        usual = known.get("bounds"), *(f"{name}_{end}" for end in ("bnds", "bounds", "edges"))
+        bounds_name = next(str(one) for one in usual if one and one not in taken)
         attributes = _described(axis, grid, known) | {"bounds": bounds_name}
         values = as_stored(values, variables[name].values)
         result[name] = xr.Variable((dimension,), values, attributes)
@@ -89,6 +94,8 @@ def as_stored(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     >>> as_stored(np.array([0.1, 0.15, 0.2]), np.array([0.1, 0.2], np.float32))
     array([0.1 , 0.15, 0.2 ], dtype=float32)
     """
+    if own.dtype.kind == "f" and own.dtype.itemsize > 8:
+        own = own.astype(np.float64)  # which files hold
     step = np.abs(np.diff(values)).min(initial=np.inf)
     if own.size == values.size and np.abs(own - values).max() < 0.5 * step:
         return own

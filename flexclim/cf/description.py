@@ -35,6 +35,8 @@ LEFT_BEHIND_PREFIXES = "flexclim_", "_", "geospatial_", "time_coverage_", "date_
 WRF_SIZES = re.compile(r"(WEST-EAST|SOUTH-NORTH)_(GRID|PATCH)_\w+|[IJij]_parent_\w+")
 # The origin and the spacing of the old grid, which GDAL prefers to coordinates.
 LEFT_BEHIND_MAPPING = "GeoTransform", "i_spacing", "j_spacing"
+# Attributes by which a file holds times as numbers.
+ENCODED = "units", "calendar", "dtype", "scale_factor", "add_offset"
 MADE = "made by flexclim"
 LEAD_HOURS = "flexclim_lead_hours"  # the time step of a forecast
 GRIB_KEPT = ("GRIB_paramId", "GRIB_shortName", "GRIB_name", "GRIB_cfName", "GRIB_cfVarName")
@@ -88,7 +90,7 @@ def describe_fields(
     result = xr.Dataset({name: _described(name, field, source) for name, field in fields.items()})
     taken = {grid.y_name, grid.x_name, grid.latitude_name, grid.longitude_name}
     coordinates: Coordinates = _other_coordinates(result, source, {grid.y, grid.x}, taken)
-    coordinates |= grid_coordinates(grid, source)
+    coordinates |= grid_coordinates(grid, source, fields)
     result = _with_grid_mappings(result.assign_coords(coordinates), source)
     return _completed(result, source, list(fields), action, attributes or {})
 
@@ -137,8 +139,11 @@ def _completed(
     if REALIZATION in result.dims:
         known = source.indexes.get(REALIZATION)  # of an ensemble input
         count = result.sizes[REALIZATION]
-        numbers = range(count) if known is None else known
-        result = result.assign_coords({REALIZATION: ensemble_coordinate(numbers)})
+        if known is None or _are_numbers(known.to_numpy()):
+            members = ensemble_coordinate(range(count) if known is None else known)
+        else:  # such as r1i1p1f1
+            members = xr.DataArray(source.variables[REALIZATION].to_base_variable())
+        result = result.assign_coords({REALIZATION: members})
     result.attrs = _global_attributes(source, action, names) | {
         key: str(value).lower() if isinstance(value, bool) else value
         for key, value in attributes.items()
@@ -148,6 +153,14 @@ def _completed(
     if unlimited := set(source.encoding.get("unlimited_dims", ())) & set(result.dims):
         result.encoding["unlimited_dims"] = unlimited
     return result
+
+
+def _are_numbers(members: np.ndarray) -> bool:
+    """Return whether members have numbers that fit their coordinate."""
+    if members.dtype.kind not in "biuf":
+        return False
+    same: bool = np.array_equal(members, np.floor(members)) if members.size else True
+    return same and bool((np.abs(members.astype(float)) <= np.iinfo(np.int32).max).all())
 
 
 def _described(name: str, field: xr.Variable, source: xr.Dataset) -> xr.Variable:
@@ -223,6 +236,10 @@ def _other_coordinates(
             if bounds in source.variables:
                 variable.attrs[kind] = bounds
                 found[bounds] = xr.Variable(source[bounds].dims, source[bounds].data)
+        if is_time(variable) or variable.dtype.kind == "m":
+            # Of undecoded times; a file gets its own.
+            for key in ENCODED:
+                variable.attrs.pop(key, None)
         if is_time(variable):
             variable.attrs = _time_attributes(name, variable, times)
         if "standard_name" not in variable.attrs:

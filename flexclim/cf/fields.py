@@ -78,7 +78,7 @@ def warn_of_others(ds: xr.Dataset, grid: Grid, fields: Collection[str]) -> None:
 
 
 def check_field(field: xr.DataArray) -> None:
-    """Check that a field's name is a string and that its values are not packed.
+    """Check a field's name, which is a string, its dimensions, and that values are not packed.
 
     Only name, type and attributes are read.
 
@@ -89,6 +89,11 @@ def check_field(field: xr.DataArray) -> None:
     """
     if not isinstance(field.name, str):
         raise FlexclimError(f"the name of variable {field.name!r} is not a string. Rename it.")
+    if len(set(field.dims)) < field.ndim:
+        raise FlexclimError(
+            f"{field.name!r} has dimensions ({', '.join(map(str, field.dims))}), some of which "
+            "have the same name. Give each its own."
+        )
     packing = [key for key in ("scale_factor", "add_offset", "_Unsigned") if key in field.attrs]
     if packing and field.dtype.kind in "iu":
         raise FlexclimError(

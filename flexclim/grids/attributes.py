@@ -7,12 +7,12 @@ turned into the type that CF asks for; what has none is left out, as if it were 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 
-T = TypeVar("T", xr.Dataset, xr.DataArray)
+T = TypeVar("T", bound=xr.Dataset | xr.DataArray)
 
 # CF: these hold text.
 TEXTS = frozenset(
@@ -37,7 +37,7 @@ def with_plain_attributes(obj: T) -> T:
     changed = {n: v.attrs for n, v in variables.items() if not _is_plain(v.attrs)}
     if not changed and _is_plain(obj.attrs):
         return obj
-    result: T = obj.copy(deep=False)
+    result = cast(T, obj.copy(deep=False))
     for name, attributes in changed.items():
         result[name].attrs = plain_attributes(attributes)
     result.attrs = plain_attributes(obj.attrs)

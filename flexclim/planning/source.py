@@ -190,5 +190,17 @@ def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, Static
 
 
 def times_of(field: xr.DataArray, plane: Collection[Hashable]) -> TimeCoordinates:
-    """Find the coordinates that say when a field is valid; ``plane`` are its rows and columns."""
+    """Find the coordinates that say when a field is valid; ``plane`` are its rows and columns.
+
+    Raises
+    ------
+    FlexclimError
+        If times are in a time zone.
+    """
+    for name, coordinate in field.coords.items():
+        if zone := getattr(coordinate.dtype, "tz", None):
+            raise FlexclimError(
+                f"times of {name!r} are in the time zone {zone}. Convert them with "
+                f".assign_coords({name}=ds.indexes[{name!r}].tz_convert(None))."
+            )
     return find_times(field, [dim for dim in field.dims if dim not in (*plane, REALIZATION)])

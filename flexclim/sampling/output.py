@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import dask
+import numpy as np
 import xarray as xr
 from dask.delayed import Delayed
 
@@ -73,7 +74,7 @@ def write(
     place = stores.Place(where)
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
-    source = source.with_dataset(source.dataset.chunk())
+    source = source.with_dataset(_chunked(source.dataset))
     options = replace(options, entire=True)
     planned = plan(source, options if begun is None else as_begun(options, begun, place))
     request = store_plan(planned, keep_bits)
@@ -92,6 +93,14 @@ def write(
     )
     stores.write_store(planned.fields, place, request, plan_so_far=so_far, options=how)
     return open_input(place.store)
+
+
+def _chunked(ds: xr.Dataset) -> xr.Dataset:
+    """Return a lazy Dataset; coordinates of types that dask does not know are kept as they are."""
+    kept = [name for name, one in ds.coords.items() if not isinstance(one.dtype, np.dtype)]
+    kept = [name for name in kept if name not in ds.indexes]
+    lazy = ds.drop_vars(kept).chunk()
+    return lazy.assign_coords({name: ds[name].variable for name in kept})
 
 
 def _rolls_out(planned: PlannedEnsemble) -> bool:

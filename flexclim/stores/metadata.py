@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import dask.array as da
+import pandas as pd
 import xarray as xr
 import zarr
 from zarr.abc.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from flexclim.cf.encodings import encodings
+from flexclim.errors import StoreError
 from flexclim.stores.layout import Layout
 from flexclim.stores.place import Place, ZarrArray
 
@@ -37,16 +39,38 @@ def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byte
         blocks = da.zeros(field.shape, chunks=layout.shards, dtype=field.dtype)
         empty[name] = field.copy(data=blocks)
     memory: dict[str, Buffer] = {}
-    ds.assign(empty).to_zarr(
-        MemoryStore(memory),
-        mode="w-",
-        compute=False,
-        encoding=encoding,
-        zarr_format=3,
-        consolidated=False,
-        write_empty_chunks=True,
-    )
+    try:
+        ds.assign(empty).to_zarr(
+            MemoryStore(memory),
+            mode="w-",
+            compute=False,
+            encoding=encoding,
+            zarr_format=3,
+            consolidated=False,
+            write_empty_chunks=True,
+        )
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        raise StoreError(_unwritable(ds, error)) from error
     return {key: buffer.to_bytes() for key, buffer in memory.items()}
+
+
+def _unwritable(ds: xr.Dataset, error: Exception) -> str:
+    """Return which coordinate can't be written to a store, and what to do."""
+    for name, coordinate in ds.coords.items():
+        if isinstance(ds.indexes.get(name), pd.MultiIndex):
+            return (
+                f"{name!r} has a MultiIndex, which a store can't hold. "
+                f"Use .reset_index({name!r}) or .unstack({name!r}) first."
+            )
+        try:
+            alone = coordinate.variable.to_base_variable()
+            xr.Dataset({"x": alone}).to_zarr(MemoryStore(), compute=False, consolidated=False)
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as why:
+            return (
+                f"coordinate {name!r} ({coordinate.dtype}) can't be written to a store: {why}. "
+                f"Leave it out with .drop_vars({name!r}), or convert it."
+            )
+    return f"the output can't be written to a store: {error}."
 
 
 def array_of(group: zarr.Group, name: str) -> ZarrArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -70,11 +70,19 @@ def cells_of(
     if len(latitudes) == len(longitudes) == 1:
         latitude, longitude = latitudes[0], longitudes[0]
         if known[latitude].dims == known[longitude].dims:
+            _check_sizes(obj, known[latitude].dims)
             return _listed_cells(variables, latitude, longitude, bounds)
     axes = find_axes(obj)
+    _check_sizes(obj, (axes.y, axes.x))
     if axes.geographic:
         return _row_cells(variables, axes, bounds)
     return _mapped_cells(obj, variables, axes, bounds)
+
+
+def _check_sizes(obj: xr.Dataset | xr.DataArray, dims: Iterable[Hashable]) -> None:
+    for dim in dims:
+        if obj.sizes[dim] == 0:
+            raise GridError(f"dimension {str(dim)!r} has size 0. Select some of its cells.")
 
 
 def _listed_cells(variables: Variables, latitude: str, longitude: str, check: bool) -> Cells:

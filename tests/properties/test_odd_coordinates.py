@@ -1,0 +1,123 @@
+"""Coordinates of odd types in single cases: the right answer, or one line that says why not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flexclim import FlexclimError, downscale, downscale_to_zarr, forecast, regrid
+from flexclim.resampling import coarsen, interpolate
+
+OPTIONS = {"members": 1, "steps": 1, "batch": 1}
+TARGET = xr.Dataset(coords={"lat": [52.5, 51.5], "lon": [6.5, 8.5]})
+CHANGES = (lambda f: coarsen(f, 2), lambda f: interpolate(f, 2), lambda f: regrid(f, TARGET))
+
+
+@pytest.fixture
+def field():
+    values = 280 + np.random.default_rng(0).normal(size=(2, 4, 6))
+    times = pd.date_range("2018-09-14", periods=2, freq="6h")
+    coords = {"time": times, "lat": [53.0, 52, 51, 50], "lon": np.arange(5.0, 11)}
+    return xr.DataArray(values, coords=coords, dims=("time", "lat", "lon"), name="t")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        ["r1i1p1f1", "r2i1p1f1"],
+        [0.5, 1.5],
+        [np.nan, 1.0],
+        np.array(["a", 1], object),
+        [-1, 2**40],
+        np.array(["2000", "2001"], "M8[ns]"),
+    ],
+)
+def test_members_without_small_numbers_keep_their_names(field, members):
+    ensemble = field.expand_dims(realization=2).assign_coords(realization=members)
+    for change in CHANGES:
+        changed = change(ensemble)
+        np.testing.assert_array_equal(changed.realization.values, ensemble.realization.values)
+        np.testing.assert_array_equal(changed.isel(realization=1), change(field))
+
+
+def test_dimensions_of_the_same_name_are_refused(field):
+    with pytest.warns(UserWarning, match="[Dd]uplicate"):
+        twice = xr.DataArray(
+            np.zeros((3, 3, 4, 6)), coords={"lat": field.lat, "lon": field.lon},
+            dims=("a", "a", "lat", "lon"), name="t",
+        )  # fmt: skip
+    for change in CHANGES:
+        with pytest.raises(FlexclimError, match=r"dimensions .a, a, lat, lon."):
+            change(twice)
+
+
+@pytest.mark.parametrize("dim", ["lat", "lon"])
+def test_regrid_refuses_no_rows(field, dim):
+    for method in ("conservative", "bilinear"):
+        with pytest.raises(FlexclimError, match=f"{dim}' has size 0"):
+            regrid(field.isel({dim: slice(0, 0)}), TARGET, method)
+
+
+def test_times_in_a_time_zone_are_refused(field, toy_model):
+    local = field.assign_coords(time=field.indexes["time"].tz_localize("UTC"))
+    with pytest.raises(FlexclimError, match=r"'time' are in the time zone UTC.*tz_convert\(None\)"):
+        downscale(local, 2, model=toy_model, **OPTIONS)
+    np.testing.assert_array_equal(coarsen(local, 2), coarsen(field, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.expand_dims(level=[1, 2]).stack(s=("time", "level")), "'s' has a MultiIndex"),
+        (
+            lambda f: f.assign_coords(time=pd.period_range("2018", periods=2, freq="D")),
+            "'time' .peri",
+        ),
+        (lambda f: f.assign_coords(z=("time", np.array([1, 2], "g"))), "'z' .(float|longdouble)"),
+        (
+            lambda f: f.assign_coords(z=("time", pd.IntervalIndex.from_breaks([0, 1, 2]))),
+            "'z' .interval",
+        ),
+    ],
+)
+def test_coordinates_that_a_store_can_not_hold_are_named(field, toy_model, tmp_path, change, said):
+    if np.finfo("g").bits <= 64 and "float" in said:
+        pytest.skip("no long doubles here")
+    with pytest.raises(FlexclimError, match=said) as error:
+        downscale_to_zarr(change(field), tmp_path / "a.zarr", 2, model=toy_model, **OPTIONS)
+    assert "\n" not in str(error.value)
+
+
+def test_attributes_of_undecoded_times_do_not_stop_a_store(field, toy_model, tmp_path):
+    odd = field.copy()
+    odd.time.attrs = {"units": "hours since 1900-01-01", "calendar": "standard"}
+    stored = downscale_to_zarr(odd, tmp_path / "a.zarr", 2, model=toy_model, **OPTIONS)
+    np.testing.assert_array_equal(stored.time, field.time)
+
+
+def test_coordinates_of_long_doubles_are_stored(field, toy_model, tmp_path):
+    odd = field.assign_coords(lat=field.lat.astype("g"), lon=field.lon.astype("g"))
+    stored = downscale_to_zarr(odd, tmp_path / "a.zarr", 2, model=toy_model, **OPTIONS)
+    right = downscale(field, 2, model=toy_model, **OPTIONS)
+    np.testing.assert_array_equal(stored["t"].lat, right.lat)
+    np.testing.assert_array_equal(stored["t"], right)
+
+
+def test_a_past_along_stacked_times_is_refused(field, make_forecaster):
+    from flexclim.models.channels import Target
+
+    model = make_forecaster((Target(name="t"),), past=2, leads=(6.0,), steps=1)
+    stacked = field.expand_dims(level=[1]).stack(s=("time", "level"))
+    with pytest.raises(FlexclimError, match=r"stacked along 's'.*unstack"):
+        forecast(stacked, 1, model=model, **OPTIONS)
+
+
+def test_a_field_named_like_bounds_keeps_its_values(field, toy_model, tmp_path):
+    odd, right = field.rename("lat_bnds"), coarsen(field, 2)
+    np.testing.assert_array_equal(coarsen(odd, 2), right)
+    made = coarsen(odd.to_dataset(), 2)
+    assert made.lat.attrs["bounds"] == "lat_bounds"
+    assert made["lat_bounds"].shape == (2, 2)
+    fine = downscale(odd, 2, model=toy_model, **OPTIONS)
+    stored = downscale_to_zarr(odd, tmp_path / "a.zarr", 2, model=toy_model, **OPTIONS)
+    np.testing.assert_array_equal(stored["lat_bnds"], fine)
