@@ -1,14 +1,14 @@
-"""``downscale_to_zarr`` against the bare network passes that it needs.
+"""``downscale_to_zarr`` against the bare forward passes that it needs.
 
     python -m benchmarks.downscale [--model flex-nano] [--times 20] [--members 16] [--profile]
 
 GFS wind of September 2018 (u10, global, with both poles), brought from 4 degrees back to 1 at 2
 steps (``--degrees 1``: from 1 to a quarter), into a Zarr store. ``--compile`` compiles the network
 first. ``--model small`` takes FLEX-small with random weights (its usual size: 4
-times x 8 members). The bare passes are the task encoder once a tile and time and the network once
-a tile, member, time and step, in the same batches, on tensors that lie ready: some of them are
-timed before, between and after the runs. ``--beside`` times all but the passes, which answer with
-their noise at once. ``--like-gpu 42`` has them and the noise take 42 ms a megapixel of a member and
+times x 8 members). The bare forward passes are the task encoder once a tile and time and the
+network once a tile, member, time and step, in the same batches, on tensors that lie ready: some of
+them are timed before, between and after the runs. ``--host`` times all but the forward passes,
+which answer with their noise at once. ``--like-gpu 42`` has them and the noise take 42 ms a megapixel of a member and
 no core, one after the other as on a GPU, and prints how much longer the whole takes. ``--profile``
 runs once on one thread and prints where the time goes beside the network.
 """
@@ -58,7 +58,7 @@ from flexclim.sampling import planes as ensemble
 from flexclim.sampling.tiled_sampler import TiledSampler
 
 FACTOR = 4
-# The share of the bare passes that is timed each time.
+# The share of the bare forward passes that is timed each time.
 TIMED = 0.2
 
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--degrees", type=int, choices=(4, 1), default=4)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--beside", action="store_true")
+    parser.add_argument("--host", action="store_true")
     parser.add_argument("--like-gpu", type=float, metavar="MS")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
@@ -86,12 +86,12 @@ def main() -> None:
     if options.like_gpu:
         show_like_gpu(partial(downscale, coarse), options.like_gpu, options.rounds)
         return
-    with passes_that(no_passes) if options.beside else nullcontext():
+    with passes_that(no_passes) if options.host else nullcontext():
         downscale(coarse.isel(time=slice(0, 1)))
         if options.profile:
             show_profile(partial(downscale, coarse))
             return
-        if options.beside:
+        if options.host:
             show_beside(partial(downscale, coarse), amount, options.rounds)
             return
     bare, whole = [bare_passes(model, plan, options.times)], []
@@ -100,7 +100,9 @@ def main() -> None:
         downscale(coarse)
         whole.append(time.perf_counter() - began)
         bare.append(bare_passes(model, plan, options.times))
-        print(f"bare passes {bare[-1]:.1f} s, downscale_to_zarr {whole[-1]:.1f} s", flush=True)
+        print(
+            f"bare forward passes {bare[-1]:.1f} s, downscale_to_zarr {whole[-1]:.1f} s", flush=True
+        )
     near = [(before + after) / 2 for before, after in itertools.pairwise(bare)]
     ratios = [w / b for w, b in zip(whole, near, strict=True)]
     rate = amount / statistics.median(whole)

@@ -109,7 +109,7 @@ class Architecture(Settings):
         levels, stride = len(self.model_channels), self.stride
         if any(side % stride for side in self.tile):
             raise ValueError(
-                f"tile {self.tile[0]} x {self.tile[1]} does not divide by {stride} "
+                f"tile {self.tile[0]} x {self.tile[1]} is not divisible by {stride} "
                 f"({levels} levels, unshuffle {self.unshuffle}); choose multiples of {stride}"
             )
         if len(self.res_blocks) != levels:
@@ -119,7 +119,7 @@ class Architecture(Settings):
             )
         if odd := [channels for channels in self.model_channels if channels % GROUPS]:
             raise ValueError(
-                f"model_channels holds {odd[0]}, which does not divide by {GROUPS}; "
+                f"model_channels holds {odd[0]}, which is not divisible by {GROUPS}; "
                 f"choose multiples of {GROUPS}"
             )
         if self.use_transf and self.conditioning == "weak":
@@ -128,7 +128,7 @@ class Architecture(Settings):
             )
         if self.width % self.num_heads:
             raise ValueError(
-                f"{self.width} channels of the last level do not divide by {self.num_heads} heads; "
+                f"{self.width} channels of the last level are not divisible by {self.num_heads} heads; "
                 "change num_heads or model_channels"
             )
         return self

@@ -67,7 +67,7 @@ def test_heads_of_published_sizes_are_known(path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_heads": 3}, "do not divide by 3"),
+        ({"num_heads": 3}, "not divisible by 3"),
         ({"factor": 1}, "factor"),
         ({"factor": 2.5}, "factor"),
         ({"prediction": "y"}, "prediction"),

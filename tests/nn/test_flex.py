@@ -184,10 +184,10 @@ def test_another_tile_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tile": (18, 32)}, "18 x 32 does not divide by 4"),
+        ({"tile": (18, 32)}, "18 x 32 is not divisible by 4"),
         ({"res_blocks": (1,)}, "res_blocks has 1 numbers, model_channels 2"),
-        ({"model_channels": (32, 48)}, "48, which does not divide by 32"),
-        ({"num_heads": 3}, "do not divide by 3 heads"),
+        ({"model_channels": (32, 48)}, "48, which is not divisible by 32"),
+        ({"num_heads": 3}, "are not divisible by 3 heads"),
         ({"use_transf": True, "conditioning": "weak"}, "weak conditioning uses no tokens"),
     ],
 )

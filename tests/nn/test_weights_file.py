@@ -82,7 +82,7 @@ def test_a_size_beyond_reason_takes_no_memory(folder):
     forge(folder, network=network | {"model_channels": [32 * 10**9, 32]})
     refuse(folder, "model_channels")
     forge(folder, network=network | {"tile": [34, 32]})
-    refuse(folder, "does not divide")
+    refuse(folder, "not divisible")
 
 
 def test_bfloat16_is_near():

@@ -29,7 +29,7 @@ def test_shipped_recipes_can_be_read_by_name(name):
          "trainer.learning_rate?"),
         ("trainer.patience=3", "trainer.patience is now trainer.max_nonfinite_steps."),
         ("network.channels=2", "network.channels is not a setting"),
-        ("network.tile=[30, 30]", "network: tile 30 x 30 does not divide by"),
+        ("network.tile=[30, 30]", "network: tile 30 x 30 is not divisible by"),
         ("trainr.steps=1", "trainr is not a setting; did you mean trainer?"),
         ("trainer.steps=many", "trainer.steps = 'many' is invalid"),
         ("trainer.steps", "not of the form"),
