@@ -8,9 +8,10 @@ first. ``--model small`` takes FLEX-small with random weights (its usual size: 4
 times x 8 members). The bare forward passes are the task encoder once a tile and time and the
 network once a tile, member, time and step, in the same batches, on tensors that lie ready: some of
 them are timed before, between and after the runs. ``--host`` times all but the forward passes,
-which answer with their noise at once. ``--like-gpu 42`` has them and the noise take 42 ms a megapixel of a member and
-no core, one after the other as on a GPU, and prints how much longer the whole takes. ``--profile``
-runs once on one thread and prints where the time goes beside the network.
+which answer with their noise at once. ``--like-gpu 42`` has them and the noise take 42 ms a
+megapixel of a member and no core, one after the other as on a GPU, and prints how much longer the
+whole takes. ``--profile`` runs once on one thread and prints where the time goes beside the
+network.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ class Architecture(Settings):
             )
         if self.width % self.num_heads:
             raise ValueError(
-                f"{self.width} channels of the last level are not divisible by {self.num_heads} heads; "
-                "change num_heads or model_channels"
+                f"{self.width} channels of the last level are not divisible by {self.num_heads} "
+                "heads; change num_heads or model_channels"
             )
         return self
 
