@@ -1,6 +1,7 @@
 """Commands that make fields and score them: what they call and what they write."""
 
 import numpy as np
+import pytest
 import xarray as xr
 from command_line import run
 
@@ -94,6 +95,7 @@ def test_static_fields_are_opened(monkeypatch, coarse, tmp_path):
     assert list(named["static"]) == ["u10"]
 
 
+@pytest.mark.slow
 def test_verify_scores_two_files(capsys, coarse, tmp_path):
     with xr.open_dataset(coarse) as truth:
         members = np.random.default_rng(1).normal(size=(4, 1, 16, 16))

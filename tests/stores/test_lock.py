@@ -84,6 +84,7 @@ def test_a_full_disk_is_reported_in_one_line_and_the_run_goes_on_when_there_is_r
         assert contents(store) == contents(tmp_path / "whole.zarr")
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_reported_in_one_line(tmp_path):
     """Where no small disk can be had: the system itself refuses large files."""
     store = tmp_path / "a.zarr"

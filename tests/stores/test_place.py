@@ -29,7 +29,9 @@ def endpoint():
     running.stop()
 
 
-@pytest.fixture(params=[pytest.param("fsspec", marks=pytest.mark.slow), "obstore"])
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.slow) for name in ("fsspec", "obstore")]
+)
 def remote(request, endpoint, monkeypatch):
     """Return a name of a store in a new bucket, as a URL and as a store of zarr's own."""
     monkeypatch.setattr(lock, "SETTLED", 0.01)

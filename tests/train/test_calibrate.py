@@ -74,6 +74,7 @@ def series():
     )
 
 
+@pytest.mark.slow
 def test_forecasts_have_a_scale_of_their_own(both, series, tmp_path):
     """Found from a shell, on all steps whose past is there; what is downscaled stays."""
     source = both.save(tmp_path / "model")

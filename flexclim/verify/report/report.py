@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import suggest_options
+from flexclim.errors import StoreError, suggest_options
 from flexclim.files import store_errors
 from flexclim.verify import plot
 from flexclim.verify.judgement import OWN
@@ -49,10 +49,12 @@ def report(scores: xr.Dataset, path: str | Path) -> Path:
     StoreError
         If the file can't be written.
     """
+    path = Path(path)
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder. Give the name of a file in it.")
     # numbagg, where it is installed, takes longer to compile than the whole report takes.
     with xr.set_options(use_numbagg=False):
         text = page(scores)
-    path = Path(path)
     with store_errors(path, " Give the name of a file in an existing folder."):
         path.write_text(text, encoding="utf-8")
     return path

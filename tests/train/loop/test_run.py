@@ -15,6 +15,7 @@ from flexclim.train.loop.training_step import TrainingStep
 from flexclim.train.loop.validation import Validation
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_kept(finished_copy, folder, capsys, recipe, read):
     """As it is, calibrated or not; one that is damaged, or of fewer steps, is replaced."""
     model = finished_copy / "model"

@@ -88,5 +88,5 @@ def test_the_report_renders_in_a_browser(written, tmp_path):
 
 
 def test_a_folder_is_no_report(evaluated, tmp_path):
-    with pytest.raises(StoreError, match=r"can't be written: Is a directory\. Give the name"):
+    with pytest.raises(StoreError, match=r"is a folder\. Give the name"):
         verify.report(evaluated[1], tmp_path)
