@@ -106,6 +106,8 @@ def _nominal(known: xr.Dataset, y_name: str, x_name: str, latitude: str, longitu
     """
     if {*known[y_name].dims, *known[x_name].dims} != set(known[latitude].dims):
         return False
+    if not known[latitude].size:
+        return False
     some = {
         dim: np.linspace(0, size - 1, 5).astype(int) for dim, size in known[latitude].sizes.items()
     }

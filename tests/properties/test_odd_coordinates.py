@@ -121,3 +121,21 @@ def test_a_field_named_like_bounds_keeps_its_values(field, toy_model, tmp_path):
     fine = downscale(odd, 2, model=toy_model, **OPTIONS)
     stored = downscale_to_zarr(odd, tmp_path / "a.zarr", 2, model=toy_model, **OPTIONS)
     np.testing.assert_array_equal(stored["lat_bnds"], fine)
+
+
+@pytest.mark.parametrize("dim", ["lat", "lon"])
+def test_no_rows_beside_2_d_positions_are_refused(field, dim):
+    positions = dict(zip(("nav_lat", "nav_lon"), xr.broadcast(field.lat, field.lon), strict=True))
+    odd = field.assign_coords(
+        {name: (("lat", "lon"), one.values) for name, one in positions.items()}
+    )
+    for change in CHANGES:
+        with pytest.raises(FlexclimError, match=f"'{dim}' has (size 0|0 value)"):
+            change(odd.isel({dim: slice(0, 0)}))
+
+
+def test_a_scalar_that_is_called_like_a_dimension_is_refused(field):
+    odd = field.drop_vars("time").assign_coords(time=0)
+    for change in CHANGES:
+        with pytest.raises(FlexclimError, match="'time' is a dimension and a scalar coordinate"):
+            change(odd)
