@@ -20,6 +20,7 @@ from flexclim.cf.quantities import vector_component
 from flexclim.cf.times import is_time
 from flexclim.cf.units import cf_units
 from flexclim.errors import StoreError
+from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.plane_identity import PlaneIdentities, time_text
 from flexclim.stores import Begun, Place
@@ -169,6 +170,22 @@ def check_noise(place: Place, field: xr.DataArray, plan: SamplingPlan) -> None:
                     f"coordinates: that of {before!r}, now {now.place(number=number)!r}. It can be "
                     "read, but not continued: give another name."
                 )
+
+
+def check_means(place: Place, plan: object) -> None:
+    """Raise StoreError if block means that 0.1.0 conserved had other weights.
+
+    It weighted rows that two blocks of points share by half of the whole row's area.
+    """
+    if not isinstance(plan, DownscalingPlan) or plan.coarse.kind != "point" or plan.factor % 2:
+        return
+    names = [repr(target.name) for target in plan.sampling.targets if target.conserve]
+    if names:
+        raise StoreError(
+            f"{place} was begun by flexclim 0.1.0, which weighted the block means of "
+            f"{', '.join(names)} otherwise at rows that two blocks share (grid of points, factor "
+            f"{plan.factor}). It can be read, but not continued: give another name."
+        )
 
 
 def _older_key(field: xr.DataArray, index: Mapping[str, int]) -> tuple[str, float]:

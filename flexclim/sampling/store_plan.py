@@ -23,6 +23,7 @@ from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.sampling.older_stores import (
     bounds_as_begun,
     check_form,
+    check_means,
     check_noise,
     in_older_form,
     is_older,
@@ -124,6 +125,7 @@ def _as_older(
 ) -> dict[str, Any]:
     """Return a plan in the form of an older store, if that was begun in the same way."""
     for each in planned.plans:
+        check_means(place, each)
         check_noise(place, planned.source[each.sampling.inputs[0]], each.sampling)
         for target in each.sampling.targets:
             today = planned.source.properties(target.name).bounds

@@ -163,3 +163,21 @@ def test_a_store_whose_noise_would_be_another_is_refused(options, tmp_path, coor
     with pytest.raises(StoreError, match=r"drew other noise .* read, but not continued") as error:
         downscale_to_zarr(more, place, **options)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "conserve", "same"),
+    [("point", True, False), ("point", False, True), ("cell", True, True)],
+)
+def test_a_store_whose_block_means_had_other_weights_is_refused(
+    options, tmp_path, kind, conserve, same
+):
+    """Rows that two blocks of points share had half of the whole row's area in each."""
+    place, options = tmp_path / "a.zarr", options | {"grid": kind, "conserve": conserve}
+    begin(rain(), place, **options)
+    if same:
+        assert downscale_to_zarr(rain(4), place, **options).sizes["time"] == 4
+        return
+    with pytest.raises(StoreError, match=r"block means of 'tp' .* read, but not continued") as error:
+        downscale_to_zarr(rain(4), place, **options)
+    assert "\n" not in str(error.value)
