@@ -178,6 +178,8 @@ def test_a_store_whose_block_means_had_other_weights_is_refused(
     if same:
         assert downscale_to_zarr(rain(4), place, **options).sizes["time"] == 4
         return
-    with pytest.raises(StoreError, match=r"block means of 'tp' .* read, but not continued") as error:
+    with pytest.raises(
+        StoreError, match=r"block means of 'tp' .* read, but not continued"
+    ) as error:
         downscale_to_zarr(rain(4), place, **options)
     assert "\n" not in str(error.value)
