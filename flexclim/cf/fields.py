@@ -113,12 +113,6 @@ def as_dataset(array: xr.DataArray) -> xr.Dataset:
         raise FlexclimError(
             f"the array has the same name as its coordinate {name!r}. Rename it with .rename."
         )
-    for dim in array.dims:
-        if dim in array.coords and dim not in array[dim].dims:
-            raise FlexclimError(
-                f"{dim!r} is a dimension and a scalar coordinate. Drop the latter with "
-                f".drop_vars({dim!r})."
-            )
     ds = array.to_dataset(name=name)
     return ds.assign_attrs({k: v for k, v in array.attrs.items() if k == "history"})
 

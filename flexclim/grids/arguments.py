@@ -77,8 +77,16 @@ def names_of(variables: object) -> list[str] | None:
 
 
 def check_fields(obj: object) -> None:
-    """Raise FlexclimError if an object is neither a Dataset nor a DataArray."""
-    if isinstance(obj, xr.DataArray | xr.Dataset):
+    """Raise FlexclimError unless an object is a Dataset, or a DataArray that could be in one."""
+    if isinstance(obj, xr.Dataset):
+        return
+    if isinstance(obj, xr.DataArray):
+        for dim in obj.dims:
+            if dim in obj.coords and dim not in obj.coords.variables[dim].dims:
+                raise FlexclimError(
+                    f"{dim!r} is a dimension and a scalar coordinate. Drop the latter with "
+                    f".drop_vars({dim!r})."
+                )
         return
     raise FlexclimError(
         f"{shown(obj)} is neither an xarray Dataset nor a DataArray. Open a file with "
