@@ -230,6 +230,19 @@ def test_a_store_knows_inputs_and_static_fields(model, region, static, tmp_path)
         downscale_to_zarr(region.assign(tp=region.tp + 1), store, 4, static=static, **options)
 
 
+def test_a_store_knows_what_is_missing_in_the_units_of_the_file(energy, region, tmp_path):
+    """Declarations hold before units are converted; first and last planes show no difference."""
+    options = {"model": energy, "members": 1, "batch": 8}
+    wind = region.drop_vars("tp").pad(time=(0, 1), mode="reflect")
+    wind["time"] = np.arange("2018-09-14", "2018-09-17", dtype="M8[D]").astype("M8[ns]")
+    calm = (wind.time != wind.time[1]) | (wind.lat < 49)
+    wind["u10"] = wind["u10"].where(calm, 30).assign_attrs(units="knots")
+    declared = wind.assign(u10=wind["u10"].assign_attrs(valid_max=20.0))
+    downscale_to_zarr(declared, tmp_path / "a.zarr", 4, **options)
+    with pytest.raises(StoreError, match="inputs u10 missing"):
+        downscale_to_zarr(wind, tmp_path / "a.zarr", 4, **options | {"members": 2})
+
+
 def test_one_target_of_a_data_array(make_toy, region):
     one = (Target(name="tp", base="tp", **RAIN),)
     model = make_toy(inputs=one[:1], targets=one, scaling="fixed")

@@ -14,7 +14,7 @@ import xarray as xr
 import flexclim
 from flexclim import verify
 from flexclim.verify.core.alignment import Pair
-from flexclim.verify.core.geometry import area_weights
+from flexclim.verify.core.cell_areas import area_weights
 from flexclim.verify.metrics.spectra import powers, resolved
 
 Record = dict[str, Any]

@@ -123,7 +123,8 @@ def _axis(
     step = float(np.median(np.diff(values)))
     bounds = own.attrs.get("bounds", own.encoding.get("bounds"))
     if bounds in coordinates and coordinates[bounds].shape == (values.size, 2):
-        return values, step, uneven_edges(name, values, coordinates[bounds].values)
+        edges = uneven_edges(name, values, coordinates[bounds].values)
+        return values, step, tuple(np.clip(edges, -90.0, 90.0).tolist()) if latitude else edges
     edges = uneven_edges(name, values)
     return values, step, close_poles(edges) if latitude else edges
 

@@ -12,12 +12,15 @@ import numpy as np
 from scipy import sparse
 
 from flexclim.errors import GridError
+from flexclim.grids.domain import Edges
 from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import filled_positions, fine_positions
 from flexclim.grids.regular_coordinates import spans_globe
 
-# Distance that cell centres may lie beyond the outermost source cells, in source cells.
-BEYOND = 0.5 + 1e-3
+# Rounding, and the distance that cell centres may lie beyond the outermost source cells, in source
+# cells. Unevenly spaced cells end at their edges.
+ROUNDING = 1e-3
+BEYOND = 0.5 + ROUNDING
 
 Remap = Callable[[np.ndarray], np.ndarray]
 
@@ -62,16 +65,16 @@ def remapper(own: Grid, grid: Grid, name: str) -> Remap:
             f"static field {name!r} has 2-D positions only. Regrid it to regular latitude and "
             "longitude, or give it the projected coordinates of the field."
         )
-    uneven_rows, uneven_columns = (edges is not None for edges in own.domain.edges)
+    y_edges, x_edges = own.domain.edges
     rows = SourceAxis(
-        f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step, uneven=uneven_rows
+        f"{own.y_name!r} of static field {name!r}", own.y_values, own.y_step, edges=y_edges
     )
     columns = SourceAxis(
         f"{own.x_name!r} of static field {name!r}",
         own.x_values,
         own.x_step,
         turn=own.geographic,
-        uneven=uneven_columns,
+        edges=x_edges,
     )
     if grid.y_values is not None and grid.x_values is not None and _alike(own, grid):
         y_widths, x_widths = _widths(grid)
@@ -111,7 +114,10 @@ def check_positions(grid: Grid) -> None:
 
 
 class SourceAxis:
-    """One axis of the source grid; ``turn`` marks longitudes, where 360 is a full turn."""
+    """One axis of the source grid, with its edges if it is unevenly spaced.
+
+    ``turn`` marks longitudes, where 360 is a full turn.
+    """
 
     def __init__(
         self,
@@ -120,11 +126,15 @@ class SourceAxis:
         step: float,
         *,
         turn: bool = False,
-        uneven: bool = False,
+        edges: Edges = None,
     ) -> None:
         self.name, self.values, self.step = name, values, step
-        self.turn, self.uneven = turn, uneven
-        self.wraps = turn and not uneven and spans_globe(values.size, step)
+        self.turn, self.uneven = turn, edges is not None
+        self.wraps = turn and not edges and spans_globe(values.size, step)
+        self.span = -BEYOND, values.size - 1 + BEYOND
+        if edges is not None:
+            ends = self._position(np.array([edges[0], edges[-1]]))
+            self.span = float(ends.min()) - ROUNDING, float(ends.max()) + ROUNDING
 
     def index(self, values: np.ndarray, *, check: bool = True) -> np.ndarray:
         """Return fractional indices of coordinate values."""
@@ -134,7 +144,7 @@ class SourceAxis:
             period = abs(360 / self.step)
             west = (last - period) / 2  # halfway between the last and the first cell
             position = (position - west) % period + west
-        if check and not self.wraps and not _within(position, -BEYOND, last + BEYOND):
+        if check and not self.wraps and not _within(position, *self.span):
             raise GridError(
                 f"{self.name} runs from {self.values[0]:g} to {self.values[-1]:g}, and the field "
                 f"from {values.min():g} to {values.max():g}. Give one that covers it."

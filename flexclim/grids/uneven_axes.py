@@ -33,8 +33,8 @@ def uneven_edges(
         If cells overlap or leave holes, or don't contain their values; without bounds, if
         neighbouring spacings differ by more than a factor of 1.5.
 
-    >>> uneven_edges("lat", np.array([4.0, 2.0, 1.0]))
-    (5.0, 3.0, 1.5, 0.5)
+    >>> uneven_edges("lat", np.array([4.0, 2.0, 0.5]))
+    (5.0, 3.0, 1.25, -0.25)
     """
     if bounds is None:
         _check_jumps(name, values)

@@ -347,8 +347,11 @@ def bounds_of(
         Default: inferred.
     """
     first = next((one for one in stated if one is not None), None)
-    if known is not None and first in (None, known.lower is not None):
-        return known
+    if known is not None:
+        # An inferred bound is not what the user states: it does not hold in all fields.
+        begun = known.stated if first else known.lower is not None
+        if first in (None, begun):
+            return known
     if first is None:
         return properties.bounds
     return dataclasses.replace(properties.bounds, lower=0.0, stated=True) if first else NO_BOUNDS

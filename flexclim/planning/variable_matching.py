@@ -8,7 +8,7 @@ import dask.array as da
 import numpy as np
 
 from flexclim.cf.conversion import Conversion, conversion
-from flexclim.cf.missing_values import decoded_field
+from flexclim.cf.missing_values import NOTHING, Declared, decoded_field
 from flexclim.cf.times import seconds_of
 from flexclim.cf.variable_names import Quantity, is_quantity, quantity_named
 from flexclim.planning.source import Source
@@ -26,11 +26,14 @@ class Match:
         From the field's units to the model's; None: there is none.
     units
         The model's units; empty: unknown.
+    missing
+        What the field's attributes declare as missing, in its own units.
     """
 
     name: str
     conversion: Conversion | None = field(default_factory=Conversion)
     units: str = ""
+    missing: Declared = NOTHING
 
     def restored(self, array: da.Array) -> da.Array:
         """Convert output of the model to the units of the field."""
@@ -63,13 +66,14 @@ def match(source: Source, name: str, units: str | None) -> Match | None:
         if len(alike) != 1 or not _same_period(source, alike[0], quantity):
             return None
         found = alike[0]
-    have = source.units(found)
+    have, properties = source.units(found), source.properties(found)
     if not units or not have:
-        return Match(name=found, units=units or "")
+        return Match(name=found, units=units or "", missing=properties.missing)
     return Match(
         name=found,
-        conversion=_conversion(have, units, quantity, source.properties(found).difference),
+        conversion=_conversion(have, units, quantity, properties.difference),
         units=units,
+        missing=properties.missing,
     )
 
 

@@ -163,11 +163,13 @@ def _grid_settings(planned: PlannedEnsemble) -> dict[str, Any]:
 def _input_settings(planned: PlannedEnsemble) -> dict[str, Any]:
     """Return the units of inputs, and what attributes declare as missing, by name."""
     found: dict[str, dict[str, Any]] = {}
-    for plan in planned.plans:
+    for plan, group in zip(planned.plans, planned.groups, strict=True):
         for name, properties in zip(plan.sampling.inputs, plan.sampling.properties, strict=True):
             found[name] = {"units": cf_units(planned.source.units(name) or "")}
-            if properties.missing.codes or properties.missing.valid != NOTHING.valid:
-                found[name]["missing"] = dataclasses.asdict(properties.missing)
+            # Fields in other units than the model's were decoded before they were converted.
+            missing = group.matches[name].missing if name in group.matches else properties.missing
+            if missing.codes or missing.valid != NOTHING.valid:
+                found[name]["missing"] = dataclasses.asdict(missing)
     return found
 
 

@@ -124,6 +124,28 @@ def test_static_fields_are_averaged_over_uneven_cells():
     np.testing.assert_allclose(remapped[2:-2, 0], centres[2:-2], atol=0.2)
 
 
+@pytest.mark.parametrize("bounds", [True, False])
+def test_a_static_field_covers_its_own_cells_up_to_the_poles(bounds):
+    own = find_grid(globe(lambda phi, lam: phi, bounds=bounds))
+    fine = own.refined(8)
+    remapped = remapper(own, fine, "z")(np.broadcast_to(own.y_values[:, None], own.domain.shape))
+    centres = fine.y_bounds.mean(axis=1)[::-1]
+    np.testing.assert_allclose(remapped[8:-8, 0], centres[8:-8], atol=1e-9)
+    assert remapped[0, 0] == own.y_values.max()
+    with pytest.raises(GridError, match="Give one that covers it"):
+        remapper(find_grid(globe(bounds=bounds).isel(lat=slice(9, 20))), own, "z")
+
+
+def test_bounds_end_at_the_poles():
+    """Bounds that a program extrapolated may lie beyond."""
+    ds = globe()
+    beyond = ds["lat_bnds"].values.copy()
+    beyond[0, 0], beyond[-1, 1] = -90.4, 90.4
+    grid = find_grid(ds.assign(lat_bnds=(("lat", "bnds"), beyond)))
+    assert (grid.y_bounds.min(), grid.y_bounds.max()) == (-90, 90)
+    np.testing.assert_allclose(grid.row_area, find_grid(ds).row_area, rtol=1e-6)
+
+
 def test_uneven_columns_weigh_by_their_width():
     lon = np.array([0.0, 1.0, 2.2, 3.6])
     field = xr.DataArray(

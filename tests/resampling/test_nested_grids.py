@@ -271,6 +271,13 @@ def test_datasets_carry_the_rest():
     assert ds.history == "made"
 
 
+@pytest.mark.parametrize("members", [["r1", "r2"], [1.5, 2.0], [2**40, 1], [7, 3]], ids=str)
+def test_members_keep_their_numbers_or_names(members):
+    ensemble = field().rename(time="realization").assign_coords(realization=members)
+    for change in CHANGES:
+        assert change(ensemble)["realization"].values.tolist() == members
+
+
 def test_arrays_keep_name_order_and_history():
     coarse = flexclim.coarsen(field(name=None).transpose("lat", "time", "lon"), 2)
     assert coarse.name is None

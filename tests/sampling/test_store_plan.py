@@ -37,6 +37,14 @@ def test_another_treatment_of_negative_values_is_refused(options, tmp_path, begu
     np.testing.assert_array_equal(grown["tp"], whole)
 
 
+def test_what_is_stated_later_is_no_inferred_bound(options, tmp_path):
+    """An inferred bound does not hold in fields below it, where a stated one does."""
+    place = tmp_path / "a.zarr"
+    downscale_to_zarr(rain(), place, **options)
+    with pytest.raises(StoreError, match="targets tp bounds stated false, not true"):
+        downscale_to_zarr(rain(4), place, non_negative=True, **options)
+
+
 def test_bounds_survive_attributes_that_were_lost_on_the_way(options, tmp_path):
     place, field = tmp_path / "a.zarr", rain(4).rename("p1")
     downscale_to_zarr(field[:2], place, **options)
