@@ -200,13 +200,6 @@ class PlaneIdentities:
         return not dims or self.valid is None or not dims <= set(self.valid.dims)
 
 
-def identify_plane(
-    field: xr.DataArray, index: Mapping[str, int], plan: SamplingPlan
-) -> PlaneIdentity:
-    """Identify the plane at ``index`` by the values of its coordinates."""
-    return PlaneIdentities(field, plan).at(index)
-
-
 def time_text(value: Time) -> tuple[str, float]:
     """Return a time as text, and in seconds since 1970 in its calendar."""
     if isinstance(value, np.datetime64):
