@@ -15,6 +15,8 @@ from flexclim.cf.conversion import Conversion, conversion
         ("Celsius", "K", 1, 273.15),
         ("deg C", "K", 1, 273.15),
         ("degF", "K", 5 / 9, 459.67 * 5 / 9),
+        ("Kelvin", "degC", 1, -273.15),
+        ("gpdm", "m", 10, 0),
         ("mb", "Pa", 100, 0),
         ("%", "(0 - 1)", 0.01, 0),
         ("0.01 m", "mm", 10, 0),
