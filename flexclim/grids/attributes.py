@@ -29,10 +29,14 @@ NUMBERS = frozenset(("flag_values", "flag_masks"))
 def with_plain_attributes(obj: T) -> T:
     """Return an object whose attributes have the types of CF; the same one if all have.
 
+    Anything but a Dataset or DataArray is returned as it is.
+
     >>> field = xr.DataArray(0.0, attrs={"units": b"K", "standard_name": None, "note": [1, 2]})
     >>> with_plain_attributes(field).attrs
     {'units': 'K', 'note': [1, 2]}
     """
+    if not isinstance(obj, xr.Dataset | xr.DataArray):
+        return obj
     variables = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     changed = {n: v.attrs for n, v in variables.items() if not _is_plain(v.attrs)}
     if not changed and _is_plain(obj.attrs):

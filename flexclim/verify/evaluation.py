@@ -8,6 +8,7 @@ from pathlib import PurePath
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify import baselines
 from flexclim.verify.core.alignment import Pair, same_units
@@ -72,6 +73,7 @@ def evaluate(
     >>> scores["rmse.t"].dims, scores["rank_histogram.t"].sizes["rank"]
     (('candidate',), 5)
     """
+    forecast, truth = with_plain_attributes(forecast), with_plain_attributes(truth)
     fields = match_variables(forecast, truth)
     events = check_thresholds(thresholds, fields)
     seed = check_seed(seed)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flexclim import FlexclimError, downscale, downscale_to_zarr, forecast, regrid
+from flexclim import FlexclimError, downscale, downscale_to_zarr, forecast, regrid, verify
 from flexclim.resampling import coarsen, interpolate
 
 OPTIONS = {"members": 1, "steps": 1, "batch": 1}
@@ -139,3 +139,15 @@ def test_a_scalar_that_is_called_like_a_dimension_is_refused(field):
     for change in CHANGES:
         with pytest.raises(FlexclimError, match="'time' is a dimension and a scalar coordinate"):
             change(odd)
+
+
+@pytest.mark.parametrize("where", ["t", "lat", "time"])
+@pytest.mark.parametrize("key", ["units", "standard_name", "long_name", "axis", "bounds"])
+def test_scores_take_attributes_of_wrong_types(field, where, key):
+    for value in (None, ["a", 1], np.array([1, 2]), np.nan):
+        odd = field.to_dataset()
+        odd[where].attrs[key] = value
+        scores = (verify.rmse(field + 1, odd["t"]), verify.rmse(odd + 1, odd)["t"])
+        for score in scores:
+            np.testing.assert_allclose(score, 1)
+        np.testing.assert_array_equal(verify.spectrum(odd["t"]), verify.spectrum(field))

@@ -10,6 +10,7 @@ import xarray as xr
 from flexclim.cf.missing_values import DECLARATIONS, Declared, decoded
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.grids.attributes import with_plain_attributes
 
 REMEDIES = {
     "m": "Divide by a unit first, for example field / np.timedelta64(1, 'h').",
@@ -45,6 +46,7 @@ def as_numbers(field: xr.DataArray, role: str) -> xr.DataArray:
             f"the {role} is of type {type(field).__name__}, where a DataArray is needed. Wrap an "
             "array as xr.DataArray(values, coords, dims), or select one variable of a Dataset."
         )
+    field = with_plain_attributes(field)
     target, known = _target(field, role), FieldProperties.of(field).missing
     if field.chunks is None and field.dtype == target and field.dtype.isnative:
         values = field.values

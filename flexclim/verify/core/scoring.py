@@ -9,6 +9,7 @@ import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import AlignmentError
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.core.alignment import Pair
 from flexclim.verify.core.cell_areas import Variables
@@ -57,6 +58,7 @@ def score_pairs(
         drop_inherited(result, left, right)
         return result
 
+    forecast, truth = with_plain_attributes(forecast), with_plain_attributes(truth)
     if isinstance(forecast, xr.DataArray) and isinstance(truth, xr.DataArray):
         return scored(forecast, truth)
     found = {}

@@ -15,6 +15,7 @@ import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.core import harmonics
 from flexclim.verify.core.alignment import Dims, Pair, check_not_empty, reduced_dims
@@ -115,6 +116,7 @@ def spectrum(
     >>> float(power.wavelength[power.argmax('wavenumber')]), float(power.sum().round(6))
     (4000.0, 0.5)
     """
+    da = with_plain_attributes(da)
     if not isinstance(da, xr.Dataset):
         if vector is not None:
             raise FlexclimError(f"vector={vector!r} names variables of a Dataset: give a Dataset.")
