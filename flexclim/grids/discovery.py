@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import GridError, suggest_options
+from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids.arguments import check_fields, names_of
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.axes import Axes, find_axes
@@ -20,6 +20,8 @@ from flexclim.grids.uneven_axes import close_poles, uneven_edges
 
 # Largest change of a position in time that rounding explains, in degrees.
 STILL = 1e-4
+# Distance of a value from the middle of its bounds that is no rounding, in spacings.
+OFF_CENTRE = 0.05
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -117,16 +119,50 @@ def _axis(
 ) -> tuple[np.ndarray, float, Edges]:
     """Return values, spacing and, where that is uneven, edges of rows or columns."""
     own = coordinates[name]
+    bounds = _bounds_of(own, coordinates)
     if own.ndim != 1 or not is_uneven(own.values, longitude=longitude):
-        return *regular_values(name, own.values, longitude=longitude), None
+        values, step = regular_values(name, own.values, longitude=longitude)
+        if bounds is not None:
+            _warn_if_off_centre(name, values, step, bounds, longitude=longitude)
+        return values, step, None
     _, values = sorted_values(name, own.values, longitude=longitude)
     step = float(np.median(np.diff(values)))
-    bounds = own.attrs.get("bounds", own.encoding.get("bounds"))
-    if bounds in coordinates and coordinates[bounds].shape == (values.size, 2):
-        edges = uneven_edges(name, values, coordinates[bounds].values)
+    if bounds is not None:
+        edges = uneven_edges(name, values, bounds)
         return values, step, tuple(np.clip(edges, -90.0, 90.0).tolist()) if latitude else edges
     edges = uneven_edges(name, values)
     return values, step, close_poles(edges) if latitude else edges
+
+
+def _bounds_of(own: xr.DataArray | xr.Variable, coordinates: Coordinates) -> np.ndarray | None:
+    """Return the (n, 2) bounds that a coordinate names, None if there are none."""
+    bounds = own.attrs.get("bounds", own.encoding.get("bounds"))
+    if isinstance(bounds, str) and bounds in coordinates:
+        found: np.ndarray = coordinates[bounds].values
+        if found.shape == (own.size, 2) and found.dtype.kind in "fiu":
+            return found
+    return None
+
+
+def _warn_if_off_centre(
+    name: str, values: np.ndarray, step: float, bounds: np.ndarray, *, longitude: bool
+) -> None:
+    """Warn if evenly spaced cells of the file are not centred on their values.
+
+    Outer cells are left out, since those at a pole end there; bounds of other widths belong to
+    samples, not to a grid without gaps.
+    """
+    inner = bounds[1:-1].astype(float)
+    if not np.allclose(np.abs(np.diff(inner, axis=1)), abs(step), rtol=OFF_CENTRE):
+        return
+    off = inner.mean(axis=1) - values[1:-1]
+    off = (off + 180) % 360 - 180 if longitude else off
+    if off.size and np.abs(off).min() > OFF_CENTRE * abs(step):
+        warn(
+            f"cells of {name!r} are taken as centred on its values, but its bounds lie "
+            f"{off[0]:g} beside them, such as {inner[0, 0]:g} to {inner[0, 1]:g} for "
+            f"{values[1]:g}. Assign the middle of the bounds to {name!r} if these are right."
+        )
 
 
 def _positions(axes: Axes, coordinates: Coordinates) -> tuple[Positions, Positions]:

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 from grid_fields import CENTRES, POLES, field, projected
 
-from flexclim.errors import GridError
+from flexclim.errors import FlexclimWarning, GridError
 from flexclim.grids.discovery import find_grid
 
 
@@ -180,3 +180,30 @@ def test_relief_that_repeats_its_first_longitude(data_dir):
         with pytest.raises(GridError, match=r"isel\(lon=slice\(None, -1\)\)"):
             find_grid(ds)
         assert find_grid(ds.isel(lon=slice(None, -1))).domain.kind == "point"
+
+
+def bounded(values, edges):
+    ds = field(values, np.arange(5.0, 9)).to_dataset(name="t")
+    ds["lat"].attrs["bounds"] = "lat_bnds"
+    return ds.assign(lat_bnds=(("lat", "bnds"), np.stack([edges[:-1], edges[1:]], 1)))
+
+
+def test_values_at_the_edges_of_their_cells_are_warned_of():
+    values = np.arange(40.0, 48)
+    with pytest.warns(
+        FlexclimWarning, match=r"bounds lie 0\.5 beside them, such as 41 to 42 for 41"
+    ):
+        find_grid(bounded(values, np.arange(40.0, 49)))
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        (np.arange(40.0, 48), np.arange(39.5, 48)),
+        (np.arange(-90.0, 91, 45), np.array([-90, -67.5, -22.5, 22.5, 67.5, 90])),
+        (np.arange(40.0, 48)[::-1], np.arange(39.5, 48)[::-1]),
+    ],
+)
+def test_values_in_the_middle_of_their_cells_are_not(values, edges, recwarn):
+    find_grid(bounded(values, edges))
+    assert not [one for one in recwarn if issubclass(one.category, FlexclimWarning)]
