@@ -96,8 +96,13 @@ def known_positions(
     Raises
     ------
     GridError
-        If others exceed the limit; of a dask array when it is computed.
+        If they are no numbers, or others exceed the limit; of a dask array when it is computed.
     """
+    if degrees.dtype.kind not in "iuf":
+        raise GridError(
+            f"{name!r} holds values of type {degrees.dtype}, not degrees. Convert them with "
+            ".astype(float)."
+        )
     stated = [np.asarray(attributes.get(key, np.nan)) for key in ("_FillValue", "missing_value")]
     codes = np.concatenate(
         [np.empty(0), *(one.ravel() for one in stated if one.dtype.kind in "fiu")]

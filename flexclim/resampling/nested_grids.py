@@ -195,6 +195,8 @@ def _changed(
 
     def planes(values: np.ndarray) -> np.ndarray:
         known = decoded(values, properties.missing, name)
+        if known.dtype.kind == "b" and not properties.category:
+            known = known.astype(dtype)
         return new.restore(change(old.canonical(known))).astype(dtype, copy=False)
 
     if isinstance(data, da.Array):

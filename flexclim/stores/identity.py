@@ -7,25 +7,32 @@ from collections.abc import Collection, Hashable, Mapping
 
 import dask.array as da
 import xarray as xr
+from dask.highlevelgraph import HighLevelGraph
 
 from flexclim.cf.description import LEAD_HOURS
 from flexclim.cf.times import in_resolution
 
 
-class RolledOut(da.Array):
-    """A lazy forecast: its first step (along ``STEPS``) and the past decide all others.
+class RolledOut(HighLevelGraph):
+    """The graph of a lazy forecast, whose first step (along ``STEPS``) and past decide all others.
 
-    What is computed from it, also a part of it, is a dask array like any other.
+    What is computed from it, also a part of it, has a graph like any other. The graph is marked
+    rather than the array, since xarray refuses to compute dask arrays of two types together.
     """
 
-    __slots__ = ()
     STEPS = "forecast_period"  # the standard name of the coordinate along the steps
 
 
-def rolled_out(array: da.Array) -> RolledOut:
+def rolled_out(array: da.Array) -> da.Array:
     """Mark a dask array as a forecast whose steps follow from the first."""
-    whole = array.dask, array.name, array.chunks
-    return RolledOut(*whole, dtype=array.dtype)  # type: ignore[no-untyped-call]
+    graph = RolledOut(array.dask.layers, array.dask.dependencies)
+    whole = graph, array.name, array.chunks
+    return da.Array(*whole, dtype=array.dtype)
+
+
+def is_rolled_out(array: object) -> bool:
+    """Return whether an array is a whole lazy forecast."""
+    return isinstance(array, da.Array) and isinstance(array.dask, RolledOut)
 
 
 def identity_of(
@@ -69,7 +76,7 @@ def identity_of(
         field = source[name]
         lead = [dim for dim in field.dims if dim not in plane_dims]
         digest.update(f"{name}{field.dims}{field.shape}{field.dtype}".encode())
-        forecast = isinstance(whole[name].data, RolledOut)
+        forecast = is_rolled_out(whole[name].data)
         if by_attributes:
             forecast = LEAD_HOURS in {**source.attrs, **field.attrs}
         first = dict.fromkeys(_steps(field), 0) if forecast else {}

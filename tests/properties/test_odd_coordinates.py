@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 from flexclim import FlexclimError, downscale, downscale_to_zarr, forecast, regrid, verify
+from flexclim.models.channels import Target
 from flexclim.resampling import coarsen, interpolate
 
 OPTIONS = {"members": 1, "steps": 1, "batch": 1}
@@ -104,8 +105,6 @@ def test_coordinates_of_long_doubles_are_stored(field, toy_model, tmp_path):
 
 
 def test_a_past_along_stacked_times_is_refused(field, make_forecaster):
-    from flexclim.models.channels import Target
-
     model = make_forecaster((Target(name="t"),), past=2, leads=(6.0,), steps=1)
     stacked = field.expand_dims(level=[1]).stack(s=("time", "level"))
     with pytest.raises(FlexclimError, match=r"stacked along 's'.*unstack"):
@@ -151,3 +150,43 @@ def test_scores_take_attributes_of_wrong_types(field, where, key):
         for score in scores:
             np.testing.assert_allclose(score, 1)
         np.testing.assert_array_equal(verify.spectrum(odd["t"]), verify.spectrum(field))
+
+
+@pytest.fixture
+def curved(field):
+    """Return the field with 2-D positions alone."""
+    lat, lon = xr.broadcast(field.lat, field.lon)
+    plain = field.drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
+    turned = (lat + 0.02 * (lon - 5)).values, (lon + 0.01 * (lat - 50)).values
+    return plain.assign_coords(lat=(("y", "x"), turned[0]), lon=(("y", "x"), turned[1]))
+
+
+@pytest.mark.parametrize("dtype", [object, str, complex, "m8[ns]", bool])
+def test_positions_that_are_no_numbers_are_refused(curved, dtype):
+    odd = curved.assign_coords(lat=curved.lat.astype(dtype))
+    for change in CHANGES[:2]:
+        with pytest.raises(FlexclimError, match="'lat' holds values of type"):
+            change(odd)
+
+
+def test_positions_without_values_are_refused(curved):
+    for change in CHANGES:
+        with pytest.raises(FlexclimError, match=r"no cell has|no two neighbours|values"):
+            change(curved.assign_coords(lon=curved.lon * np.nan))
+
+
+def test_a_forecast_beside_lazy_positions_is_computed(curved, make_forecaster):
+    model = make_forecaster((Target(name="t"),), past=2, leads=(6.0,), steps=1)
+    ahead = forecast(curved.chunk(y=2), 1, model=model, **OPTIONS)
+    right = forecast(curved, 1, model=model, **OPTIONS)
+    np.testing.assert_allclose(ahead.compute(), right, atol=1e-4)
+    both = ahead.to_dataset().assign(other=curved.isel(time=0, drop=True).chunk())
+    np.testing.assert_array_equal(both.compute()["t"], ahead)
+
+
+def test_truths_of_a_vector_are_averaged_as_fractions():
+    rows = {"lat": [67.5, 22.5, -22.5, -67.5], "lon": np.arange(22.5, 360, 45)}
+    values = np.random.default_rng(0).random((4, 8)) > 0.5
+    truths = xr.DataArray(values, rows, ("lat", "lon"), "t", {"standard_name": "eastward_wind"})
+    for change in CHANGES[:2]:
+        np.testing.assert_array_equal(change(truths), change(truths.astype("f4")))

@@ -22,13 +22,12 @@ CHUNKS, CASES = 10, 1000
 def outcome(function, obj):
     """Return (values in canonical order, None) or (None, what was said)."""
     try:
-        made = function(obj)
+        made = function(obj).compute()
     except FlexclimError as error:
         text = str(error)
         assert "\n" not in text, text
         assert 10 < len(text) < LONGEST, text
         return None, text
-    made = made.compute()
     made = made["t"] if isinstance(made, xr.Dataset) else made
     return made, None
 
@@ -53,7 +52,7 @@ def same_members(made):
 def stations_in(plain):
     """Return three points inside the extent of a field."""
     lat, lon = (np.sort(plain[name].values.astype(float)) for name in ("lat", "lon"))
-    inside = np.array([0.3, 0.5, 0.8])
+    inside = np.array([0.31, 0.52, 0.83])  # on no border of cells
     return xr.Dataset(
         coords={
             "lat": ("station", lat[0] + inside * (lat[-1] - lat[0])),
@@ -107,7 +106,10 @@ def close(case, mine, right, title):
 def within_reason(case, name, made):
     """Compare a result with sums done by hand, and with the range of its input."""
     values = canonical(case.plain).astype(float)
-    if name in ("bilinear", "regrid", "regrid bilinear") and np.isfinite(values).any():
+    between = name in ("bilinear", "regrid", "regrid bilinear")
+    # Components of vectors change their sign across a pole.
+    vector = "eastward" in case.plain.attrs.get("standard_name", "")
+    if between and not vector and np.isfinite(values).any():
         slack = 1e-3 * np.nanmax(np.abs(values))
         assert np.nanmin(made.values, initial=np.inf) >= np.nanmin(values) - slack, case.story
         assert np.nanmax(made.values, initial=-np.inf) <= np.nanmax(values) + slack, case.story

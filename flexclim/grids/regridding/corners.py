@@ -119,6 +119,8 @@ def span(edges: np.ndarray) -> tuple[float, float]:
     """
     west, east = np.sort(edges, axis=1).T
     known = np.isfinite(west)
+    if not known.any():
+        raise GridError("no cell has a longitude. Give the coordinates values.")
     start = west[known] % 360
     stop = start + (east - west)[known]
     order = np.argsort(start)
