@@ -267,7 +267,7 @@ def test_datasets_carry_the_rest():
     assert coarse.attrs["title"] == "a run"
     first, last = coarse.attrs["history"].split("\n")
     assert first == "made"
-    assert last.endswith("flexclim 0.1.0: coarsen(factor=2)")
+    assert last.endswith(f"flexclim {flexclim.__version__}: coarsen(factor=2)")
     assert ds.history == "made"
 
 
