@@ -124,7 +124,8 @@ def flipped_columns(case, random, draw):
 
 
 def western_longitudes(case, random, draw):
-    case.odd = case.odd.assign_coords(lon=(case.odd.lon + 180) % 360 - 180)
+    east = case.odd.lon.astype(float)  # half precision would round the sum
+    case.odd = case.odd.assign_coords(lon=(east + 180) % 360 - 180)
     if "date line" not in case.story:
         case.odd = case.odd.sortby("lon")
 
