@@ -157,7 +157,11 @@ def _seam_of_field(
     if reference is None:
         return ratios
     # Without a baseline, times and members are averaged: only the place must be the same.
-    place = da if base is not None else da.isel({d: 0 for d in da.dims if d not in plane.dims})
+    place = (
+        da
+        if base is not None
+        else da.isel(dict.fromkeys(set(da.dims) - set(plane.dims), 0), drop=True)
+    )
     same = check_coordinates(_comparable(reference, da, "reference"), place, "reference")
     same = _on_plane(same, plane, "reference")
     profiles = _profiles(same, base, plane, borders["x"].wrap)

@@ -161,3 +161,10 @@ def test_types_of_numbers_have_the_seam_of_their_values(kind):
     xr.testing.assert_allclose(
         verify.seam(field, **SMALL), verify.seam(field.astype(float), **SMALL), rtol=1e-5
     )
+
+
+def test_a_reference_may_have_one_time_as_a_scalar(ensemble):
+    fine = ensemble[0].isel(time=0).assign_attrs(units="K")
+    options = {"rows": [4], "columns": [5], "overlap": 2}
+    seam = verify.seam(fine, reference=fine, **options)
+    assert float(seam["gradient"]) == pytest.approx(1)
