@@ -11,7 +11,7 @@ from flexclim.train.data.training_data import open_training_data
     [
         ("network.depth=0", "network.depth = 0 .*: Input should be greater than"),
         ("network.model_channels=[16, 32]", "network.model_channels.0 = 16 "),
-        ("network.tile=[30, 30]", "does not divide by"),
+        ("network.tile=[30, 30]", "is not divisible by"),
         ("data.factors={3: 1}", r"tile = \[32, 32\] is not a multiple of data.factors 3; set "
          r"network.tile to \[24, 24\]"),
         ("data.factors={2: 1, 12: 1}", r"to \[24, 24\]"),
