@@ -100,9 +100,8 @@ def cases(draw):
         story.append(oddity.__name__)
     lasts = draw(st.lists(st.sampled_from(LAST), unique=True, max_size=2))
     for last in sorted(lasts, key=LAST.index):
-        with suppress(
-            AttributeError, KeyError, NotImplementedError, ValueError
-        ):  # some do not go together
+        # Some do not go together.
+        with suppress(AttributeError, KeyError, NotImplementedError, TypeError, ValueError):
             last(case, random, draw)
             story.append(last.__name__)
     return case

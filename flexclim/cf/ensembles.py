@@ -56,13 +56,19 @@ def with_realization(ds: xr.Dataset, dims: Collection[Hashable]) -> xr.Dataset:
     Raises
     ------
     FlexclimError
-        If members are numbered by several stacked coordinates.
+        If members are numbered by several stacked coordinates, or stacked with other dimensions.
     """
+    _check_stacks(ds)
     dim = find_member(ds, dims)
     if dim is None or (dim == REALIZATION and not _labels(ds, dim)):
         return ds
     own = [str(n) for n, c in ds.coords.items() if c.dims == (dim,) and is_member_name(n, c)]
     name = min(own, key=lambda one: (not _is_member(ds[one]), one != dim), default=dim)
+    if REALIZATION in ds.data_vars:
+        raise FlexclimError(
+            f"a field can't have the name {REALIZATION!r}, which numbers ensemble members. Rename "
+            "it."
+        )
     if REALIZATION in ds.variables and REALIZATION not in (name, dim):
         ds = ds.drop_vars(REALIZATION)  # the number of one member of another ensemble
     if isinstance(ds.indexes.get(name), pd.MultiIndex):
@@ -77,6 +83,20 @@ def with_realization(ds: xr.Dataset, dims: Collection[Hashable]) -> xr.Dataset:
     if name != dim:
         return ds.swap_dims({dim: name}).rename({} if name == REALIZATION else {name: REALIZATION})
     return ds.rename({dim: REALIZATION})
+
+
+def _check_stacks(ds: xr.Dataset) -> None:
+    """Raise if members are a level of a stacked dimension beside others."""
+    for dim in ds.dims:
+        index = ds.indexes.get(dim)
+        if not isinstance(index, pd.MultiIndex) or is_member_name(dim, ds[dim]):
+            continue
+        for name in index.names:
+            if name in ds.coords and is_member_name(name, ds[name]):
+                raise FlexclimError(
+                    f"members are stacked with other coordinates along {dim!r}. Use "
+                    f".unstack({dim!r}) first."
+                )
 
 
 def numbers_of(field: xr.DataArray) -> np.ndarray:

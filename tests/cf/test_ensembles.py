@@ -62,3 +62,16 @@ def test_members_numbered_by_several_coordinates_raise():
     stacked = ensemble("start", start=[1, 2, 3], time=[1, 2]).stack(member=("start", "time"))
     with pytest.raises(FlexclimError, match="'member' are numbered by several coordinates"):
         renamed(stacked)
+
+
+def test_a_field_called_realization_beside_an_ensemble_is_refused():
+    ds = xr.Dataset({"realization": (("number", "lat", "lon"), np.zeros((2, 2, 2)))})
+    with pytest.raises(FlexclimError, match="a field can't have the name 'realization'"):
+        with_realization(ds, ["number"])
+
+
+def test_members_stacked_with_other_dimensions_are_refused():
+    field = xr.DataArray(np.zeros((2, 3, 2, 2)), dims=["member", "level", "lat", "lon"], name="t")
+    ds = field.stack(sample=["member", "level"]).to_dataset()
+    with pytest.raises(FlexclimError, match=r"along 'sample'\. Use \.unstack\('sample'\) first"):
+        with_realization(ds, ["sample"])

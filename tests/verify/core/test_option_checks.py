@@ -76,3 +76,9 @@ def test_nonsense_is_one_line(ensemble, name, options, words):
     with pytest.raises(FlexclimError, match=words) as found:
         getattr(verify, name)(*ensemble, **options)
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(("value", "low"), [(0, 1), (-1, 0), (10**7, 1)])
+def test_counts_have_limits(value, low):
+    with pytest.raises(FlexclimError, match=r"at least|the largest allowed"):
+        check_count("members", value, low)
