@@ -147,6 +147,8 @@ def coordinates_of_float32(case, random, draw):
 
 
 def without_attributes(case, random, draw):
+    if "declared_fill_values" in case.story:
+        return  # they would be undeclared
     case.plain.attrs = {}
     case.odd.attrs = {}
 
