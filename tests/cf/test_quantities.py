@@ -208,7 +208,7 @@ READ = (
     name=st.one_of(st.none(), st.text(max_size=4), st.integers()),
     dtype=st.sampled_from(["f4", "i2", "u1", "?", "f2"]),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_attributes_of_any_type_are_read(attributes, encoding, name, dtype):
     field = xr.DataArray(np.zeros((2, 2), dtype), dims=("y", "x"), name=name, attrs=attributes)
     field.encoding = encoding

@@ -55,15 +55,17 @@ def test_the_same_grid_changes_nothing():
 def test_means_are_those_of_points_in_a_cell(step, own, offset):
     source = field(np.arange(60, 29, -own), np.arange(0, 31, own))
     target = field(50 - offset - step * np.arange(4), 10 + offset + step * np.arange(5))
+    grid = find_grid(target)  # its coordinates are the decimals that are meant
+    np.testing.assert_allclose(grid.y_values, target.lat, atol=1e-6)
     n = int(np.ceil(step / own - 1e-6))
     inside = ((np.arange(n) + 0.5) / n - 0.5) * step
     points = source.interp(
-        lat=("y", np.add.outer(target.lat.values, inside).ravel()),
-        lon=("x", np.add.outer(target.lon.values, inside).ravel()),
+        lat=("y", np.add.outer(grid.y_values, inside).ravel()),
+        lon=("x", np.add.outer(grid.x_values, inside).ravel()),
     )
     expected = points.values.reshape(4, n, 5, n).mean((1, 3))
-    # Coordinates within 1e-6 of few decimals count as these; the slope is up to 5 per step.
-    np.testing.assert_allclose(remapped(source, target), expected, atol=5e-5)
+    # Grids round their coordinates to 1e-9 of a step; the slope of the field is up to 5 per step.
+    np.testing.assert_allclose(remapped(source, target), expected, atol=5e-9)
 
 
 def positioned(regular, dims):

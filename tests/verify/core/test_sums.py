@@ -21,7 +21,7 @@ def make_fields():
     return xr.DataArray(values, coords, DIMS), truth
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     chunks=st.tuples(*(st.integers(1, n) for n in SHAPE)),
     order=st.permutations(DIMS),
