@@ -10,14 +10,18 @@ from flexclim.verify.metrics.distribution import (
     frequency,
     threshold_weighted_crps,
 )
+from flexclim.verify.metrics.histogram_distances import histogram_distance, perkins, wasserstein
 from flexclim.verify.metrics.multivariate import energy_score, variogram_score
 from flexclim.verify.metrics.persistence import correlation_time
 from flexclim.verify.metrics.probability import brier, brier_decomposition, reliability, roc
+from flexclim.verify.metrics.quantile_scores import interval_score, quantile_score
 from flexclim.verify.metrics.quantiles import exceedance, quantiles
 from flexclim.verify.metrics.ranks import flatness, pit_histogram, rank_histogram
 from flexclim.verify.metrics.scores import bias, crps, crps_parts, mae, rmse, spread, spread_skill
 from flexclim.verify.metrics.seam import seam
+from flexclim.verify.metrics.several_variables import variable_correlation, vector_error
 from flexclim.verify.metrics.significance import bootstrap, diebold_mariano
+from flexclim.verify.metrics.skill import crpss, skill_score
 from flexclim.verify.metrics.spatial import fss, rfne, ssim
 from flexclim.verify.metrics.spectra import kinetic_energy, spectrum
 from flexclim.verify.metrics.spectral_scores import (
@@ -43,6 +47,7 @@ __all__ = [
     "crps",
     "crps_decomposition",
     "crps_parts",
+    "crpss",
     "diebold_mariano",
     "effective_resolution",
     "energy_score",
@@ -51,12 +56,16 @@ __all__ = [
     "flatness",
     "frequency",
     "fss",
+    "histogram_distance",
+    "interval_score",
     "kinetic_energy",
     "log_spectral_distance",
     "mae",
+    "perkins",
     "pit_histogram",
     "plot",
     "pull",
+    "quantile_score",
     "quantiles",
     "rank_histogram",
     "reliability",
@@ -67,6 +76,7 @@ __all__ = [
     "rmse",
     "roc",
     "seam",
+    "skill_score",
     "spectral_bias",
     "spectrum",
     "spread",
@@ -76,5 +86,8 @@ __all__ = [
     "summary",
     "table",
     "threshold_weighted_crps",
+    "variable_correlation",
     "variogram_score",
+    "vector_error",
+    "wasserstein",
 ]

@@ -7,6 +7,7 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair
+from flexclim.verify.core.local_thresholds import Threshold, local_event
 from flexclim.verify.core.option_checks import check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.probability import describe_event, event_and_probability
@@ -27,7 +28,7 @@ SCORES = (
 def contingency(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     probability: float = 0.5,
     dim: Dims = None,
 ) -> xr.Dataset:
@@ -63,19 +64,19 @@ def contingency(
 
 
 def contingency_of(
-    pair: Pair, threshold: float, probability: float = 0.5, dim: Dims = None
+    pair: Pair, threshold: Threshold, probability: float = 0.5, dim: Dims = None
 ) -> xr.Dataset:
     """Score an aligned pair with :func:`contingency`."""
     import xskillscore
 
-    threshold = check_number("threshold", threshold)
+    shifted, limit = local_event(pair, threshold)
     probability = check_number("probability", probability, 0, 1, above=True)
     over = list(pair.reduced_dims(dim))
     if not over:
         raise FlexclimError(
             f"dim={dim!r} leaves no points to count: name at least one of {pair.truth.dims}."
         )
-    event, chance = event_and_probability(pair, threshold)
+    event, chance = event_and_probability(shifted, limit)
     edges = np.array([-0.5, 0.5, 1.5])
     table = xskillscore.Contingency(
         event.astype(float),

@@ -9,10 +9,16 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights, same_units
+from flexclim.verify.core.local_thresholds import (
+    Threshold,
+    local_event,
+    local_limit,
+    named_threshold,
+)
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.merging import merge_blocks
 from flexclim.verify.core.numbers import as_numbers
-from flexclim.verify.core.option_checks import check_flag, check_number
+from flexclim.verify.core.option_checks import check_flag
 from flexclim.verify.core.scoring import Fields, drop_inherited, score_pairs
 from flexclim.verify.core.sums import sum_blocks
 from flexclim.verify.metrics.scores import Estimator, crps_of
@@ -22,16 +28,18 @@ from flexclim.verify.metrics.scores import Estimator, crps_of
 def threshold_weighted_crps(
     forecast: Fields,
     truth: Fields,
-    lower: float = -np.inf,
-    upper: float = np.inf,
+    lower: Threshold = -np.inf,
+    upper: Threshold = np.inf,
     estimator: Estimator = "fair",
     weights: Weights = "area",
     dim: Dims = None,
 ) -> Fields:
     """CRPS of the part of the distribution between ``lower`` and ``upper``, such as heavy rain.
 
-    It is the CRPS after values beyond a bound are set to that bound. Other parameters as in
-    :func:`flexclim.verify.crps`.
+    It is the CRPS after values beyond a bound are set to that bound. Bounds are numbers in the
+    forecast's units, or a DataArray of bounds by place, such as ``truth.quantile(0.95, "time")``
+    for ``lower``; points where ``lower`` is not below ``upper`` are left out. Other parameters
+    as in :func:`flexclim.verify.crps`.
 
     Notes
     -----
@@ -50,13 +58,19 @@ def threshold_weighted_crps(
 def frequency(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.Dataset:
     """Frequency of values at or above ``threshold``, such as the frequency of wet days.
 
-    Parameters as in :func:`flexclim.verify.crps`.
+    Parameters
+    ----------
+    forecast, truth, weights, dim
+        As in :func:`flexclim.verify.crps`.
+    threshold
+        A number in the forecast's units, or a DataArray of thresholds by place, such as
+        ``truth.quantile(0.95, "time")``.
 
     Returns
     -------
@@ -189,49 +203,51 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 def threshold_weighted_crps_of(
     pair: Pair,
-    lower: float = -np.inf,
-    upper: float = np.inf,
+    lower: Threshold = -np.inf,
+    upper: Threshold = np.inf,
     estimator: Estimator = "fair",
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`threshold_weighted_crps`."""
-    lower = check_number("lower", lower, infinite=True)
-    upper = check_number("upper", upper, infinite=True)
-    if lower >= upper:
-        raise FlexclimError(f"lower={lower:g} is not below upper={upper:g}: no values lie between.")
     pair.need_members()
-    clipped = replace(
-        pair,
-        forecast=pair.forecast.clip(lower, upper, keep_attrs=True),
-        truth=pair.truth.clip(lower, upper, keep_attrs=True),
-    )
-    text = f"CRPS of values from {lower:g} to {upper:g}"
+    low = local_limit(pair, lower, "lower", infinite=True)
+    high = local_limit(pair, upper, "upper", infinite=True)
+    if isinstance(low, float) and isinstance(high, float) and low >= high:
+        raise FlexclimError(f"lower={low:g} is not below upper={high:g}: no values lie between.")
+
+    def clip(field: xr.DataArray) -> xr.DataArray:
+        inside = field.clip(low, high, keep_attrs=True)
+        return inside.where(low < high) if isinstance(low < high, xr.DataArray) else inside
+
+    clipped = replace(pair, forecast=clip(pair.forecast), truth=clip(pair.truth))
+    text = f"CRPS of values from {named_threshold(lower)[0]} to {named_threshold(upper)[0]}"
     return crps_of(clipped, estimator, weights, dim).assign_attrs(
         pair.describe(text, estimator=estimator)
     )
 
 
 def frequency_of(
-    pair: Pair, threshold: float, weights: Weights = "area", dim: Dims = None
+    pair: Pair, threshold: Threshold, weights: Weights = "area", dim: Dims = None
 ) -> xr.Dataset:
     """Score an aligned pair with :func:`frequency`."""
-    threshold = check_number("threshold", threshold)
+    shifted, limit = local_event(pair, threshold)
 
     def summed(
         members: np.ndarray, observed: np.ndarray, weight: np.ndarray, over: tuple[int, ...]
     ) -> np.ndarray:
         known = ~(np.isnan(observed) | np.isnan(members).any(axis=0))
         weight = np.where(known, weight, 0.0)
-        columns = [(members >= threshold).mean(axis=0), observed >= threshold, np.ones(known.shape)]
+        columns = [(members >= limit).mean(axis=0), observed >= limit, np.ones(known.shape)]
         return np.stack([(column * weight).sum(axis=over) for column in columns], axis=-1)
 
     label = ("source", ["forecast", "truth", "weight"])
-    sums = sum_blocks(pair, summed, label, weights=weights, dim=dim)
+    sums = sum_blocks(shifted, summed, label, weights=weights, dim=dim)
     weight = sums.sel(source="weight", drop=True)
     weight = weight.where(weight > 0)
     parts = {n: sums.sel(source=n, drop=True) / weight for n in ("forecast", "truth")}
     parts["ratio"] = parts["forecast"] / parts["truth"].where(parts["truth"] > 0)
-    text = f"frequency of values at or above {threshold:g}"
-    attributes = pair.describe(text, units="1", threshold=threshold)
+    shown, value = named_threshold(threshold)
+    text = f"frequency of values at or above {shown}"
+    attributes = pair.describe(text, units="1", threshold=value)
     return xr.Dataset({n: p.assign_attrs(attributes) for n, p in parts.items()})

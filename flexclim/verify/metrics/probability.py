@@ -13,6 +13,7 @@ from scipy import stats
 
 from flexclim.errors import suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
+from flexclim.verify.core.local_thresholds import Threshold, local_event, named_threshold
 from flexclim.verify.core.members import gather_members
 from flexclim.verify.core.option_checks import check_flag, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
@@ -24,7 +25,7 @@ from flexclim.verify.metrics.scores import ratio
 def brier(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
     fair: bool = False,
@@ -36,7 +37,8 @@ def brier(
     forecast, truth, weights, dim
         As in :func:`flexclim.verify.crps`.
     threshold
-        In the forecast's units.
+        A number in the forecast's units, or a DataArray of thresholds by place, such as
+        ``truth.quantile(0.95, "time")``.
     fair
         Whether to estimate the score of an infinite ensemble (Ferro 2014).
 
@@ -55,7 +57,7 @@ def brier(
 def brier_decomposition(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.Dataset:
@@ -81,7 +83,7 @@ def brier_decomposition(
 def reliability(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
     level: float = 0.9,
@@ -121,7 +123,7 @@ def reliability(
 def roc(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.Dataset:
@@ -150,34 +152,34 @@ def roc(
 
 def brier_of(
     pair: Pair,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
     fair: bool = False,
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`brier`."""
-    threshold, fair = check_number("threshold", threshold), check_flag("fair", fair)
+    fair = check_flag("fair", fair)
     pair.need_members(least=2 if fair else 1)
-    size = pair.size
+    size, (shifted, limit) = pair.size, local_event(pair, threshold)
 
     def summed(
         members: np.ndarray, observed: np.ndarray, weight: np.ndarray, over: tuple[int, ...]
     ) -> np.ndarray:
-        votes, known = count_votes(members, observed, threshold)
+        votes, known = count_votes(members, observed, limit)
         chance = votes / size
-        error = (chance - (observed >= threshold)) ** 2
+        error = (chance - (observed >= limit)) ** 2
         if fair:
             error -= chance * (1 - chance) / (size - 1)
         weight = np.where(known, weight, 0.0)
         return np.stack([(error * weight).sum(axis=over), weight.sum(axis=over)], axis=-1)
 
     label = ("statistic", ["error", "weight"])
-    result = ratio(sum_blocks(pair, summed, label, weights=weights, dim=dim), "error")
+    result = ratio(sum_blocks(shifted, summed, label, weights=weights, dim=dim), "error")
     return result.assign_attrs(describe_event(pair, "Brier score", threshold))
 
 
 def brier_decomposition_of(
-    pair: Pair, threshold: float, weights: Weights = "area", dim: Dims = None
+    pair: Pair, threshold: Threshold, weights: Weights = "area", dim: Dims = None
 ) -> xr.Dataset:
     """Score an aligned pair with :func:`brier_decomposition`."""
     table = _table(pair, threshold, weights, dim)
@@ -206,7 +208,7 @@ def brier_decomposition_of(
 
 def reliability_of(
     pair: Pair,
-    threshold: float,
+    threshold: Threshold,
     weights: Weights = "area",
     dim: Dims = None,
     level: float = 0.9,
@@ -247,7 +249,9 @@ def reliability_of(
     )
 
 
-def roc_of(pair: Pair, threshold: float, weights: Weights = "area", dim: Dims = None) -> xr.Dataset:
+def roc_of(
+    pair: Pair, threshold: Threshold, weights: Weights = "area", dim: Dims = None
+) -> xr.Dataset:
     """Score an aligned pair with :func:`roc`."""
     table = _table(pair, threshold, weights, dim)
     hits = _warned_share(table["observed"])
@@ -294,9 +298,10 @@ def event_and_probability(pair: Pair, threshold: float) -> tuple[xr.DataArray, x
     return pair.truth >= threshold, chance.transpose(*pair.truth.dims)
 
 
-def describe_event(pair: Pair, text: str, threshold: float) -> dict[str, object]:
+def describe_event(pair: Pair, text: str, threshold: Threshold) -> dict[str, object]:
     """Return the attributes of a dimensionless score of an event."""
-    attributes: dict[str, object] = {"long_name": text, "units": "1", "threshold": threshold}
+    value = named_threshold(threshold)[1]
+    attributes: dict[str, object] = {"long_name": text, "units": "1", "threshold": value}
     if pair.units is not None:
         attributes["threshold_units"] = pair.units
     if pair.member is not None:
@@ -314,21 +319,21 @@ def _warned_share(counts: xr.DataArray) -> xr.DataArray:
     return xr.concat([above, never], "probability")
 
 
-def _table(pair: Pair, threshold: float, weights: Weights, dim: Dims) -> xr.Dataset:
+def _table(pair: Pair, threshold: Threshold, weights: Weights, dim: Dims) -> xr.Dataset:
     """Sum the forecasts of each probability k / M, and the events among them."""
     pair.need_members()
-    threshold = check_number("threshold", threshold)
+    shifted, limit = local_event(pair, threshold)
 
     def binned(
         members: np.ndarray, observed: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, list[Contribution]]:
-        votes, known = count_votes(members, observed, threshold)
-        place, light, happened = votes[known], weight[known], observed[known] >= threshold
+        votes, known = count_votes(members, observed, limit)
+        place, light, happened = votes[known], weight[known], observed[known] >= limit
         amounts = {"issued": light, "observed": light * happened, "points": np.ones(light.size)}
         return known, [(name, place, amount) for name, amount in amounts.items()]
 
     names = ["issued", "observed", "points"]
-    table = sum_bins(pair, binned, names, pair.size + 1, weights=weights, dim=dim)
+    table = sum_bins(shifted, binned, names, pair.size + 1, weights=weights, dim=dim)
     table = table.rename(bin="probability")
     table = table.assign_coords(probability=np.arange(pair.size + 1) / pair.size)
     return table.assign_attrs(describe_event(pair, "", threshold))

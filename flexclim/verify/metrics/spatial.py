@@ -12,6 +12,7 @@ from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.box_sums import box_sum
 from flexclim.verify.core.geometry import Plane, whole_planes
+from flexclim.verify.core.local_thresholds import Threshold, local_event, named_threshold
 from flexclim.verify.core.option_checks import as_list, check_count, check_number
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.metrics.probability import event_and_probability
@@ -23,7 +24,7 @@ WINDOWS = (1, 3, 5, 9, 17, 33)
 def fss(
     forecast: Fields,
     truth: Fields,
-    threshold: float,
+    threshold: Threshold,
     window: int | Sequence[int] = WINDOWS,
     weights: Weights = "area",
     dim: Dims = None,
@@ -39,7 +40,8 @@ def fss(
     forecast, truth, weights, dim
         As in :func:`flexclim.verify.crps`.
     threshold
-        In the forecast's units.
+        A number in the forecast's units, or a DataArray of thresholds by place, such as
+        ``truth.quantile(0.95, "time")``.
     window
         Window widths in cells: odd numbers.
 
@@ -107,20 +109,20 @@ def ssim(
 
 def fss_of(
     pair: Pair,
-    threshold: float,
+    threshold: Threshold,
     window: int | Sequence[int] = WINDOWS,
     weights: Weights = "area",
     dim: Dims = None,
 ) -> xr.DataArray:
     """Score an aligned pair with :func:`fss`."""
-    threshold = check_number("threshold", threshold)
+    shifted, limit = local_event(pair, threshold)
     sizes = [check_count("window", size) for size in as_list(window)]
     if not sizes:
         raise FlexclimError("window=[] holds no number of cells.")
     if bad := [size for size in sizes if size % 2 == 0]:
         raise FlexclimError(f"window={bad[0]} has no central cell: use odd numbers of cells.")
     plane = pair.plane
-    event, chance = event_and_probability(pair, threshold)
+    event, chance = event_and_probability(shifted, limit)
     known = chance.notnull()
     chance, event = chance.where(known, 0.0), event.astype(float).where(known, 0.0)
     weight = pair.point_weights(weights) * known
@@ -137,9 +139,10 @@ def fss_of(
         most = ((left**2 + right**2) * weight).sum(over)
         results.append(1 - difference / most.where(most > 0))
     result = xr.concat(results, "window").assign_coords(window=("window", sizes, {"units": "1"}))
-    text = f"fractions skill score of values at or above {threshold:g}"
+    shown, value = named_threshold(threshold)
+    text = f"fractions skill score of values at or above {shown}"
     return result.transpose(..., "window").assign_attrs(
-        pair.describe(text, units="1", threshold=threshold)
+        pair.describe(text, units="1", threshold=value)
     )
 
 

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from flexclim import AlignmentError, FlexclimError, verify
+
+
+def test_a_skill_score_is_the_share_of_the_way_to_perfection():
+    score, reference = (xr.DataArray(values, dims=["time"]) for values in ([0.8, 1.0], [0.5, 1.0]))
+    found = verify.skill_score(score, reference, perfect=1)
+    assert float(found[0]) == pytest.approx(0.6)
+    assert np.isnan(found[1])
+    assert found.attrs["units"] == "1"
+    both = verify.skill_score(score.to_dataset(name="a"), reference.to_dataset(name="a"), 1)
+    xr.testing.assert_equal(both.a, found)
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 1}])
+def test_the_crpss_leaves_out_what_any_field_lacks(ensemble, chunks):
+    forecast, truth = ensemble
+    climate = forecast.isel(time=[1, 2, 0]).assign_coords(time=truth.time) * 1.5
+    climate[0, 0, 0, 0], forecast[1, 1, 1, 1], truth[2, 2, 2] = np.nan, np.nan, np.nan
+    lazy = forecast if chunks is None else forecast.chunk(chunks)
+    found = verify.crpss(lazy, truth, climate)
+    known = truth.where(forecast.notnull().all("realization"))
+    known = known.where(climate.notnull().all("realization"))
+    expected = 1 - verify.crps(forecast, known) / verify.crps(climate, known)
+    assert float(found) == pytest.approx(float(expected), rel=1e-12)
+    named = [one.to_dataset(name="u10") for one in (lazy, truth, climate)]
+    assert float(verify.crpss(*named).u10) == pytest.approx(float(found))
+
+
+def test_a_reference_may_be_a_single_field_in_other_units(ensemble):
+    forecast, truth = ensemble
+    reference = ((truth + 1) * 3.6).assign_attrs(units="km h-1")
+    expected = 1 - float(verify.crps(forecast, truth)) / 1.0
+    assert float(verify.crpss(forecast, truth, reference)) == pytest.approx(expected)
+    assert float(verify.crpss(truth + 2, truth, reference)) == pytest.approx(-1)
+
+
+def test_a_reference_must_fit(ensemble):
+    forecast, truth = (one.to_dataset(name="u10") for one in ensemble)
+    with pytest.raises(AlignmentError, match="the reference a DataArray"):
+        verify.crpss(forecast, truth, truth.u10)
+    with pytest.raises(FlexclimError, match="no 'u10' in the reference"):
+        verify.crpss(forecast, truth, truth.rename(u10="v10"))
