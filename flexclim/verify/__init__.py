@@ -3,6 +3,7 @@
 from flexclim.verify import plot
 from flexclim.verify.baselines import residual_ensemble, residuals
 from flexclim.verify.evaluation import evaluate
+from flexclim.verify.groups import by_group
 from flexclim.verify.metrics.calibration import crps_decomposition, pull, spread_error
 from flexclim.verify.metrics.contingency import contingency
 from flexclim.verify.metrics.distribution import (
@@ -31,6 +32,7 @@ from flexclim.verify.metrics.spectral_scores import (
     log_spectral_distance,
     spectral_bias,
 )
+from flexclim.verify.metrics.texture import increments, lag_correlation, two_cell_noise
 from flexclim.verify.report.report import report
 from flexclim.verify.report.summary import summary, table
 
@@ -41,6 +43,7 @@ __all__ = [
     "bootstrap",
     "brier",
     "brier_decomposition",
+    "by_group",
     "coherence",
     "contingency",
     "correlation_time",
@@ -57,8 +60,10 @@ __all__ = [
     "frequency",
     "fss",
     "histogram_distance",
+    "increments",
     "interval_score",
     "kinetic_energy",
+    "lag_correlation",
     "log_spectral_distance",
     "mae",
     "perkins",
@@ -86,6 +91,7 @@ __all__ = [
     "summary",
     "table",
     "threshold_weighted_crps",
+    "two_cell_noise",
     "variable_correlation",
     "variogram_score",
     "vector_error",

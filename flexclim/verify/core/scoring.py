@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar, overload
 
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
-from flexclim.errors import AlignmentError
+from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.core.alignment import Pair
@@ -17,6 +17,8 @@ from flexclim.verify.core.cell_areas import Variables
 # A score takes two DataArrays or two Datasets, and returns the same.
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
 P = ParamSpec("P")
+# The dimension along which a pair holds the components of a vector.
+VECTOR = "component"
 
 
 @overload
@@ -66,6 +68,49 @@ def score_pairs(
         fields = with_positions(forecast, name), with_positions(truth, name)
         found[name] = scored(*fields, truth.variables)
     return join_variables(found)
+
+
+def vector_pair(
+    forecast: xr.DataArray | xr.Dataset, truth: xr.DataArray | xr.Dataset, vector: Sequence[str]
+) -> Pair:
+    """Align the components of a vector and join them along the dimension ``VECTOR``.
+
+    Raises
+    ------
+    FlexclimError
+        If both Datasets do not hold the components, or in different units.
+    """
+    known = common_variables(forecast, truth)
+    names = [vector] if isinstance(vector, str) else list(vector)
+    if len(names) < 2 or any(name not in known for name in names):
+        raise FlexclimError(
+            f"vector={vector!r} does not name two or more of the variables that both Datasets "
+            f"hold, {known}."
+        )
+    pairs = [
+        Pair.align(with_positions(forecast, n), with_positions(truth, n), truth.variables)
+        for n in names
+    ]
+    first = pairs[0]
+    if {one.units for one in pairs} != {first.units}:
+        units = {name: one.units for name, one in zip(names, pairs, strict=True)}
+        raise FlexclimError(
+            f"the components have different units, {units}. Divide each by its standard deviation."
+        )
+
+    def joined(fields: list[xr.DataArray]) -> xr.DataArray:
+        return xr.concat(
+            fields, VECTOR, coords="minimal", compat="override", combine_attrs="drop_conflicts"
+        )
+
+    members = joined([one.forecast for one in pairs])
+    order = ([first.member] if first.member else []) + [VECTOR]
+    return Pair(
+        forecast=members.transpose(*order, ...),
+        truth=joined([one.truth for one in pairs]),
+        member=first.member,
+        variables=first.variables,
+    )
 
 
 def drop_inherited(result: xr.DataArray | xr.Dataset, *fields: xr.DataArray) -> None:

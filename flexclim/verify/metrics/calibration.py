@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
@@ -10,6 +12,7 @@ from flexclim.verify.core import kernel
 from flexclim.verify.core.alignment import Dims, Pair, Weights
 from flexclim.verify.core.histogram import Batch, Histogram, count_values
 from flexclim.verify.core.merging import merge_blocks
+from flexclim.verify.core.option_checks import check_count, check_flag
 from flexclim.verify.core.scoring import Fields, score_pairs
 from flexclim.verify.core.sums import sum_blocks, weighted_sums
 from flexclim.verify.metrics.scores import ratio
@@ -71,20 +74,38 @@ def crps_decomposition(
 
 @suggest_options
 def spread_error(
-    forecast: Fields, truth: Fields, weights: Weights = "area", dim: Dims = None
+    forecast: Fields,
+    truth: Fields,
+    weights: Weights = "area",
+    dim: Dims = None,
+    bins: int | None = None,
+    halves: bool = False,
 ) -> xr.Dataset:
     """Error of the ensemble mean as a function of the ensemble spread.
 
-    Points are sorted into bins by their spread; in a calibrated ensemble the error equals the
-    spread in every bin. Edges of bins are exact to 1/65 536 of the largest spread. Parameters as in
-    :func:`flexclim.verify.crps`.
+    Points are sorted into bins by their spread; in a large calibrated ensemble the error equals
+    the spread in every bin. Of few members, points with a low spread are partly those whose
+    members lie close together by chance, and the error there exceeds the spread even if the
+    ensemble is calibrated (by half, in the lowest sixth of 8 Gaussian members): ``halves`` avoids
+    that. Edges of bins are exact to 1/65 536 of the largest spread.
+
+    Parameters
+    ----------
+    forecast, truth, weights, dim
+        As in :func:`flexclim.verify.crps`.
+    bins
+        Number of bins, each with the same share of the points; None: bins of fixed widths.
+    halves
+        Whether to sort points by the spread of the first half of the members, and to measure
+        spread and error of the second half.
 
     Returns
     -------
     Dataset
         (kept dimensions..., spread_bin) ``spread``, with the factor sqrt((M + 1) / M) for a
         finite ensemble, ``error``, both as root mean squares, and ``share`` of the points.
-        ``spread_bin`` is the lower edge of a bin divided by the overall spread.
+        ``spread_bin`` is the lower edge of a bin divided by the overall spread; with ``bins``,
+        the share of the points below it.
 
     Notes
     -----
@@ -95,7 +116,7 @@ def spread_error(
     >>> found.error.dropna("spread_bin").values
     array([0., 1.])
     """
-    return score_pairs(spread_error_of, forecast, truth, weights, dim)
+    return score_pairs(spread_error_of, forecast, truth, weights, dim, bins, halves)
 
 
 def pull_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.Dataset:
@@ -156,54 +177,87 @@ def crps_decomposition_of(pair: Pair, weights: Weights = "area", dim: Dims = Non
     )
 
 
-def spread_error_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.Dataset:
+def spread_error_of(
+    pair: Pair,
+    weights: Weights = "area",
+    dim: Dims = None,
+    bins: int | None = None,
+    halves: bool = False,
+) -> xr.Dataset:
     """Score an aligned pair with :func:`spread_error`."""
-    pair.need_members(least=2)
-    size = pair.size
-    overall = ratio(weighted_sums(pair, ["variance"], weights=weights), "variance")
+    split = check_flag("halves", halves)
+    pair.need_members(least=4 if split else 2)
+    first = pair.size // 2 if split else 0
+    if bins is None:
+        edges = EDGES
+        overall = ratio(weighted_sums(pair, ["variance"], weights=weights), "variance") ** 0.5
+    else:
+        edges, overall = np.arange(check_count("bins", bins)) / bins, None
 
-    def summarise(
-        members: np.ndarray, observed: np.ndarray, weight: np.ndarray, cell: np.ndarray, cells: int
-    ) -> Histogram:
-        names = ["variance", "squared_error"]
-        (variance, error), _ = kernel.point_statistics(members, observed, names)
-        amounts = {0: weight * variance, 1: weight * error, 2: weight}
-        batch = Batch(source=0, values=np.sqrt(variance), amounts=amounts)
-        return count_values([batch], cell, cells, columns=3)
+    def finish(spreads: Histogram, *overall: np.ndarray) -> np.ndarray:
+        cells = map(spreads.of_cell, range(len(spreads.level)))
+        if overall:
+            return np.stack([_by_spread(*cell, overall[0].item()) for cell in cells])
+        return np.stack([_by_share(sums, edges) for _, sums, _ in cells])
 
-    def finish(spreads: Histogram, overall: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [_by_spread(spreads, cell, overall.item()) for cell in range(len(spreads.level))]
-        )
-
-    label = ("part", range(3 * EDGES.size))
-    table = merge_blocks(
-        pair, summarise, finish, label, weights=weights, dim=dim, extra=overall**0.5
-    )
+    label = ("part", range(3 * edges.size))
+    counted = partial(_count_spreads, first=first)
+    table = merge_blocks(pair, counted, finish, label, weights=weights, dim=dim, extra=overall)
     table = table.drop_vars("part").rename(part="spread_bin")
     variance, error, weight = (
-        table.isel(spread_bin=slice(start, start + EDGES.size))
-        for start in range(0, 3 * EDGES.size, EDGES.size)
+        table.isel(spread_bin=slice(start, start + edges.size))
+        for start in range(0, 3 * edges.size, edges.size)
     )
-    counted, total = weight.where(weight > 0), weight.sum("spread_bin")
+    size, share, total = pair.size - first, weight.where(weight > 0), weight.sum("spread_bin")
     parts = {
-        "spread": ((variance / counted * (size + 1) / size) ** 0.5, "spread", None),
-        "error": ((error / counted) ** 0.5, "error of the ensemble mean", None),
+        "spread": ((variance / share * (size + 1) / size) ** 0.5, "spread", None),
+        "error": ((error / share) ** 0.5, "error of the ensemble mean", None),
         "share": (weight / total.where(total > 0), "share of points", "1"),
     }
     return xr.Dataset(
         {n: v.assign_attrs(pair.describe(t, units=u)) for n, (v, t, u) in parts.items()}
-    ).assign_coords(spread_bin=EDGES)
+    ).assign_coords(spread_bin=edges)
 
 
-def _by_spread(spreads: Histogram, cell: int, overall: float) -> np.ndarray:
+def _count_spreads(
+    members: np.ndarray,
+    observed: np.ndarray,
+    weight: np.ndarray,
+    cell: np.ndarray,
+    cells: int,
+    first: int,
+) -> Histogram:
+    """Count variance, squared error and weight by spread: that of the ``first`` members, if any.
+
+    Variance and error are those of the other members.
+    """
+    names = ["variance", "squared_error"]
+    (variance, error), _ = kernel.point_statistics(members[first:], observed, names)
+    sorted_by = variance
+    if first:
+        (sorted_by,), _ = kernel.point_statistics(members[:first], observed, ["variance"])
+    amounts = {0: weight * variance, 1: weight * error, 2: weight}
+    batch = Batch(source=0, values=np.sqrt(sorted_by), amounts=amounts)
+    return count_values([batch], cell, cells, columns=3)
+
+
+def _by_spread(bins: np.ndarray, sums: np.ndarray, width: float, overall: float) -> np.ndarray:
     """Return the sums (3 x bins) of a cell by bin of the spread relative to the ``overall`` one.
 
     A narrow bin of the histogram that contains an edge goes where its middle belongs.
     """
-    bins, sums, width = spreads.of_cell(cell)
     place = np.searchsorted(EDGES[1:] * overall, (bins + 0.5) * width, side="right")
     return np.concatenate([np.bincount(place, row, minlength=EDGES.size) for row in sums])
+
+
+def _by_share(sums: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the sums (3 x bins) of a cell in bins that start at shares of its weight.
+
+    Points with the same spread are divided among the bins that they fill.
+    """
+    total = np.pad(sums.cumsum(axis=1), ((0, 0), (1, 0)))
+    at = np.append(edges, 1.0) * total[2, -1]
+    return np.concatenate([np.diff(np.interp(at, total[2], row)) for row in total])
 
 
 def _gaps(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

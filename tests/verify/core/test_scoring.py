@@ -23,6 +23,8 @@ OPTIONS = {
     "exceedance": {},
     "frequency": {"threshold": 0},
     "fss": {"threshold": 0, "window": 3},
+    "increments": {},
+    "lag_correlation": {},
     "log_spectral_distance": {},
     "mae": {},
     "pull": {},
@@ -38,6 +40,7 @@ OPTIONS = {
     "spread_skill": {},
     "ssim": {},
     "threshold_weighted_crps": {"lower": 0},
+    "two_cell_noise": {},
     "variogram_score": {"patch": 4},
 }
 

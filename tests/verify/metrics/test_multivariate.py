@@ -49,6 +49,55 @@ def test_variogram_score_by_brute_force(patches):
     assert float(found) == pytest.approx(total / weights, rel=1e-12)
 
 
+def test_energy_score_of_a_wind_by_brute_force(patches):
+    """With single cells, the score of their vectors; with patches, of all their components."""
+    other = np.random.default_rng(4)
+    datasets = [
+        xr.Dataset({"u10": one, "v10": one.copy(data=other.normal(size=one.shape))})
+        for one in patches
+    ]
+    members, truth = ([one[name].values for name in ("u10", "v10")] for one in datasets)
+    for patch in (1, 3):
+        scores = []
+        for time, row, column in np.ndindex(2, 7 // patch, 9 // patch):
+            cut = (time, *(slice(patch * at, patch * (at + 1)) for at in (row, column)))
+            vectors = [np.ravel([field[(m, *cut)] for field in members]) for m in range(4)]
+            observed = np.ravel([field[cut] for field in truth])
+            skill = np.mean([np.linalg.norm(one - observed) for one in vectors])
+            pairs = sum(np.linalg.norm(a - b) for a, b in combinations(vectors, 2))
+            scores.append((skill - pairs / 12) / patch)
+        found = verify.energy_score(*datasets, patch=patch, vector=("u10", "v10"))
+        assert float(found) == pytest.approx(np.mean(scores), rel=1e-12)
+        lazy = [one.chunk(time=1) for one in datasets]
+        again = verify.energy_score(*lazy, patch=patch, vector=("u10", "v10"))
+        assert float(again) == pytest.approx(np.mean(scores), rel=1e-12)
+
+
+def test_components_are_two_variables_in_the_same_units(patches):
+    datasets = [xr.Dataset({"u10": one, "t2m": one.assign_attrs(units="K")}) for one in patches]
+    for vector in (("u10", "v10"), ("u10",), "u10"):
+        with pytest.raises(FlexclimError, match="does not name two or more of the variables"):
+            verify.energy_score(*datasets, vector=vector)
+    with pytest.raises(FlexclimError, match="the components have different units"):
+        verify.energy_score(*datasets, vector=("u10", "t2m"))
+
+
+def test_fair_variogram_score_does_not_depend_on_the_number_of_members():
+    """Its mean over many draws is the score of the expectation, 2/sqrt(pi) - 1 squared."""
+    rng = np.random.default_rng(5)
+    truth = xr.DataArray(np.tile([0.0, 1.0], (2, 20_000)), dims=["y", "x"])
+    members = xr.DataArray(rng.normal(size=(3, 2, 40_000)), dims=["member", "y", "x"])
+    found = verify.variogram_score(members, truth, patch=2, order=1, estimator="fair")
+    mean, far = 2 / np.pi**0.5, 0.5**0.5
+    weights = [1, 1, 1, 1, far, far]  # of neighbours, across and along, and diagonals
+    errors = [mean - 1, mean - 1, mean, mean, mean - 1, mean - 1]
+    expected = np.average(np.square(errors), weights=weights)
+    assert float(found) == pytest.approx(expected, rel=0.02)
+    biased = verify.variogram_score(members, truth, patch=2, order=1)
+    variance = 2 - 4 / np.pi
+    assert float(biased - found) == pytest.approx(variance / 3, rel=0.02)
+
+
 def test_patches_that_miss_a_value_do_not_count(patches):
     forecast, truth = patches
     truth = truth.copy()

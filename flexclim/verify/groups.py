@@ -1,0 +1,83 @@
+"""Scores of groups of points, such as land and sea, or seasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pandas as pd
+import xarray as xr
+
+from flexclim.errors import FlexclimError, suggest_options
+from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.scoring import common_variables
+
+Score = TypeVar("Score", xr.DataArray, xr.Dataset)
+
+
+@suggest_options
+def by_group(
+    score: Callable[..., Score],
+    forecast: xr.DataArray | xr.Dataset,
+    truth: xr.DataArray | xr.Dataset,
+    groups: xr.DataArray,
+) -> Score:
+    """Score each group of points alone: a rank histogram for land and sea, a spread by season.
+
+    Groups should be known when the forecast is made, such as coarse cells with strong wind. Points
+    chosen by their truth, such as gales that happened, make a calibrated forecast look biased.
+
+    Parameters
+    ----------
+    score
+        A score of this package, such as ``verify.rank_histogram`` or ``verify.spread_skill``; with
+        options, such as ``functools.partial(verify.brier, threshold=10.0)``.
+    forecast, truth
+        As the score takes them.
+    groups
+        Labels (numbers, text or booleans) along any of the truth's dimensions, such as
+        ``truth.time.dt.season``, ``truth.time.dt.year`` or a land-sea mask. Points without a label
+        (NaN, None) are in no group.
+
+    Returns
+    -------
+    DataArray or Dataset
+        What the score returns, along a dimension named as ``groups``, or ``group``.
+
+    Raises
+    ------
+    FlexclimError
+        If there is no label.
+    AlignmentError
+        If the coordinates of ``groups`` are not those of the truth.
+
+    Notes
+    -----
+    Lerch et al. (2017), Stat. Sci. 32, on groups that depend on the truth.
+
+    >>> from flexclim import verify
+    >>> truth = xr.DataArray([0.0, 0.0, 1.0], dims=["cell"])
+    >>> sea = xr.DataArray(["land", "sea", "sea"], dims=["cell"], name="surface")
+    >>> by_group(verify.mae, xr.zeros_like(truth), truth, sea).to_pandas().to_dict()
+    {'land': 0.0, 'sea': 0.5}
+    """
+    if not isinstance(groups, xr.DataArray):
+        raise FlexclimError(
+            f"groups of type {type(groups).__name__} have no dimensions to match: give a DataArray "
+            "of labels."
+        )
+    like = truth
+    if not isinstance(like, xr.DataArray):
+        like = like[common_variables(forecast, like)[0]]
+    labels = check_coordinates(groups, like, "groups").compute()
+    if extra := [name for name in labels.dims if name not in like.dims]:
+        raise FlexclimError(
+            f"groups have the dimension {extra[0]!r}, the truth {like.dims}. Select along it."
+        )
+    order = sorted(pd.unique(labels.values[~pd.isnull(labels.values)]))
+    if not order:
+        raise FlexclimError("groups hold no label: there is nothing to score.")
+    parts = [score(forecast, truth.where(labels == one)) for one in order]
+    name = "group" if groups.name is None else groups.name
+    joined: Score = xr.concat(parts, pd.Index(order, name=name))
+    return joined
