@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# They write into cards and docs, or take hours: only where they are named.
-TOOLS = "ablation", "coverage", "figures"
+# They write into cards and docs, take hours, or want arguments: only where they are named.
+TOOLS = "ablation", "coverage", "figures", "rounding"
 
 
 def main() -> int:

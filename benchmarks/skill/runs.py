@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,18 +103,27 @@ class Bench:
         self.fields, self.steps = fields, steps
         self.code = dict(store.code_hashes())
 
-    def run(self, case: Case, models: list[Model], *, seam: bool = False) -> Result:
+    def run(
+        self,
+        case: Case,
+        models: list[Model],
+        *,
+        rivals: Iterable[str] = RIVALS,
+        seam: bool = False,
+    ) -> Result:
         """Score rivals and models on a case.
 
         Parameters
         ----------
+        rivals
+            Names of the rivals.
         seam
             Whether to measure the seam of the models as well.
         """
         study = Study(case, self.folder)
         served = [model for model in models if sampling.made(model, case)]
         count = self._get(case, "RIVALS", {"what": "count"}, lambda: len(study.split.test))
-        rows = [row for rival in RIVALS if (row := self._rival(study, rival, count))]
+        rows = [row for rival in rivals if (row := self._rival(study, rival, count))]
         for model in served:
             for steps, wanted in case.steps.items():
                 if self.steps is not None and steps not in self.steps:

@@ -100,6 +100,9 @@ class ModelCard(StrictSettings):
         Ranges of values in training, by variable.
     scores, recipe
         Scores of validation, and the training recipe.
+    precision
+        Type of matrices and kernels in the weights file: float32, bf16, fp16 or int8; empty if it
+        was not recorded.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -119,6 +122,7 @@ class ModelCard(StrictSettings):
     recipe: dict[str, JsonValue] = Field(default_factory=dict)
     hardware: str = ""
     seconds: float | None = None
+    precision: str = ""
     version: str = ""
     notes: str = ""
 
@@ -201,6 +205,7 @@ class ModelCard(StrictSettings):
             "scores": [f"{name} {value:.4g}" for name, value in self.scores.items()],
             "licence": self.licence,
             "trained": trained,
+            "weights": self.precision,
             "version": self.version,
             "notes": self.notes,
         }

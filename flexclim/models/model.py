@@ -135,7 +135,13 @@ class Model:
             raise ModelError(first_problem(error)) from None
         return Model(new_settings, new_card, self._weights, device=self.device)
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        precision: Precision | None = None,
+    ) -> Path:
         """Write the model folder completely or not at all.
 
         If the folder already holds the same settings and weights, only the card is rewritten.
@@ -146,6 +152,11 @@ class Model:
             Created if missing.
         overwrite
             Replace a different model in the folder. A folder with other files is never touched.
+        precision
+            Type of matrices and kernels in the weights file: ``"float32"``, ``"bf16"``, ``"fp16"``
+            or ``"int8"``, 8-bit integers with a scale for each output channel. Default: as they
+            are. The folder then holds a model with rounded weights and another hash; this one
+            stays as it is.
 
         Returns
         -------
@@ -155,8 +166,11 @@ class Model:
         Raises
         ------
         ModelError
-            If the folder holds something else, or can't be written.
+            If the folder holds something else, or can't be written, or there is no such precision.
         """
+        if precision is not None:
+            rounded = new_model(self.network_on("cpu"), self.settings, self.card, precision)
+            return rounded.save(folder, overwrite=overwrite)
         folder = Path(folder).absolute()
         try:
             if folder.exists() and self._is_in(folder):
@@ -322,14 +336,15 @@ def new_model(
     Raises
     ------
     ModelError
-        If the settings describe a network of other sizes, or a weight is not finite.
+        If the settings describe a network of other sizes, a weight is not finite, or there is no
+        such precision.
     """
     from flexclim.nn import weights_file
 
-    state = weights_file.round_weights(network, precision)
     weights_file.check_shapes(
         weights_file.shapes(settings.network),
-        {name: tuple(values.shape) for name, values in state.items()},
+        {name: tuple(values.shape) for name, values in network.state_dict().items()},
         "the network",
     )
-    return Model(settings, card, Weights(state=state))
+    state = weights_file.round_weights(network, precision)
+    return Model(settings, card.model_copy(update={"precision": precision}), Weights(state=state))

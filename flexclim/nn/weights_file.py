@@ -1,6 +1,7 @@
 """Weights of a network as a safetensors file, compact on disk and validated when read.
 
-On disk, matrices and kernels may be bfloat16 or float16; vectors (norms, biases, Fourier
+On disk, matrices and kernels may be bfloat16, float16, or int8 with a float32 scale for each
+output channel (``NAME.scale``: weight = scale * integer); vectors (norms, biases, Fourier
 frequencies) take little space and stay float32. In memory all are float32.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,10 +20,13 @@ from flexclim.errors import ModelError
 from flexclim.nn.configuration import NetworkSettings
 from flexclim.nn.flex import Flex
 
-Precision = Literal["float32", "bf16", "fp16"]
+Precision = Literal["float32", "bf16", "fp16", "int8"]
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-ON_DISK = {"F32": 4, "BF16": 2, "F16": 2}
+ON_DISK = {"F32": 4, "BF16": 2, "F16": 2, "I8": 1}
 LARGEST_HEADER = 2**20
+LARGEST_INTEGER = 127
+SCALE = ".scale"  # of an int8 tensor, behind its name
+SCALE_BITS = 16
 
 
 def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
@@ -31,14 +35,69 @@ def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
     Raises
     ------
     ModelError
-        If one is not finite, or overflows the precision.
+        If one is not finite, or overflows the precision, or if there is no such precision.
     """
+    if precision not in get_args(Precision):
+        raise ModelError(f"precision {precision!r} is not one of {', '.join(get_args(Precision))}.")
     rounded = {}
     for name, values in network.state_dict().items():
-        dtype = DTYPES[precision] if values.squeeze().ndim > 1 else torch.float32
-        rounded[name] = values.detach().to("cpu", dtype, copy=True).contiguous()
+        values = values.detach()
+        _check_finite(values, name, precision)
+        if precision == "int8" and _has_output_channels(values):
+            rounded[name], rounded[name + SCALE] = to_int8(values.to("cpu", torch.float32))
+            continue
+        small = precision == "int8" or values.squeeze().ndim < 2
+        dtype = torch.float32 if small else DTYPES[precision]
+        rounded[name] = values.to("cpu", dtype, copy=True).contiguous()
         _check_finite(rounded[name], name, precision)
     return rounded
+
+
+def to_int8(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Round weights to integers from -127 to 127, with a scale for each output channel.
+
+    A scale has 16 significant bits, so that its products with these integers are exact in float32
+    and rounding again changes nothing.
+
+    Parameters
+    ----------
+    values
+        (output channels, ...), float32.
+
+    Returns
+    -------
+    tuple of Tensor
+        Integers of the same shape, and scales (output channels,).
+
+    >>> to_int8(torch.tensor([[0.6, -1.0], [0.0, 0.0]]))[0].tolist()
+    [[76, -127], [0, 0]]
+    """
+    flat = values.reshape(len(values), -1)
+    mantissa, exponent = torch.frexp(flat.abs().amax(1) / LARGEST_INTEGER)
+    scale = torch.ldexp(torch.ceil(mantissa * 2**SCALE_BITS), exponent - SCALE_BITS)
+    scale = scale.clamp_min(torch.finfo(torch.float32).tiny)  # of channels that are 0
+    integers = (flat / scale[:, None]).round().to(torch.int8)
+    return integers.reshape(values.shape), scale
+
+
+def to_float(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a file, or of :func:`round_weights`, as float32."""
+    return {
+        name: _scaled(values, state.get(name + SCALE))
+        for name, values in state.items()
+        if not name.endswith(SCALE)
+    }
+
+
+def _scaled(values: Tensor, scale: Tensor | None) -> Tensor:
+    if scale is None:
+        return values.float()
+    return values.float() * scale.reshape(-1, *(1,) * (values.ndim - 1))
+
+
+def _has_output_channels(values: Tensor) -> bool:
+    """Return whether a tensor is a matrix or kernel of several output channels."""
+    return values.ndim > 1 and len(values) > 1
 
 
 def compute_in(network: Flex, precision: str) -> Flex:
@@ -55,7 +114,7 @@ def encode(state: dict[str, Tensor]) -> bytes:
 
 def build(config: NetworkSettings, state: dict[str, Tensor]) -> Flex:
     """Build a network in evaluation mode with the weights of ``state`` as float32."""
-    return _filled(_empty(config), {name: tensor.float() for name, tensor in state.items()})
+    return _filled(_empty(config), to_float(state))
 
 
 def read(path: Path, config: NetworkSettings) -> Flex:
@@ -69,18 +128,18 @@ def read(path: Path, config: NetworkSettings) -> Flex:
         If the file is damaged, belongs to another network, or holds NaN.
     """
     network = _empty(config)
-    wanted = _shapes_of(network)
-    state = {}
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            dtypes = {name: part.get_dtype() for name, part in slices.items()}
+            wanted = _with_scales(_shapes_of(network), dtypes)
             check_shapes(
                 wanted, {name: tuple(part.get_shape()) for name, part in slices.items()}, str(path)
             )
-            _check_size(path, {name: part.get_dtype() for name, part in slices.items()}, wanted)
-            for name in wanted:
-                state[name] = file.get_tensor(name).float()
-                _check_finite(state[name], name, str(path))
+            _check_size(path, dtypes, wanted)
+            state = to_float({name: file.get_tensor(name) for name in wanted})
+            for name, values in state.items():
+                _check_finite(values, name, str(path))
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         if isinstance(error, ModelError):
             raise
@@ -110,6 +169,14 @@ def check_shapes(
             raise ModelError(
                 f"{place}: {name} has shape {found[name]}, but the network's sizes require {shape}."
             )
+
+
+def _with_scales(
+    shapes: dict[str, tuple[int, ...]], dtypes: dict[str, str]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of weights, and of the scales of those that are int8."""
+    scales = {name + SCALE: shape[:1] for name, shape in shapes.items() if dtypes.get(name) == "I8"}
+    return shapes | scales
 
 
 def _check_size(path: Path, dtypes: dict[str, str], wanted: dict[str, tuple[int, ...]]) -> None:

@@ -59,6 +59,22 @@ def test_saving_again_changes_the_card_only(model, folder):
     assert (folder / "weights.safetensors").stat().st_mtime_ns == before.st_mtime_ns
 
 
+def test_a_model_is_saved_in_another_precision(model, folder):
+    rounded = folder.with_name("rounded")
+    assert model.save(rounded, precision="int8") == rounded
+    found = load_model(rounded)
+    assert found.card == model.card.model_copy(update={"precision": "int8"})
+    assert "weights      int8" in str(found.card)
+    assert found.settings == model.settings
+    assert found.sha256 != model.sha256
+    assert model.folder == folder
+    assert load_model(folder).sha256 == model.sha256
+    with pytest.raises(ModelError, match="holds another model"):
+        model.save(folder, precision="int8")
+    model.save(folder, precision="int8", overwrite=True)
+    assert load_model(folder).sha256 == found.sha256
+
+
 def test_another_model_is_not_overwritten_unasked(model, folder):
     other = model.replace(noise_scale=2.0)
     with pytest.raises(ModelError, match="holds another model"):

@@ -3,14 +3,19 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from model_folders import forge, refuse
 from safetensors.torch import load_file, save_file
 from small_networks import inputs, make, predict
 
+from flexclim.errors import ModelError
 from flexclim.models.model import load_model, new_model
-from flexclim.nn.weights_file import compute_in
+from flexclim.nn.weights_file import compute_in, to_float, to_int8
 
 
 @pytest.fixture
@@ -38,6 +43,72 @@ def test_half_precision_is_chosen_once(toy_model, tmp_path, precision):
     sizes = [(path / "weights.safetensors").stat().st_size for path in (tmp_path / "half", whole)]
     assert sizes[0] < 0.55 * sizes[1]
     assert half.sha256 != toy_model.sha256
+
+
+@given(arrays(np.float32, (3, 2, 4), elements=st.floats(-(2.0**60), 2.0**60, width=32)))
+def test_int8_is_within_half_a_step_and_rounds_once(values):
+    integers, scale = to_int8(torch.from_numpy(values))
+    found = to_float({"w": integers, "w.scale": scale})["w"]
+    peak = np.abs(values).max((1, 2), keepdims=True)
+    step = np.maximum(peak.astype(float) / 127 * (1 + 2**-15), np.finfo(np.float32).tiny)
+    assert (np.abs(found.numpy() - values.astype(float)) <= step * (0.5 + 1e-5)).all()
+    again = to_int8(found)
+    assert torch.equal(again[0], integers)
+    assert torch.equal(again[1], scale)
+
+
+def test_int8_is_worked_by_hand():
+    """127 steps of 0.5 for the first channel, of 2 for the second, and a channel of zeros."""
+    values = torch.tensor([[63.5, -0.5, 0.2, 0.3], [-254.0, 1.1, 0.9, 3.2], [0.0] * 4])
+    integers, scale = to_int8(values)
+    assert integers.tolist() == [[127, -1, 0, 1], [-127, 1, 0, 2], [0] * 4]
+    assert scale[:2].tolist() == [0.5, 2.0]
+    found = to_float({"w": integers, "w.scale": scale})["w"]
+    assert found.tolist() == [[63.5, -0.5, 0.0, 0.5], [-254.0, 2.0, 0.0, 4.0], [0.0] * 4]
+
+
+def test_int8_is_read_as_it_was_rounded(toy_model, tmp_path):
+    exact = toy_model.network.state_dict()
+    folder = toy_model.replace().save(tmp_path / "small", precision="int8")
+    found = load_model(folder)
+    file = load_file(folder / "weights.safetensors")
+    for name, weight in found.network.state_dict().items():
+        if weight.ndim > 1 and len(weight) > 1:
+            assert file[name].dtype == torch.int8
+            step = exact[name].flatten(1).abs().amax(1) / 127
+            off = (weight - exact[name]).flatten(1).abs().amax(1)
+            assert (off <= 0.501 * step).all()
+            assert off.any()
+        else:
+            assert torch.equal(weight, exact[name])
+    content = sum(part.numel() * part.element_size() for part in file.values())
+    assert content < 1.1 * sum(part.numel() for part in exact.values())
+    again = found.save(tmp_path / "again", precision="int8")
+    assert load_model(again).sha256 == found.sha256
+    assert found.sha256 != toy_model.sha256
+
+
+def test_scales_of_another_kind_are_refused(toy_model, tmp_path):
+    folder = toy_model.replace().save(tmp_path / "toy", precision="int8")
+    path = folder / "weights.safetensors"
+    file, name = load_file(path), "decoder.tr_blocks.0.attn.proj.weight"
+    scale = file[name + ".scale"]
+    for change, message in (
+        ({name + ".scale": scale[1:]}, "has shape"),
+        ({name + ".scale": scale * torch.nan}, "NaN or infinite"),
+        ({name: file[name].float()}, f"holds '{name}.scale'"),
+    ):
+        save_file(file | change, path)
+        forge(folder)
+        refuse(folder, message)
+    save_file({key: part for key, part in file.items() if key != name + ".scale"}, path)
+    forge(folder)
+    refuse(folder, f"lacks {name}.scale")
+
+
+def test_precisions_that_are_not_there_are_named(toy_model, tmp_path):
+    with pytest.raises(ModelError, match="'int4' is not one of float32, bf16, fp16, int8"):
+        toy_model.save(tmp_path / "toy", precision="int4")
 
 
 @pytest.mark.parametrize(
