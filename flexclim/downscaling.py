@@ -16,7 +16,6 @@ from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.errors import suggest_options
-from flexclim.grids.domain import Kind
 from flexclim.grids.grid import whole_factor
 from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
@@ -29,7 +28,9 @@ from flexclim.planning.variable_groups import (
     with_statics,
     with_targets,
 )
+from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.downscaling_graph import lazy_members
+from flexclim.sampling.healpix_members import on_pixels
 from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
@@ -48,7 +49,7 @@ def downscale(
     variables: list[str] | None = None,
     conserve: bool | None = None,
     non_negative: bool | None = None,
-    grid: Kind | None = None,
+    grid: GridHint | None = None,
     static: xr.Dataset | None = None,
     noise: str = "independent",
     noise_timescale: str | None = None,
@@ -63,8 +64,9 @@ def downscale(
     Parameters
     ----------
     obj
-        Fields (..., y, x) on rows and columns of latitude and longitude or of projected
-        coordinates. The result is lazy if they are dask arrays.
+        Fields on any grid. Those without rows and columns (HEALPix, reduced Gaussian,
+        unstructured cells or points) are taken to a regular grid of about their own spacing
+        first. The result is lazy if they are dask arrays.
     factor
         Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano.
     model
@@ -93,7 +95,8 @@ def downscale(
         below 1 (100 %) too.
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
-        Default: as in the model's training data.
+        Default: as in the model's training data. ``"healpix"`` or ``"healpix:ring"``: cells are
+        HEALPix, nested or along rings, where a file doesn't say so.
     static
         Static fields that the model needs, such as orography, on any grid that covers ``obj``.
         They are averaged over fine cells, or interpolated where they are coarser. Default: the
@@ -123,7 +126,8 @@ def downscale(
     -------
     Dataset or DataArray
         (realization, ..., y, x) in the variables' units, following the CF conventions, on the
-        fine grid nested in the input's grid. NaN where the coarse cell is NaN. Attributes
+        fine grid nested in the input's grid; HEALPix pixels are split, one level deeper for each
+        factor of two: (realization, ..., cell). NaN where the coarse cell is NaN. Attributes
         describe how it was made.
 
     Raises
@@ -174,7 +178,7 @@ def downscale_to_zarr(
     variables: list[str] | None = None,
     conserve: bool | None = None,
     non_negative: bool | None = None,
-    grid: Kind | None = None,
+    grid: GridHint | None = None,
     static: xr.Dataset | None = None,
     noise: str = "independent",
     noise_timescale: str | None = None,
@@ -266,6 +270,7 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
     fields = describe(
         with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"
     )
+    fields = on_pixels(fields, source, plans, groups, options.factor)
     follows = tuple(map(str, source.dataset.dims))
     return PlannedEnsemble(
         source=source, fields=fields, groups=groups, plans=plans, follows=follows

@@ -19,7 +19,6 @@ import xarray as xr
 from flexclim import stores
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.grids.domain import Kind
 from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.forecast_plan import ForecastPlan, plan_forecast
 from flexclim.planning.leads import Leads, later
@@ -28,6 +27,7 @@ from flexclim.planning.plan import new_run
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_attributes_of, with_matches, with_statics
+from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.forecast_graph import lazy_rollout
 from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
@@ -49,7 +49,7 @@ def forecast(
     seed: int = 0,
     variables: list[str] | None = None,
     non_negative: bool | None = None,
-    grid: Kind | None = None,
+    grid: GridHint | None = None,
     static: xr.Dataset | None = None,
     overlap: int | None = None,
     batch: int | None = None,
@@ -64,8 +64,8 @@ def forecast(
     Parameters
     ----------
     past
-        Fields (..., y, x) on rows and columns, with a time coordinate. Only as many of the last
-        times are used as the model reads. The result is lazy if they are dask arrays.
+        Fields on any grid, with a time coordinate; see :func:`flexclim.downscale`. Only as many
+        of the last times are used as the model reads. The result is lazy if they are dask arrays.
     leads
         Number of time steps to forecast, or the lead times to return, such as ``["6h", "24h"]``.
         The time step is the spacing of the last times of ``past``.
@@ -86,7 +86,8 @@ def forecast(
         below 1 (100 %) too.
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
-        Default: as in the model's training data.
+        Default: as in the model's training data. ``"healpix"`` or ``"healpix:ring"``: cells are
+        HEALPix, nested or along rings, where a file doesn't say so.
     static
         Static fields that the model needs, such as orography, on any grid that covers ``past``.
         Default: as for :func:`flexclim.downscale`.
@@ -155,7 +156,7 @@ def forecast_to_zarr(
     seed: int = 0,
     variables: list[str] | None = None,
     non_negative: bool | None = None,
-    grid: Kind | None = None,
+    grid: GridHint | None = None,
     static: xr.Dataset | None = None,
     overlap: int | None = None,
     batch: int | None = None,

@@ -82,8 +82,11 @@ NonNegative = Annotated[
     ),
 ]
 GridKind = Annotated[
-    Literal["cell", "point"] | None,
-    typer.Option(help="Whether values are cell means or point values. [default: by coordinates]"),
+    Literal["cell", "point", "healpix", "healpix:ring"] | None,
+    typer.Option(
+        help="Whether values are cell means or point values, or the cells HEALPix. "
+        "[default: by coordinates]"
+    ),
 ]
 StaticFields = Annotated[
     Path | None, typer.Option(help="File of static fields that the model needs, e.g. orography.")

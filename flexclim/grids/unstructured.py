@@ -12,7 +12,7 @@ CELLS = {
     *("nodes", "nod2", "nod2d", "ncol", "face", "faces", "nface", "nmesh2_face", "mesh2d_nfaces"),
     *("nvertices", "nedges", "edge"),
 }
-ADVICE = "Regrid it to regular rows and columns first."
+HEALPIX_ADVICE = 'Pass grid="healpix", or "healpix:ring" (--grid at the shell).'
 
 
 def cells_along(obj: xr.Dataset | xr.DataArray) -> Hashable | None:
@@ -25,14 +25,15 @@ def cells_along(obj: xr.Dataset | xr.DataArray) -> Hashable | None:
 
 
 def list_of_cells(obj: xr.Dataset | xr.DataArray, dim: Hashable) -> str:
-    """Say on which grid cells along one dimension lie.
+    """Say on which grid cells along one dimension lie, and what to do.
 
     >>> list_of_cells(xr.DataArray([0.0] * 48, dims="cell"), "cell").split(". ")[0]
     "48 cells along 'cell' are a HEALPix grid (nside 2)"
     """
     nside = healpix_nside(obj.sizes[dim]) if dim == cells_along(obj) else None
     kind = f"a HEALPix grid (nside {nside})" if nside else "an unstructured grid or stations"
-    return f"{obj.sizes[dim]} cells along {dim!r} are {kind}. {ADVICE}"
+    advice = HEALPIX_ADVICE if nside else f"Add 1-D latitudes and longitudes along {dim!r}."
+    return f"{obj.sizes[dim]} cells along {dim!r} are {kind}. {advice}"
 
 
 def healpix_nside(size: int) -> int | None:

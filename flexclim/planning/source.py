@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import xarray as xr
 
@@ -17,6 +18,12 @@ from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
+from flexclim.resampling.rows_and_columns import (
+    CellList,
+    GridHint,
+    find_cell_list,
+    on_rows,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +54,9 @@ class Source:
         All static fields that the user passed, on their own grids; None: none were passed.
     static_fields
         Those that the chosen models need, with their grids.
+    cells, given
+        The cells on which the fields were given, and these fields, if they had no rows and
+        columns.
     """
 
     dataset: xr.Dataset
@@ -56,6 +66,8 @@ class Source:
     times: Mapping[str, TimeCoordinates]
     static: xr.Dataset | None = None
     static_fields: Mapping[str, StaticField] = field(default_factory=dict)
+    cells: CellList | None = None
+    given: xr.Dataset | None = None
 
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.dataset[name]
@@ -98,18 +110,19 @@ class Source:
 
 def resolve(
     obj: xr.Dataset | xr.DataArray,
-    kind: Kind | None = None,
+    kind: GridHint | None = None,
     static: xr.Dataset | None = None,
     variables: Sequence[str] | str | None = None,
 ) -> Source:
-    """Find the grid, fields and times of a Dataset; no data is computed.
+    """Find the grid, fields and times of a Dataset; no lazy data is computed.
 
     Parameters
     ----------
     obj
-        Fields (..., y, x); a DataArray becomes a Dataset of one variable.
+        Fields (..., y, x), or along one dimension of cells, which are taken to a regular grid;
+        a DataArray becomes a Dataset of one variable.
     kind
-        ``"cell"`` or ``"point"`` where the coordinates can't tell.
+        ``"cell"`` or ``"point"``, or that cells are HEALPix, where the coordinates can't tell.
     static
         Static fields that a model may need.
     variables
@@ -138,8 +151,13 @@ def resolve(
     """
     check_fields(obj)
     obj = with_plain_attributes(obj)
-    dataset = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
-    grid = find_grid(obj, kind, variables)
+    given = obj if isinstance(obj, xr.Dataset) else as_dataset(obj)
+    cells = find_cell_list(given, kind, variables)
+    if cells is not None:
+        given = with_realization(given, [dim for dim in given.dims if dim != cells.dim])
+    stated = cast("Kind | None", kind) if cells is None else None
+    dataset = given if cells is None else on_rows(given, cells)
+    grid = find_grid(obj if cells is None else dataset, stated, variables)
     if isinstance(static, xr.Dataset):
         static = with_plain_attributes(static)
     plane = {grid.y, grid.x}
@@ -156,10 +174,12 @@ def resolve(
     return Source(
         dataset=dataset,
         grid=grid,
-        stated_kind=kind,
+        stated_kind=stated,
         fields=tuple(times),
         times=times,
         static=static,
+        cells=cells,
+        given=None if cells is None else given,
     )
 
 

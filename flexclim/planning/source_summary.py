@@ -13,6 +13,7 @@ from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.times import calendar_of, seconds_of
 from flexclim.errors import FlexclimError, GridError
 from flexclim.planning.source import resolve
+from flexclim.resampling.rows_and_columns import as_planned, find_cell_list
 
 # Seconds of the units in which a time step is given.
 UNITS = {"days": 86400, "h": 3600, "min": 60, "s": 1}
@@ -52,13 +53,14 @@ def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
     """Return the summary by topic, or the reason why the fields can't be used."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            source = resolve(obj)
+            found = find_cell_list(obj)
+            source = resolve(obj if found is None else as_planned(obj, found))
     except GridError as error:
         return {"Grid": f"not found: {error}"}
     except FlexclimError as error:
         return {"Variables": f"can't be used: {error}"}
     rows = {
-        "Grid": source.grid.summary,
+        "Grid": source.grid.summary if found is None else found.text(),
         "Variables": ", ".join(_named(source[name]) for name in source.fields)
         or f"none with numbers along {source.grid.y} and {source.grid.x}",
     }

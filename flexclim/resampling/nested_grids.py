@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, cast
 
 import dask.array as da
 import numpy as np
@@ -28,25 +30,33 @@ from flexclim.resampling.field_methods import (
     record_method,
     variables_elsewhere,
 )
+from flexclim.resampling.healpix_levels import children_of, coarser, finer, levels_of
+from flexclim.resampling.regridding import regrid
+from flexclim.resampling.rows_and_columns import (
+    CellList,
+    GridHint,
+    find_cell_list,
+    on_rows,
+)
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 
 
 @suggest_options
-def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
+def coarsen(obj: T, factor: int, *, grid: GridHint | None = None) -> T:
     """Average blocks of ``factor`` x ``factor`` cells, weighted by their area.
 
     Parameters
     ----------
     obj
-        Fields (..., y, x) on rows and columns; any units. The result is lazy if they are dask
-        arrays.
+        Fields on any grid; any units. The result is lazy if they are dask arrays.
     factor
         Fine cells along one side of a coarse cell.
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
         On a grid of points, blocks are centred on every ``factor``-th point; with an even factor
         the points at their edges count in each of two blocks with the half that lies in it.
+        ``"healpix"`` or ``"healpix:ring"``: cells are HEALPix, where a file doesn't say so.
 
     Returns
     -------
@@ -54,7 +64,9 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
         The coarse fields with the dimension order and units of ``obj``; a Dataset has bounds.
         Missing cells are left out of the means; NaN where a whole block is missing. Directions
         are averaged as unit vectors; of flags and categories the most frequent is taken, with a
-        warning. Variables without rows and columns are kept as they are.
+        warning. Variables without rows and columns are kept as they are. Of HEALPix pixels the
+        parents, where ``factor`` is a power of two; other cells along one dimension become
+        regular ones, of ``factor`` times about their spacing.
 
     Raises
     ------
@@ -74,7 +86,9 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
     factor = whole_factor(factor)
     check_fields(obj)
     obj = with_plain_attributes(obj)
-    fine = find_grid(obj, grid).aligned(factor)
+    if (cells := find_cell_list(obj, grid)) is not None:
+        return _of_cells(obj, partial(_coarsen_cells, found=cells, factor=factor))
+    fine = find_grid(obj, cast("Kind | None", grid)).aligned(factor)
     coarse = fine.coarsened(factor)
     domain, sines = fine.domain, fine.row_sines
 
@@ -95,7 +109,9 @@ def coarsen(obj: T, factor: int, *, grid: Kind | None = None) -> T:
 
 
 @suggest_options
-def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind | None = None) -> T:
+def interpolate(
+    obj: T, factor: int, method: Method = "bicubic", *, grid: GridHint | None = None
+) -> T:
     """Interpolate coarse fields to the fine grid nested in theirs.
 
     Fine cells are placed by their centres (or points), so that fields are not shifted.
@@ -103,14 +119,14 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     Parameters
     ----------
     obj
-        Fields (..., y, x) on rows and columns; any units. The result is lazy if they are dask
-        arrays.
+        Fields on any grid; any units. The result is lazy if they are dask arrays.
     factor
         Fine cells along one side of a coarse cell.
     method
         ``"nearest"``, ``"bilinear"`` or ``"bicubic"`` (Keys, 1981, a = -3/4).
     grid
         Whether values are ``"cell"`` means or ``"point"`` values, where coordinates don't tell.
+        ``"healpix"`` or ``"healpix:ring"``: cells are HEALPix, where a file doesn't say so.
 
     Returns
     -------
@@ -119,6 +135,8 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
         where the stencil of a fine cell has a NaN. Bicubic interpolation can overshoot, also
         below zero. Directions are averaged as unit vectors; of flags and categories the nearest
         is taken, with a warning. Variables without rows and columns are kept as they are.
+        HEALPix pixels are split, where ``factor`` is a power of two; other cells along one
+        dimension are taken to a regular grid of about their own spacing first.
 
     Raises
     ------
@@ -138,7 +156,11 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
     factor = whole_factor(factor)
     check_fields(obj)
     obj = with_plain_attributes(obj)
-    coarse = find_grid(obj, grid)
+    if (cells := find_cell_list(obj, grid)) is not None:
+        return _of_cells(
+            obj, partial(_interpolate_cells, found=cells, factor=factor, method=method)
+        )
+    coarse = find_grid(obj, cast("Kind | None", grid))
     fine = coarse.refined(factor)
     domain = coarse.domain
 
@@ -155,6 +177,37 @@ def interpolate(obj: T, factor: int, method: Method = "bicubic", *, grid: Kind |
         word="" if method == "nearest" else "the category of the nearest cell is taken",
     )
     return _resample(obj, coarse, fine, how)
+
+
+def _of_cells(obj: T, change: Callable[[xr.Dataset], xr.Dataset]) -> T:
+    """Change fields along one dimension of cells."""
+    ds = as_dataset(obj) if isinstance(obj, xr.DataArray) else obj
+    changed = change(ds)
+    if isinstance(obj, xr.DataArray):
+        return pick(changed, str(next(iter(ds.data_vars)))).rename(obj.name)
+    return changed
+
+
+def _coarsen_cells(ds: xr.Dataset, *, found: CellList, factor: int) -> xr.Dataset:
+    """Average HEALPix pixels over their parents, other cells over larger regular ones."""
+    levels, pixels = levels_of(factor), found.cells.pixels
+    if pixels is not None and levels is not None and levels <= pixels.level:
+        return coarser(ds, found.cells, levels, f"coarsen(factor={factor})")
+    return on_rows(ds, found.coarsened(factor))
+
+
+def _interpolate_cells(
+    ds: xr.Dataset, *, found: CellList, factor: int, method: Method
+) -> xr.Dataset:
+    """Split HEALPix pixels; take other cells to rows and columns first."""
+    levels = levels_of(factor)
+    if found.cells.pixels is None or levels is None:
+        return interpolate(on_rows(ds, found), factor, method)
+    if method == "bicubic":
+        target = children_of(found.cells.pixels, levels)
+        return regrid(on_rows(ds, found), xr.Dataset(coords=target.coordinates), "bicubic")
+    action = f"interpolate(factor={factor}, method={method!r})"
+    return finer(ds, found.cells, levels, action, nearest=method == "nearest")
 
 
 def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:

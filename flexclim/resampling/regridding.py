@@ -113,10 +113,31 @@ def regrid(
     ds = with_plain_attributes(as_dataset(obj) if isinstance(obj, xr.DataArray) else obj)
     source = cells_of(ds, grid, bounds=method in AREAL)
     target = target_of(to, source, bounds=method in AREAL)
-    fields = [ds[name] for name in fields_along(ds, source.dims, NUMBERS + BOOLEANS)]
-    _check_fields(ds, fields, source, target)
     made = find_weights(source, target, method, weights)
     how = _method(made, target, method, nan_threshold)
+    described = resampled(ds, source, target, how)
+    if isinstance(obj, xr.DataArray):
+        return pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
+    return described
+
+
+def resampled(ds: xr.Dataset, source: Cells, target: Target, how: Resampling) -> xr.Dataset:
+    """Return the fields of a Dataset on the target, described; other variables are kept.
+
+    Parameters
+    ----------
+    ds
+        Fields on ``source``; lazy ones stay lazy.
+    how
+        Changes (..., source) values to (..., target).
+
+    Raises
+    ------
+    GridError
+        If there are no fields, or fields of several grids.
+    """
+    fields = [ds[name] for name in fields_along(ds, source.dims, NUMBERS + BOOLEANS)]
+    _check_fields(ds, fields, source, target)
     properties_of = {str(field.name): FieldProperties.of(field) for field in fields}
     results = {
         str(field.name): _regridded(field, properties_of[str(field.name)], source, target, how)
@@ -132,10 +153,7 @@ def regrid(
     )
     for name, properties in properties_of.items():
         record_method(described[name], properties, how)
-    described = described.assign(variables_elsewhere(ds, described, source.dims, stale=True))
-    if isinstance(obj, xr.DataArray):
-        return pick(described, next(iter(results))).rename(obj.name)
-    return described
+    return described.assign(variables_elsewhere(ds, described, source.dims, stale=True))
 
 
 def _method(

@@ -21,6 +21,7 @@ from flexclim.execution.notes import NOTES, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
 from flexclim.files import PARTIAL, store_errors
+from flexclim.stores.grib import ONE_DATASET, grib_options, is_grib
 from flexclim.stores.layout import time_coordinate
 from flexclim.stores.place import Place
 
@@ -32,7 +33,7 @@ CHUNKS = "chunks", "shards", "preferred_chunks", "chunksizes", "contiguous"
 
 
 def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
-    """Open a NetCDF file or a Zarr store lazily.
+    """Open a NetCDF or GRIB file or a Zarr store lazily.
 
     Chunks of the file are not kept in encodings, so that ``to_zarr`` works without options.
 
@@ -44,7 +45,7 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
     Raises
     ------
     FlexclimError
-        If there is no such file, it can't be reached, or it is neither NetCDF nor Zarr.
+        If there is no such file, it can't be reached, or it is neither NetCDF, GRIB nor Zarr.
 
     Warns
     -----
@@ -56,8 +57,13 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
         Place(path)  # raises if the server does not answer
     elif not (path := Path(cast(str, path))).exists():
         raise FlexclimError(f"{path} does not exist. Give a NetCDF file or a Zarr store.")
-    engine = "zarr" if remote or Path(cast(str, path)).is_dir() else None
-    opening = partial(xr.open_dataset, cast(Any, path), engine=engine)
+    grib = not remote and is_grib(cast(str, path))
+    options: dict[str, Any] = {}
+    if grib:
+        options = grib_options(cast(str, path))
+    elif remote or Path(cast(str, path)).is_dir():
+        options = {"engine": "zarr"}
+    opening = partial(xr.open_dataset, cast(Any, path), **options)
     try:
         return _opened(opening)
     # Backends raise many types for a damaged file.
@@ -65,11 +71,13 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
         advice = (
             "Give the URL of a Zarr store; download other formats first."
             if remote
-            else "Give a complete NetCDF file or Zarr store; convert other formats, such as GRIB, "
-            "first."
+            else "Give a complete NetCDF or GRIB file or Zarr store; convert other formats first."
         )
+        if type(error).__name__ == "DatasetBuildError":  # cfgrib's
+            raise FlexclimError(f"{path} can't be opened. {ONE_DATASET}.") from None
         raise FlexclimError(
-            f"{path} can't be opened as NetCDF or Zarr ({_reason(error)}). {advice}"
+            f"{path} can't be opened as {'GRIB' if grib else 'NetCDF or Zarr'} "
+            f"({_reason(error)}). {advice}"
         ) from None
 
 

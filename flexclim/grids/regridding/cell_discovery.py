@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -61,22 +61,50 @@ def cells_of(
     >>> cells_of(gaussian)
     <Cells: rows and columns, 4 x 2 along lat, lon>
     """
+    found = cells_in_list(obj, grid, bounds=bounds)
+    if found is not None:
+        return found
+    variables: Variables = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
+    axes = find_axes(obj)
+    _check_sizes(obj, (axes.y, axes.x))
+    if axes.geographic:
+        return _row_cells(variables, axes, bounds)
+    return _mapped_cells(obj, variables, axes, bounds)
+
+
+def cells_in_list(
+    obj: xr.Dataset | xr.DataArray,
+    grid: str | None = None,
+    fields: Collection[str] = (),
+    *,
+    bounds: bool = True,
+) -> Cells | None:
+    """Find cells or points along one dimension; None if there are none.
+
+    Parameters
+    ----------
+    obj, grid, bounds
+        As for :func:`cells_of`.
+    fields
+        The fields of a Dataset whose cells are sought. Default: all.
+
+    Raises
+    ------
+    GridError
+        As for :func:`cells_of`.
+    """
     found = find_healpix(obj, grid)
     if found is not None:
         return found
     variables: Variables = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
-    known, _ = known_coordinates(obj)
+    known, _ = known_coordinates(obj, fields)
     latitudes, longitudes = latitudes_longitudes(known, 1)
     if len(latitudes) == len(longitudes) == 1:
         latitude, longitude = latitudes[0], longitudes[0]
         if known[latitude].dims == known[longitude].dims:
             _check_sizes(obj, known[latitude].dims)
             return _listed_cells(variables, latitude, longitude, bounds)
-    axes = find_axes(obj)
-    _check_sizes(obj, (axes.y, axes.x))
-    if axes.geographic:
-        return _row_cells(variables, axes, bounds)
-    return _mapped_cells(obj, variables, axes, bounds)
+    return None
 
 
 def _check_sizes(obj: xr.Dataset | xr.DataArray, dims: Iterable[Hashable]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from flexclim.errors import GridError
 from flexclim.grids.regridding import healpix
 from flexclim.grids.regridding.corners import closed_rows, edges_between, span
+from flexclim.grids.regridding.healpix import Pixels
 from flexclim.grids.regridding.holes import check_holes
 from flexclim.grids.regridding.polygons import (
     Polygons,
@@ -46,6 +47,8 @@ class Cells:
         Whether the first column follows on the last one.
     identity
         Arrays that determine the cells.
+    pixels
+        Of HEALPix, their level and numbers.
     """
 
     kind: str
@@ -58,6 +61,7 @@ class Cells:
     columns: np.ndarray | None = None
     wraps: bool = False
     identity: tuple[np.ndarray, ...] = ()
+    pixels: Pixels | None = None
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.shape))
@@ -246,6 +250,7 @@ def healpix_cells(
         latitude=latitude,
         longitude=longitude,
         outlines=lambda: healpix.outlines(level, number, nested=nested),
+        pixels=Pixels(level, number if nested else healpix.nested_numbers(level, number)),
     )
 
 

@@ -7,6 +7,7 @@ from 0 to 1, from its southern corner to the north-east and to the north-west.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,42 @@ from flexclim.grids.regridding.polygons import Edges, Polygons, follow, joined, 
 FACE_RING = np.array([2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4])
 FACE_LONGITUDE = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])
 DEEPEST = 29
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Pixels of one level, (n,) numbers in the nested scheme."""
+
+    level: int
+    number: np.ndarray
+
+    @property
+    def nside(self) -> int:
+        """Pixels along one side of a base face."""
+        return 1 << self.level
+
+    @property
+    def order(self) -> np.ndarray:
+        """(n,) places of the pixels in ascending order of their numbers."""
+        return np.argsort(self.number)
+
+    def children(self, levels: int) -> np.ndarray:
+        """Return the (n 4^levels,) numbers of the pixels that they are split into, ascending.
+
+        >>> Pixels(0, np.array([5, 2])).children(1).tolist()
+        [8, 9, 10, 11, 20, 21, 22, 23]
+        """
+        count: int = 4**levels
+        return np.asarray(self.number[self.order, None] * count + np.arange(count)).ravel()
+
+    def parents(self, levels: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the (m,) pixels that contain these, and (n,) which of them contains each.
+
+        >>> [part.tolist() for part in Pixels(1, np.array([7, 4, 47])).parents(1)]
+        [[1, 11], [0, 0, 1]]
+        """
+        found, place = np.unique(self.number >> (2 * levels), return_inverse=True)
+        return found, place
 
 
 def level_of(pixels: int) -> int:
@@ -49,6 +86,19 @@ def faces(level: int, number: np.ndarray, *, nested: bool) -> tuple[np.ndarray, 
         return _faces_of_rings(2**level, number)
     face, rest = np.divmod(number, 4**level)
     return face, _even_bits(rest, level), _even_bits(rest >> 1, level)
+
+
+def nested_numbers(level: int, number: np.ndarray) -> np.ndarray:
+    """Return the numbers in the nested scheme of pixels numbered along rings.
+
+    >>> nested_numbers(1, np.array([0, 4, 47])).tolist()
+    [3, 2, 44]
+    """
+    face, column, row = faces(level, number, nested=False)
+    bits = sum(
+        (((column >> bit) & 1) | (((row >> bit) & 1) << 1)) << (2 * bit) for bit in range(level)
+    )
+    return np.asarray(face * 4**level + bits)
 
 
 def centres(level: int, number: np.ndarray, *, nested: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -248,10 +248,19 @@ def _healpix_target(to: str, source: Cells) -> Target:
         near = (high > south) & (low < north)
         near &= ((left - west) % 360 < east - west) | ((west - left) % 360 < right - left)
         number = number[near]
-        cells = healpix_cells(CELL, int(level), number)
+    return pixel_target(int(level), number)
+
+
+def pixel_target(level: int, number: np.ndarray) -> Target:
+    """Return the HEALPix pixels of some numbers in the nested scheme.
+
+    >>> pixel_target(1, np.arange(4)).dims
+    ('cell',)
+    """
+    cells = healpix_cells(CELL, level, number)
     mapping = {
         "grid_mapping_name": "healpix",
-        "refinement_level": int(level),
+        "refinement_level": level,
         "indexing_scheme": "nested",
         "long_name": "coordinate reference system",
     }
@@ -274,5 +283,5 @@ def _healpix_target(to: str, source: Cells) -> Target:
         cells=cells,
         coordinates=coordinates,
         grid_mapping=GRID_MAPPING,
-        text=to,
+        text=f"healpix:{level}",
     )

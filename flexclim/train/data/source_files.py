@@ -15,6 +15,7 @@ import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.stores.datasets import undecodable_times
+from flexclim.stores.grib import grib_options, is_grib
 from flexclim.train.data.turbulence import simulate
 from flexclim.train.recipes.source_settings import Bare, Reading
 
@@ -63,7 +64,8 @@ def open_dataset(path: str, reading: Reading) -> xr.Dataset:
             opening = partial(xr.open_zarr, path, storage_options=options, decode_timedelta=False)
         else:
             file = _local(path, reading.storage)
-            opening = partial(xr.open_dataset, file, decode_timedelta=False)
+            options = grib_options(file) if is_grib(file) else {}
+            opening = partial(xr.open_dataset, file, decode_timedelta=False, **options)
         dataset = _opened(opening)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300].partition(". Consider")[0]
