@@ -100,7 +100,7 @@ class Children:
             means.multiply(plane, np.nan_to_num(coarse)[None], high)
             result = plane.reshape(side, -1, side).transpose(1, 0, 2).reshape(result.shape)
             result[~known] = np.nan
-        return result.ravel()
+        return np.asarray(result.ravel())
 
 
 def on_pixels(

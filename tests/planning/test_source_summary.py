@@ -100,3 +100,19 @@ def test_summary_loads_no_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_summary_of_pixels_computes_nothing():
+    def never(block):
+        raise AssertionError
+
+    pixels = xr.DataArray(dask.array.zeros((3, 48), chunks=-1), dims=("member", "cell"), name="t2m")
+    lazy = pixels.copy(data=pixels.data.map_blocks(never, meta=np.zeros((0, 0))))
+    mapping = {"grid_mapping_name": "healpix", "refinement_level": 1}
+    text = repr(lazy.assign_coords(crs=((), 0, mapping)).flex).splitlines()
+    assert text[1:] == [
+        "Grid:       HEALPix level 1, nested, 48 cells along cell, regridded conservatively to "
+        "6 x 12 cells of 30 degrees",
+        "Variables:  t2m",
+        "Members:    3 along realization",
+    ]
