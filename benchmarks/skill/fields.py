@@ -2,16 +2,13 @@
 
 Splits are those of docs/reference/data.md. A field is a Dataset of one time on the fine grid; its
 coarse version is its block means. Fields are few enough to score a model in half an hour on two
-cores:
+cores. Those of wind are in `wind_fields.py`; here are
 
-- GFS wind: 8 times spread over September, 120 x 360 cells from 60 N to 59 S (192 tiles of 64 x 64
-  a variable); rivals learn from October 1 to 13;
-- AROME wind: 12 hours spread over November 2015, 144 x 80 cells (144 tiles of both components);
-  rivals learn from February 2016 but its last 12 hours, another area;
 - MRMS rain: one box of 208 x 208 cells in each of the 12 test hours (192 tiles), drawn among
   boxes without gaps of which a tenth is wet; rivals learn from hours 0 to 46, two boxes every
   second hour, drawn alike, and from the test boxes' own place at every fourth hour;
-- ERA5: the only 2 test times (48 tiles a variable); rivals learn from steps 0 to 5.
+- ERA5: the only 2 test times (48 tiles a variable); rivals learn from steps 0 to 5. Hourly
+  precipitation is in mm and named as that of MRMS, which models were trained on.
 """
 
 from __future__ import annotations
@@ -25,6 +22,7 @@ import xarray as xr
 
 Fields = list[xr.Dataset]
 BOX, HOURS = 208, 72
+STATICS = "static_era5_0p25.nc"
 WET_SHARE, WET, LARGEST = 0.1, 0.1, 200.0  # of cells; mm; mm
 
 
@@ -50,6 +48,11 @@ class Split:
         return Split(test, train, self.fixed, tuple(same))
 
 
+def times(fields: xr.Dataset) -> Fields:
+    """Return each time alone."""
+    return [fields.isel(time=[index]) for index in range(fields.sizes["time"])]
+
+
 def spread_out(count: int, wanted: int | None) -> list[int]:
     """Return ``wanted`` of ``count`` indices from the first to the last; None: all.
 
@@ -62,31 +65,13 @@ def spread_out(count: int, wanted: int | None) -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def gfs(folder: Path) -> Split:
-    """Read GFS wind of 1 degree."""
-    wind = xr.open_dataset(folder / "gfs_wind_1deg_2018.nc")[["u10", "v10"]]
-    wind = wind.sel(latitude=slice(60, -59))
-    september = wind.sel(time=slice("2018-09-01", "2018-09-30"))
-    train = wind.sel(time=slice("2018-10-01", "2018-10-13")).load()
-    test = [september.isel(time=[i]).load() for i in spread_out(september.sizes["time"], 8)]
-    return Split(test, [train], fixed=True)
-
-
-@lru_cache(maxsize=1)
-def arome(folder: Path) -> Split:
-    """Read AROME wind, cropped to what factors up to 8 fit."""
-    test, train = (xr.open_dataset(folder / f"arome_wind_2p5km_{m}.nc") for m in (201511, 201602))
-    test = test.isel(y=slice(144), x=slice(80), time=spread_out(test.sizes["time"], 12)).load()
-    train = train.isel(y=slice(200), x=slice(168), time=slice(0, -12)).load()
-    return Split(_times(test), [train])
-
-
-@lru_cache(maxsize=1)
 def era5(folder: Path) -> Split:
     """Read ERA5 at 1 degree."""
     fields = xr.open_dataset(folder / "era5_1deg_t2m_msl_tp.nc").sel(latitude=slice(60, -59)).load()
+    rain = (1000 * fields["tp"]).assign_attrs(fields["tp"].attrs, units="mm")
+    fields = fields.drop_vars("tp").assign(qpe_01h=rain)
     train, test = fields.isel(time=slice(0, 6)), fields.isel(time=slice(8, 10))
-    return Split(_times(test), [train], fixed=True)
+    return Split(times(test), [train], fixed=True)
 
 
 @lru_cache(maxsize=1)
@@ -127,10 +112,6 @@ def _rain(folder: Path) -> xr.Dataset:
     """Open hourly precipitation, packed as it is: an hour takes 50 MB, only boxes are unpacked."""
     rain = xr.open_dataset(folder / "mrms_precip_1km_201609.nc", mask_and_scale=False)
     return rain[["qpe_01h"]]
-
-
-def _times(fields: xr.Dataset) -> Fields:
-    return [fields.isel(time=[index]) for index in range(fields.sizes["time"])]
 
 
 def _plane(rain: xr.Dataset, hour: int) -> xr.Dataset:

@@ -125,7 +125,8 @@ def scores(records: list[Record]) -> dict[str, float]:
     frequency over the truth's, ``block``: root mean square error of block means over the
     field's standard deviation. NaN where there is no such score.
     """
-    mean = {key: np.mean([record[key] for record in records], axis=0) for key in records[0]}
+    own = [key for key in records[0] if key != "structure"]
+    mean = {key: np.mean([record[key] for record in records], axis=0) for key in own}
     size = records[0]["members"]
     spread = mean.get("variance", np.nan) * (size + 1) / size
     return {

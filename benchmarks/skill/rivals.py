@@ -14,9 +14,10 @@ import numpy as np
 import xarray as xr
 
 import flexclim
+from benchmarks.skill import structure
 from benchmarks.skill.analogues import Library
 from benchmarks.skill.cases import Case
-from benchmarks.skill.fields import Split
+from benchmarks.skill.fields import STATICS, Split
 from benchmarks.skill.regression import Regression
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.discovery import find_grid
@@ -25,6 +26,7 @@ from flexclim.grids.operators import Method
 MEMBERS = 8
 BICUBIC = "bicubic"
 LINEAR = "linear regression, 5 x 5"
+ANYWHERE = "bicubic + real residuals, anywhere"
 SAME = "bicubic + real residuals, same point"
 KNOWN = "regression + residuals of analogues"
 # Every n-th training field stocks the library of analogues: neighbouring times are much alike.
@@ -77,6 +79,25 @@ class Study:
         """Return a coarse field (y, x) on the fine grid."""
         fine = flexclim.interpolate(coarse[[name]], self.case.factor, method, grid="cell")
         return plane(fine, name)
+
+    def interpolated_field(self, index: int, name: str) -> xr.DataArray:
+        """Return bicubic interpolation of one field to score, (time, y, x)."""
+        values = self.interpolated(self.coarse(index), name, "bicubic")
+        truth = self.truth(index)[name]
+        return truth.copy(data=values[None].astype(truth.dtype))
+
+    def regimes(self, index: int) -> dict[str, xr.DataArray]:
+        """Return labels of the cells of one field, by kind; none where the case asks for none."""
+        if not self.case.regimes:
+            return {}
+        truth = self.truth(index)[self.case.variables[0]]
+        wind = structure.strengths(self.coarse(index), truth, self.case.factor)
+        return {"surface": self._surfaces, "wind": wind}
+
+    @cached_property
+    def _surfaces(self) -> xr.DataArray:
+        truth = self.truth(0)[self.case.variables[0]]
+        return structure.surfaces(self.folder / STATICS, truth)
 
     def block_means(self, index: int) -> BlockMeans:
         """Return what restores block means."""
@@ -217,7 +238,7 @@ RIVALS: dict[str, Rival] = {
     "bicubic, conserving": conserving,
     LINEAR: regression,
     "bicubic + mean residual of the point": mean_residual,
-    "bicubic + real residuals, anywhere": random_place,
+    ANYWHERE: random_place,
     SAME: same_point,
     KNOWN: analogues,
 }

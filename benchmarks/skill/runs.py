@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from benchmarks.skill import rivals, sampling, store
+from benchmarks.skill import rivals, sampling, store, structure
 from benchmarks.skill.cases import Case
 from benchmarks.skill.fields import spread_out
 from benchmarks.skill.records import Record, ranks, score, scores
-from benchmarks.skill.rivals import RIVALS, Study
+from benchmarks.skill.rivals import ANYWHERE, BICUBIC, RIVALS, SAME, Study
 from flexclim.models.model import Model
 
 Say = Callable[[str], None]
+# Rivals whose structure is described as that of members is.
+STRUCTURED = (BICUBIC, ANYWHERE, SAME)
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,14 @@ class Row:
 
     def like(self, other: Row) -> Row:
         """Return the part of this row that has the fields and variables of another."""
-        kept = [self.indices.index(index) for index in other.indices]
-        records = {name: [self.records[name][i] for i in kept] for name in other.records}
-        return Row(self.name, other.indices, records, self.model, self.steps)
+        records = {name: self.records[name] for name in other.records}
+        return replace(self, records=records).of(other.indices)
+
+    def of(self, indices: Sequence[int]) -> Row:
+        """Return the part of this row that has some fields."""
+        kept = [self.indices.index(index) for index in indices]
+        records = {name: [each[i] for i in kept] for name, each in self.records.items()}
+        return replace(self, indices=tuple(indices), records=records)
 
 
 @dataclass
@@ -145,7 +152,8 @@ class Bench:
         def work(index: int) -> dict[str, Record] | None:
             made = {name: rivals.make(study, rival, index, name) for name in case.variables}
             known = {name: values for name, values in made.items() if values is not None}
-            return {n: self._score(study, index, n, v) for n, v in known.items()} or None
+            full = rival in STRUCTURED
+            return self._scores(study, index, known, structured=full) or None
 
         found = self._all(
             case, "RIVALS", rival, indices, {"rival": rival}, lambda i: lambda: work(i)
@@ -161,11 +169,10 @@ class Bench:
         def work(index: int) -> dict[str, dict[str, Record]]:
             fine = sampling.sample(model, case, study.coarse(index), steps, self.folder)
             members = {name: fine[name].values[:, 0] for name in made}
-            found = {"members": {n: self._score(study, index, n, v) for n, v in members.items()}}
+            found = {"members": self._scores(study, index, members, structured=steps > 1)}
             if steps == 1:
-                found["mean"] = {
-                    n: self._score(study, index, n, v.mean(0)) for n, v in members.items()
-                }
+                means = {name: values.mean(0) for name, values in members.items()}
+                found["mean"] = self._scores(study, index, means, structured=False)
             return found
 
         key = {"model": model.sha256, "passes": steps, "members": sampling.MEMBERS}
@@ -213,6 +220,7 @@ class Bench:
             "file": store.file_hash(self.folder / case.file),
             "code": self.code[code],
             "case": [case.name, case.factor, case.variables, case.spectrum, case.wet],
+            "regimes": case.regimes,
         }
         return self.kept.get(whole | key, work)
 
@@ -220,17 +228,35 @@ class Bench:
         seconds = time.perf_counter() - began
         self.say(f"{text} ({seconds:.0f} s)")
 
-    def _score(self, study: Study, index: int, name: str, values: np.ndarray) -> Record:
-        case, truth = study.case, study.truth(index)[name]
-        dims = truth.dims if values.ndim == 2 else ("realization", *truth.dims)
-        lead = values[None] if values.ndim == 2 else values[:, None]
-        forecast = xr.DataArray(lead, dims=dims, coords=truth.coords, attrs=truth.attrs)
-        return score(
-            forecast,
-            truth,
-            study.coarse(index)[name],
-            factor=case.factor,
-            spectrum=case.spectrum,
-            extreme=study.extremes[name],
-            wet=case.wet,
-        )
+    def _scores(
+        self, study: Study, index: int, fields: dict[str, np.ndarray], *, structured: bool
+    ) -> dict[str, Record]:
+        """Score what was made of one field: (y, x) or (members, y, x), by variable.
+
+        With ``structured``, describe its structure too (`structure.py`).
+        """
+        case, truth, coarse = study.case, study.truth(index), study.coarse(index)
+        made: dict[str, xr.DataArray] = {}
+        found: dict[str, Record] = {}
+        for name, values in fields.items():
+            known = truth[name]
+            dims = known.dims if values.ndim == 2 else ("realization", *known.dims)
+            lead = values[None] if values.ndim == 2 else values[:, None]
+            made[name] = xr.DataArray(lead, dims=dims, coords=known.coords, attrs=known.attrs)
+            found[name] = score(
+                made[name],
+                known,
+                coarse[name],
+                factor=case.factor,
+                spectrum=case.spectrum,
+                extreme=study.extremes[name],
+                wet=case.wet,
+            )
+        if structured:
+            regimes = study.regimes(index)
+            joint = structure.vectors(xr.Dataset(made), truth[list(made)]) if len(made) > 1 else {}
+            for name, field in made.items():
+                base = study.interpolated_field(index, name)
+                own = structure.measure(field, truth[name], base, regimes)
+                found[name]["structure"] = own | joint
+        return found

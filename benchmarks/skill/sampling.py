@@ -11,6 +11,7 @@ import xarray as xr
 import flexclim
 from benchmarks.skill.borders import moved_borders
 from benchmarks.skill.cases import Case
+from benchmarks.skill.fields import STATICS
 from flexclim import verify
 from flexclim.execution.batch_size import PASS_PIXELS
 from flexclim.grids.discovery import find_grid
@@ -18,7 +19,6 @@ from flexclim.models.model import Model
 from flexclim.planning.tiles import plan_tiles
 
 MEMBERS, SEED = 8, 0
-STATICS = "static_era5_0p25.nc"
 # The seam is measured on few members of many times, once with borders where they fall and once
 # with borders elsewhere, so that coasts and storm tracks cancel, and edges of coarse cells.
 SEAM_MEMBERS = 2

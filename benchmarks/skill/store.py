@@ -28,7 +28,7 @@ def _code(*packages: str) -> list[Path]:
 
 # The code that determines the scores of any forecast, of rivals, and of models.
 SCORING = [
-    *(OWN / name for name in ("fields.py", "records.py")),
+    *(OWN / name for name in ("fields.py", "wind_fields.py", "records.py", "structure.py")),
     *_code("grids", "verify/core", "verify/metrics"),
 ]
 RIVALS = [

@@ -3,7 +3,6 @@
 from flexclim.verify import plot
 from flexclim.verify.baselines import residual_ensemble, residuals
 from flexclim.verify.evaluation import evaluate
-from flexclim.verify.groups import by_group
 from flexclim.verify.metrics.calibration import crps_decomposition, pull, spread_error
 from flexclim.verify.metrics.contingency import contingency
 from flexclim.verify.metrics.distribution import (
@@ -11,6 +10,7 @@ from flexclim.verify.metrics.distribution import (
     frequency,
     threshold_weighted_crps,
 )
+from flexclim.verify.metrics.groups import by_group
 from flexclim.verify.metrics.histogram_distances import histogram_distance, perkins, wasserstein
 from flexclim.verify.metrics.multivariate import energy_score, variogram_score
 from flexclim.verify.metrics.persistence import correlation_time

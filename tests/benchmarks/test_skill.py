@@ -6,7 +6,17 @@ import pytest
 import xarray as xr
 
 from benchmarks.skill import __main__ as command
-from benchmarks.skill import cases, records, rivals, runs, sampling, store, summary, tables
+from benchmarks.skill import (
+    cases,
+    overview,
+    records,
+    rivals,
+    runs,
+    sampling,
+    store,
+    summary,
+    tables,
+)
 from benchmarks.skill.analogues import Library
 from benchmarks.skill.borders import moved_tiles
 from benchmarks.skill.cases import Case
@@ -308,6 +318,7 @@ def test_a_gain_is_measured_on_the_same_fields(bench, toy_model, few):
 def test_figures_are_of_known_cases():
     names = {case.name for case in cases.CASES}
     assert {figure.case for figure in summary.FIGURES} <= names
+    assert {line.case for line in overview.LINES} <= names
     assert len(names) == len(cases.CASES)
 
 
@@ -340,7 +351,10 @@ def test_a_model_is_scored_on_what_it_makes(make_toy):
     targets = tuple(Target(name=name, base=name, vector=True) for name in names)
     wind = make_toy(channels=2, read=2, inputs=inputs, targets=targets, factors=(4,))
     served = [case.name for case in cases.CASES if sampling.made(wind, case)]
-    assert served == ["gfs-wind-x4"]
+    assert served == [
+        *("gfs-wind-x4", "gfs-wind-2026-x4", "gfs-wind-2014-x4"),
+        *("gfs-quarter-x4", "gfs-japan-x4", "hrrr-wind-x4"),
+    ]
 
 
 @pytest.mark.slow
