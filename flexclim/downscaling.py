@@ -8,6 +8,7 @@ Planning computes nothing: all arrays are lazy, and a plan is plain data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import dask.array as da
@@ -22,6 +23,7 @@ from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscal
 from flexclim.planning.model_choice import Choice, choose
 from flexclim.planning.plan import new_run
 from flexclim.planning.source import Source, resolve
+from flexclim.planning.variable_constraints import find_constraints, shared_noise
 from flexclim.planning.variable_groups import (
     with_attributes_of,
     with_matches,
@@ -31,6 +33,7 @@ from flexclim.planning.variable_groups import (
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.healpix_members import on_pixels
+from flexclim.sampling.imposed_constraints import constrained
 from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
@@ -53,6 +56,7 @@ def downscale(
     static: xr.Dataset | None = None,
     noise: str = "independent",
     noise_timescale: str | None = None,
+    constraints: bool | str | Sequence[str] | None = None,
     overlap: int | None = None,
     batch: int | None = None,
     device: str | None = None,
@@ -108,6 +112,11 @@ def downscale(
     noise_timescale
         e-folding time of the autocorrelation of ``"ar1"`` noise, such as ``"6h"``. Default: as
         measured on the model's training data for this variable and about this grid spacing.
+    constraints
+        Names of constraints between the returned variables: ``"temperature_extremes"`` (tasmin <=
+        tas <= tasmax), ``"dew_point"`` (at most the temperature), ``"wind_speed"`` (from its
+        components). Their noise is correlated, so that they vary together, and block means are
+        kept. Default: those that apply, found by standard_name and usual names. False: none.
     overlap
         Minimum overlap of neighbouring tiles, in fine cells. Default: the model's.
     batch
@@ -137,8 +146,8 @@ def downscale(
     ModelError
         If the model can't be read, or does not fit the fields.
     FlexclimError
-        If an option is invalid, a field holds categories or directions or, when values are
-        computed, if some are infinite or undeclared fill values.
+        If an option is invalid, a named constraint does not apply, a field holds categories or
+        directions or, when values are computed, if some are infinite or undeclared fill values.
 
     Warns
     -----
@@ -156,6 +165,7 @@ def downscale(
         non_negative=non_negative,
         noise=noise,
         noise_timescale=noise_timescale,
+        constraints=constraints,
         overlap=overlap,
         batch=batch,
         device=device,
@@ -182,6 +192,7 @@ def downscale_to_zarr(
     static: xr.Dataset | None = None,
     noise: str = "independent",
     noise_timescale: str | None = None,
+    constraints: bool | str | Sequence[str] | None = None,
     overlap: int | None = None,
     batch: int | None = None,
     device: str | None = None,
@@ -204,7 +215,7 @@ def downscale_to_zarr(
         the same request is continued; anything else is left as it is.
     model, members, steps, seed, variables, conserve, non_negative, grid, static
         As for :func:`downscale`.
-    noise, noise_timescale, overlap, batch, device, precision, compile
+    noise, noise_timescale, constraints, overlap, batch, device, precision, compile
         As for :func:`downscale`.
     keep_bits
         Mantissa bits to keep, 1 to 23. Values are rounded to a relative precision of
@@ -231,6 +242,7 @@ def downscale_to_zarr(
         non_negative=non_negative,
         noise=noise,
         noise_timescale=noise_timescale,
+        constraints=constraints,
         overlap=overlap,
         batch=batch,
         device=device,
@@ -252,9 +264,10 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
     source = with_matches(source, groups)
     for group in groups:
         source = with_targets(source, group.model)
-    run = new_run()
+    constraints = find_constraints(given, groups, options.constraints)
+    noise_of, run = shared_noise(constraints, groups), new_run()
     plans = [
-        plan_downscaling(source, group.inputs, group.targets, group.model, options, run)
+        plan_downscaling(source, group.inputs, group.targets, group.model, options, run, noise_of)
         for group in groups
     ]
     warn_of_spacing(plans, groups)
@@ -271,7 +284,13 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
         with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"
     )
     fields = on_pixels(fields, source, plans, groups, options.factor)
+    fields = constrained(fields, constraints, plans, groups)
     follows = tuple(map(str, source.dataset.dims))
     return PlannedEnsemble(
-        source=source, fields=fields, groups=groups, plans=plans, follows=follows
+        source=source,
+        fields=fields,
+        groups=groups,
+        plans=plans,
+        follows=follows,
+        constraints=constraints,
     )

@@ -51,6 +51,12 @@ def _wind(axis: str, other: str, height: int) -> Quantity:
     )
 
 
+def _wind_speed(height: int) -> Quantity:
+    names = f"si{height}", f"{height}si", f"ws{height}", f"ws{height}m", f"{height}m_wind_speed"
+    cmip = ("sfcwind",) if height == 10 else ()
+    return Quantity(standard_names=("wind_speed",), names=(*names, *cmip), height_m=height)
+
+
 TEMPERATURE = "t2m", "2t", "tas", "t2", "t_2m", "2m_temperature", "tmp2m", "tmp_2m", "air_temp_2m"
 QUANTITIES = (
     *(_wind("u", "x_wind", height) for height in (10, 100)),
@@ -68,11 +74,8 @@ QUANTITIES = (
     Quantity(
         standard_names=("surface_air_pressure",), names=("sp", "ps", "psfc", "surface_pressure")
     ),
-    Quantity(
-        standard_names=("wind_speed",),
-        names=("si10", "10si", "sfcwind", "ws10", "ws10m", "10m_wind_speed"),
-        height_m=10,
-    ),
+    _wind_speed(10),
+    _wind_speed(100),
     Quantity(
         standard_names=(
             "precipitation_flux",
@@ -112,12 +115,16 @@ def is_quantity(field: xr.DataArray, quantity: Quantity) -> bool:
     >>> is_quantity(tas, quantity_named("t2m")), is_quantity(tas, quantity_named("u10"))
     (True, False)
     """
+    other = OTHER_STATISTICS.search(str(field.attrs.get("cell_methods", "")))
+    return other is None and is_named(field, quantity)
+
+
+def is_named(field: xr.DataArray, quantity: Quantity) -> bool:
+    """Return whether a field has the names of a quantity, whatever statistic in time it is."""
     standard = str(field.attrs.get("standard_name", "")).lower()
     by_name = str(field.name).lower() in quantity.names
     by_standard = standard in quantity.standard_names
     if standard not in ("", "unknown") and not by_standard:
-        return False
-    if OTHER_STATISTICS.search(str(field.attrs.get("cell_methods", ""))):
         return False
     if temperature_kind(field.attrs, str(field.name)) == "difference":
         return False

@@ -71,6 +71,13 @@ def downscale(
     noise_timescale: Annotated[
         str | None, typer.Option(help="e-folding time for ar1, such as 6h. [default: the model's]")
     ] = None,
+    constraints: Annotated[
+        str | None,
+        typer.Option(
+            help="Between variables: temperature_extremes, dew_point, wind_speed, with commas, or "
+            "none. [default: those that apply]"
+        ),
+    ] = None,
     overlap: options.Overlap = None,
     batch: options.Batch = None,
     device: options.Device = None,
@@ -97,6 +104,9 @@ def downscale(
     arguments = dict(locals())
     import flexclim
 
+    if constraints is not None:
+        named = options.listed(constraints, "--constraints")
+        arguments["constraints"] = named != ["none"] and named
     _write(arguments, flexclim.downscale, flexclim.downscale_to_zarr)
 
 

@@ -17,7 +17,7 @@ from flexclim.execution.distributed_runs import run_on_cluster
 from flexclim.execution.failures import failures_error
 from flexclim.execution.local_runs import run_locally
 from flexclim.execution.network_tasks import runs_of
-from flexclim.execution.notes import collecting
+from flexclim.execution.notes import Note, collecting
 from flexclim.execution.progress import item_counter
 from flexclim.execution.workers import active_client
 
@@ -28,7 +28,7 @@ def run(
     *,
     label: Callable[[Key], str] = str,
     noun: str = "items",
-    on_notes: Callable[[list[str]], None] = lambda notes: None,
+    on_notes: Callable[[list[Note]], None] = lambda notes: None,
     round_of: Callable[[Key], int] = lambda key: 0,
     threads: int = CPU_COUNT,
 ) -> None:

@@ -6,12 +6,15 @@ annotation of graph layers that run the network, where whoever runs the graph fi
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import xarray as xr
 
 from flexclim.errors import FlexclimWarning
 
@@ -20,15 +23,30 @@ if TYPE_CHECKING:
 
 # Attribute of an output: notes that tasks left while it was computed, one a line.
 NOTES = "flexclim_notes"
+# Attribute of a variable that constraints with others hold for; and of an output, as JSON by
+# variable: how many cells they moved, of how many, and by how much at most.
+CONSTRAINTS, MOVED = "flexclim_constraints", "flexclim_moved"
+
+
+class Moved(NamedTuple):
+    """A note of cells that a constraint moved: how many of a block, and by how much at most."""
+
+    variable: str
+    block: str
+    cells: int
+    largest: float
+
+
+Note = str | Moved
 # The lists that get the notes of each run that is being computed by this process.
-_collecting: dict[str, list[list[str]]] = {}
+_collecting: dict[str, list[list[Note]]] = {}
 _lock = threading.Lock()
 
 
-def record(run: str, note: str) -> None:
+def record(run: str, note: Note) -> None:
     """Leave a note from within a task; on a worker it becomes an event of the run's own topic.
 
-    Where nobody collects notes of this run, as when a user computes a lazy field, it becomes a
+    Where nobody collects notes of this run, as when a user computes a lazy field, a text becomes a
     warning; on a worker it is dropped.
     """
     if "distributed" in sys.modules:
@@ -44,18 +62,51 @@ def record(run: str, note: str) -> None:
         collected = _collecting.get(run, ())
         for notes in collected:
             notes.append(note)
-    if not collected:
+    if not collected and isinstance(note, str):
         warnings.warn(note, FlexclimWarning, stacklevel=2)
 
 
-def warn_of(notes: Iterable[str]) -> None:
-    """Warn of each note."""
+def warn_of(notes: Iterable[Note]) -> None:
+    """Warn of each note that is a text."""
     for note in notes:
-        warnings.warn(note, FlexclimWarning, stacklevel=3)
+        if isinstance(note, str):
+            warnings.warn(note, FlexclimWarning, stacklevel=3)
+
+
+def attributes_of(
+    notes: Iterable[Note], fields: xr.Dataset, known: Mapping[str, object] | None = None
+) -> dict[str, str]:
+    """Return the attributes that keep notes: texts, and how many cells constraints moved.
+
+    Parameters
+    ----------
+    fields
+        Those that are computed, lazy or not; the ones with constraints have the attribute that
+        states them.
+    known
+        Attributes of a store that earlier calls began, to which notes are added.
+    """
+    known = known or {}
+    texts = dict.fromkeys(str(known.get(NOTES, "")).splitlines())
+    moved = {
+        name: {"cells": 0, "largest": 0.0} | json.loads(str(known.get(MOVED, "{}"))).get(name, {})
+        for name, field in fields.data_vars.items()
+        if CONSTRAINTS in field.attrs
+    }
+    for note in notes:
+        if isinstance(note, str):
+            texts[note] = None
+        elif (one := moved.get(note.variable)) is not None:  # else it was renamed
+            one["cells"] += note.cells
+            one["largest"] = max(one["largest"], float(f"{note.largest:.3g}"))
+    for name, one in moved.items():
+        one |= {"of": fields[name].size, "units": str(fields[name].attrs.get("units", ""))}
+    attributes = {NOTES: "\n".join(texts), MOVED: json.dumps(moved) if moved else ""}
+    return {name: text for name, text in attributes.items() if text}
 
 
 @contextmanager
-def collecting(runs: Iterable[str], client: Client | None) -> Iterator[Callable[[], list[str]]]:
+def collecting(runs: Iterable[str], client: Client | None) -> Iterator[Callable[[], list[Note]]]:
     """Collect the notes of some runs; yield a function that returns them, each once.
 
     Parameters
@@ -68,7 +119,7 @@ def collecting(runs: Iterable[str], client: Client | None) -> Iterator[Callable[
         before = {run: len(client.get_events(_topic(run))) for run in runs}
         yield lambda: _events(client, before)
         return
-    notes: list[str] = []
+    notes: list[Note] = []
     with _lock:
         for run in runs:
             _collecting.setdefault(run, []).append(notes)
@@ -82,12 +133,12 @@ def collecting(runs: Iterable[str], client: Client | None) -> Iterator[Callable[
                     _collecting[run] = lists
 
 
-def _events(client: Client, before: dict[str, int]) -> list[str]:
+def _events(client: Client, before: dict[str, int]) -> list[Note]:
     """Return notes that are newer than the first ``before`` events of each run."""
     if client.status != "running":  # the connection is lost, and with it the notes
         return []
     found = [
-        str(note)
+        note if isinstance(note, str) else Moved(*note)
         for run, count in before.items()
         for _, note in client.get_events(_topic(run))[count:]
     ]

@@ -38,20 +38,32 @@ class BlockMeans:
     row_sines
         (y', 3) sines of the latitudes of the edge, the centre and the other edge of each fine row.
         Default: equal areas.
+    part
+        Fine rows and columns, the only ones that fields have; blocks at its edges may be cut, and
+        :meth:`add` is not for it. Default: all.
     """
 
-    def __init__(self, domain: Domain, factor: int, row_sines: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        factor: int,
+        row_sines: np.ndarray | None = None,
+        part: tuple[slice, slice] = (ALL, ALL),
+    ) -> None:
         self.domain, self.factor = domain, factor
         fine, point = domain.refine(factor), domain.kind == "point"
         in_rows = axis_blocks(fine.shape[0], factor, point=point, wrap=False)
         in_columns = axis_blocks(fine.shape[1], factor, point=point, wrap=domain.wrap)
         self.overlapping = point and factor % 2 == 0
-        self._shares = shares = in_rows.T.tocsr(), in_columns.T.tocsr()
+        self._shares = shares = tuple(
+            _within(blocks, cells).T.tocsr()
+            for blocks, cells in zip((in_rows, in_columns), part, strict=True)
+        )
         in_rows = row_blocks(fine.shape[0], factor, point=point, row_sines=row_sines)
         in_columns = column_blocks(fine, factor)
         self._means = tuple(
             (sparse.diags_array(1 / blocks.sum(axis=1)) @ blocks).tocsr()
-            for blocks in (in_rows, in_columns)
+            for blocks in map(_within, (in_rows, in_columns), part)
         )
         self._adjoint = tuple(mean.T.tocsr() for mean in self._means)
         # 1 for cells that belong to one block only, else 0; and their part in the means.
@@ -81,11 +93,11 @@ class BlockMeans:
         fine, coarse
             (y', x') float64 and (y, x), without NaN.
         """
-        error = coarse - self._mean(fine)
+        error = coarse - self.mean(fine)
         smooth = interpolator(error, self.domain, self.factor, "bilinear")
         for rows in row_bands(fine.shape):
             fine[rows] += smooth(rows)
-        error = coarse - self._mean(fine)
+        error = coarse - self.mean(fine)
         solved = _both(self._inverses[0], error, self._inverses[1])
         in_rows, in_columns = self._adjoint
         for rows in row_bands(fine.shape):
@@ -117,22 +129,22 @@ class BlockMeans:
         """Move what exceeds the highest value to other cells of its block."""
         np.minimum(fine, highest, out=fine)
         for _ in range(ROUNDS if self.overlapping else 1):
-            mean = self._mean(fine)
+            mean = self.mean(fine)
             rise = _share(wanted - mean, highest - mean)
             for rows in row_bands(fine.shape):
-                fine[rows] += (highest - fine[rows]) * self._spread(rise, rows)
+                fine[rows] += (highest - fine[rows]) * self.spread(rise, rows)
             if self.overlapping:
-                mean = self._mean(fine)
+                mean = self.mean(fine)
                 fall = _share(mean - wanted, mean)
                 for rows in row_bands(fine.shape):
-                    fine[rows] *= 1 - self._spread(fall, rows)
+                    fine[rows] *= 1 - self.spread(fall, rows)
         if self.overlapping:
             self._finish(fine, wanted, highest)
         np.minimum(fine, highest, out=fine)  # rounding
 
     def _finish(self, fine: np.ndarray, wanted: np.ndarray, highest: float) -> None:
         """Bring means as near as cells that belong to one block only allow."""
-        error = wanted - self._mean(fine)
+        error = wanted - self.mean(fine)
         mass = _both(self._own_means[0], fine, self._own_means[1])
         own_rows, own_columns = self._own
         share = np.outer(self._means[0] @ own_rows, self._means[1] @ own_columns)
@@ -140,34 +152,34 @@ class BlockMeans:
         rise, fall = _share(error, room), _share(-error, mass)
         for rows in row_bands(fine.shape):
             own = own_rows[rows, None] * own_columns
-            fine[rows] += (highest - fine[rows]) * self._spread(rise, rows) * own
-            fine[rows] *= 1 - self._spread(fall, rows) * own
+            fine[rows] += (highest - fine[rows]) * self.spread(rise, rows) * own
+            fine[rows] *= 1 - self.spread(fall, rows) * own
 
     def _scale(self, fine: np.ndarray, wanted: np.ndarray) -> None:
-        dry = np.where(self._mean(fine) <= 0, wanted, 0.0)
+        dry = np.where(self.mean(fine) <= 0, wanted, 0.0)
         for rows in row_bands(fine.shape):
-            fine[rows] += self._spread(dry, rows)
+            fine[rows] += self.spread(dry, rows)
         for _ in range(ROUNDS):
             ratio = self._ratio(fine, wanted)
             if np.abs(ratio - 1)[wanted > 0].max(initial=0) < TOLERANCE:
                 break
             for rows in row_bands(fine.shape):
-                fine[rows] *= self._spread(ratio, rows)
+                fine[rows] *= self.spread(ratio, rows)
         ratio = np.minimum(self._ratio(fine, wanted), 1.0)
         for rows in row_bands(fine.shape):
             fine[rows] *= self._least(ratio, rows)
-        lacking = np.maximum(wanted - self._mean(fine), 0.0)  # negative only by rounding
+        lacking = np.maximum(wanted - self.mean(fine), 0.0)  # negative only by rounding
         mass = _both(self._own_means[0], fine, self._own_means[1])
         factors = np.divide(lacking, mass, out=np.zeros_like(mass), where=mass > 0)
         own_rows, own_columns = self._own
         share = np.outer(self._means[0] @ own_rows, self._means[1] @ own_columns)
-        evenly = np.where(mass > 0, 0.0, lacking / share)
+        evenly = np.divide(lacking, share, out=np.zeros_like(mass), where=(mass <= 0) & (share > 0))
         for rows in row_bands(fine.shape):
-            more = fine[rows] * self._spread(factors, rows) + self._spread(evenly, rows)
+            more = fine[rows] * self.spread(factors, rows) + self.spread(evenly, rows)
             fine[rows] += more * own_rows[rows, None] * own_columns
 
     def _ratio(self, fine: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        mean = self._mean(fine)
+        mean = self.mean(fine)
         ratio = np.zeros_like(mean)
         np.divide(wanted, mean, out=ratio, where=mean > 0)
         return ratio
@@ -180,12 +192,21 @@ class BlockMeans:
             values = np.minimum(values.take(first, axis), values.take(last, axis))
         return values
 
-    def _mean(self, fine: np.ndarray) -> np.ndarray:
+    def mean(self, fine: np.ndarray) -> np.ndarray:
+        """Return the means (y, x) of a field (y', x')."""
         return _both(self._means[0], fine, self._means[1])
 
-    def _spread(self, values: np.ndarray, rows: slice) -> np.ndarray:
+    def spread(self, values: np.ndarray, rows: slice = ALL) -> np.ndarray:
         """Return for each fine cell the value of its block; the mean where two blocks share it."""
         return _both(self._shares[0][rows], values, self._shares[1])
+
+
+def _within(blocks: sparse.csr_array, cells: slice) -> sparse.csr_array:
+    """Return the blocks that have some of the cells, without their other cells."""
+    if cells == ALL:
+        return blocks
+    cut = blocks[:, cells]
+    return cut[np.diff(cut.indptr) > 0]
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

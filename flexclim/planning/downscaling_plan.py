@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,6 +28,7 @@ from flexclim.planning.regions import Part, Region, part_grid, part_of, region_s
 from flexclim.planning.sampling_options import SamplingOptions, check_switch
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import plan_tiles
+from flexclim.planning.variable_constraints import Names, constraint_names
 
 NOISES = "independent", "frozen", "ar1"
 
@@ -40,11 +41,13 @@ class DownscalingOptions(SamplingOptions):
     conserve: bool | None = None
     noise: str = "independent"
     noise_timescale: str | None = None
+    constraints: Names = None
     region: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_switch("conserve", self.conserve)
+        object.__setattr__(self, "constraints", constraint_names(self.constraints))
         if not is_one_of(self.noise, NOISES):
             raise FlexclimError(f"noise={shown(self.noise)} is not one of {', '.join(NOISES)}.")
         if self.noise != "ar1" and self.noise_timescale is not None:
@@ -149,6 +152,7 @@ def plan_downscaling(
     model: Model,
     options: DownscalingOptions,
     run: str = "",
+    noise_of: Mapping[str, tuple[str, float]] | None = None,
 ) -> DownscalingPlan:
     """Plan how fields are downscaled together; compute nothing.
 
@@ -160,6 +164,8 @@ def plan_downscaling(
         Names in the order of the model's channels.
     run
         See :class:`~flexclim.planning.plan.SamplingPlan`.
+    noise_of
+        By target, see :class:`~flexclim.planning.plan.TargetPlan`.
 
     Raises
     ------
@@ -183,7 +189,10 @@ def plan_downscaling(
         source,
         inputs,
         [
-            _plan_target(source, name, target, inputs, settings, model.name, options)
+            replace(
+                _plan_target(source, name, target, inputs, settings, model.name, options),
+                noise_of=(noise_of or {}).get(name),
+            )
             for name, target in zip(targets, settings.targets, strict=True)
         ],
         model,

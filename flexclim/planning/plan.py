@@ -80,6 +80,9 @@ class TargetPlan:
         Whether block means are restored.
     bounds
         Bounds that its values keep.
+    noise_of
+        The target of another network whose noise its own is correlated with, and the correlation;
+        None: its noise is independent.
     """
 
     name: str
@@ -87,6 +90,7 @@ class TargetPlan:
     base: int | None = None
     conserve: bool = False
     bounds: Bounds = NO_BOUNDS
+    noise_of: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

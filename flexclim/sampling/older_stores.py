@@ -92,6 +92,7 @@ def in_older_form(
         if (kept := _recorded(settings))
     }
     older = _recorded(plan) | ({"variables": variables} if variables else {})
+    older |= {"constraints": plan["constraints"]} if "constraints" in plan else {}  # it had none
     return older | {key: begun.plan[key] for key in ("version",) if key in begun.plan}
 
 

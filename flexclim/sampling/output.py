@@ -16,7 +16,7 @@ from flexclim.cf.fields import pick
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
 from flexclim.execution.network_tasks import runs_of
-from flexclim.execution.notes import NOTES, collecting, warn_of
+from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
 from flexclim.grids.arguments import is_whole, shown
@@ -42,9 +42,9 @@ def as_given(obj: T, planned: PlannedEnsemble) -> T:
         runs = [plan.sampling.run for plan in planned.plans]
         with collecting(runs, active_client()) as notes, progress_bar():
             result = result.compute()
-            if left := notes():
-                result.attrs[NOTES] = "\n".join(left)
-                warn_of(left)
+            left = notes()
+        result.attrs |= attributes_of(left, result)
+        warn_of(left)
     return result if isinstance(obj, xr.Dataset) else _only(result, planned.returned)
 
 

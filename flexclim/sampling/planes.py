@@ -8,6 +8,7 @@ S static channels, Y X the sampled plane.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -24,7 +25,7 @@ from flexclim.models.settings import FORECAST
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
-from flexclim.planning.plan import SamplingPlan
+from flexclim.planning.plan import SamplingPlan, TargetPlan
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Rows
 from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
@@ -266,7 +267,14 @@ def _noise(
         parts = [draw_at(place, name, [*members]) for place, members in places]
         return parts[0] if len(parts) == 1 else join(parts)
 
-    drawn = [draw_target(target.name) for target in plan.targets]
+    def draw_related(target: TargetPlan) -> np.ndarray | Tensor:
+        if target.noise_of is None:
+            return draw_target(target.name)
+        other, correlation = target.noise_of
+        shared, rest = draw_target(other), math.sqrt(1 - correlation**2)
+        return correlation * shared + rest * draw_target(target.name) if rest else shared
+
+    drawn = [draw_related(target) for target in plan.targets]
     return drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
 
 

@@ -12,6 +12,7 @@ import xarray as xr
 from flexclim.cf.description import describe_fields
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.provenance import provenance
+from flexclim.cf.related_variables import Relation
 from flexclim.planning.plan import Attributes
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
@@ -32,6 +33,8 @@ class PlannedEnsemble:
         Variables that are sampled together, and how; in the same order.
     follows
         Dimensions along which a longer source gives a longer output.
+    constraints
+        Between returned variables.
     """
 
     source: Source
@@ -39,6 +42,7 @@ class PlannedEnsemble:
     groups: Sequence[VariableGroup]
     plans: Sequence[Plan]
     follows: tuple[str, ...] = ()
+    constraints: Sequence[Relation] = ()
 
     @property
     def inputs(self) -> xr.Dataset:

@@ -18,6 +18,7 @@ from flexclim.cf.missing_values import NOTHING
 from flexclim.cf.physical_bounds import Bounds
 from flexclim.cf.units import cf_units
 from flexclim.errors import warn
+from flexclim.planning.downscaling_plan import DownscalingOptions
 from flexclim.planning.plan import Attributes
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.sampling.older_stores import (
@@ -64,6 +65,8 @@ def store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any
     }
     if variables := {name: _settings(one) for name, one in own.items() if _settings(one)}:
         plan["variables"] = variables
+    if planned.constraints:
+        plan["constraints"] = {str(one): one.constraint for one in planned.constraints}
     if fields := planned.source.static_fields:
         assert planned.source.static is not None
         plane_dims = {dim for static in fields.values() for dim in (static.grid.y, static.grid.x)}
@@ -74,13 +77,16 @@ def store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any
 def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
     """Fill options from the existing store, so that values stay equal.
 
-    These are those of forward passes, and the bounds of variables, which attributes that were lost
-    on the way do not tell.
+    These are those of forward passes, the bounds of variables, which attributes that were lost on
+    the way do not tell, and constraints between variables.
     """
     plan = begun.plan
     batch, members = plan.get("batch"), plan.get("members")
     if options.batch is None and isinstance(batch, int):
         options = replace(options, batch=batch)
+    if isinstance(options, DownscalingOptions) and options.constraints is None:
+        named = tuple(dict.fromkeys(plan.get("constraints", {}).values()))
+        options = replace(options, constraints=named)
     if options.compile is None:
         options = replace(options, compile=plan.get("compiled") == "true")
     if is_older(begun):
@@ -183,6 +189,8 @@ def _target_settings(planned: PlannedEnsemble) -> dict[str, Any]:
                 name = group.output(target.name)
                 settings = dataclasses.asdict(target)
                 del settings["name"]
+                if target.noise_of is None:  # so that plans are those of earlier versions
+                    del settings["noise_of"]
                 units = str(planned.fields[name].attrs.get("units", ""))
                 found[name] = settings | {"vector": channel.vector, "units": units}
     return found

@@ -17,7 +17,7 @@ from zarr.abc.store import Store
 from flexclim.cf.encodings import encodings
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.execution.network_tasks import runs_of
-from flexclim.execution.notes import NOTES, collecting, warn_of
+from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
 from flexclim.files import PARTIAL, store_errors
@@ -206,13 +206,13 @@ def _save(
     with progress_bar(), collecting(runs, active_client()) as notes:
         xr.save_mfdataset(parts, paths, engine="netcdf4", encoding=encoding)
         left = notes()
-    if left:
+    if runs and (attributes := attributes_of(left, ds)):
         import netCDF4
 
         for path in paths:
             with netCDF4.Dataset(path, "a") as file:
-                file.setncattr(NOTES, "\n".join(left))
-        warn_of(left)
+                file.setncatts(attributes)
+    warn_of(left)
 
 
 def _parts(ds: xr.Dataset, path: Path, split: str | None) -> dict[Path, xr.Dataset]:

@@ -16,7 +16,7 @@ from dask.system import CPU_COUNT
 from dask.typing import Key
 
 from flexclim.execution import engine
-from flexclim.execution.notes import NOTES, warn_of
+from flexclim.execution.notes import Note, attributes_of, warn_of
 from flexclim.execution.workers import GPU_THREADS
 from flexclim.files import store_errors
 from flexclim.stores.alterations import check_unaltered, first_shards
@@ -132,7 +132,7 @@ def _write_items(ds: xr.Dataset, place: Place, items: list[Item], options: Write
             work.keys,
             label=partial(_label, ds, work),
             noun="shards",
-            on_notes=partial(_keep_notes, place),
+            on_notes=partial(_keep_notes, ds, place),
             round_of=partial(_member_block, ds, work)
             if options.members_in_order
             else lambda key: 0,
@@ -195,13 +195,13 @@ def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
     return items
 
 
-def _keep_notes(place: Place, notes: list[str]) -> None:
-    """Add notes to the store's attributes, and warn of each."""
-    if not notes:
-        return
+def _keep_notes(ds: xr.Dataset, place: Place, notes: list[Note]) -> None:
+    """Add notes to the store's attributes, and warn of each text."""
     group = place.group("r+")
-    kept = str(group.attrs.get(NOTES, "")).splitlines()
-    group.attrs[NOTES] = "\n".join(dict.fromkeys([*kept, *notes]))
+    known = group.attrs.asdict()
+    attributes = attributes_of(notes, ds, known)
+    if attributes.items() - known.items():
+        group.update_attributes(attributes)
     warn_of(notes)
 
 

@@ -20,6 +20,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     target = tmp_path / "fine.zarr"
     options = ["--factor", "4", "-n", "3", "--steps", "2", "--seed", "7", "--variables", "u10,v10"]
     options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
+    options += ["--constraints", "dew_point"]
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
     options += ["--precision", "float32", "--no-compile", "--keep-bits", 9]
     assert run("downscale", coarse, target, *options) == 0
@@ -31,10 +32,19 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     assert named == {
         "factor": 4, "model": None, "members": 3, "steps": 2, "seed": 7,
         "variables": ["u10", "v10"], "conserve": False, "non_negative": True, "grid": "point",
-        "static": None, "noise": "ar1", "noise_timescale": "6h", "overlap": 8, "batch": 2,
+        "static": None, "noise": "ar1", "noise_timescale": "6h",
+        "constraints": ["dew_point"], "overlap": 8, "batch": 2,
         "device": "cpu", "precision": "float32", "compile": False, "keep_bits": 9,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{target}\n"
+
+
+def test_constraints_can_be_left_out(monkeypatch, coarse, tmp_path):
+    calls = []
+    monkeypatch.setattr(flexclim, "downscale_to_zarr", lambda *_, **named: calls.append(named))
+    for value in ("none", "wind_speed, dew_point"):
+        assert run("downscale", coarse, tmp_path / "a.zarr", "-f", 4, "--constraints", value) == 0
+    assert [one["constraints"] for one in calls] == [False, ["wind_speed", "dew_point"]]
 
 
 def test_downscale_names_what_is_wrong_with_a_grid(monkeypatch, capsys, coarse, tmp_path):
