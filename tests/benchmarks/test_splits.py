@@ -55,7 +55,7 @@ SPLITS = {
 }
 # Times of training, validation and test of the newer files, and hours from training to test.
 COUNTS = {
-    "gfs_wind_1deg_2014_2026.nc": (260, 27, 30, 102),
+    "gfs_wind_1deg_2014_2026.nc": (263, 27, 30, 102),
     "gfs_wind_0p25_202512.nc": (3, 0, 1, 30),
     "gfs_wind_0p25_japan_2026.nc": (98, 8, 6, 102),
     "hrrr_wind_6km_202608.nc": (7, 0, 8, 87),
