@@ -1,0 +1,1 @@
+"""Training on a GPU machine without network: pack data, check, train, bring back models."""
