@@ -68,6 +68,9 @@ class ModelSettings(StrictSettings):
         Sampler and its default number of steps.
     noise_scale
         Factor on the spread of members about their one-step mean; ``forecast`` may override it.
+    noise_amplitude
+        Standard deviation of the logarithm of the noise's random amplitude
+        (:mod:`flexclim.nn.noise_amplitude`) in downscaling.
     scaling
         ``"local"``: by local mean and amplitude (:mod:`flexclim.sampling.local_scaling`).
         ``"fixed"``: by the mean and standard deviation of each variable.
@@ -100,6 +103,7 @@ class ModelSettings(StrictSettings):
     method: Method = "ddim"
     steps: int = Field(default=2, ge=1, le=1000)
     noise_scale: NoiseScale = 1.0
+    noise_amplitude: float = Field(default=0.0, ge=0, le=2)
     scaling: Literal["local", "fixed"] = "local"
     label: Literal["factor", "none"] | tuple[Label, ...] = "factor"
     operator: Literal["block_mean", "minflex"] = "block_mean"

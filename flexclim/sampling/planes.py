@@ -23,6 +23,7 @@ from flexclim.execution.notes import record
 from flexclim.grids.operators import ALL, row_bands
 from flexclim.models.settings import FORECAST
 from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
+from flexclim.nn.noise_amplitude import TAPS, amplitudes, node_span
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.plan import SamplingPlan, TargetPlan
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from flexclim.sampling.tiled_sampler import TiledSampler
 
 Plan = DownscalingPlan | ForecastPlan
+AMPLITUDE = "noise amplitude"  # stands for a variable in the key of the amplitude's nodes
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def sample(
     residual = sampler.sample(
         inputs,
         label,
-        _noise(shared, identity, [shared.member_numbers[position] for position in members]),
+        _noise(plan, identity, [shared.member_numbers[position] for position in members]),
         shared.steps,
         shared.method,
         features,
@@ -245,37 +247,80 @@ def _label(plan: Plan, identity: PlaneIdentity) -> np.ndarray:
     )
 
 
-def _noise(
-    plan: SamplingPlan, identity: PlaneIdentity, numbers: Sequence[int]
-) -> np.ndarray | Tensor:
+def _noise(plan: Plan, identity: PlaneIdentity, numbers: Sequence[int]) -> np.ndarray | Tensor:
     """Return the noise (M, T, Y, X) of members by number, on the sampling device."""
-    draw, stack, join = _noise_functions(plan.device)
-    shape = plan.tiles.domain.shape
+    shared = plan.sampling
+    normal = partial(_normal, shared, identity, numbers, device=shared.device)
+    _, stack, _ = _noise_functions(shared.device)
+    shape = shared.tiles.domain.shape
+
+    def related(target: TargetPlan) -> np.ndarray | Tensor:
+        if target.noise_of is None:
+            return normal(target.name, shape, shared.origin)
+        other, correlation = target.noise_of
+        common, rest = normal(other, shape, shared.origin), math.sqrt(1 - correlation**2)
+        if not rest:
+            return common
+        return correlation * common + rest * normal(target.name, shape, shared.origin)
+
+    drawn = [related(target) for target in shared.targets]
+    noise = drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
+    if isinstance(plan, DownscalingPlan) and shared.settings.noise_amplitude:
+        return _times(noise, _amplitudes(plan, identity, numbers), shared.device)
+    return noise
+
+
+def _amplitudes(
+    plan: DownscalingPlan, identity: PlaneIdentity, numbers: Sequence[int]
+) -> np.ndarray:
+    """Return the amplitude (M, 1, Y, X) of the noise, the same for all targets."""
+    shared, spacing = plan.sampling, plan.factor
+    domain, origin = shared.tiles.domain, shared.origin
+    spans = [node_span(*axis) for axis in zip(domain.shape, (spacing,) * 2, origin, strict=True)]
+    (top, height), (left, width) = spans
+    if domain.wrap:
+        width -= TAPS - 1  # the first nodes follow on the last
+    nodes = _normal(shared, identity, numbers, AMPLITUDE, (height, width), (top, left), "cpu")
+    nodes = np.pad(nodes, ((0, 0), (0, 0), (0, spans[1][1] - width)), "wrap")
+    strength = shared.settings.noise_amplitude
+    return amplitudes(nodes, domain.shape, strength, spacing, origin)[:, None]
+
+
+def _times(noise: np.ndarray | Tensor, factors: np.ndarray, device: str) -> np.ndarray | Tensor:
+    if device == "cpu":
+        return noise * factors
+    import torch
+
+    from flexclim.nn.copies import to_device
+
+    return noise * to_device(factors, torch.device(device))
+
+
+def _normal(
+    plan: SamplingPlan,
+    identity: PlaneIdentity,
+    numbers: Sequence[int],
+    name: str,
+    shape: tuple[int, int],
+    origin: tuple[int, int],
+    device: str,
+) -> np.ndarray | Tensor:
+    """Draw the normal numbers (M, Y, X) of a name for members by number."""
+    draw, _, join = _noise_functions(device)
     timed = plan.noise == "independent"
 
-    def draw_at(place: str, name: str, members: Sequence[int]) -> np.ndarray | Tensor:
+    def draw_at(place: str, members: Sequence[int]) -> np.ndarray | Tensor:
         key = NoiseKey(seed=plan.seed, variable=name, place=place)
         if plan.noise == "ar1":
             correlated: np.ndarray | Tensor = correlated_normal(
-                shape, key, members, identity.seconds, plan.timescale, plan.origin, draw
+                shape, key, members, identity.seconds, plan.timescale, origin, draw
             )
             return correlated
-        return draw(shape, key, members, plan.origin)
+        return draw(shape, key, members, origin)
 
-    def draw_target(name: str) -> np.ndarray | Tensor:
-        places = groupby(numbers, lambda number: identity.place(timed=timed, number=number))
-        parts = [draw_at(place, name, [*members]) for place, members in places]
-        return parts[0] if len(parts) == 1 else join(parts)
-
-    def draw_related(target: TargetPlan) -> np.ndarray | Tensor:
-        if target.noise_of is None:
-            return draw_target(target.name)
-        other, correlation = target.noise_of
-        shared, rest = draw_target(other), math.sqrt(1 - correlation**2)
-        return correlation * shared + rest * draw_target(target.name) if rest else shared
-
-    drawn = [draw_related(target) for target in plan.targets]
-    return drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
+    places = groupby(numbers, lambda number: identity.place(timed=timed, number=number))
+    parts = [draw_at(place, [*members]) for place, members in places]
+    return parts[0] if len(parts) == 1 else join(parts)
 
 
 def _noise_functions(

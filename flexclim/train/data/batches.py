@@ -41,6 +41,7 @@ class Patch:
     scale: np.ndarray
     base: np.ndarray
     amplitude: np.ndarray
+    factor: int = 0
     later: np.ndarray | None = None
 
 
@@ -51,7 +52,8 @@ class Batch:
     ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are normalised; a residual is NaN where
     the truth is missing or the field is constant. ``label`` is (B, L). ``scale`` (B, T) is the unit
     of the residual over that of the input to which it is added. ``base`` and ``amplitude``
-    (B, T, H, W), in transformed units, are what the residual is added to and its unit. ``later``,
+    (B, T, H, W), in transformed units, are what the residual is added to and its unit. ``factor`` is
+    (B,), 0 for forecasts. ``later``,
     for forecasts trained by roll-out, is the residual (B, T, H, W) ``ahead`` steps ahead of the
     same inputs, instead of one step.
     """
@@ -62,12 +64,15 @@ class Batch:
     scale: np.ndarray
     base: np.ndarray | None = None
     amplitude: np.ndarray | None = None
+    factor: np.ndarray | None = None
     task: str = SUPERRES
     later: np.ndarray | None = None
     ahead: int = 1
 
 
-def patch_of(scaled: Scaled, residual: np.ndarray, label: np.ndarray, scale: np.ndarray) -> Patch:
+def patch_of(
+    scaled: Scaled, residual: np.ndarray, label: np.ndarray, scale: np.ndarray, factor: int = 0
+) -> Patch:
     """Return a patch from its scaled inputs and the residual (T, H, W) to be learned."""
     return Patch(
         scaled.inputs,
@@ -76,6 +81,7 @@ def patch_of(scaled: Scaled, residual: np.ndarray, label: np.ndarray, scale: np.
         scale,
         scaled.base.astype(np.float32),
         scaled.amplitude.astype(np.float32),
+        factor,
     )
 
 
@@ -133,6 +139,7 @@ class TaskBatches(Batches):
             scale=arrays["scale"],
             base=arrays["base"],
             amplitude=arrays["amplitude"],
+            factor=arrays["factor"],
             task=self.task,
             later=arrays.get("later"),
         )

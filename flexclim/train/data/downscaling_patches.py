@@ -84,7 +84,8 @@ class Patches(TaskBatches):
             variable=drawn.source.targets[0],
             known=drawn.source.settings.label,
         )
-        return patch_of(scaled, truth, label, base_scale(settings, settings.residual_scale[factor]))
+        scale = base_scale(settings, settings.residual_scale[factor])
+        return patch_of(scaled, truth, label, scale, factor)
 
     def draw(self, step: int, position: int) -> DrawnPatch:
         """Return the raw fields of one patch.

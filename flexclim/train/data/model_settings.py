@@ -61,6 +61,7 @@ def model_settings(recipe: Recipe, fitted: Normalisation) -> ModelSettings:
         diffusion=_diffusion(recipe),
         method=recipe.diffusion.method,
         steps=recipe.diffusion.steps,
+        noise_amplitude=recipe.diffusion.noise_amplitude,
         scaling=data.scaling,
         residual_scale={
             int(factor): tuple(values) for factor, values in fitted["residual_scale"].items()

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flexclim.nn.noise_amplitude import amplitudes, node_span
+
 Sampling = Literal["uniform", "stratified", "logit_normal"]
 
 
@@ -55,6 +57,36 @@ def draw(
     elif sampling == "logit_normal":
         t = torch.special.ndtri(t.double().clamp(1e-6, 1 - 1e-6)).sigmoid().float()
     return torch.stack(noise), t
+
+
+def draw_amplitudes(
+    seed: int,
+    step: int,
+    positions: range,
+    factors: np.ndarray,
+    shape: tuple[int, ...],
+    strength: float,
+) -> Tensor:
+    """Return the random amplitude (B, *shape) of the noise of the patches at ``positions``.
+
+    Parameters
+    ----------
+    factors
+        (B,) refinement factor of each patch, whose coarse cells are the nodes.
+    shape
+        (..., T, H, W) of one patch's noise. All T targets share an amplitude.
+    strength
+        See :mod:`flexclim.nn.noise_amplitude`.
+    """
+    *lead, _, height, width = shape
+    found = []
+    for position, factor in zip(positions, factors.tolist(), strict=True):
+        random = np.random.default_rng([key(seed, step, position, 3)])
+        size = [node_span(side, factor)[1] for side in (height, width)]
+        nodes = random.standard_normal((*lead, *size), np.float32)
+        amplitude = amplitudes(nodes.reshape(-1, *size), (height, width), strength, factor)
+        found.append(amplitude.reshape(*lead, 1, height, width))
+    return torch.from_numpy(np.stack(found))
 
 
 def labels_kept(seed: int, step: int, positions: range, dropout: float) -> Tensor:

@@ -108,6 +108,7 @@ class Learner:
             sampling=sampling,
             scaler=self.scaler,
             several_tasks=len(self.recipe.data.tasks) > 1,
+            noise_amplitude=self.data.settings.noise_amplitude,
         )
 
     def _ensemble_loss(self) -> EnsembleLoss:
@@ -123,6 +124,8 @@ class Learner:
             gradient=tuning.gradient,
             mean=tuning.mean,
             spectrum=tuning.spectrum,
+            texture=tuning.texture,
+            amplitude=tuning.amplitude,
             past=self.recipe.data.forecast.past,
             lowest=lowest(targets).to(self.ranks.device),
             physical=tuning.physical,

@@ -14,7 +14,9 @@ from flexclim.nn.configuration import Method
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.nn.sampler import sample, time_grid
+from flexclim.train.loop.crps import fair_crps
 from flexclim.train.loop.physical_units import PhysicalUnits
+from flexclim.train.loop.texture_loss import amplitude_loss, texture_loss
 
 
 class DenoisingLoss(nn.Module):
@@ -57,6 +59,8 @@ class EnsembleLoss(nn.Module):
         conditional mean.
     spectrum
         Weight of the log-spectral distance.
+    texture, amplitude
+        Weights of :func:`~flexclim.train.loop.texture_loss.texture_loss` and ``amplitude_loss``.
     past
         Input snapshots of forecasts.
     lowest
@@ -78,6 +82,8 @@ class EnsembleLoss(nn.Module):
         gradient: float,
         mean: float,
         spectrum: float = 0.0,
+        texture: float = 0.0,
+        amplitude: float = 0.0,
         past: int = 1,
         lowest: Tensor | None = None,
         physical: float = 0.0,
@@ -89,6 +95,7 @@ class EnsembleLoss(nn.Module):
         self.network, self.diffusion, self.steps = network, diffusion, steps
         self.method: Method = method
         self.gradient, self.mean, self.spectrum = gradient, mean, spectrum
+        self.texture, self.amplitude = texture, amplitude
 
     def forward(
         self,
@@ -124,6 +131,10 @@ class EnsembleLoss(nn.Module):
         loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
         if self.spectrum:
             loss = loss + self.spectrum * spectral_loss(members, residual)
+        if self.texture:
+            loss = loss + self.texture * texture_loss(members, residual[:, None])
+        if self.amplitude:
+            loss = loss + self.amplitude * amplitude_loss(members, residual[:, None])
         if self.physical:
             assert self.units is not None
             assert base is not None
@@ -245,17 +256,6 @@ def sample_members(
 
     result = sample(estimate, noise.flatten(0, 1), diffusion, time_grid(steps), method)
     return result.reshape(noise.shape), estimates[0].reshape(noise.shape)
-
-
-def fair_crps(members: Tensor, truth: Tensor) -> Tensor:
-    """Return the mean fair CRPS (Ferro 2014) of (B, M, ...) members against (B, 1, ...) truth."""
-    count = members.shape[1]
-    error = (members - truth).abs().mean(1)
-    ordered = members.sort(dim=1).values
-    rank = torch.arange(count, device=members.device, dtype=members.dtype)
-    weight = (2 * rank - count + 1).reshape(-1, *[1] * (members.ndim - 2))
-    spread = (ordered * weight).sum(1) / (count * (count - 1))
-    return (error - spread).mean()
 
 
 def ensemble_loss(

@@ -16,9 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from flexclim.errors import RecipeError
+from flexclim.models.settings import SUPERRES
 from flexclim.nn.copies import to_device
 from flexclim.train.loop.averages import Averages
-from flexclim.train.loop.draws import Sampling, draw, key, labels_kept
+from flexclim.train.loop.draws import Sampling, draw, draw_amplitudes, key, labels_kept
 from flexclim.train.loop.processes import Ranks
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class TrainingStep:
         How diffusion times are drawn.
     several_tasks
         Whether some steps do not use all task encoders.
+    noise_amplitude
+        Strength of the random amplitude of the noise in downscaling.
     """
 
     def __init__(
@@ -76,7 +79,9 @@ class TrainingStep:
         sampling: Sampling = "uniform",
         scaler: torch.amp.GradScaler | None = None,
         several_tasks: bool = False,
+        noise_amplitude: float = 0.0,
     ) -> None:
+        self.noise_amplitude = noise_amplitude
         self.optimizer, self.averages, self.ranks = optimizer, averages, ranks
         self.settings, self.members, self.sampling = settings, members, sampling
         self.scaler = scaler or make_scaler(ranks.device, settings.precision)
@@ -131,6 +136,10 @@ class TrainingStep:
             if batch.later is not None:
                 residual = to_device(batch.later[chosen], device)
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)
+        if self.noise_amplitude and batch.task == SUPERRES:
+            assert batch.factor is not None
+            factors, strength = batch.factor[chosen], self.noise_amplitude
+            noise = noise * draw_amplitudes(seed, step, positions, factors, shape, strength)
         # Dropout is drawn for the whole part, from the step and the first position of the part.
         torch.manual_seed(key(seed, step, positions.start, 1))
         precision = self.settings.precision

@@ -15,7 +15,7 @@ from torch import Tensor
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
-from flexclim.train.loop.draws import draw
+from flexclim.train.loop.draws import draw, draw_amplitudes
 from flexclim.train.loop.losses import DenoisingLoss, filled, ring_power, sample_members
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.training_step import tensors
@@ -61,7 +61,7 @@ class Validation:
         loss = DenoisingLoss(network, diffusion)
         sums = torch.zeros(4, dtype=torch.float64)
         for positions, inputs, residual, label in self._parts(1):
-            noise = self._noise(positions, tuple(residual.shape[1:]))
+            noise = self._noise(positions, (1, *residual.shape[1:]))[:, 0]
             t = (torch.tensor(list(positions), device=residual.device) % 4 + 1) / 4
             task = self.batch.task
             mean = loss(inputs, residual, label, noise, t, task)
@@ -114,7 +114,13 @@ class Validation:
             yield self.positions[chosen], *tensors(self.batch, self.ranks.device, chosen)
 
     def _noise(self, positions: range, shape: tuple[int, ...]) -> Tensor:
+        """Return the noise (B, M, T, H, W) of the patches at ``positions``."""
         noise, _ = draw(SEED, 0, positions, 1, shape)
+        if (strength := self.settings.noise_amplitude) and self.batch.task == SUPERRES:
+            assert self.batch.factor is not None
+            first = self.positions.start
+            factors = self.batch.factor[positions.start - first : positions.stop - first]
+            noise = noise * draw_amplitudes(SEED, 0, positions, factors, shape, strength)
         return noise.to(self.ranks.device)
 
     def _powers(self, positions: range, inputs: Tensor, residual: Tensor, found: Tensor) -> Tensor:

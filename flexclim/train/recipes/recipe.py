@@ -19,6 +19,13 @@ class Process(DiffusionSettings, strict=False):
         description="distribution of the diffusion time t: uniform; stratified, one in each "
         "equal part of [0, 1] per batch; logit_normal, with more weight on the middle",
     )
+    noise_amplitude: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="standard deviation of the logarithm of a smooth random amplitude of the noise "
+        "in downscaling; 0: the noise has the same variance everywhere",
+    )
     method: Method = Field(default="euler", description="sampler")
     steps: int = Field(default=2, ge=1, description="sampler steps of downscale")
 
@@ -27,7 +34,7 @@ class Ensemble(Settings):
     """Fine-tuning of the few-step sampler with the fair CRPS of its members as loss."""
 
     steps: int = Field(default=0, ge=0, description="training steps of this stage; 0: skip it")
-    members: int = Field(default=2, ge=2, le=4, description="members per patch")
+    members: int = Field(default=2, ge=2, le=16, description="members per patch")
     learning_rate: float = Field(default=1e-4, gt=0, description="peak learning rate")
     ema: float = Field(
         default=0.98, ge=0, lt=1, description="decay of this stage's exponential averages"
@@ -39,6 +46,18 @@ class Ensemble(Settings):
         default=0.0,
         ge=0,
         description="weight of the log-spectral distance between members and truth",
+    )
+    texture: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the CRPS of cosine coefficients in windows of 4 and 8 cells, which "
+        "makes members look like the truth",
+    )
+    amplitude: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the CRPS of the local RMS of residuals and of their gradients, "
+        "which members need for rare large departures",
     )
     mean: float = Field(
         default=0.5,
