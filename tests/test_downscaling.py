@@ -197,6 +197,17 @@ def test_seeds_members_and_times_differ(globe, toy_model):
     np.testing.assert_array_equal(frozen[:, 0].values, frozen[:, 1].values)
 
 
+def test_noise_of_random_amplitude_belongs_to_the_pixel(globe, toy_model):
+    """It wraps in longitude, and is the same in regions and for fewer members and times."""
+    model = toy_model.replace(noise_amplitude=0.5)
+    whole = run(globe, model)
+    assert float(abs(whole - run(globe, toy_model)).mean()) > 0.1 * float(whole.std())
+    rolled = globe.roll(lon=9, roll_coords=True)
+    xr.testing.assert_allclose(run(rolled, model).sortby("lon"), whole.sortby("lon"), atol=1e-4)
+    part = run(globe.isel(time=[2]), model, members=1)
+    xr.testing.assert_allclose(part, whole.isel(time=[2], realization=[0]), atol=1e-4)
+
+
 def test_ar1_noise_correlates_times(globe, toy_model):
     same = globe.copy(data=np.broadcast_to(globe.values[:1], globe.shape).copy())[:2]
 

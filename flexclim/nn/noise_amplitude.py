@@ -63,7 +63,7 @@ def amplitudes(
     """
     rows = _along(nodes.swapaxes(-1, -2), shape[0], spacing, origin[0]).swapaxes(-1, -2)
     smooth = _along(rows, shape[1], spacing, origin[1])
-    return np.exp(np.float32(strength) * smooth - np.float32(strength**2))
+    return np.asarray(np.exp(np.float32(strength) * smooth - np.float32(strength**2)))
 
 
 def _along(nodes: np.ndarray, size: int, spacing: int, first: int) -> np.ndarray:

@@ -51,11 +51,10 @@ class Batch:
 
     ``inputs`` (B, C, H, W) and ``residual`` (B, T, H, W) are normalised; a residual is NaN where
     the truth is missing or the field is constant. ``label`` is (B, L). ``scale`` (B, T) is the unit
-    of the residual over that of the input to which it is added. ``base`` and ``amplitude``
-    (B, T, H, W), in transformed units, are what the residual is added to and its unit. ``factor`` is
-    (B,), 0 for forecasts. ``later``,
-    for forecasts trained by roll-out, is the residual (B, T, H, W) ``ahead`` steps ahead of the
-    same inputs, instead of one step.
+    of the residual over that of the input to which it is added. ``base`` and ``amplitude`` (B, T,
+    H, W), in transformed units, are what the residual is added to and its unit. ``factor`` (B,) is
+    the refinement factor, 0 for forecasts. ``later``, for forecasts trained by roll-out, is the
+    residual (B, T, H, W) ``ahead`` steps ahead of the same inputs, instead of one step.
     """
 
     inputs: np.ndarray

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from flexclim.train.loop.draws import draw, key
+from flexclim.train.loop.draws import draw, draw_amplitudes, key
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "stratified", "logit_normal"])
@@ -12,6 +13,16 @@ def test_draws_belong_to_the_position(sampling):
     assert torch.equal(whole_t[4:], t)
     assert not torch.equal(draw(1, 6, range(4, 8), 8, (2, 4, 4), sampling)[0], noise)
     assert 0 <= whole_t.min() <= whole_t.max() <= 1
+
+
+def test_amplitudes_belong_to_the_position_and_the_factor():
+    factors, shape = np.array([2, 4, 8, 4]), (1, 3, 2, 16, 16)
+    whole = draw_amplitudes(1, 5, range(4), factors, shape, 0.5)
+    part = draw_amplitudes(1, 5, range(1, 3), factors[1:3], shape, 0.5)
+    assert whole.shape == (4, 1, 3, 1, 16, 16)
+    assert torch.equal(whole[1:3], part)
+    change = whole.log().diff(dim=-1).square().mean((1, 2, 3, 4, 5))
+    assert change[0] > change[1] > change[2]  # nodes are coarse cells
 
 
 def test_stratified_times_fill_each_part_once():
