@@ -1,4 +1,4 @@
-"""One plane of an ensemble: its network inputs, its noise and its sampled members.
+"""One plane of an ensemble: its network inputs and its sampled members.
 
 Downscaling and forecasting share these functions.
 
@@ -8,11 +8,9 @@ S static channels, Y X the sampled plane.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from itertools import groupby
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,15 +20,14 @@ from flexclim.execution.allocation import return_memory
 from flexclim.execution.notes import record
 from flexclim.grids.operators import ALL, row_bands
 from flexclim.models.settings import FORECAST
-from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, standard_normal
-from flexclim.nn.noise_amplitude import TAPS, amplitudes, node_span
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
-from flexclim.planning.plan import SamplingPlan, TargetPlan
+from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Rows
 from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
 from flexclim.sampling.plane_identity import PlaneIdentity
+from flexclim.sampling.plane_noise import plane_noise
 from flexclim.sampling.statics import static_channels
 from flexclim.sampling.training_range import warn_of_sign
 
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
     from flexclim.sampling.tiled_sampler import TiledSampler
 
 Plan = DownscalingPlan | ForecastPlan
-AMPLITUDE = "noise amplitude"  # stands for a variable in the key of the amplitude's nodes
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,7 @@ def sample(
     residual = sampler.sample(
         inputs,
         label,
-        _noise(plan, identity, [shared.member_numbers[position] for position in members]),
+        plane_noise(plan, identity, [shared.member_numbers[position] for position in members]),
         shared.steps,
         shared.method,
         features,
@@ -245,102 +241,3 @@ def _label(plan: Plan, identity: PlaneIdentity) -> np.ndarray:
         variable=plan.sampling.targets[0].name,
         known=dict(identity.known),
     )
-
-
-def _noise(plan: Plan, identity: PlaneIdentity, numbers: Sequence[int]) -> np.ndarray | Tensor:
-    """Return the noise (M, T, Y, X) of members by number, on the sampling device."""
-    shared = plan.sampling
-    normal = partial(_normal, shared, identity, numbers, device=shared.device)
-    _, stack, _ = _noise_functions(shared.device)
-    shape = shared.tiles.domain.shape
-
-    def related(target: TargetPlan) -> np.ndarray | Tensor:
-        if target.noise_of is None:
-            return normal(target.name, shape, shared.origin)
-        other, correlation = target.noise_of
-        common, rest = normal(other, shape, shared.origin), math.sqrt(1 - correlation**2)
-        if not rest:
-            return common
-        return correlation * common + rest * normal(target.name, shape, shared.origin)
-
-    drawn = [related(target) for target in shared.targets]
-    noise = drawn[0][:, None] if len(drawn) == 1 else stack(drawn, 1)
-    if isinstance(plan, DownscalingPlan) and shared.settings.noise_amplitude:
-        return _times(noise, _amplitudes(plan, identity, numbers), shared.device)
-    return noise
-
-
-def _amplitudes(
-    plan: DownscalingPlan, identity: PlaneIdentity, numbers: Sequence[int]
-) -> np.ndarray:
-    """Return the amplitude (M, 1, Y, X) of the noise, the same for all targets."""
-    shared, spacing = plan.sampling, plan.factor
-    domain, origin = shared.tiles.domain, shared.origin
-    spans = [node_span(*axis) for axis in zip(domain.shape, (spacing,) * 2, origin, strict=True)]
-    (top, height), (left, width) = spans
-    if domain.wrap:
-        width -= TAPS - 1  # the first nodes follow on the last
-    nodes = _normal(shared, identity, numbers, AMPLITUDE, (height, width), (top, left), "cpu")
-    nodes = np.pad(nodes, ((0, 0), (0, 0), (0, spans[1][1] - width)), "wrap")
-    strength = shared.settings.noise_amplitude
-    return amplitudes(nodes, domain.shape, strength, spacing, origin)[:, None]
-
-
-def _times(noise: np.ndarray | Tensor, factors: np.ndarray, device: str) -> np.ndarray | Tensor:
-    if device == "cpu":
-        return noise * factors
-    import torch
-
-    from flexclim.nn.copies import to_device
-
-    return noise * to_device(factors, torch.device(device))
-
-
-def _normal(
-    plan: SamplingPlan,
-    identity: PlaneIdentity,
-    numbers: Sequence[int],
-    name: str,
-    shape: tuple[int, int],
-    origin: tuple[int, int],
-    device: str,
-) -> np.ndarray | Tensor:
-    """Draw the normal numbers (M, Y, X) of a name for members by number."""
-    draw, _, join = _noise_functions(device)
-    timed = plan.noise == "independent"
-
-    def draw_at(place: str, members: Sequence[int]) -> np.ndarray | Tensor:
-        key = NoiseKey(seed=plan.seed, variable=name, place=place)
-        if plan.noise == "ar1":
-            correlated: np.ndarray | Tensor = correlated_normal(
-                shape, key, members, identity.seconds, plan.timescale, origin, draw
-            )
-            return correlated
-        return draw(shape, key, members, origin)
-
-    places = groupby(numbers, lambda number: identity.place(timed=timed, number=number))
-    parts = [draw_at(place, [*members]) for place, members in places]
-    return parts[0] if len(parts) == 1 else join(parts)
-
-
-def _noise_functions(
-    device: str,
-) -> tuple[
-    Callable[..., np.ndarray | Tensor],
-    Callable[..., np.ndarray | Tensor],
-    Callable[..., np.ndarray | Tensor],
-]:
-    """Return functions that draw noise (M, Y, X) on a device, stack and join arrays of it."""
-    if device == "cpu":
-        return _draw_on_host, np.stack, np.concatenate
-    import torch
-
-    from flexclim.nn.device_noise import device_normal
-
-    return partial(device_normal, device=torch.device(device)), torch.stack, torch.cat
-
-
-def _draw_on_host(
-    shape: tuple[int, int], key: NoiseKey, numbers: Sequence[int], origin: tuple[int, int]
-) -> np.ndarray:
-    return stacked([standard_normal(shape, key, member, origin) for member in numbers])

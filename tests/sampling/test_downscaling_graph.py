@@ -6,7 +6,6 @@ import time
 import numpy as np
 from regional_winds import REGION, UPWARD, field
 
-from flexclim.models.model import keep_loaded
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.source import resolve
 from flexclim.sampling import downscaling_graph as members
@@ -27,19 +26,6 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
     whole = fill_missing(plane)[slice(*part.part.rows), slice(*part.part.columns)]
     np.testing.assert_array_equal(made.given[0], whole)
     assert whole.std() > 0
-
-
-def test_regions_share_the_amplitude_of_their_noise(toy_model):
-    model = toy_model.replace(noise_amplitude=0.5)
-    keep_loaded(model)
-
-    def members_of(region):
-        asked = DownscalingOptions(factor=4, members=1, region=region)
-        plan = plan_downscaling(resolve(UPWARD.to_dataset()), ["u10"], ["u10"], model, asked)
-        return lazy_members([UPWARD], plan)["u10"].compute()
-
-    whole = members_of(None)
-    np.testing.assert_allclose(members_of((64, 64)), whole, atol=1e-4 * whole.std())
 
 
 def test_chunks_are_cut_in_stored_order(toy_model):

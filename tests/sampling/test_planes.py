@@ -4,7 +4,6 @@ import named_variables
 import pytest
 
 import flexclim
-from flexclim.downscaling import downscale
 from flexclim.models.model import keep_loaded
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.source import resolve
@@ -26,23 +25,6 @@ def model(request, make_toy):
 def energy(make_toy):
     """Return a model that makes of wind its kinetic energy, and wind at another height."""
     return named_variables.wind_energy(make_toy)
-
-
-def test_noise_belongs_to_the_target(energy, region):
-    """Members of a target stay what they are when other targets go."""
-    keys = []
-    normal = flexclim.sampling.planes.standard_normal
-
-    def remembered(shape, key, member, origin):
-        keys.append((key.variable, member))
-        return normal(shape, key, member, origin)
-
-    flexclim.sampling.planes.standard_normal = remembered
-    try:
-        downscale(region.isel(time=[0]), 4, model=energy, members=2, batch=4)
-    finally:
-        flexclim.sampling.planes.standard_normal = normal
-    assert sorted(keys) == [("ke", 0), ("ke", 1), ("u100", 0), ("u100", 1)]
 
 
 def test_what_turns_at_a_pole_is_told_to_the_sampler(model, energy, region):
