@@ -21,6 +21,7 @@ from flexclim.errors import (
 
 if TYPE_CHECKING:
     from flexclim import train, verify
+    from flexclim.adjustment import adjust, fit_adjustment
     from flexclim.downscaling import downscale, downscale_to_zarr
     from flexclim.forecasting import forecast, forecast_to_zarr
     from flexclim.grids.discovery import find_grid
@@ -40,11 +41,13 @@ __all__ = [
     "ModelError",
     "RecipeError",
     "StoreError",
+    "adjust",
     "check_store",
     "coarsen",
     "downscale",
     "downscale_to_zarr",
     "find_grid",
+    "fit_adjustment",
     "forecast",
     "forecast_to_zarr",
     "import_minflex",
@@ -57,11 +60,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "adjust": "adjustment",
     "check_store": "stores",
     "coarsen": "resampling",
     "downscale": "downscaling",
     "downscale_to_zarr": "downscaling",
     "find_grid": "grids.discovery",
+    "fit_adjustment": "adjustment",
     "forecast": "forecasting",
     "forecast_to_zarr": "forecasting",
     "import_minflex": "models.minflex",

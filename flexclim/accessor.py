@@ -92,6 +92,8 @@ class DatasetAccessor(Accessor):
     coarsen = of_dataset(lambda: flexclim.coarsen)
     interpolate = of_dataset(lambda: flexclim.interpolate)
     regrid = of_dataset(lambda: flexclim.regrid)
+    adjust = of_dataset(lambda: flexclim.adjust)
+    fit_adjustment = of_dataset(lambda: flexclim.fit_adjustment)
 
 
 @xr.register_dataarray_accessor("flex")
@@ -118,3 +120,5 @@ class DataArrayAccessor(Accessor):
     coarsen = of_array(lambda: flexclim.coarsen)
     interpolate = of_array(lambda: flexclim.interpolate)
     regrid = of_array(lambda: flexclim.regrid)
+    adjust = of_array(lambda: flexclim.adjust)
+    fit_adjustment = of_array(lambda: flexclim.fit_adjustment)

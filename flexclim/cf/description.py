@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -266,8 +267,21 @@ def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dic
     kept = {k: v for k, v in source.attrs.items() if k == "history" or not _is_left_behind(k)}
     if str(kept.get("title", "")).endswith(MADE):
         del kept["title"]  # of an earlier run, which may have had other variables
+    title = f"{', '.join(names)} {MADE}"
+    return {"title": title} | kept | {"Conventions": "CF-1.11", "history": _history(kept, action)}
+
+
+def _history(attributes: Mapping[Any, object], action: str) -> str:
+    """Return the history of attributes with a processing step added."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     line = f"{stamp} flexclim {__version__}: {action}"
-    history = "\n".join(filter(None, (str(kept.get("history", "")).rstrip(), line)))
-    title = f"{', '.join(names)} {MADE}"
-    return {"title": title} | kept | {"Conventions": "CF-1.11", "history": history}
+    return "\n".join(filter(None, (str(attributes.get("history", "")).rstrip(), line)))
+
+
+def with_history(ds: xr.Dataset, action: str) -> xr.Dataset:
+    """Return a Dataset with a processing step added to its history.
+
+    >>> with_history(xr.Dataset(), "adjust(tas)").attrs["history"].endswith(": adjust(tas)")
+    True
+    """
+    return ds.assign_attrs(history=_history(ds.attrs, action))

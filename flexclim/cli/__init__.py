@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from flexclim.cli import adjustment_commands as adjustments
 from flexclim.cli import field_commands as fields
 from flexclim.cli import model_commands as models
 from flexclim.cli import store_commands as stores
@@ -123,6 +124,7 @@ def doctor() -> None:
 for _command in (
     fields.demo,
     fields.downscale,
+    adjustments.adjust,
     fields.forecast,
     fields.verify,
     stores.info,

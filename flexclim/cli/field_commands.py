@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -193,18 +193,13 @@ def _write(
 
 def _is_store(target: str, split: str | None) -> bool:
     """Return whether the target is a Zarr store; exit with 2 if it can't be written."""
-    suffix = PurePosixPath(target.rstrip("/")).suffix
-    if suffix not in (".zarr", ".nc"):
-        raise typer.BadParameter(
-            f"{target!r} ends in neither .zarr nor .nc. Give it one of these suffixes.",
-            param_hint="TARGET",
-        )
-    if suffix == ".zarr" and split:
+    is_store = options.is_zarr(target)
+    if is_store and split:
         raise typer.BadParameter(
             "a Zarr store can't be split. Leave --split out, or name a .nc file.",
             param_hint="--split",
         )
-    return suffix == ".zarr"
+    return is_store
 
 
 def verify(

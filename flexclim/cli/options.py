@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import typer
@@ -153,3 +153,18 @@ def listed(text: str, option: str) -> list[str]:
     if not parts:
         raise typer.BadParameter("the list is empty. Give at least one.", param_hint=option)
     return parts
+
+
+def is_zarr(target: str) -> bool:
+    """Return whether an output is a Zarr store, else a NetCDF file; exit with 2 if it is neither.
+
+    >>> is_zarr("fine.zarr/"), is_zarr("fine.nc")
+    (True, False)
+    """
+    suffix = PurePosixPath(target.rstrip("/")).suffix
+    if suffix not in (".zarr", ".nc"):
+        raise typer.BadParameter(
+            f"{target!r} ends in neither .zarr nor .nc. Give it one of these suffixes.",
+            param_hint="TARGET",
+        )
+    return suffix == ".zarr"

@@ -144,6 +144,24 @@ def _reason(error: Exception) -> str:
     return shorten(" ".join(str(error).split()), 150, placeholder=" ...") or type(error).__name__
 
 
+def write_dataset(ds: xr.Dataset, path: str, *, overwrite: bool = False) -> str:
+    """Compute a dataset and write it to a NetCDF file, or to a Zarr store; return its path.
+
+    Raises
+    ------
+    StoreError
+        If there is one and ``overwrite`` is False, or it can't be written.
+    """
+    if not path.rstrip("/").endswith(".zarr"):
+        return str(write_netcdf_files(ds, path, overwrite=overwrite)[0])
+    place = Place(path)
+    if not overwrite and place.keys():
+        raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
+    with store_errors(path, ""), progress_bar():
+        ds.to_zarr(place.store, mode="w", encoding=encodings(ds), consolidated=False)
+    return path
+
+
 def write_netcdf_files(
     ds: xr.Dataset,
     path: str | os.PathLike[str],

@@ -1,0 +1,1 @@
+"""Bias adjustment: what the public functions of ``flexclim.adjustment`` consist of."""

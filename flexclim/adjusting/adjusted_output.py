@@ -1,0 +1,58 @@
+"""Attributes and history of adjusted fields and of fitted adjustments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import xarray as xr
+
+from flexclim.adjusting.fitted_quantiles import QUANTILE, Fitted, FittedVariable
+from flexclim.adjusting.quantile_mapping import nodes
+from flexclim.adjusting.seasons import iso
+from flexclim.cf.description import with_history
+from flexclim.cf.missing_values import DECLARATIONS
+
+METHOD = "quantile delta mapping (Cannon et al., 2015, doi:10.1175/JCLI-D-14-00754.1)"
+
+
+def describe_adjusted(
+    fields: Mapping[str, xr.DataArray], given: xr.Dataset, fitted: Fitted, period: int, seed: int
+) -> xr.Dataset:
+    """Return the given Dataset with adjusted fields in the place of its own."""
+    variables = {}
+    for name, field in fields.items():
+        attributes = {k: v for k, v in given[name].attrs.items() if k not in DECLARATIONS}
+        method = method_of(fitted.variables[name], fitted, period, seed)
+        variables[name] = xr.Variable(
+            given[name].dims,
+            field.transpose(*given[name].dims).data,
+            {**attributes, "bias_adjustment": method},
+        )
+    action = f"adjust({', '.join(fields)}; reference: {fitted.reference})"
+    return with_history(given.assign(variables), action)
+
+
+def method_of(variable: FittedVariable, fitted: Fitted, period: int, seed: int) -> str:
+    """Return how a variable was adjusted, in words."""
+    treatment = variable.treatment
+    count = variable.historical.sizes[QUANTILE]
+    outer = nodes(count)[0]
+    first, last = map(iso, fitted.training)
+    said = [
+        f"{METHOD}, {treatment.kind}",
+        f"reference {fitted.reference}, {first} to {last}",
+        f"{count} quantiles of {fitted.window}",
+        f"adjustments beyond the quantiles {outer:g} and {1 - outer:g} are those at these",
+        f"values are ranked within {period} years",
+    ]
+    if treatment.trace:
+        said.append(
+            f"below {treatment.trace:.6g} {variable.units} is 0, random while mapped (seed {seed})"
+        )
+    return "; ".join(said)
+
+
+def describe_fitted(fitted: Fitted, given: xr.Dataset) -> xr.Dataset:
+    """Return a fitted adjustment as a Dataset with attributes and history."""
+    result = fitted.to_dataset(given)
+    return with_history(result, f"fit_adjustment(reference: {fitted.reference})")

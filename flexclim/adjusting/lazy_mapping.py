@@ -1,0 +1,196 @@
+"""Fitting and adjusting lazily, in blocks of cells that hold all times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from math import prod
+
+import numpy as np
+import xarray as xr
+
+from flexclim.adjusting.fitted_quantiles import PART, QUANTILE, FittedVariable
+from flexclim.adjusting.quantile_mapping import (
+    Treatment,
+    adjust_series,
+    fit_quantiles,
+    without_traces,
+)
+from flexclim.adjusting.seasons import Seasons, Window
+from flexclim.adjusting.time_series import Reading, Series
+from flexclim.errors import warn
+
+# Values of a block of dask, whatever their number of years; cells that are worked on at once.
+BLOCK, AT_ONCE = 2**21, 64
+
+Chunks = Mapping[Hashable, tuple[int, ...] | int]
+
+
+def blocks_of(series: Series) -> Chunks:
+    """Return chunks of whole series: those of the field if they are small enough, else others."""
+    field, time = series.field, series.time
+    if field.chunks is not None:
+        largest = {dim: max(sizes) for dim, sizes in field.chunksizes.items()}
+        if largest[time] == field.sizes[time] and prod(largest.values()) <= BLOCK:
+            return {dim: sizes for dim, sizes in field.chunksizes.items() if dim != time}
+    chunks: dict[Hashable, int] = {}
+    left = max(BLOCK // field.sizes[time], 1)
+    for dim in reversed(field.dims[:-1]):
+        chunks[dim] = min(field.sizes[dim], left)
+        left = max(left // chunks[dim], 1)
+    return chunks
+
+
+def fit(
+    series: Series, window: Window, treatment: Treatment, count: int, chunks: Chunks, seed: int
+) -> xr.DataArray:
+    """Return the lazy quantiles (..., part of the year, quantile) of series."""
+    whole = _in_blocks(series, chunks)
+    quantiles = partial(
+        _quantiles,
+        reading=series.reading,
+        seasons=Seasons.of(series.times, window),
+        window=window,
+        trace=treatment.trace,
+        count=count,
+        seed=seed,
+    )
+    result: xr.DataArray = xr.apply_ufunc(
+        partial(_by_cells, quantiles, (1, 0)),
+        whole,
+        _numbers(whole, series.time),
+        input_core_dims=[[series.time], []],
+        output_core_dims=[[PART, QUANTILE]],
+        dask="parallelized",
+        output_dtypes=[whole.dtype],
+        dask_gufunc_kwargs={"output_sizes": {PART: window.parts, QUANTILE: count}},
+    )
+    return result
+
+
+def _quantiles(
+    values: np.ndarray,
+    numbers: np.ndarray,
+    *,
+    reading: Reading,
+    seasons: Seasons,
+    window: Window,
+    trace: float,
+    count: int,
+    seed: int,
+) -> np.ndarray:
+    """Return quantiles of series (C, T)."""
+    full = without_traces(reading(values), trace, numbers, seed)
+    return fit_quantiles(full, seasons, window, count)
+
+
+def adjust(
+    series: Series, fitted: FittedVariable, window: Window, period: int, chunks: Chunks, seed: int
+) -> xr.DataArray:
+    """Return the lazy adjusted series (..., time)."""
+    whole = _in_blocks(series, chunks)
+    whole_tables: Chunks = {**chunks, PART: -1, QUANTILE: -1}
+    tables = [
+        xr.DataArray(one.variable).chunk({d: n for d, n in whole_tables.items() if d in one.dims})
+        for one in (fitted.reference, fitted.historical)
+    ]
+    adjusted = partial(
+        _adjusted,
+        reading=series.reading,
+        seasons=Seasons.of(series.times, window),
+        window=window,
+        treatment=fitted.treatment,
+        period=period,
+        seed=seed,
+        name=str(series.field.name),
+    )
+    result: xr.DataArray = xr.apply_ufunc(
+        partial(_by_cells, adjusted, (1, 2, 2, 0)),
+        whole,
+        *tables,
+        _numbers(whole, series.time),
+        input_core_dims=[[series.time], [PART, QUANTILE], [PART, QUANTILE], []],
+        output_core_dims=[[series.time]],
+        dask="parallelized",
+        output_dtypes=[whole.dtype],
+    )
+    return result
+
+
+def _adjusted(
+    values: np.ndarray,
+    reference: np.ndarray,
+    historical: np.ndarray,
+    numbers: np.ndarray,
+    *,
+    reading: Reading,
+    seasons: Seasons,
+    window: Window,
+    treatment: Treatment,
+    period: int,
+    seed: int,
+    name: str,
+) -> np.ndarray:
+    """Return adjusted series (C, T)."""
+    read = reading(values)
+    _warn(read, reference, historical, treatment, name)
+    full = without_traces(read, treatment.trace, numbers, seed)
+    return adjust_series(full, reference, historical, seasons, window, treatment, period)
+
+
+def _in_blocks(series: Series, chunks: Chunks) -> xr.DataArray:
+    own = {dim: size for dim, size in chunks.items() if dim in series.field.dims}
+    return series.field.chunk({**own, series.time: -1})
+
+
+def _numbers(field: xr.DataArray, time: Hashable) -> xr.DataArray:
+    """Return numbers of the cells, so that random numbers don't depend on blocks."""
+    sizes = {dim: size for dim, size in field.sizes.items() if dim != time}
+    found = np.arange(prod(sizes.values())).reshape(tuple(sizes.values()))
+    return xr.DataArray(found, dims=tuple(sizes))
+
+
+def _warn(
+    values: np.ndarray,
+    reference: np.ndarray,
+    historical: np.ndarray,
+    treatment: Treatment,
+    name: str,
+) -> None:
+    """Warn of cells that can't be adjusted, or only by chance."""
+    known = ~np.isnan(values).all(axis=1)
+    empty = np.isnan(reference).all(axis=(1, 2)) | np.isnan(historical).all(axis=(1, 2))
+    if (known & empty).any():
+        warn(
+            f"{name!r} is NaN in cells in which the reference or the historical run has no "
+            "values. Pass a reference that covers the model's cells, or fill it first."
+        )
+    if treatment.trace:
+        past, there = ((one > treatment.trace).any(axis=(1, 2)) for one in (historical, reference))
+        if (known & ~past & there).any():
+            warn(
+                f"{name!r} of the historical run is dry throughout (below {treatment.trace:.3g}) "
+                "in cells where the reference is not: wet days fall on random dates there. Check "
+                "its units, or mask these cells."
+            )
+
+
+def _by_cells(
+    function: Callable[..., np.ndarray], cores: tuple[int, ...], *arrays: np.ndarray
+) -> np.ndarray:
+    """Apply a function of arrays (C, ...) to some cells at once.
+
+    ``cores`` are the numbers of dimensions of each array besides those of cells, which the last
+    array has all of.
+    """
+    lead = arrays[-1].shape
+    wide = [
+        np.broadcast_to(one, (*lead, *one.shape[one.ndim - core :]))
+        for one, core in zip(arrays, cores, strict=True)
+    ]
+    parts = []
+    for first in range(0, prod(lead), AT_ONCE):
+        cells = np.unravel_index(np.arange(first, min(first + AT_ONCE, prod(lead))), lead)
+        parts.append(function(*(one[cells] for one in wide)))
+    joined = np.concatenate(parts)
+    return joined.reshape(*lead, *joined.shape[1:])

@@ -1,0 +1,250 @@
+r"""Bias adjustment: fields of a model with the distribution of a reference. Start reading here.
+
+    reference -> averaged onto the model's cells \
+    historical run ----------------------------- -> quantiles by day of the year -> fitted
+    fields -> rank within season and period -> adjustment of that quantile -> CF output
+
+The model's change of each quantile is kept: quantile delta mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import xarray as xr
+
+from flexclim.adjusting import lazy_mapping
+from flexclim.adjusting.adjusted_output import describe_adjusted, describe_fitted
+from flexclim.adjusting.adjustment_options import FitOptions, check_period, check_seed
+from flexclim.adjusting.fitted_quantiles import Fitted, FittedVariable, check_scenario
+from flexclim.adjusting.matched_series import (
+    Fields,
+    Model,
+    check_same_cells,
+    like_named,
+    resolve_model,
+    resolve_reference,
+)
+from flexclim.adjusting.seasons import AlignOn, window_for
+from flexclim.adjusting.time_series import check_length, in_units_of, training_period
+from flexclim.adjusting.treatments import treatment_of
+from flexclim.cf.fields import pick
+from flexclim.cf.times import calendar_of
+from flexclim.errors import FlexclimError, suggest_options
+
+T = TypeVar("T", xr.Dataset, xr.DataArray)
+
+
+@suggest_options
+def adjust(
+    obj: T,
+    *,
+    reference: Fields | None = None,
+    historical: Fields | None = None,
+    fitted: xr.Dataset | None = None,
+    variables: list[str] | None = None,
+    kind: str | Mapping[str, str] | None = None,
+    window: int | str = 31,
+    quantiles: int = 50,
+    trace: str | None = None,
+    align_on: AlignOn | None = None,
+    period: int = 30,
+    seed: int = 0,
+) -> T:
+    """Adjust the distribution of a model's fields to that of a reference.
+
+    Quantile delta mapping (Cannon et al., 2015): the difference or ratio between a quantile of
+    the reference and that of the historical run, in the same season, is applied to the same
+    quantile of ``obj``. So the change that the model projects of each quantile is kept. Beyond
+    the outermost quantiles the adjustment is that of these.
+
+    Parameters
+    ----------
+    obj
+        Daily or monthly fields (time, ...) of a climate model on any grid. The result is lazy if
+        they are dask arrays.
+    reference
+        What the past was like, such as a reanalysis, on the model's grid or a finer one. It is
+        averaged onto the model's cells, and its units are converted. Variables are found by name,
+        or by standard name and statistic in time.
+    historical
+        The model's run of the past, on the same cells as ``obj``. Quantiles are those of the
+        years that it shares with the reference. Default: ``obj``, if it reaches that far back.
+    fitted
+        What :func:`fit_adjustment` returned, instead of reference and historical run.
+    variables
+        Names of the fields to adjust. Default: all that vary in time.
+    kind, window, quantiles, trace, align_on
+        As for :func:`fit_adjustment`; a fitted adjustment has its own.
+    period
+        Years in which values of ``obj`` are ranked. Longer series are adjusted in steps of a
+        third of it.
+    seed
+        Of the random numbers that take the place of traces of precipitation.
+
+    Returns
+    -------
+    Dataset or DataArray
+        ``obj`` with adjusted values, in its units, calendar and order. NaN where it, the
+        reference or the historical run has none. Values below ``trace`` are 0. The attribute
+        ``bias_adjustment`` of each variable describes what was done.
+
+    Raises
+    ------
+    AlignmentError
+        If periods share no day, or variables or units don't match.
+    GridError
+        If no grid is found, cells differ, or the reference is coarser than the model.
+    FlexclimError
+        If there are too few years, calendars need a rule, an option is invalid, a field holds
+        categories or directions or, when values are computed, if some are infinite or undeclared
+        fill values.
+
+    Warns
+    -----
+    FlexclimWarning
+        When values are computed, if cells have no reference, or no precipitation in the
+        historical run.
+    """
+    check_period(period)
+    check_seed(seed)
+    model = resolve_model(obj, variables, "the model")
+    if fitted is None:
+        options = FitOptions(
+            kinds=kind,
+            window=window,
+            quantiles=quantiles,
+            trace=trace,
+            align_on=align_on,
+            seed=seed,
+        )
+        past = model
+        if historical is not None:
+            past = resolve_model(like_named(historical, obj), model.names, "the historical run")
+        found = _fit(past, reference, options, model)
+    elif reference is None and historical is None:
+        found = Fitted.from_dataset(fitted)
+        check_same_cells(model, resolve_model(fitted, [], "the fitted adjustment"))
+    else:
+        raise FlexclimError(
+            "both fitted and what to fit to were given. Pass fitted alone, or reference and "
+            "historical."
+        )
+    arrays = {name: _adjusted(model, name, found, period, seed) for name in model.names}
+    lazy = describe_adjusted(arrays, model.dataset, found, period, seed)
+    result = lazy if model.lazy else lazy.compute()
+    return result if isinstance(obj, xr.Dataset) else pick(result, model.names[0]).rename(obj.name)
+
+
+@suggest_options
+def fit_adjustment(
+    obj: Fields,
+    *,
+    reference: Fields,
+    variables: list[str] | None = None,
+    kind: str | Mapping[str, str] | None = None,
+    window: int | str = 31,
+    quantiles: int = 50,
+    trace: str | None = None,
+    align_on: AlignOn | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Fit a bias adjustment once, to save it and apply it to many scenarios.
+
+    Parameters
+    ----------
+    obj
+        The model's run of the past, as ``historical`` of :func:`adjust`.
+    reference, variables
+        As for :func:`adjust`.
+    kind
+        ``"additive"`` or ``"multiplicative"``, for all variables or by name. Default: ratios for
+        quantities that are never negative and have no upper bound, such as precipitation and wind
+        speed, differences for all others.
+    window
+        Days around each day of the year that form a sample, or ``"month"`` for whole months, as
+        monthly fields always have.
+    quantiles
+        Number of quantiles, in the middles of equal intervals from 0 to 1.
+    trace
+        Smallest precipitation, with its units, such as ``"0.05 mm d-1"`` (the default). Values
+        below get random values between 0 and it before quantiles are taken, which gives adjusted
+        fields the reference's number of wet days (Cannon et al., 2015).
+    align_on
+        How days of a calendar of 360 days correspond to those of others: by month and day
+        (``"date"``) or by the fraction of the year that has passed (``"year"``). Other calendars
+        correspond by month and day.
+    seed
+        Of the random numbers that take the place of traces.
+
+    Returns
+    -------
+    Dataset
+        Quantiles of the reference and of the historical run for each part of the year, lazy if
+        ``obj`` is; :func:`adjust` takes it as ``fitted``.
+
+    Raises
+    ------
+    AlignmentError, GridError, FlexclimError
+        As for :func:`adjust`.
+    """
+    past = resolve_model(obj, variables, "the historical run")
+    options = FitOptions(
+        kinds=kind, window=window, quantiles=quantiles, trace=trace, align_on=align_on, seed=seed
+    )
+    result = describe_fitted(_fit(past, reference, options, past), past.dataset)
+    return result if past.lazy else result.compute()
+
+
+def _fit(past: Model, reference: Fields | None, options: FitOptions, model: Model) -> Fitted:
+    """Fit quantiles lazily, in blocks like those of the model."""
+    if reference is None:
+        raise FlexclimError(
+            "there is nothing to adjust to. Pass reference, or fitted from flexclim.fit_adjustment."
+        )
+    check_same_cells(model, past)
+    truth, called = resolve_reference(reference, past)
+    pairs = {}
+    for name in past.names:
+        pair = truth.series(name), past.series(name)
+        pairs[name] = training_period(in_units_of(pair[0], past.dataset[name]), pair[1])
+    first = pairs[past.names[0]]
+    window = window_for(
+        [first[1].times, first[0].times, model.series(past.names[0]).times],
+        options.window,
+        options.align_on,
+    )
+    variables = {}
+    for name, pair in pairs.items():
+        for one in pair:
+            check_length(one, window)
+        treatment = treatment_of(past.dataset[name], options.kind_of(name), options.trace)
+        blocks = lazy_mapping.blocks_of(model.series(name))
+        tables = [
+            lazy_mapping.fit(one, window, treatment, options.quantiles, blocks, options.seed)
+            for one in pair
+        ]
+        variables[name] = FittedVariable.of(past.dataset[name], treatment, *tables)
+    return Fitted(
+        variables=variables,
+        window=window,
+        training=first[1].span,
+        calendar=calendar_of(first[1].times),
+        reference=called,
+    )
+
+
+def _adjusted(model: Model, name: str, fitted: Fitted, period: int, seed: int) -> xr.DataArray:
+    """Adjust one field lazily."""
+    variable = fitted.variable(name)
+    series = model.series(name)
+    check_scenario(series, fitted)
+    read = in_units_of(series, variable.historical)
+    result = lazy_mapping.adjust(
+        read, variable, fitted.window, period, lazy_mapping.blocks_of(series), seed
+    )
+    conversion = read.reading.conversion
+    if conversion.changes_nothing:
+        return result
+    return conversion.inverse(result.astype(float)).astype(result.dtype)
