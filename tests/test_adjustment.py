@@ -95,17 +95,15 @@ def test_adjusted_rain_falls_as_often_as_the_reference(world):
 @pytest.mark.parametrize(("name", "kind"), [("tas", "+"), ("pr", "*")])
 def test_equal_to_xsdba(name, kind):
     xsdba = pytest.importorskip("xsdba", reason="needs the extra climate")
-    options = {"calendar": "noleap"}
     reference, past, later = (
-        climate(first, 12, CELLS, model=model, **options)[name].astype(float)
+        climate(first, 12, CELLS, model=model)[name].astype(float)
         for first, model in ((1981, False), (1981, True), (2041, True))
     )
     if kind == "*":  # without zeros, which are random in both tools
+        attributes = {"units": "m s-1", "standard_name": "wind_speed"}
         reference, past, later = (
-            one.assign_attrs(units="mm") + 1 for one in (reference, past, later)
+            (one * 86400 + 1).assign_attrs(attributes) for one in (reference, past, later)
         )
-        for one in (reference, past, later):
-            one.attrs = {"units": "m s-1", "standard_name": "wind_speed"}
     group = xsdba.Grouper("time.dayofyear", 31)
     trained = xsdba.QuantileDeltaMapping.train(
         reference, past, nquantiles=50, kind=kind, group=group

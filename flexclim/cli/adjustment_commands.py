@@ -64,7 +64,9 @@ def adjust(
     keep_memory()
     names = None if variables is None else options.listed(variables, "--variables")
     paths = {"reference": reference, "historical": historical, "fitted": fitted}
-    given = {key: open_input(path) for key, path in paths.items() if path is not None}
+    given: dict[str, Any] = {
+        key: open_input(path) for key, path in paths.items() if path is not None
+    }
     fields = open_input(source)
     fit: dict[str, Any] = {
         "kind": kind,
