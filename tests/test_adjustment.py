@@ -349,7 +349,7 @@ OPTIONS = [
     ({"seed": -1}, r"seed=-1 is no whole number"),
     ({"align_on": "week"}, r"align_on='week' is neither"),
     ({"kind": "log"}, r"kind 'log' is not known"),
-    ({"refrence": 1}, r"did you mean 'reference'"),
+    ({"quantile": 9}, r"did you mean 'quantiles'"),
 ]
 
 
