@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.skill import overview
+from benchmarks.skill import measures, overview
 from benchmarks.skill.cases import CASES
 from benchmarks.skill.overview import LINES, Line
 from benchmarks.skill.rivals import ANYWHERE, BICUBIC, SAME
@@ -49,19 +49,19 @@ def value(result, measure, **options):
 @pytest.mark.parametrize(
     ("measure", "expected"),
     [
-        (overview.over_bicubic, 0.6),
-        (overview.spread_skill, 1.0),
-        (overview.decibels, 10 * np.log10(1.2)),
-        (overview.lag(1), 0.1),
-        (overview.lag(2), 0.04),
-        (overview.anisotropy, ((1 - 0.3) / (1 - 0.6)) / ((1 - 0.25) / (1 - 0.5))),
-        (overview.increments, 1.2),
-        (overview.kurtosis, (1.2 + 1.0) / 2),
-        (overview.two_cells, 1.2),
-        (overview.patches("energy"), 0.8),
-        (overview.tail(1), 1.2),
-        (overview.low("low"), 2.0),
-        (overview.low("low_halves"), 1.5),
+        (measures.over_bicubic, 0.6),
+        (measures.spread_skill, 1.0),
+        (measures.decibels, 10 * np.log10(1.2)),
+        (measures.lag(1), 0.1),
+        (measures.lag(2), 0.04),
+        (measures.anisotropy, ((1 - 0.3) / (1 - 0.6)) / ((1 - 0.25) / (1 - 0.5))),
+        (measures.increments, 1.2),
+        (measures.kurtosis, (1.2 + 1.0) / 2),
+        (measures.two_cells, 1.2),
+        (measures.patches("energy"), 0.8),
+        (measures.tail(1), 1.2),
+        (measures.low("low"), 2.0),
+        (measures.low("low_halves"), 1.5),
     ],
 )
 def test_measures_worked_by_hand(result, measure, expected):
@@ -69,26 +69,32 @@ def test_measures_worked_by_hand(result, measure, expected):
 
 
 def test_a_line_compares_with_real_residuals_and_with_chance(result):
-    assert value(result, overview.over_bicubic) == [0.6, 0.75, None]
+    assert value(result, measures.over_bicubic) == [0.6, 0.75, None]
     # Truths of all fields have the same texture.
-    assert value(result, overview.increments, halves=True) == [1.2, 1.0, 1.0]
-    assert value(result, overview.low("low"), ideal=overview.low("low_ideal")) == [2.0, 2.0, 1.0]
+    assert value(result, measures.increments, halves=True) == [1.2, 1.0, 1.0]
+    assert value(result, measures.low("low"), ideal=measures.low("low_ideal")) == [2.0, 2.0, 1.0]
 
 
 def test_halves_are_every_other_truth():
     row = make_row(*(record(truth=size) for size in (1.0, 2.0, 3.0, 4.0, 9.0)))
-    half = overview._halves(row)
+    half = measures.halves(row)
     assert half.indices == (0, 1)
-    assert overview.increments(half, row, row) == pytest.approx((1 + 3) / (2 + 4))
-    assert overview.decibels(half, row, row) == pytest.approx(-10 * np.log10(4 / 6))
+    assert measures.increments(half, row, row) == pytest.approx((1 + 3) / (2 + 4))
+    assert measures.decibels(half, row, row) == pytest.approx(-10 * np.log10(4 / 6))
 
 
 def test_seasons_take_their_months(result):
     row = result.model_row("toy", 2)
     for months, indices in (((12, 1, 2), (0, 2)), ((6, 7, 8), (1,)), ((9, 10, 11), ())):
-        assert overview._of_months(row, months).indices == indices
-    line = Line(text="x", case="", measure=overview.spread_skill, months=(9, 10, 11))
+        assert measures.of_months(row, months).indices == indices
+    line = Line(text="x", case="", measure=measures.spread_skill, months=(9, 10, 11))
     assert line.cells(result, "toy") is None
+
+
+def test_every_line_with_halves_of_the_truth_is_measured_on_them():
+    row = make_row(*(record(truth=size) for size in (0.5, 0.6, 0.7, 0.8)))
+    for line in filter(lambda line: line.halves, LINES):
+        assert np.isfinite(line.measure(measures.halves(row), row, row)), line.text
 
 
 def test_outer_ranks_and_spread_of_regimes(result):
@@ -109,4 +115,4 @@ def test_lines_are_of_models_that_were_scored(result):
     assert len(table.rows) == len(lines)
     assert overview.regime_table({result.case.name: result}, [Other()]).rows == []
     result.rows[1] = make_row(*[record()] * 4, name=ANYWHERE)
-    assert value(result, overview.over_bicubic) == [0.6, 1.0, None]
+    assert value(result, measures.over_bicubic) == [0.6, 1.0, None]
