@@ -25,6 +25,7 @@ SCALING_REACH = 12
 # first models were published, and must not change with the defaults.
 UNHASHED: dict[str, JsonValue] = {
     "channels": 1,
+    "other_tiles": [],
     "conditions": {"superres": 1},
     "mlp_ratio": 2.0,
     "dropout": 0.0,

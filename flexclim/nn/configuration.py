@@ -45,6 +45,12 @@ class Architecture(Settings):
     tile: tuple[Side, Side] = Field(
         default=(64, 64), description="rows and columns of a tile, in fine cells"
     )
+    other_tiles: tuple[tuple[Side, Side], ...] = Field(
+        default=(),
+        max_length=8,
+        description="smaller tiles in the proportions of tile: each training step takes patches of "
+        "one of all sizes, at random; a field that fits into a smaller tile is not padded to tile",
+    )
     model_channels: tuple[Width, ...] = Field(
         default=(32, 64, 128),
         min_length=1,
@@ -95,23 +101,35 @@ class Architecture(Settings):
         return self.model_channels[-1]
 
     @property
+    def tiles(self) -> tuple[tuple[int, int], ...]:
+        """All sizes of tiles, the largest first."""
+        return self.tile, *self.other_tiles
+
+    @property
     def stride(self) -> int:
         """Fine cells along one side of a bottleneck cell."""
         return self.unshuffle << len(self.model_channels)
 
     @property
     def bottleneck(self) -> tuple[int, int]:
-        """Rows and columns of the bottleneck, (h, w)."""
+        """Rows and columns of the bottleneck of the largest tile, (h, w)."""
         return self.tile[0] // self.stride, self.tile[1] // self.stride
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         levels, stride = len(self.model_channels), self.stride
-        if any(side % stride for side in self.tile):
-            raise ValueError(
-                f"tile {self.tile[0]} x {self.tile[1]} is not divisible by {stride} "
-                f"({levels} levels, unshuffle {self.unshuffle}); choose multiples of {stride}"
-            )
+        for height, width in self.tiles:
+            if height % stride or width % stride:
+                raise ValueError(
+                    f"tile {height} x {width} is not divisible by {stride} "
+                    f"({levels} levels, unshuffle {self.unshuffle}); choose multiples of {stride}"
+                )
+        for height, width in self.other_tiles:
+            if height >= self.tile[0] or height * self.tile[1] != width * self.tile[0]:
+                raise ValueError(
+                    f"other_tiles holds {height} x {width}, which is not smaller than tile "
+                    f"{self.tile[0]} x {self.tile[1]} in the same proportions"
+                )
         if len(self.res_blocks) != levels:
             raise ValueError(
                 f"res_blocks has {len(self.res_blocks)} numbers, model_channels {levels}; "

@@ -71,7 +71,7 @@ class Encoder(nn.Module):
         self.input_blocks = _input_blocks(config, channels_in)
         self.tr_blocks: nn.ModuleList | None = None
         if tokens:
-            height, breadth = config.bottleneck
+            self.bottleneck = height, breadth = config.bottleneck
             self.pos_embed = nn.Parameter(torch.zeros(1, 1 + height * breadth, width))
             nn.init.trunc_normal_(self.pos_embed, std=0.02)
             self.tr_blocks = nn.ModuleList(_block(config) for _ in range(config.depth // 2))
@@ -100,12 +100,20 @@ class Encoder(nn.Module):
             return TaskFeatures(tuple(maps))
         cells = rearrange(x, "b e h w -> b (h w) e")
         tokens = torch.cat([emb[:, None].to(x.dtype), cells], dim=1)
-        tokens = tokens + self.pos_embed
+        tokens = tokens + self._positions(x.shape[-2], x.shape[-1])
         skips = []
         for block in self.tr_blocks:
             tokens = block(tokens)
             skips.append(tokens)
         return TaskFeatures(tuple(maps), tuple(skips), self.mid_block(tokens))
+
+    def _positions(self, height: int, width: int) -> Tensor:
+        """Return the (1, N, E) embedding of positions; in a small tile, means of the largest's."""
+        if (height, width) == self.bottleneck:
+            return self.pos_embed
+        whole = rearrange(self.pos_embed[:, 1:], "b (h w) e -> b e h w", h=self.bottleneck[0])
+        means = F.adaptive_avg_pool2d(whole, (height, width))
+        return torch.cat([self.pos_embed[:, :1], rearrange(means, "b e h w -> b (h w) e")], dim=1)
 
 
 class Decoder(nn.Module):
@@ -114,7 +122,6 @@ class Decoder(nn.Module):
     def __init__(self, config: NetworkSettings, channels_out: int) -> None:
         super().__init__()
         width = config.width
-        self.bottleneck = config.bottleneck
         self.MPFourier = MPFourier(width)
         self.time_embed = embedding(width, width)
         self.cond_embed = embedding(config.label_size, width)
@@ -138,7 +145,7 @@ class Decoder(nn.Module):
             skips = tuple(a + b for a, b in zip(skips, task.token_skips, strict=True))
         for block, skip in zip(self.tr_blocks, reversed(skips), strict=True):
             tokens = block(tokens, skip)
-        height, _ = self.bottleneck
+        height = common.maps[-1].shape[-2]
         x = rearrange(self.norm(tokens)[:, 1:], "b (h w) e -> b e h w", h=height)
         x = x.to(memory_format=_memory_format(common.maps[-1]))
         if task is not None and task.tokens is None:
@@ -163,7 +170,7 @@ class Flex(nn.Module):
 
     def __init__(self, config: NetworkSettings) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.tiles = config, config.tiles
         fold = config.unshuffle**2
         self.encoder = Encoder(config, config.channels * fold, time=True, tokens=True)
         self.tasks = nn.ModuleDict(
@@ -225,10 +232,10 @@ class Flex(nn.Module):
                 module.checkpointing = on
 
     def _fold(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[-2:]) != self.config.tile:
+        if tuple(x.shape[-2:]) not in self.tiles:
+            sizes = " or ".join(f"{height} x {width}" for height, width in self.tiles)
             raise ModelError(
-                f"the network was built for tiles of {self.config.tile[0]} x "
-                f"{self.config.tile[1]}, not {x.shape[-2]} x {x.shape[-1]}."
+                f"the network was built for tiles of {sizes}, not {x.shape[-2]} x {x.shape[-1]}."
             )
         x = x.to(self.dtype)
         if self.config.unshuffle == 1:

@@ -27,7 +27,7 @@ from flexclim.planning.plan import (
 from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
 from flexclim.planning.sampling_options import SamplingOptions, check_switch
 from flexclim.planning.source import Source
-from flexclim.planning.tiles import plan_tiles
+from flexclim.planning.tiles import choose_tile, plan_tiles
 from flexclim.planning.variable_constraints import Names, constraint_names
 
 NOISES = "independent", "frozen", "ar1"
@@ -184,7 +184,8 @@ def plan_downscaling(
     _check_time(source, inputs[0], options, settings, model.name)
     fine = grid.domain.refine(factor)
     assert settings.targets is not None
-    tile_y, tile_x = settings.network.tile
+    tile = choose_tile(settings.network.tiles, fine)
+    overlap = options.overlap or min(settings.halo, min(tile) // 2)
     sampling = plan_sampling(
         source,
         inputs,
@@ -200,7 +201,7 @@ def plan_downscaling(
         options,
         task=SUPERRES,
         grid=grid,
-        tiles=plan_tiles(fine, (tile_y, tile_x), factor, options.overlap or settings.halo),
+        tiles=plan_tiles(fine, tile, factor, overlap),
         run=run,
         noise=options.noise,
         timescale=_timescale(options, model, inputs, grid.spacing_km / factor),

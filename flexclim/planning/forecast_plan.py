@@ -21,7 +21,7 @@ from flexclim.planning.plan import (
 )
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
-from flexclim.planning.tiles import plan_tiles
+from flexclim.planning.tiles import choose_tile, plan_tiles
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,7 +107,8 @@ def plan_forecast(
     assert settings.forecast is not None
     grid = replace(source.grid_for(settings.grid), latitude=None, longitude=None)
     lead = step_hours(source[time].values, settings.forecast, model.name)
-    tile_y, tile_x = settings.network.tile
+    tile = choose_tile(settings.network.tiles, grid.domain)
+    overlap = options.overlap or min(settings.halo, min(tile) // 2)
     sampling = plan_sampling(
         source,
         inputs,
@@ -120,7 +121,7 @@ def plan_forecast(
         options,
         task=FORECAST,
         grid=grid,
-        tiles=plan_tiles(grid.domain, (tile_y, tile_x), 1, options.overlap or settings.halo),
+        tiles=plan_tiles(grid.domain, tile, 1, overlap),
         run=run,
     )
     kept = kept_steps(leads, lead)

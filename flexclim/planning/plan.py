@@ -245,8 +245,9 @@ def plan_sampling(
     lead = [str(dim) for dim in field.dims if dim not in (REALIZATION, grid.y, grid.x)]
     device, free = choose_device(options.device, bool(options.compile))
     precision = options.precision or ("float32" if device == "cpu" else "bf16")
-    batch = options.batch or choose_batch(settings.network, device, precision, free)
-    keeps = keeps_features(settings.network, tiles.count, batch)
+    network = settings.network.model_copy(update={"tile": tiles.tile})
+    batch = options.batch or choose_batch(network, device, precision, free)
+    keeps = keeps_features(network, tiles.count, batch)
     entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)
     # Members share features that are not kept, and on a GPU the host-side work as well.
     share = entire and not (keeps and device == "cpu")

@@ -7,7 +7,9 @@ within a ramp in the middle of their overlap; weights sum to one in every pixel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -106,6 +108,24 @@ class TilePlan:
             "overlap": self.rows.ramp,
             "wrap": self.columns.wrap,
         }
+
+
+def choose_tile(tiles: Sequence[tuple[int, int]], domain: Domain) -> tuple[int, int]:
+    """Return the smallest tile that holds a whole domain, else the largest.
+
+    Parameters
+    ----------
+    tiles
+        Sizes that the network serves, the largest first.
+
+    >>> choose_tile([(64, 64), (32, 32)], Domain(shape=(24, 30)))
+    (32, 32)
+    >>> choose_tile([(64, 64), (32, 32)], Domain(shape=(24, 40)))
+    (64, 64)
+    """
+    height, width = domain.shape
+    fitting = [tile for tile in tiles if height <= tile[0] and width <= tile[1]]
+    return min(fitting, key=prod, default=tiles[0])
 
 
 def plan_tiles(

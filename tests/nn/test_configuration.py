@@ -43,6 +43,20 @@ def test_the_hash_of_a_model_does_not_follow_defaults(toy_model):
     assert set(UNHASHED) <= set(NetworkSettings.model_fields)
 
 
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ((16, 32), "same proportions"),
+        ((128, 128), "not smaller"),
+        ((24, 24), "not divisible by 16"),
+    ],
+)
+def test_smaller_tiles_must_fit(other, message):
+    with pytest.raises(ValidationError, match=message):
+        Architecture(tile=(64, 64), other_tiles=(other,))
+    assert Architecture(tile=(64, 64), other_tiles=((32, 32),)).tiles == ((64, 64), (32, 32))
+
+
 def test_settings_need_no_torch():
     code = "import sys, flexclim.models.settings; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

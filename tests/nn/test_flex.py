@@ -106,6 +106,33 @@ def test_features_enter_only_where_they_should(kind, enters):
     assert [part for part, given in seen.items() if given is not None] == [enters]
 
 
+def positions_of(network, tile):
+    """Return a network of a smaller tile with the same weights, positions by hand: block means."""
+    small = make(**dict(network.config) | {"tile": tile, "other_tiles": ()})
+    weights = dict(network.state_dict())
+    height, width = network.config.bottleneck
+    cells = weights["encoder.pos_embed"][0, 1:].reshape(height, width, -1)
+    means = cells.unfold(0, 2, 2).unfold(1, 2, 2).mean((-2, -1)).flatten(0, 1)
+    weights["encoder.pos_embed"] = torch.cat([weights["encoder.pos_embed"][0, :1], means])[None]
+    small.load_state_dict(weights)
+    return small
+
+
+def test_one_network_serves_tiles_of_two_sizes():
+    """In the large ones it is the network of those alone, in small ones positions are averaged."""
+    network = make(tile=(32, 64), other_tiles=((16, 32),))
+    large = make(tile=(32, 64))
+    large.load_state_dict(network.state_dict())
+    values = inputs(network)
+    assert torch.equal(predict(network, *values), predict(large, *values))
+    small = positions_of(network, (16, 32))
+    values = inputs(small)
+    found = predict(network, *values)
+    torch.testing.assert_close(found, predict(small, *values), atol=1e-6, rtol=0)
+    with pytest.raises(ModelError, match="tiles of 32 x 64 or 16 x 32, not 8 x 16"):
+        predict(network, *inputs(make(tile=(8, 16))))
+
+
 def test_a_network_starts_at_zero():
     network = Flex(make().config).eval()
     with torch.no_grad():

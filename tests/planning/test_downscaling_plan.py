@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from regional_winds import REGION, field
 
+import flexclim
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.source import resolve
 
@@ -17,6 +19,21 @@ def test_one_region_reads_and_samples_little(toy_model):
     assert middle.sampling.tiles.domain.shape[0] <= 64 + 2 * 2 * 32 + 2 * 4 * 16
     first, last = (len(windows) for windows in middle.part.windows)
     assert last < first < plan.sampling.tiles.count / 4
+
+
+@pytest.mark.parametrize(("side", "tile"), [(4, 16), (3, 16), (5, 32), (20, 32)])
+def test_small_fields_get_small_tiles(make_toy, side, tile):
+    """A field that fits into a small tile is not padded to a large one."""
+    model = make_toy(network={"other_tiles": ((16, 16),)}, halo=16)
+    coarse = field(np.arange(50.0, 50 - side, -1), np.arange(0.0, side)).to_dataset()
+    asked = DownscalingOptions(factor=4, members=2)
+    plan = plan_downscaling(resolve(coarse), ["u10"], ["u10"], model, asked)
+    assert plan.sampling.tiles.tile == (tile, tile)
+    found = flexclim.downscale(coarse, 4, model=model, members=2).u10
+    assert found.shape[-2:] == (4 * side, 4 * side)
+    if tile == 32:
+        expected = flexclim.downscale(coarse, 4, model=make_toy(halo=16), members=2).u10
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_plans_of_equal_content_are_equal(toy_model):

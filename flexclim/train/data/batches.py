@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from flexclim.sampling.local_scaling import Scaled
     from flexclim.train.data.sources import TrainingSource
 
+Tiles = tuple[tuple[int, int], ...]
+
 PREFETCHED = 3  # batches prepared ahead of the step that needs them
 TRIES = 20
-TASK_STREAM = 7  # keeps the random choice of tasks independent of that of patches
+# They keep the random choices of tasks and of sizes independent of that of patches.
+TASK_STREAM, TILE_STREAM = 7, 13
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,21 @@ class Batches(ABC):
 
 
 class TaskBatches(Batches):
-    """Makes batches of a single task, patch by patch."""
+    """Makes batches of a single task, patch by patch.
+
+    ``tiles`` are the sizes of patches; all patches of a step have the same size.
+    """
 
     task = SUPERRES
+    seed: int
+    tiles: Tiles
+
+    def tile_of(self, step: int) -> tuple[int, int]:
+        """Return the size of the patches of a step."""
+        if len(self.tiles) == 1:
+            return self.tiles[0]
+        random = np.random.default_rng([self.seed, step, 0, TILE_STREAM])
+        return self.tiles[int(random.integers(len(self.tiles)))]
 
     @abstractmethod
     def patch(self, step: int, position: int) -> Patch:

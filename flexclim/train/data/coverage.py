@@ -89,7 +89,7 @@ def _past_statistics(
     planes = [
         fill_missing(patches.draw(0, position).fields[past - 1]) for position in range(PATCHES)
     ]
-    domain = Domain(shape=patches.tile, kind=source.grid.domain.kind)
+    domain = Domain(shape=patches.tiles[0], kind=source.grid.domain.kind)
     return {
         name: [field_statistics(plane[n], domain, variable) for plane in planes]
         for n, (name, variable) in enumerate(zip(source.targets, settings.targets, strict=True))

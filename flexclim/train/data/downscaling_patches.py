@@ -18,7 +18,7 @@ from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing
 from flexclim.sampling.network_inputs import downscaling_inputs, residual
 from flexclim.sampling.statics import static_channels
-from flexclim.train.data.batches import Patch, TaskBatches, base_scale, draw_usable, patch_of
+from flexclim.train.data.batches import Patch, TaskBatches, Tiles, base_scale, draw_usable, patch_of
 from flexclim.train.data.mirroring import components, mirror
 from flexclim.train.data.sources import TrainingSource
 from flexclim.train.data.windows import Window
@@ -57,14 +57,21 @@ class Patches(TaskBatches):
         Settings of the model to be trained: tile, variables, scaling, normalisation.
     seed
         Seed of all random choices.
+    tiles
+        Sizes of patches. Default: that of the network's largest tile.
     """
 
     def __init__(
-        self, sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+        self,
+        sources: Sequence[TrainingSource],
+        data: Data,
+        settings: ModelSettings,
+        seed: int,
+        tiles: Tiles | None = None,
     ) -> None:
         self.sources, self.data, self.seed, self.workers = sources, data, seed, data.workers
         self.settings = settings.named()
-        self.tile = settings.network.tile
+        self.tiles = tiles or (settings.network.tile,)
         weights = np.array([source.weight for source in sources])
         self._source_shares: np.ndarray = weights / weights.sum()
         shares = np.array(list(data.factors.values()))
@@ -96,14 +103,15 @@ class Patches(TaskBatches):
             If too many windows in a row lack too many values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        return draw_usable(random, self.sources, lambda: self._cut(random))
+        tile = self.tile_of(step)
+        return draw_usable(random, self.sources, lambda: self._cut(random, tile))
 
-    def _cut(self, random: np.random.Generator) -> DrawnPatch | None:
+    def _cut(self, random: np.random.Generator, tile: tuple[int, int]) -> DrawnPatch | None:
         number = random.choice(len(self.sources), p=self._source_shares)
         source = self.sources[number]
         factor = int(random.choice(list(self.data.factors), p=self._factor_shares))
         kind: Kind = "point" if random.random() < self.data.points else "cell"
-        window = source.cut(random, factor, kind, self.tile, self._reach)
+        window = source.cut(random, factor, kind, tile, self._reach)
         window = self._augmented(window, int(number), random)
         if _too_empty(window):
             return None
@@ -113,15 +121,11 @@ class Patches(TaskBatches):
         for axis, name in enumerate(("flip_y", "flip_x")):
             if name in self.data.flips and random.random() < 0.5:
                 window = mirror(window, axis, self._components[number])
-        if "turn" in self.data.flips and self._may_turn(window) and random.random() < 0.5:
+        if "turn" in self.data.flips and _may_turn(window) and random.random() < 0.5:
             window = window.transposed()
         if self.sources[number].settings.signed and random.random() < 0.5:
             window = replace(window, inputs=-window.inputs, targets=-window.targets)
         return window
-
-    def _may_turn(self, window: Window) -> bool:
-        """Return whether rows and columns are interchangeable, which they are not on the sphere."""
-        return window.row_sines is None and self.tile[0] == self.tile[1]
 
     def scaled(self, drawn: DrawnPatch) -> tuple[Scaled, np.ndarray]:
         """Return a patch with scaled inputs, and its scaled residual (T, H, W)."""
@@ -140,10 +144,16 @@ class Patches(TaskBatches):
             truth = np.clip(truth, -LARGEST_INPUT, LARGEST_INPUT)
         if self.settings.statics:
             fixed = static_channels(
-                window.predictors, self.settings.statics, self.tile, window.time
+                window.predictors, self.settings.statics, truth.shape[-2:], window.time
             )
             inputs = np.concatenate([inputs, fixed])
         return replace(scaled, inputs=inputs), truth
+
+
+def _may_turn(window: Window) -> bool:
+    """Return whether rows and columns are interchangeable, which they are not on the sphere."""
+    height, width = window.truth.shape[-2:]
+    return window.row_sines is None and height == width
 
 
 def _too_empty(window: Window) -> bool:

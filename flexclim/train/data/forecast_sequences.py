@@ -21,6 +21,7 @@ from flexclim.train.data.batches import (
     Batch,
     Patch,
     TaskBatches,
+    Tiles,
     base_scale,
     draw_usable,
     patch_of,
@@ -68,6 +69,8 @@ class Sequences(TaskBatches):
         Settings of the model to be trained.
     seed
         Seed of all random choices.
+    tiles
+        Sizes of patches. Default: that of the network's largest tile.
 
     Raises
     ------
@@ -78,10 +81,15 @@ class Sequences(TaskBatches):
     task = FORECAST
 
     def __init__(
-        self, sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+        self,
+        sources: Sequence[TrainingSource],
+        data: Data,
+        settings: ModelSettings,
+        seed: int,
+        tiles: Tiles | None = None,
     ) -> None:
         self.data, self.settings, self.seed, self.workers = data, settings, seed, data.workers
-        self.tile = settings.network.tile
+        self.tiles = tiles or (settings.network.tile,)
         self.sources = [source for source in sources if not isinstance(source, PairedSource)]
         hours = data.forecast.hours
         self.past = data.forecast.past
@@ -133,7 +141,8 @@ class Sequences(TaskBatches):
         """Return the input snapshots scaled for the network."""
         statics = None
         if self.settings.statics:
-            statics = static_channels(drawn.statics, self.settings.statics, self.tile, drawn.time)
+            size = drawn.fields.shape[-2:]
+            statics = static_channels(drawn.statics, self.settings.statics, size, drawn.time)
         past = fill_missing(drawn.fields[: self.past])
         return forecast_inputs(past, drawn.lead, self.settings, statics)(ALL)
 
@@ -154,14 +163,15 @@ class Sequences(TaskBatches):
             If too many patches in a row lack too many values.
         """
         random = np.random.default_rng([self.seed, step, position])
-        return draw_usable(random, self.sources, lambda: self._cut(random))
+        tile = self.tile_of(step)
+        return draw_usable(random, self.sources, lambda: self._cut(random, tile))
 
-    def _cut(self, random: np.random.Generator) -> DrawnSequence | None:
+    def _cut(self, random: np.random.Generator, tile: tuple[int, int]) -> DrawnSequence | None:
         place = random.choice(self._shares.size, p=self._shares.ravel())
         number, lead = map(int, np.unravel_index(place, self._shares.shape))
         source, runs_of = self.sources[number], self._runs[number][lead]
         indices = runs_of[random.integers(len(runs_of))]
-        rows, columns = self._place(source, random)
+        rows, columns = self._place(source, random, tile)
         own = stored(source.grid, rows, columns)
         fields = np.stack(
             [
@@ -181,14 +191,14 @@ class Sequences(TaskBatches):
         return DrawnSequence(fields, statics, hours, now, source, self.past)
 
     def _place(
-        self, source: Coarsened, random: np.random.Generator
+        self, source: Coarsened, random: np.random.Generator, tile: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw the rows and columns of a tile."""
         height, width = source.grid.domain.shape
-        rows = random.integers(height - self.tile[0] + 1) + np.arange(self.tile[0])
+        rows = random.integers(height - tile[0] + 1) + np.arange(tile[0])
         if source.grid.domain.wrap:
-            return rows, (random.integers(width) + np.arange(self.tile[1])) % width
-        return rows, random.integers(width - self.tile[1] + 1) + np.arange(self.tile[1])
+            return rows, (random.integers(width) + np.arange(tile[1])) % width
+        return rows, random.integers(width - tile[1] + 1) + np.arange(tile[1])
 
     def _augmented(
         self,
@@ -222,10 +232,11 @@ class Sequences(TaskBatches):
                 f"are {' or '.join(leads)} apart; change data.forecast.leads, lower "
                 "data.forecast.past or data.forecast.rollout, or lengthen the split."
             )
+        tile = self.tiles[0]
         for source in self.sources:
-            if any(a > b for a, b in zip(self.tile, source.grid.domain.shape, strict=True)):
+            if any(a > b for a, b in zip(tile, source.grid.domain.shape, strict=True)):
                 raise RecipeError(
-                    f"a patch of {self.tile[0]} x {self.tile[1]} cells is larger than the field of "
+                    f"a patch of {tile[0]} x {tile[1]} cells is larger than the field of "
                     f"{source.grid.domain.shape} in {source.title}; lower network.tile."
                 )
 

@@ -139,14 +139,15 @@ def check_network(recipe: Recipe) -> None:
     if not recipe.data.downscales:
         return
     stride = math.lcm(*recipe.data.factors, network.stride)
-    tile = recipe.network.tile
-    for factor in recipe.data.factors:
-        if any(side % factor for side in tile):
-            fits = [stride * max(1, round(side / stride)) for side in tile]
-            raise RecipeError(
-                f"network.tile = [{tile[0]}, {tile[1]}] is not a multiple of data.factors "
-                f"{factor}; set network.tile to [{fits[0]}, {fits[1]}]."
-            )
+    for number, tile in enumerate(recipe.network.tiles):
+        name = "other_tiles" if number else "tile"
+        for factor in recipe.data.factors:
+            if any(side % factor for side in tile):
+                fits = [stride * max(1, round(side / stride)) for side in tile]
+                raise RecipeError(
+                    f"network.{name} = [{tile[0]}, {tile[1]}] is not a multiple of data.factors "
+                    f"{factor}; set network.{name} to [{fits[0]}, {fits[1]}]."
+                )
 
 
 def network_settings(recipe: Recipe) -> NetworkSettings:

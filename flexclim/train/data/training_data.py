@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flexclim.models.settings import FORECAST, SUPERRES, ModelSettings
 from flexclim.nn.diffusion import Diffusion
-from flexclim.train.data.batches import Batches, MixedBatches, TaskBatches
+from flexclim.train.data.batches import Batches, MixedBatches, TaskBatches, Tiles
 from flexclim.train.data.common_units import CommonUnits
 from flexclim.train.data.downscaling_patches import Patches
 from flexclim.train.data.forecast_sequences import Sequences
@@ -63,7 +63,7 @@ def open_training_data(
         fitted = measure(sources, recipe)
         fitted["units"] = units.known
     settings = model_settings(recipe, fitted)
-    parts = _by_task(sources, data, settings, seed)
+    parts = _by_task(sources, data, settings, seed, settings.network.tiles)
     return TrainingData(
         settings,
         fitted,
@@ -77,8 +77,12 @@ def open_training_data(
 
 
 def _by_task(
-    sources: Sequence[TrainingSource], data: Data, settings: ModelSettings, seed: int
+    sources: Sequence[TrainingSource],
+    data: Data,
+    settings: ModelSettings,
+    seed: int,
+    tiles: Tiles | None = None,
 ) -> dict[str, TaskBatches]:
     makers: dict[str, type[Patches | Sequences]] = {SUPERRES: Patches, FORECAST: Sequences}
     # In the order of the settings, so that the order of tasks in the recipe does not matter.
-    return {task: makers[task](sources, data, settings, seed) for task in settings.tasks}
+    return {task: makers[task](sources, data, settings, seed, tiles) for task in settings.tasks}

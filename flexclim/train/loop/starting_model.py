@@ -19,7 +19,7 @@ from flexclim.train.recipes.recipe import Recipe
 
 Roles = dict[str, tuple[str, ...]]
 
-FREE = ("dropout",)  # settings of a network that may differ from those of the model
+FREE = ("dropout", "other_tiles")  # settings of a network that may differ from those of the model
 
 
 class Named(Protocol):

@@ -4,6 +4,15 @@ import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.train.data.sources import check_sources
+from flexclim.train.data.training_data import open_training_data
+
+FORECAST = (
+    "data.tasks={forecast: 1}",
+    "data.scaling=fixed",
+    "data.inputs=[u10, v10]",
+    "data.sources.0.variables=[]",
+    "data.sources.0.signed=false",
+)
 
 
 def test_a_patch_is_a_function_of_step_and_position(patches):
@@ -24,6 +33,25 @@ def test_ranks_share_a_batch_and_another_seed_changes_it(recipe, make):
     assert not np.array_equal(other.batch(3, 6).inputs, whole.inputs)
 
 
+@pytest.mark.parametrize("task", ["superres", "forecast"])
+def test_steps_take_turns_in_sizes_of_tiles(folder, read, monkeypatch, task):
+    """All patches of a step have one size, drawn for the step alone; validation has the large."""
+    monkeypatch.setattr("flexclim.train.data.normalisation.BATCHES", 12)
+    forecast = FORECAST if task == "forecast" else ()
+    data = open_training_data(read(folder, "network.other_tiles=[[16, 16]]", *forecast))
+    sizes = [data.train.batch(step, 2, first=2).inputs.shape[-2:] for step in range(12)]
+    assert sizes == [data.train.tile_of(step) for step in range(12)]
+    assert 2 < sizes.count((16, 16)) < 10
+    assert set(sizes) == {(32, 32), (16, 16)}
+    held = data.validation[task]
+    assert {held.batch(step, 1).inputs.shape[-2:] for step in range(6)} == {(32, 32)}
+    alone = open_training_data(read(folder, *forecast), data.fitted).train
+    for step in range(12):
+        if sizes[step] == (32, 32):
+            expected = alone.batch(step, 2).inputs
+            np.testing.assert_array_equal(data.train.batch(step, 2).inputs, expected)
+
+
 @pytest.mark.slow
 def test_workers_make_the_same_batches(folder, read, make):
     alone = list(make(read(folder)).stream(range(2, 6), 3))
@@ -42,7 +70,7 @@ def test_a_chunk_that_breaks_on_the_way_gets_one_line(folder, monkeypatch, worke
     ds.to_zarr(folder / "wind.zarr", zarr_format=2, consolidated=False)
     overrides = "data.sources.0.path=wind.zarr", f"data.workers={workers}"
     patches = make(read(folder, *overrides))
-    check_sources(patches.sources, patches.data, patches.tile)
+    check_sources(patches.sources, patches.data, patches.tiles[0])
     for chunk in (folder / "wind.zarr").glob("[uv]10/*.0.0"):
         chunk.write_bytes(b"broken")
     with pytest.raises(RecipeError, match=r"10' in wind.zarr can't be read: .*copy it") as caught:
