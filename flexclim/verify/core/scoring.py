@@ -18,7 +18,7 @@ from flexclim.verify.core.cell_areas import Variables
 Fields = TypeVar("Fields", xr.DataArray, xr.Dataset)
 P = ParamSpec("P")
 # The dimension along which a pair holds the components of a vector.
-VECTOR = "component"
+VECTOR = "_component"
 
 
 @overload

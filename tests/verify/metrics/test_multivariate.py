@@ -73,6 +73,14 @@ def test_energy_score_of_a_wind_by_brute_force(patches):
         assert float(again) == pytest.approx(np.mean(scores), rel=1e-12)
 
 
+def test_a_dimension_is_no_vector_unless_it_is_named(patches):
+    """Along ``component``, fields are scored one by one, as along any other dimension."""
+    fields = [xr.concat([one, 2 * one], "component") for one in patches]
+    found = verify.energy_score(*fields, patch=3, dim=("time", "y", "x"))
+    expected = float(verify.energy_score(*patches, patch=3))
+    np.testing.assert_allclose(found, [expected, 2 * expected])
+
+
 def test_components_are_two_variables_in_the_same_units(patches):
     datasets = [xr.Dataset({"u10": one, "t2m": one.assign_attrs(units="K")}) for one in patches]
     for vector in (("u10", "v10"), ("u10",), "u10"):
