@@ -1,6 +1,6 @@
 """Verification of ensembles and single fields: scores, spectra and a report."""
 
-from flexclim.verify import plot
+from flexclim.verify import climate, plot
 from flexclim.verify.baselines import residual_ensemble, residuals
 from flexclim.verify.evaluation import evaluate
 from flexclim.verify.metrics.calibration import crps_decomposition, pull, spread_error
@@ -44,6 +44,7 @@ __all__ = [
     "brier",
     "brier_decomposition",
     "by_group",
+    "climate",
     "coherence",
     "contingency",
     "correlation_time",

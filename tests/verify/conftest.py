@@ -72,3 +72,35 @@ def fields(evaluated):
 def scores(evaluated):
     """Scores of an ensemble and three baselines."""
     return evaluated[1].copy(deep=True)
+
+
+@pytest.fixture(scope="session")
+def climate_world():
+    """Rain and daily maxima of ten years: a coarse GCM, its adjustment, a fine truth; futures."""
+    rng = np.random.default_rng(0)
+
+    def world(first, shift, lat, lon, calendar="standard"):
+        times = xr.date_range(
+            f"{first}-01-01",
+            f"{first + 9}-12-30",
+            freq="D",
+            calendar=calendar,
+            use_cftime=calendar != "standard",
+        )
+        shape, dims = (times.size, len(lat), len(lon)), ["time", "lat", "lon"]
+        season = 10 * np.sin(2 * np.pi * (np.asarray(times.day_of_year) - 110) / 360)
+        warm = 285 + shift + season[:, None, None] + rng.normal(0, 3, shape)
+        rain = np.where(rng.random(shape) < 0.4, rng.gamma(0.8, 8 + shift, shape), 0)
+        return xr.Dataset(
+            {"tasmax": (dims, warm, {"units": "K"}), "pr": (dims, rain, {"units": "mm d-1"})},
+            {"time": times, "lat": lat, "lon": lon},
+        )
+
+    coarse, fine = ([47.0, 48], [5.0, 6]), (46.75 + np.arange(4) / 2, 4.75 + np.arange(4) / 2)
+    simulations = {
+        "GCM": world(1991, 2, *coarse, "360_day"),
+        "adjusted": world(1991, 0, *coarse, "noleap"),
+    }
+    future = {"GCM": world(2061, 5, *coarse), "adjusted": world(2061, 3, *coarse)}
+    given = simulations, world(1991, 0, *fine), future
+    return given, verify.climate.evaluate(given[0], given[1], future=future)

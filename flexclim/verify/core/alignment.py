@@ -71,7 +71,7 @@ class Pair:
         """
         forecast, truth = as_numbers(forecast, "forecast"), as_numbers(truth, "truth")
         for field in (forecast, truth):
-            _check_continuous(field)
+            check_continuous(field)
         member = member_dimension(forecast)
         truth = _single(truth)
         _check_dimensions(forecast, truth, member)
@@ -253,7 +253,7 @@ def _single(truth: xr.DataArray) -> xr.DataArray:
     )
 
 
-def _check_continuous(field: xr.DataArray) -> None:
+def check_continuous(field: xr.DataArray) -> None:
     """Raise if differences between values of a field have no meaning."""
     properties = FieldProperties.of(field)
     if properties.category and not properties.mask:

@@ -53,18 +53,24 @@ def local_limit(
     pair: Pair, limit: Threshold, name: str, *, infinite: bool = False
 ) -> float | xr.DataArray:
     """Return a limit as a number, or as an array in the units and at the points of ``pair``."""
+    return matched_limit(limit, pair.truth, name, "forecast", infinite=infinite)
+
+
+def matched_limit(
+    limit: Threshold, field: xr.DataArray, name: str, role: str, *, infinite: bool = False
+) -> float | xr.DataArray:
+    """Return a limit as a number, or as an array in the units and at the points of a field."""
     if not isinstance(limit, xr.DataArray):
         return check_number(name, limit, infinite=infinite)
-    roles = (name, "forecast")
     if limit.ndim == 0:
-        return check_number(name, same_units(limit, pair.forecast, roles), infinite=infinite)
-    matched = check_coordinates(as_numbers(limit, name), pair.truth, name)
-    if extra := [dim for dim in matched.dims if dim not in pair.truth.dims]:
+        return check_number(name, same_units(limit, field, (name, role)), infinite=infinite)
+    matched = check_coordinates(as_numbers(limit, name), field, name)
+    if extra := [dim for dim in matched.dims if dim not in field.dims]:
         raise AlignmentError(
-            f"{name} has the dimension {extra[0]!r}, the fields {pair.truth.dims}. Select along it "
+            f"{name} has the dimension {extra[0]!r}, the fields {field.dims}. Select along it "
             "or average over it."
         )
-    matched = same_units(matched, pair.forecast, roles).astype(float)
+    matched = same_units(matched, field, (name, role)).astype(float)
     return matched.drop_vars(matched.coords).drop_attrs(deep=False)
 
 

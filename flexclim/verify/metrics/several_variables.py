@@ -14,6 +14,7 @@ from flexclim.errors import AlignmentError, FlexclimError, suggest_options
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.core.alignment import Dims, Pair, Weights, same_units
+from flexclim.verify.core.correlation import correlation
 from flexclim.verify.core.option_checks import check_choice
 from flexclim.verify.core.scoring import drop_inherited
 from flexclim.verify.metrics.scores import mae_of, rmse_of
@@ -202,18 +203,10 @@ def _correlation(
     shape = np.broadcast_shapes(first.shape, second.shape, known.shape)
     lead = shape[: len(shape) - count]
     valid = np.broadcast_to(known, shape).reshape(*lead, -1)
-    fields = []
-    for field in (first, second):
-        values = np.broadcast_to(field, shape).reshape(*lead, -1).astype(float)
-        values = np.where(valid, values, np.nan)
-        fields.append(stats.rankdata(values, axis=-1, nan_policy="omit") if ranks else values)
-    left, right = (np.where(valid, f, 0.0) for f in fields)
-    number = valid.sum(axis=-1)
-    safe = np.maximum(number, 1)[..., None]
-    left, right = (
-        np.where(valid, f - f.sum(axis=-1, keepdims=True) / safe, 0.0) for f in (left, right)
-    )
-    norm = np.sqrt((left**2).sum(axis=-1) * (right**2).sum(axis=-1))
-    product = (left * right).sum(axis=-1)
-    usable = (number >= 3) & (norm > 0)
-    return np.where(usable, product / np.where(usable, norm, 1.0), np.nan)
+    left, right = (np.broadcast_to(one, shape).reshape(*lead, -1) for one in (first, second))
+    if ranks:
+        left, right = (
+            stats.rankdata(np.where(valid, one, np.nan), axis=-1, nan_policy="omit")
+            for one in (left, right)
+        )
+    return correlation(left, right, valid)

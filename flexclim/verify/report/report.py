@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flexclim.errors import StoreError, suggest_options
+from flexclim.errors import FlexclimError, StoreError, suggest_options
 from flexclim.files import store_errors
 from flexclim.verify import plot
+from flexclim.verify.climate.climate_scores import is_climate
 from flexclim.verify.judgement import OWN
 from flexclim.verify.report import figures
+from flexclim.verify.report.climate_page import climate_sections, signal_lines
+from flexclim.verify.report.climate_page import variables_of as climate_variables
 from flexclim.verify.report.html import document, facts, folded, pair
 from flexclim.verify.report.summary import (
     COLUMNS,
@@ -27,15 +30,18 @@ IN_UNITS = ("crps", "mae", "rmse", "bias", "energy_score")
 
 
 @suggest_options
-def report(scores: xr.Dataset, path: str | Path) -> Path:
+def report(scores: xr.Dataset, path: str | Path, *, climate: xr.Dataset | None = None) -> Path:
     """Write the scores of :func:`flexclim.verify.evaluate` to one self-contained HTML file.
 
     Parameters
     ----------
     scores
-        From :func:`flexclim.verify.evaluate`, or read back from a file.
+        From :func:`flexclim.verify.evaluate`, or read back from a file; or, for a report of the
+        climate alone, from :func:`flexclim.verify.climate.evaluate`.
     path
         Where to write; an existing file is replaced.
+    climate
+        From :func:`flexclim.verify.climate.evaluate`: adds pages on the climate.
 
     Returns
     -------
@@ -54,14 +60,20 @@ def report(scores: xr.Dataset, path: str | Path) -> Path:
         raise StoreError(f"{path} is a folder. Give the name of a file in it.")
     # numbagg, where it is installed, takes longer to compile than the whole report takes.
     with xr.set_options(use_numbagg=False):
-        text = page(scores)
+        text = page(scores, climate)
     with store_errors(path, " Give the name of a file in an existing folder."):
         path.write_text(text, encoding="utf-8")
     return path
 
 
-def page(scores: xr.Dataset) -> str:
+def page(scores: xr.Dataset, climate: xr.Dataset | None = None) -> str:
     """Return the report as text."""
+    if climate is not None and not is_climate(climate):
+        raise FlexclimError(
+            "climate= holds no climate: give the result of verify.climate.evaluate."
+        )
+    if is_climate(scores):
+        return climate_page(scores)
     variables = variables_of(scores)
     means = summary(scores)
     sections = [section(scores, means, variable) for variable in variables]
@@ -74,7 +86,22 @@ def page(scores: xr.Dataset) -> str:
         *sections,
         glossary(means),
     ]
+    if climate is not None:
+        body += [signal_lines(climate), climate_sections(climate)]
     return document(f"Verification: {', '.join(variables)}", "\n".join(body))
+
+
+def climate_page(climate: xr.Dataset) -> str:
+    """Return a report of the climate alone."""
+    names = climate_variables(climate)
+    sources = ", ".join(map(str, climate["source"].values))
+    body = [
+        "<h1>Climate of simulations</h1>",
+        signal_lines(climate),
+        f"<h2>What was compared</h2>{facts({'variables': ', '.join(names), 'sources': sources})}",
+        climate_sections(climate),
+    ]
+    return document(f"Climate: {', '.join(names)}", "\n".join(body))
 
 
 def lead(scores: xr.Dataset, means: xr.Dataset, variables: list[str]) -> str:

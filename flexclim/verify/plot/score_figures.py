@@ -1,7 +1,4 @@
-"""Figures of the scores that :func:`flexclim.verify.evaluate` returns.
-
-All functions return axes, draw into ``ax`` if it is given, and work offline.
-"""
+"""Figures of the scores that :func:`flexclim.verify.evaluate` returns."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
 
     Where a curve lies below the truth's, variance is missing at that scale.
     """
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     power = _get(scores, "spectrum", variable)
     power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
     length, unit = _lengths(power)
@@ -56,10 +53,10 @@ def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     truth = power.sel(source="truth")
     ax.set(xscale="log", yscale="log", xlabel=f"wavelength, {unit}", title="Power spectrum")
     ax.set_ylim(float(truth.min()) / 300, float(truth.max()) * 3)
-    ax.set_ylabel(f"power, {_units(power)}")
+    ax.set_ylabel(f"power, {units_of(power)}")
     ax.invert_xaxis()
     _plain_ticks(ax)
-    return _finish(ax)
+    return finish(ax)
 
 
 @suggest_options
@@ -68,7 +65,7 @@ def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
 
     Below the dotted line at one half, less than half of the variance is explained by the truth.
     """
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     values = _get(scores, "coherence", variable)
     values = values.isel(wavenumber=values["wavenumber"].values <= values.attrs["nyquist"])
     length, unit = _lengths(values)
@@ -80,7 +77,7 @@ def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
     ax.set_title("Coherence with the truth")
     ax.invert_xaxis()
     _plain_ticks(ax)
-    return _finish(ax)
+    return finish(ax)
 
 
 @suggest_options
@@ -89,7 +86,7 @@ def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) ->
 
     A U shape means too little spread, a dome too much, a slope a bias.
     """
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     ranks = _get(scores, "rank_histogram", variable)
     ranks = ranks.mean([d for d in ranks.dims if d not in ("candidate", "rank")])
     shown = [
@@ -102,7 +99,7 @@ def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) ->
         ax.bar(place, height, width, color=colour, label=candidate)
     ax.axhline(1 / ranks.sizes["rank"], color=INK, lw=1, ls="--", label="perfect")
     ax.set(xlabel="members below the truth", ylabel="share", title="Rank histogram")
-    return _finish(ax)
+    return finish(ax)
 
 
 @suggest_options
@@ -114,7 +111,7 @@ def reliability(
     On the diagonal the forecast is reliable; a flatter curve is overconfident. Bars show the range
     of a reliable forecast if all points were independent.
     """
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     parts = {
         name: _get(scores, f"reliability_{name}", variable).sel(candidate=candidate)
         for name in ("frequency", "low", "high", "share")
@@ -133,13 +130,13 @@ def reliability(
     unit = pretty_units(parts["frequency"].attrs.get("threshold_units", ""))
     ax.set(xlabel=f"forecast probability{event} {unit}".rstrip(), ylabel="observed frequency")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title="Reliability")
-    return _finish(ax)
+    return finish(ax)
 
 
 @suggest_options
 def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     """Draw the error of the ensemble mean against the spread, bin by bin, with the diagonal."""
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     spread, error = (_get(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
     most = float(np.nanmax([spread.max(), error.max()])) * 1.05 or 1.0
     ax.plot([0, most], [0, most], color=INK, lw=0.8, ls="--", label="perfect")
@@ -147,32 +144,32 @@ def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> A
         if spread.sel(candidate=candidate).notnull().any():
             pair = (f.sel(candidate=candidate) for f in (spread, error))
             ax.plot(*pair, "o-", color=colour, label=candidate, **_weight(candidate))
-    unit = _units(spread)
+    unit = units_of(spread)
     ax.set(xlabel=f"spread, {unit}", ylabel=f"error of the mean, {unit}")
     ax.set(xlim=(0, most), ylim=(0, most), title="Spread against error")
-    return _finish(ax)
+    return finish(ax)
 
 
 @suggest_options
 def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
     """Draw quantiles of each candidate minus the truth's, against the truth's."""
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     mine = _get(scores, "quantiles_forecast", variable)
     truth = _get(scores, "quantiles_truth", variable).isel(candidate=0)
     ax.axhline(0, color=INK, lw=0.8, ls="--")
     for candidate, colour in _coloured(mine):
         gap = mine.sel(candidate=candidate) - truth
         ax.plot(truth, gap, "o-", ms=4, color=colour, label=candidate, **_weight(candidate))
-    unit = _units(mine)
+    unit = units_of(mine)
     ax.set(xlabel=f"quantile of the truth, {unit}", ylabel=f"forecast minus truth, {unit}")
     ax.set_title("Quantiles, 1 % to 99.9 %")
-    return _finish(ax)
+    return finish(ax)
 
 
 @suggest_options
 def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | None = None) -> Axes:
     """Draw one score of all candidates over time."""
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     values = _get(scores, metric, variable)
     times = [d for d in values.dims if d != "candidate"]
     if len(times) != 1:
@@ -184,7 +181,7 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
         ax.plot(place, line, "o-", ms=3, color=colour, label=candidate, **_weight(candidate))
-    ax.set(ylabel=f"{_name(metric)}, {_units(values)}", title=f"{_name(metric)} over time")
+    ax.set(ylabel=f"{_name(metric)}, {units_of(values)}", title=f"{_name(metric)} over time")
     ax.set_xlabel(label)
     if np.issubdtype(place.dtype, np.datetime64):
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -194,7 +191,7 @@ def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | N
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     else:
         ax.tick_params(axis="x", rotation=30)
-    return _finish(ax)
+    return finish(ax)
 
 
 def _places(times: xr.DataArray) -> tuple[np.ndarray, str]:
@@ -225,7 +222,7 @@ def field_map(
     if own:
         _fit_figure(ax, width=6, rows=1, columns=1)
     bar = ax.figure.colorbar(mesh, ax=ax, shrink=0.85, pad=0.02)
-    bar.set_label(_units(field))
+    bar.set_label(units_of(field))
     return ax
 
 
@@ -340,7 +337,8 @@ def _top(field: xr.DataArray) -> float:
     return top if top > 0 else 1.0
 
 
-def _units(values: xr.DataArray) -> str:
+def units_of(values: xr.DataArray) -> str:
+    """Return the units of values as text."""
     return pretty_units(str(values.attrs.get("units", "no units")))
 
 
@@ -370,13 +368,15 @@ def _plain_ticks(ax: Axes) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _new_axes() -> Axes:
+def new_axes() -> Axes:
+    """Return the axes of a new figure."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(5.2, 4), layout="constrained").subplots()
 
 
-def _finish(ax: Axes) -> Axes:
+def finish(ax: Axes) -> Axes:
+    """Remove what no reader needs, and add the legend."""
     ax.spines[["top", "right"]].set_visible(False)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")

@@ -1,0 +1,86 @@
+"""Several sources of the same variables, such as a GCM, its adjustment, and its downscaling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import xarray as xr
+
+from flexclim.errors import AlignmentError, FlexclimError
+from flexclim.grids.attributes import with_plain_attributes
+from flexclim.grids.candidates import with_positions
+from flexclim.verify.climate.time_series import fields_of
+
+Field = xr.DataArray | xr.Dataset
+# By variable (empty for DataArrays), then by source: a field.
+Fields = dict[str, dict[str, xr.DataArray]]
+
+
+def by_variable(simulations: Mapping[str, Field], name: str = "simulations") -> Fields:
+    """Return the fields of each variable that all sources have.
+
+    Parameters
+    ----------
+    simulations
+        A DataArray for each source, or a Dataset for each.
+    name
+        What the dictionary is called in error messages.
+
+    Raises
+    ------
+    FlexclimError
+        If it is no dictionary of fields, or empty.
+    AlignmentError
+        If DataArrays and Datasets are mixed, or no variable is common.
+    """
+    if not isinstance(simulations, Mapping) or not simulations:
+        raise FlexclimError(
+            f"{name} is of type {type(simulations).__name__}, or empty. Give a dictionary of "
+            "sources, such as {'GCM': field}."
+        )
+    given = {str(source): with_plain_attributes(one) for source, one in simulations.items()}
+    arrays = {source for source, one in given.items() if isinstance(one, xr.DataArray)}
+    if len(arrays) == len(given):
+        return {"": given}  # type: ignore[dict-item]
+    if arrays:
+        raise AlignmentError(
+            f"{sorted(arrays)[0]!r} is a DataArray, others are Datasets. Give one kind for all."
+        )
+    names = {source: fields_of(one, source) for source, one in given.items()}
+    first = next(iter(names.values()))
+    shared = [one for one in first if all(one in others for others in names.values())]
+    if not shared:
+        listed = "; ".join(f"{source}: {found}" for source, found in names.items())
+        raise AlignmentError(f"no variable in common ({listed}). Rename the variables.")
+    return {
+        one: {source: with_positions(ds, one) for source, ds in given.items()} for one in shared
+    }
+
+
+def joined_variables(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Join results by variable; parts of a named variable are called ``part.variable``."""
+    if list(parts) == [""]:
+        return parts[""]
+    return xr.Dataset(
+        {f"{key}.{name}": values for name, part in parts.items() for key, values in part.items()}
+    )
+
+
+def two_periods(simulations: Mapping[str, Sequence[Field]]) -> dict[str, Field]:
+    """Return the past and the future of each source, which ``simulations`` gives in pairs.
+
+    Raises
+    ------
+    FlexclimError
+        If a source has no pair of fields.
+    """
+    if not isinstance(simulations, Mapping) or not simulations:
+        return by_variable(simulations)  # type: ignore[return-value,arg-type]
+    found: dict[str, Field] = {}
+    for source, both in simulations.items():
+        if not isinstance(both, list | tuple) or len(both) != 2:
+            raise FlexclimError(
+                f"{source!r} has no two periods. Give (past, future) for each source."
+            )
+        found |= {f"{source}, past": both[0], f"{source}, future": both[1]}
+    return found
