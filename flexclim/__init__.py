@@ -22,7 +22,7 @@ from flexclim.errors import (
 if TYPE_CHECKING:
     from flexclim import train, verify
     from flexclim.adjustment import adjust, fit_adjustment
-    from flexclim.downscaling import downscale, downscale_to_zarr
+    from flexclim.downscaling import downscale, downscale_to_zarr, estimate
     from flexclim.forecasting import forecast, forecast_to_zarr
     from flexclim.grids.discovery import find_grid
     from flexclim.models.catalogue import list_models
@@ -46,6 +46,7 @@ __all__ = [
     "coarsen",
     "downscale",
     "downscale_to_zarr",
+    "estimate",
     "find_grid",
     "fit_adjustment",
     "forecast",
@@ -65,6 +66,7 @@ _HOMES = {
     "coarsen": "resampling",
     "downscale": "downscaling",
     "downscale_to_zarr": "downscaling",
+    "estimate": "downscaling",
     "find_grid": "grids.discovery",
     "fit_adjustment": "adjustment",
     "forecast": "forecasting",

@@ -87,6 +87,7 @@ class DatasetAccessor(Accessor):
 
     downscale = of_dataset(lambda: flexclim.downscale)
     downscale_to_zarr = of_dataset(lambda: flexclim.downscale_to_zarr)
+    estimate = of_dataset(lambda: flexclim.estimate)
     forecast = of_dataset(lambda: flexclim.forecast)
     forecast_to_zarr = of_dataset(lambda: flexclim.forecast_to_zarr)
     coarsen = of_dataset(lambda: flexclim.coarsen)
@@ -115,6 +116,7 @@ class DataArrayAccessor(Accessor):
 
     downscale = of_array(lambda: flexclim.downscale)
     downscale_to_zarr = of_array(lambda: flexclim.downscale_to_zarr)
+    estimate = of_array(lambda: flexclim.estimate)
     forecast = of_array(lambda: flexclim.forecast)
     forecast_to_zarr = of_array(lambda: flexclim.forecast_to_zarr)
     coarsen = of_array(lambda: flexclim.coarsen)

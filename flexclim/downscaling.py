@@ -9,14 +9,14 @@ Planning computes nothing: all arrays are lazy, and a plan is plain data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dask.array as da
 import xarray as xr
 from dask.delayed import Delayed
 
 from flexclim import stores
-from flexclim.errors import suggest_options
+from flexclim.errors import suggest_options, with_options_of
 from flexclim.grids.grid import whole_factor
 from flexclim.models.model import Model, keep_loaded
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
@@ -32,6 +32,7 @@ from flexclim.planning.variable_groups import (
 )
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.downscaling_graph import lazy_members
+from flexclim.sampling.estimation import Estimate, estimate_of
 from flexclim.sampling.healpix_members import on_pixels
 from flexclim.sampling.imposed_constraints import constrained
 from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
@@ -255,6 +256,42 @@ def downscale_to_zarr(
         return _planned(source, options, choice)
 
     return write(resolve(obj, grid, static, variables), store, plan, options, keep_bits)
+
+
+@suggest_options
+@with_options_of(downscale)
+def estimate(
+    obj: xr.Dataset | xr.DataArray, factor: int, *, keep_bits: int | None = None, **options: Any
+) -> Estimate:
+    """Estimate what a downscaling will take: passes, time, memory and size, before any work.
+
+    A forward pass of each model is timed on the machine, or on a worker of an active dask cluster;
+    nothing else is computed. An existing store is not considered.
+
+    Parameters
+    ----------
+    obj, factor
+        As for :func:`downscale`.
+    keep_bits
+        As for :func:`downscale_to_zarr`.
+    **options
+        As for :func:`downscale`.
+
+    Returns
+    -------
+    Estimate
+        With a readable text, and the numbers as attributes.
+
+    Raises
+    ------
+    GridError, ModelError, FlexclimError
+        As for :func:`downscale`.
+    """
+    choice = Choice(model=options.pop("model", None), variables=options.pop("variables", None))
+    hint, static = options.pop("grid", None), options.pop("static", None)
+    source = resolve(obj, hint, static, choice.variables)
+    asked = DownscalingOptions(factor=whole_factor(factor), entire=True, **options)
+    return estimate_of(_planned(source, asked, choice), keep_bits)
 
 
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:

@@ -107,6 +107,28 @@ def suggest_options(function: F) -> F:
     return cast(F, checked)
 
 
+def with_options_of(other: Callable[..., object]) -> Callable[[F], F]:
+    """Decorate a function that passes options on to give it the signature of the other one.
+
+    >>> def coarsen(field, factor: int, *, grid: str | None = None) -> float: ...
+    >>> @with_options_of(coarsen)
+    ... def cost(field, factor, *, currency: str = "s", **options) -> int: ...
+    >>> str(inspect.signature(cost))
+    "(field, factor, *, currency: 'str' = 's', grid: 'str | None' = None) -> 'int'"
+    """
+    theirs = inspect.signature(other).parameters
+
+    def with_signature(function: F) -> F:
+        own = inspect.signature(function)
+        named = {n: p for n, p in own.parameters.items() if p.kind is not p.VAR_KEYWORD}
+        more = {name: parameter for name, parameter in theirs.items() if name not in named}
+        listed = [*named.values(), *more.values()]
+        vars(function)["__signature__"] = own.replace(parameters=listed)
+        return function
+
+    return with_signature
+
+
 def _wrong_type(
     function: Callable[..., object],
     signature: inspect.Signature,

@@ -88,6 +88,12 @@ def downscale(
     keep_bits: options.KeepBits = None,
     split: options.Split = None,
     overwrite: options.Overwrite = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show model, forward passes, time, memory and size; write nothing."
+        ),
+    ] = False,
 ) -> None:
     """Downscale coarse fields to an ensemble on a finer grid.
 
@@ -100,6 +106,7 @@ def downscale(
       flexclim downscale coarse.nc fine.nc -f 4 -n 16 --variables u10,v10 --seed 1
       flexclim downscale wind.nc fine.zarr -f 4 --noise ar1 --noise-timescale 6h
       flexclim downscale wind.nc fine.zarr -f 4 -n 50 --workers 4
+      flexclim downscale coarse.nc fine.zarr -f 4 --dry-run
     """  # noqa: D301
     arguments = dict(locals())
     import flexclim
@@ -107,7 +114,8 @@ def downscale(
     if constraints is not None:
         named = options.listed(constraints, "--constraints")
         arguments["constraints"] = named != ["none"] and named
-    _write(arguments, flexclim.downscale, flexclim.downscale_to_zarr)
+    only_estimate = flexclim.estimate if arguments.pop("dry_run") else None
+    _write(arguments, flexclim.downscale, flexclim.downscale_to_zarr, only_estimate)
 
 
 def forecast(
@@ -159,10 +167,12 @@ def _write(
     arguments: dict[str, Any],
     to_memory: Callable[..., xr.Dataset],
     to_zarr: Callable[..., xr.Dataset],
+    only_estimate: Callable[..., object] | None = None,
 ) -> None:
     """Open the input, run one function on it and print the paths that were written.
 
-    ``arguments`` are all those of a command; the functions have the same names for them.
+    ``arguments`` are all those of a command; the functions have the same names for them. Where
+    ``only_estimate`` is given, its result is printed and nothing is written.
     """
     source, target, split, overwrite, keep_bits, scheduler, workers = map(
         arguments.pop,
@@ -180,6 +190,9 @@ def _write(
         arguments["static"] = open_input(arguments["static"])
     fields = open_input(source)
     with connected(scheduler, workers):
+        if only_estimate is not None:
+            typer.echo(repr(only_estimate(fields, keep_bits=keep_bits, **arguments)))
+            return
         if is_store:
             to_zarr(fields, target, keep_bits=keep_bits, **arguments)
             typer.echo(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -28,20 +29,37 @@ def summary_text(obj: xr.Dataset | xr.DataArray) -> str:
     <flexclim on a DataArray>
     Grid:       not found: 't2m' with dimensions (station) has no rows and no columns. ...
     """
-    lines = [f"{f'{name}:':<11} {text}" for name, text in _summary(obj).items()]
-    return "\n".join([f"<{_title(obj)}>", *lines])
+    return rows_text(_title(obj), _summary(obj))
 
 
 def summary_html(obj: xr.Dataset | xr.DataArray) -> str:
-    """Summarise fields in HTML that inherits the colours of its page, light or dark."""
-    rows = "".join(
+    """Summarise fields in HTML."""
+    return rows_html(_title(obj), _summary(obj))
+
+
+def rows_text(title: str, rows: Mapping[str, str]) -> str:
+    """Return named facts as lines of text.
+
+    >>> print(rows_text("title", {"Grid": "global", "Forward passes": "12"}))
+    <title>
+    Grid:           global
+    Forward passes: 12
+    """
+    width = max(11, *(len(name) + 1 for name in rows))
+    lines = [f"{f'{name}:':<{width}} {text}" for name, text in rows.items()]
+    return "\n".join([f"<{title}>", *lines])
+
+
+def rows_html(title: str, rows: Mapping[str, str]) -> str:
+    """Return named facts in HTML that inherits the colours of its page, light or dark."""
+    listed = "".join(
         f'<dt style="opacity: 0.7; font-weight: normal">{escape(name)}</dt>'
         f'<dd style="margin: 0">{escape(text)}</dd>'
-        for name, text in _summary(obj).items()
+        for name, text in rows.items()
     )
     return (
-        f'<div style="color: inherit"><div style="{TITLE}">{escape(_title(obj))}</div>'
-        f'<dl style="{LIST}">{rows}</dl></div>'
+        f'<div style="color: inherit"><div style="{TITLE}">{escape(title)}</div>'
+        f'<dl style="{LIST}">{listed}</dl></div>'
     )
 
 

@@ -44,7 +44,8 @@ from flexclim.sampling.planes import (
 from flexclim.sampling.training_range import warn_if_far
 
 # Regions computed concurrently: the serial host-side work of one region occupies few cores.
-_region_slots = threading.BoundedSemaphore(max(1, CPU_COUNT // 8))
+REGIONS_AT_ONCE = max(1, CPU_COUNT // 8)
+_region_slots = threading.BoundedSemaphore(REGIONS_AT_ONCE)
 
 
 def lazy_members(

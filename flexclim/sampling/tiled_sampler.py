@@ -8,6 +8,7 @@ a member), Y X the fine field, h w one window.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -143,9 +144,9 @@ class TiledSampler:
         active = iter(self.active or itertools.repeat(range(self.windows)))
         mean = None
 
-        def estimate(state: Tensor, time: float) -> Tensor:
+        def estimate(state: Tensor, at: float) -> Tensor:
             nonlocal mean
-            clean = self._fused_estimate(state, time, next(active), framed, labels, features)
+            clean = self._fused_estimate(state, at, next(active), framed, labels, features)
             mean = clean if mean is None else mean
             return clean
 
@@ -156,10 +157,45 @@ class TiledSampler:
             residual = (residual - mean).mul_(self.spread).add_(mean)
         return to_host(residual)
 
+    @torch.inference_mode()
+    def time_passes(self) -> tuple[float, float]:
+        """Return seconds per forward pass of the network, and of the task encoder.
+
+        As many run at once as in sampling.
+        """
+        size, config = (self.batch, *self.network.config.tile), self.network.config
+        # Channels last in memory, as in sampling.
+        noisy, inputs = (
+            torch.randn((*size, channels), device=self.device).permute(0, 3, 1, 2)
+            for channels in (config.channels, config.conditions[self.task])
+        )
+        label, t = self._labels(np.empty(0)), torch.full((self.batch,), 0.5, device=self.device)
+
+        def encode() -> TaskFeatures:
+            return joined(
+                self._in_parts(lambda part: self._encoder(self.task, inputs[part], label[part]))
+            )
+
+        (features,) = self._run([encode])
+        forward = partial(self._denoise, noisy, t, features, label)
+        return self._seconds(forward), self._seconds(encode)
+
+    def _seconds(self, one: Callable[[], object]) -> float:
+        """Return the seconds that each of some passes takes, after one that warms up."""
+        cpu = self.device.type == "cpu"
+        count = torch.get_num_threads() if cpu else 4
+        start = 0.0
+        for passes in (1, count):
+            start = time.perf_counter()
+            list(self._run([one] * passes))
+            if not cpu:
+                torch.cuda.synchronize(self.device)
+        return (time.perf_counter() - start) / count
+
     def _fused_estimate(
         self,
         state: Tensor,
-        time: float,
+        at: float,
         windows: Sequence[int],
         inputs: Tensor,
         label: Tensor,
@@ -168,7 +204,7 @@ class TiledSampler:
         """Estimate the clean residual (M, T, Y, X) window by window and fuse the estimates."""
         framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
-        t = torch.full((self.batch,), time, device=self.device)
+        t = torch.full((self.batch,), at, device=self.device)
         # Windows vary slowest: members with the same input field share the features of a window.
         places = list(itertools.product(windows, range(len(state))))
         sharing = len(state) if len(inputs) == 1 and features is None else 1

@@ -47,6 +47,15 @@ def test_constraints_can_be_left_out(monkeypatch, coarse, tmp_path):
     assert [one["constraints"] for one in calls] == [False, ["wind_speed", "dew_point"]]
 
 
+def test_a_dry_run_writes_nothing(capsys, coarse, model, tmp_path):
+    target = tmp_path / "fine.zarr"
+    assert run("downscale", coarse, target, "-f", 4, "-n", 2, "-m", model, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("<flexclim estimate>\nModel: ")
+    assert "Output:         realization 2 x time 1 x lat 64 x lon 64" in shown
+    assert not target.exists()
+
+
 def test_downscale_names_what_is_wrong_with_a_grid(monkeypatch, capsys, coarse, tmp_path):
     def refuse(*_, **__):
         raise GridError("longitude is not regular:\n its spacing runs from 1 to 2 degrees.")

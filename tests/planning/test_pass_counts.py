@@ -1,0 +1,63 @@
+"""Forward passes are counted as the sampler takes them."""
+
+import coarse_fields
+import numpy as np
+import pytest
+
+from flexclim.downscaling import downscale, estimate
+from flexclim.sampling import estimation
+from flexclim.sampling.tiled_sampler import TiledSampler
+
+
+@pytest.fixture(autouse=True)
+def timed(monkeypatch):
+    """Passes of the encoder take a second, those of the network none."""
+    monkeypatch.setattr(estimation, "time_passes", lambda plan: (0.0, 1.0))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Return a list that gets the name of each pass."""
+    calls = []
+
+    def count(name, function):
+        def noted(*given):
+            calls.append(name)
+            return function(*given)
+
+        monkeypatch.setattr(TiledSampler, name, noted)
+
+    for name in ("_denoise", "_encode"):
+        count(name, getattr(TiledSampler, name))
+    return calls
+
+
+def check(counted, field, **options):
+    found = estimate(field, 4, **options)
+    downscale(field, 4, **options)
+    assert (found.passes, found.seconds) == tuple(map(counted.count, ("_denoise", "_encode")))
+    assert found.passes > 0
+
+
+@pytest.mark.parametrize(
+    ("keeps", "paired", "options"),
+    [
+        (True, False, {"members": 3, "batch": 4}),
+        (True, True, {"members": 2, "batch": 3, "steps": 1}),
+        (False, False, {"members": 3, "batch": 4}),
+        (False, False, {"members": 2, "batch": 64, "steps": 1}),
+        (False, True, {"members": 2, "batch": 4, "steps": 1}),
+    ],
+)
+def test_counts_are_those_of_the_sampler(counted, toy_model, monkeypatch, keeps, paired, options):
+    monkeypatch.setattr("flexclim.planning.plan.keeps_features", lambda *_: keeps)
+    field = coarse_fields.region(1, 9, 9)
+    if paired:
+        field = field.expand_dims(realization=np.arange(options["members"])).copy()
+    check(counted, field, model=toy_model, **options)
+
+
+def test_regions_count_their_own_windows(counted, toy_model, monkeypatch):
+    monkeypatch.setattr("flexclim.planning.downscaling_plan.region_shape", lambda fine: (64, 64))
+    field = coarse_fields.region(1, 17, 17)
+    check(counted, field, model=toy_model, members=1, batch=4, steps=1)
