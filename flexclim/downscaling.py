@@ -259,9 +259,8 @@ def downscale_to_zarr(
 
 
 @suggest_options
-@with_options_of(downscale)
 def estimate(
-    obj: xr.Dataset | xr.DataArray, factor: int, *, keep_bits: int | None = None, **options: Any
+    obj: xr.Dataset | xr.DataArray, /, factor: int, *, keep_bits: int | None = None, **options: Any
 ) -> Estimate:
     """Estimate what a downscaling will take: passes, time, memory and size, before any work.
 
@@ -292,6 +291,9 @@ def estimate(
     source = resolve(obj, hint, static, choice.variables)
     asked = DownscalingOptions(factor=whole_factor(factor), entire=True, **options)
     return estimate_of(_planned(source, asked, choice), keep_bits)
+
+
+with_options_of(estimate, downscale)
 
 
 def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:

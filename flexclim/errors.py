@@ -84,11 +84,11 @@ def suggest_options(function: F) -> F:
     Traceback (most recent call last):
     flexclim.errors.FlexclimError: factor='two' is of type str. Give int.
     """
-    signature = inspect.signature(function)
-    known = list(signature.parameters)
 
     @functools.wraps(function)
     def checked(*args: object, **kwargs: object) -> object:
+        signature = inspect.signature(checked)
+        known = list(signature.parameters)
         for name in kwargs:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
@@ -107,26 +107,21 @@ def suggest_options(function: F) -> F:
     return cast(F, checked)
 
 
-def with_options_of(other: Callable[..., object]) -> Callable[[F], F]:
-    """Decorate a function that passes options on to give it the signature of the other one.
+def with_options_of(function: Callable[..., object], other: Callable[..., object]) -> None:
+    """Give a function that passes options on the signature of the other one.
 
     >>> def coarsen(field, factor: int, *, grid: str | None = None) -> float: ...
-    >>> @with_options_of(coarsen)
-    ... def cost(field, factor, *, currency: str = "s", **options) -> int: ...
-    >>> str(inspect.signature(cost))
-    "(field, factor, *, currency: 'str' = 's', grid: 'str | None' = None) -> 'int'"
+    >>> def cost(field, factor, *, currency: str = "s", **options) -> int: ...
+    >>> with_options_of(cost, coarsen)
+    >>> list(inspect.signature(cost).parameters)
+    ['field', 'factor', 'currency', 'grid']
     """
+    own = inspect.signature(function)
+    named = {n: p for n, p in own.parameters.items() if p.kind is not p.VAR_KEYWORD}
     theirs = inspect.signature(other).parameters
-
-    def with_signature(function: F) -> F:
-        own = inspect.signature(function)
-        named = {n: p for n, p in own.parameters.items() if p.kind is not p.VAR_KEYWORD}
-        more = {name: parameter for name, parameter in theirs.items() if name not in named}
-        listed = [*named.values(), *more.values()]
-        vars(function)["__signature__"] = own.replace(parameters=listed)
-        return function
-
-    return with_signature
+    more = [parameter for name, parameter in theirs.items() if name not in named]
+    changed = own.replace(parameters=[*named.values(), *more])
+    vars(function)["__signature__"] = changed
 
 
 def _wrong_type(
