@@ -86,6 +86,19 @@ def tail(place: int) -> Measure:
     return measure
 
 
+def error_tail(place: int) -> Measure:
+    """Measure a quantile of members about their mean over that of the truth about it."""
+
+    def measure(row: Row, plain: Row, real: Row) -> float:
+        ratios = [
+            _mean_of(records, "spread_tail") / _mean_of(records, "error_tail")
+            for records in row.records.values()
+        ]
+        return float(np.mean(ratios, 0)[place])
+
+    return measure
+
+
 def low(key: str) -> Measure:
     """Measure the error over the spread in the sixth of cells with the lowest spread."""
 

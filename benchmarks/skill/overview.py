@@ -90,6 +90,10 @@ PATCHES: dict[str, Measure] = {
     "energy score over real residuals'": measures.patches("energy"),
     "energy score of wind vectors over real residuals'": measures.patches("vector"),
 }
+TAILS: dict[str, Measure] = {
+    "99 % quantile of departures from the mean over the truth's": measures.error_tail(0),
+    "99.9 % quantile of departures from the mean over the truth's": measures.error_tail(1),
+}
 SPECTRUM: dict[str, Measure] = {"log-spectral distance, dB": measures.decibels}
 TEXTURE: dict[str, Measure] = {
     "lag-1 correlation off the truth's": measures.lag(1),
@@ -100,8 +104,8 @@ MORE_TEXTURE: dict[str, Measure] = {
     "lag-2 correlation off the truth's": measures.lag(2),
     "variance of neighbour differences over the truth's": measures.increments,
     "kurtosis of neighbour differences over the truth's": measures.kurtosis,
-    "99 % quantile of departures over the truth's": measures.tail(0),
-    "99.9 % quantile of departures over the truth's": measures.tail(1),
+    "99 % quantile of departures from bicubic over the truth's": measures.tail(0),
+    "99.9 % quantile of departures from bicubic over the truth's": measures.tail(1),
 }
 
 
@@ -122,7 +126,7 @@ def _gfs(case: str, name: str) -> list[Line]:
     """Return the lines of GFS wind at 1 degree."""
     text, low = f"{name}: error over spread, lowest sixth", measures.low
     return [
-        *_lines(case, name, SPECTRUM | TEXTURE | MORE_TEXTURE, SCORES | PATCHES),
+        *_lines(case, name, SPECTRUM | TEXTURE | MORE_TEXTURE, SCORES | PATCHES | TAILS),
         Line(text=text, case=case, measure=low("low"), ideal=low("low_ideal")),
         Line(text=f"{text}, chosen by other members", case=case, measure=low("low_halves")),
         Line(

@@ -60,9 +60,11 @@ def measure(
         an ensemble of one); and of ensembles, of departures by axis (y, x): ``lag`` (correlations
         at 1 and 2 cells), ``square`` and ``fourth`` (moments of differences between neighbours),
         ``noise`` (of two cells: y, x, both), ``tail`` (quantiles of absolute departures), each
-        also as ``truth_...``; ``low``, ``low_halves`` and ``low_ideal``: [squared error,
-        spread squared] where the spread is lowest, by all members, by halves, and with a
-        member as the truth; ``regimes``: share, ranks, squared error and spread of each label.
+        also as ``truth_...``; ``spread_tail`` and ``error_tail``, quantiles of absolute departures
+        of members and of the truth from the mean of members; ``low``, ``low_halves`` and
+        ``low_ideal``: [squared error, spread squared] where the spread is lowest, by all members,
+        by halves, and with a member as the truth; ``regimes``: share, ranks, squared error and
+        spread of each label.
     """
     ensemble = "realization" in forecast.dims
     pair = Pair.align(forecast if ensemble else forecast.expand_dims(realization=1), truth)
@@ -75,6 +77,7 @@ def measure(
     if not ensemble:
         return found
     found |= _texture(replace(pair, forecast=pair.forecast - base, truth=pair.truth - base))
+    found["spread_tail"], found["error_tail"] = _tails(_about_mean(pair))
     found["low"], found["low_halves"] = _low(pair), _low(pair, halves=True)
     own = pair.forecast.isel(realization=0, drop=True)
     others = pair.forecast.isel(realization=slice(1, None))
@@ -97,16 +100,32 @@ def vectors(forecast: xr.Dataset, truth: xr.Dataset) -> Record:
 def _texture(pair: Pair) -> Record:
     """Describe departures."""
     lag, noise, step = lag_correlation_of(pair), two_cell_noise_of(pair), increments_of(pair)
-    size = replace(pair, forecast=abs(pair.forecast), truth=abs(pair.truth))
-    tail = quantiles_of(size, levels=LEVELS)
     found: dict[str, xr.DataArray] = {}
     for source, lead in (("forecast", ""), ("truth", "truth_")):
         square = step[f"{lead}variance"]
         found[f"{lead}lag"], found[f"{lead}noise"] = lag[source], noise[source]
         found[f"{lead}square"] = square
         found[f"{lead}fourth"] = step[f"{lead}kurtosis"] * square**2
-        found[f"{lead}tail"] = tail[source]
-    return {name: values.values.tolist() for name, values in found.items()}
+    kept: Record = {name: values.values.tolist() for name, values in found.items()}
+    kept["tail"], kept["truth_tail"] = _tails(pair)
+    return kept
+
+
+def _tails(pair: Pair) -> list[list[float]]:
+    """Return quantiles of absolute values of the members and of the truth."""
+    size = replace(pair, forecast=abs(pair.forecast), truth=abs(pair.truth))
+    found = quantiles_of(size, levels=LEVELS)
+    return [found[source].values.tolist() for source in ("forecast", "truth")]
+
+
+def _about_mean(pair: Pair) -> Pair:
+    """Return departures from the mean of members.
+
+    Those of M members are multiplied by sqrt((M + 1) / (M - 1)), which makes them as large as
+    those of another member, since the mean holds each of them (as for spread/skill).
+    """
+    inflated = (pair.forecast - pair.mean) * ((pair.size + 1) / (pair.size - 1)) ** 0.5
+    return replace(pair, forecast=inflated, truth=pair.truth - pair.mean)
 
 
 def _low(pair: Pair, *, halves: bool = False) -> list[float]:

@@ -16,6 +16,7 @@ def record(time="2014-01-20T00", crps=1.0, size=1.0, truth=1.0):
         inner[f"{lead}square"], inner[f"{lead}noise"] = [amount, 2 * amount], [amount] * 3
         inner[f"{lead}fourth"] = [6 * amount**3, 6 * (2 * amount) ** 2]
         inner[f"{lead}tail"] = [2 * amount, 3 * amount]
+    inner |= {"spread_tail": [3.0, 4.0], "error_tail": [4.0, 5.0]}
     inner |= {"low": [4.0, 1.0], "low_halves": [2.25, 1.0], "low_ideal": [1.0, 1.0]}
     ranks = [0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.0]
     label = {"share": 0.5, "ranks": ranks, "square": 4.5, "variance": 4.0}
@@ -60,6 +61,8 @@ def value(result, measure, **options):
         (measures.two_cells, 1.2),
         (measures.patches("energy"), 0.8),
         (measures.tail(1), 1.2),
+        (measures.error_tail(0), 0.75),
+        (measures.error_tail(1), 0.8),
         (measures.low("low"), 2.0),
         (measures.low("low_halves"), 1.5),
     ],

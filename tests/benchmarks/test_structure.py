@@ -48,6 +48,14 @@ def test_statistics_are_those_of_verify(fields):
     np.testing.assert_allclose(found["noise"], noise.forecast)
     tail = verify.quantiles(abs(mine), abs(theirs), levels=[0.99, 0.999])
     np.testing.assert_allclose(found["truth_tail"], tail.truth)
+    about = (forecast - forecast.mean("realization")) * (9 / 7) ** 0.5
+    tail = verify.quantiles(abs(about), abs(truth - forecast.mean("realization")), [0.99, 0.999])
+    np.testing.assert_allclose(found["spread_tail"], tail.forecast)
+    np.testing.assert_allclose(found["error_tail"], tail.truth)
+    spread = verify.spread(forecast, truth) * (9 / 8) ** 0.5
+    assert float((about**2).weighted(np.cos(np.deg2rad(truth.latitude))).mean() ** 0.5) == (
+        pytest.approx(float(spread), rel=1e-3)
+    )
     assert found["energy"] == pytest.approx(float(verify.energy_score(forecast, truth)))
     assert found["variogram"] == pytest.approx(
         float(verify.variogram_score(forecast, truth, estimator="fair"))
