@@ -83,7 +83,8 @@ def describe_signal(signal: xr.Dataset, variable: str | None = None) -> str:
     Returns
     -------
     str
-        A line for the mean and for each quantile.
+        A line for the mean and for each quantile of which the first source has a change; there is
+        none in per cent where the past is 0, as for the median of rain.
 
     >>> change = xr.DataArray(
     ...     [[[2.0]], [[1.5]]],
@@ -104,6 +105,8 @@ def describe_signal(signal: xr.Dataset, variable: str | None = None) -> str:
     lines = []
     for statistic in change["statistic"].values:
         values, shares = change.sel(statistic=statistic), kept.sel(statistic=statistic)
+        if not bool(np.isfinite(values.sel(source=first))):
+            continue
         texts = [f"{first} {float(values.sel(source=first)):+.3g} {units}".rstrip()]
         texts += [
             f"{one} {float(values.sel(source=one)):+.3g} {units}".rstrip()

@@ -39,7 +39,7 @@ FIGURES: dict[str, tuple[Callable[..., Axes], str]] = {
     "return_level": (
         plot.return_levels,
         "From a generalised extreme value distribution fitted by L-moments in each cell. Levels, "
-        "and ends of 90 % intervals from a bootstrap over years, are averages over cells.",
+        "and ends of 90 % intervals from a bootstrap, are averages over cells.",
     ),
     "spell_share": (
         partial(plot.spells, spell="below"),

@@ -80,6 +80,7 @@ def test_changes_of_precipitation_are_relative(daily_field):
     assert np.isnan(found.change[..., 0, 0]).all()
     np.testing.assert_allclose(found.change[..., 1:, :], 20, rtol=1e-6)
     np.testing.assert_allclose(found.mean_change, 20, rtol=1e-6)
+    assert len(verify.climate.describe_signal(SIGNAL({"GCM": (0 * past, future)})).split()) == 0
     absolute = SIGNAL({"GCM": (past, future)}, [0.99], relative=False)
     assert absolute.change.attrs["units"] == "kg m-2 s-1"
     assert (absolute.change[..., 0, 0] == 0).all()

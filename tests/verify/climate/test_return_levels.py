@@ -62,16 +62,15 @@ def test_members_are_further_years():
     values = np.random.default_rng(3).gumbel(size=(2, 30))
     field = xr.concat([yearly(one) for one in values], "member")
     pooled = yearly(values.reshape(-1))
-    np.testing.assert_allclose(LEVELS(field, [10]).level, LEVELS(pooled, [10]).level)
+    xr.testing.assert_allclose(LEVELS(field, [10]), LEVELS(pooled, [10]))
 
 
 def test_coverage_of_the_interval():
     rng = np.random.default_rng(4)
-    field = xr.concat([yearly(rng.gumbel(size=60)) for _ in range(150)], "place")
-    found = LEVELS(field, [10], resamples=150)
+    field = xr.concat([yearly(rng.gumbel(size=30)) for _ in range(150)], "place")
+    found = LEVELS(field, [10], resamples=100)
     exact = -np.log(-np.log(0.9))
-    # Percentile intervals of 60 years hold a little less than they should.
-    assert 0.78 < float(((found.low <= exact) & (exact <= found.high)).mean()) < 0.95
+    assert 0.8 < float(((found.low <= exact) & (exact <= found.high)).mean()) < 0.97
 
 
 def test_years_with_gaps_do_not_count(days):
