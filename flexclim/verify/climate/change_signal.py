@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.variable_names import is_quantity, quantity_named
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.climate.climatology import QUANTILES, climatology_of
 from flexclim.verify.climate.common_grid import SOURCE, area_mean, join_sources
-from flexclim.verify.climate.simulations import by_variable, joined_variables, two_periods
+from flexclim.verify.climate.precipitation import is_precipitation
+from flexclim.verify.climate.simulations import (
+    by_variable,
+    comparable,
+    joined_variables,
+    two_periods,
+)
 from flexclim.verify.climate.time_series import TIME, YEAR, time_series
 
 KEPT = "season", "statistic"
@@ -63,7 +68,7 @@ def change_signal(
     array([1.  , 0.75])
     """
     found = {
-        name: _signal(fields, quantiles, relative)
+        name: _signal(comparable(fields), quantiles, relative)
         for name, fields in by_variable(two_periods(simulations)).items()
     }
     return joined_variables(found)
@@ -122,11 +127,10 @@ def _signal(
 ) -> xr.Dataset:
     """Return the signal of one variable, from ``"source, past"`` and ``"source, future"``."""
     first = next(iter(fields.values()))
-    precipitation = quantity_named("pr")
-    assert precipitation is not None
-    relative = is_quantity(first, precipitation) if relative is None else relative
+    relative = is_precipitation(first) if relative is None else relative
     _check_order(fields)
-    maps = join_sources({n: _statistics(one, quantiles, n) for n, one in fields.items()}, KEPT)
+    each = {n: _statistics(one, quantiles, n).to_dataset(name="map") for n, one in fields.items()}
+    maps = join_sources(each, KEPT)["map"]
     names = [str(n).removesuffix(", past") for n in maps[SOURCE].values[::2]]
     past, future = (
         maps.isel({SOURCE: slice(start, None, 2)}).assign_coords({SOURCE: np.array(names, object)})

@@ -15,10 +15,9 @@ from flexclim.verify.climate.common_grid import SOURCE, area_mean, join_sources
 from flexclim.verify.climate.cycles import diurnal_cycle_of, hours_of, seasonal_cycle_of
 from flexclim.verify.climate.indices import indices, variable_role
 from flexclim.verify.climate.return_levels import LEAST, PERIODS, return_levels_of
-from flexclim.verify.climate.simulations import Field, by_variable
+from flexclim.verify.climate.simulations import Field, by_variable, comparable
 from flexclim.verify.climate.spells import spells_of
 from flexclim.verify.climate.time_series import DAY, TIME, YEAR, step_seconds, time_series
-from flexclim.verify.core.numbers import as_numbers
 
 TRUTH = "truth"
 KIND = "climate"
@@ -85,7 +84,7 @@ def evaluate(
     planned: Maps = {}
     for name, fields in by_variable(given | dict(simulations)).items():
         label = name or _name_of(next(iter(fields.values())))
-        numbers = {source: as_numbers(one, source) for source, one in fields.items()}
+        numbers = comparable(fields)
         for parts in (_climate(numbers), _cycles(numbers), _daily_parts(numbers)):
             planned |= {f"{part}.{label}": values for part, values in parts.items()}
     if future is not None:
@@ -102,15 +101,10 @@ def _climate(fields: Maps) -> Maps:
     """Return statistics by season, and distances from the truth."""
     levels = [*QUANTILES, *SHARES]
     each = {source: climatology_of(one, levels, source) for source, one in fields.items()}
-    keep: tuple[str, ...] = ("season",)
-    found: Maps = {}
-    for name in STATISTICS:
-        maps = join_sources({source: one[name] for source, one in each.items()}, keep)
-        found[name] = area_mean(maps, keep)
-        if name == "mean":
-            means = maps.sel(season=YEAR, drop=True)
     keep = ("season", "quantile")
-    maps = join_sources({source: one["quantiles"] for source, one in each.items()}, keep)
+    joined = join_sources(each, keep)
+    found = {name: area_mean(joined[name], keep) for name in STATISTICS}
+    means, maps = joined["mean"].sel(season=YEAR, drop=True), joined["quantiles"]
     found["quantiles"] = area_mean(maps.isel(quantile=slice(0, len(QUANTILES))), keep)
     if TRUTH not in fields:
         return found
@@ -148,11 +142,14 @@ def _joined(
     fields: Maps, of: Callable[[xr.DataArray, str], xr.DataArray], dim: str
 ) -> xr.DataArray:
     """Return the area means of a cycle, averaged over members."""
-    maps = {}
-    for source, field in fields.items():
-        one = of(field, source)
-        maps[source] = one.mean(REALIZATION, keep_attrs=True) if REALIZATION in one.dims else one
-    return area_mean(join_sources(maps, (dim,)), (dim,))
+    maps = {source: _member_mean(of(field, source)) for source, field in fields.items()}
+    each = {source: one.to_dataset(name="map") for source, one in maps.items()}
+    return area_mean(join_sources(each, (dim,))["map"], (dim,))
+
+
+def _member_mean(values: xr.DataArray, *more: str) -> xr.DataArray:
+    """Average over members and other dimensions."""
+    return values.mean([d for d in (REALIZATION, *more) if d in values.dims], keep_attrs=True)
 
 
 def _daily_parts(fields: Maps) -> Maps:
@@ -168,9 +165,9 @@ def _daily_parts(fields: Maps) -> Maps:
     if variable_role(first) is not None:
         found |= _indices(series)
     if variable_role(first) == "pr":
-        maps = {source: spells_of(one, role=source)["share"] for source, one in series.items()}
+        each = {source: spells_of(one, role=source)[["share"]] for source, one in series.items()}
         keep = ("spell", "days")
-        found["spell_share"] = area_mean(join_sources(maps, keep), keep)
+        found["spell_share"] = area_mean(join_sources(each, keep)["share"], keep)
     return found
 
 
@@ -182,22 +179,17 @@ def _return_levels(series: Maps) -> Iterator[tuple[str, xr.DataArray]]:
         return
     periods = [period for period in PERIODS if period <= 2 * min(counts)]
     each = {source: return_levels_of(one, periods, role=source) for source, one in series.items()}
+    joined = join_sources(each, ("period",))
     for name, part in (("return_level", "level"), ("return_low", "low"), ("return_high", "high")):
-        maps = join_sources({source: one[part] for source, one in each.items()}, ("period",))
-        yield name, area_mean(maps, ("period",))
+        yield name, area_mean(joined[part], ("period",))
 
 
 def _indices(series: Maps) -> Maps:
     """Return indices of extremes, averaged over years, members and the area."""
-    each = {source: indices(one) for source, one in series.items()}
-    found = {}
-    for name in next(iter(each.values())).data_vars:
-        maps = {}
-        for source, one in each.items():
-            over = [dim for dim in ("year", REALIZATION) if dim in one[name].dims]
-            maps[source] = one[name].mean(over, keep_attrs=True)
-        found[str(name)] = area_mean(join_sources(maps, ()), ())
-    return found
+    each = {
+        source: indices(one).map(_member_mean, args=("year",)) for source, one in series.items()
+    }
+    return {str(n): area_mean(one, ()) for n, one in join_sources(each, ()).data_vars.items()}
 
 
 def _signals(simulations: Mapping[str, Field], future: Mapping[str, Field]) -> Maps:

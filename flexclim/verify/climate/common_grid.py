@@ -16,14 +16,14 @@ from flexclim.verify.core.matching import check_coordinates
 SOURCE = "source"
 
 
-def join_sources(maps: Mapping[str, xr.DataArray], keep: Collection[str]) -> xr.DataArray:
-    """Join maps of a statistic along ``source``, on the grid and in the units of the first.
+def join_sources(maps: Mapping[str, xr.Dataset], keep: Collection[str]) -> xr.Dataset:
+    """Join maps of statistics along ``source``, on the grid and in the units of the first.
 
     Parameters
     ----------
     maps
-        (..., y, x) by source. Maps on other grids are averaged onto that of the first,
-        conservatively.
+        For each source the same variables, (..., y, x). Maps on other grids are averaged onto that
+        of the first, conservatively.
     keep
         Dimensions besides those in space, which are the same in all maps.
 
@@ -33,16 +33,18 @@ def join_sources(maps: Mapping[str, xr.DataArray], keep: Collection[str]) -> xr.
         If units can't be converted, or points differ and there is no grid to regrid from.
     """
     like = next(iter(maps.values()))
-    moved = {name: _onto(field, like, keep, name) for name, field in maps.items()}
     joined = xr.concat(
-        [one.transpose(*like.dims) for one in moved.values()],
-        xr.Variable(SOURCE, np.array(list(moved), object)),
+        [_onto(one, like, keep, name) for name, one in maps.items()],
+        xr.Variable(SOURCE, np.array(list(maps), object)),
+        data_vars="all",
         coords="minimal",
         compat="override",
         join="override",
         combine_attrs="override",
     )
-    return joined.assign_attrs(like.attrs)
+    for name, values in joined.data_vars.items():
+        values.attrs = like[name].attrs
+    return joined
 
 
 def area_mean(field: xr.DataArray, keep: Collection[str]) -> xr.DataArray:
@@ -58,25 +60,35 @@ def area_mean(field: xr.DataArray, keep: Collection[str]) -> xr.DataArray:
     return mean.assign_attrs(field.attrs)
 
 
-def _onto(
-    field: xr.DataArray, like: xr.DataArray, keep: Collection[str], name: str
-) -> xr.DataArray:
-    """Return a map at the points and in the units of another."""
-    if field is like:
-        return field
-    field = same_units(field, like, (name, "first source"))
-    if field.dims == like.dims and field.coords.equals(like.coords):
-        return field
+def _onto(ds: xr.Dataset, like: xr.Dataset, keep: Collection[str], name: str) -> xr.Dataset:
+    """Return maps at the points, in the order and in the units of others."""
+    if ds is like:
+        return ds
+    roles = (name, "first source")
+    maps = {str(n): same_units(ds[n], one, roles) for n, one in like.data_vars.items()}
     try:
-        moved = check_coordinates(field, like, name)
-        if set(moved.dims) == set(like.dims):
-            return moved
-        reason = f"{name!r} has the dimensions {field.dims}, the first source {like.dims}."
+        return _matched(maps, like, name)
     except AlignmentError as error:
         reason = str(error)
-    target = like.isel({dim: 0 for dim in keep if dim in like.dims}, drop=True)
+    first = next(iter(like.data_vars.values()))
+    target = first.isel({dim: 0 for dim in keep if dim in first.dims}, drop=True)
     try:
-        found = regrid(field.rename("map"), target.to_dataset(name="grid"))
-        return check_coordinates(found, like, name).assign_attrs(field.attrs)
+        found = regrid(xr.Dataset(maps), target.to_dataset(name="grid"))
+        return _matched({n: found[n] for n in maps}, like, name)
     except (GridError, AlignmentError) as failed:
         raise AlignmentError(f"{reason} Regridding failed: {failed}") from failed
+
+
+def _matched(maps: Mapping[str, xr.DataArray], like: xr.Dataset, name: str) -> xr.Dataset:
+    """Return maps in the order of others, after checking that they have the same points."""
+    found = {}
+    for part, field in maps.items():
+        other = like[part]
+        if not (field.dims == other.dims and field.coords.equals(other.coords)):
+            field = check_coordinates(field, other, name)
+        if set(field.dims) != set(other.dims):
+            raise AlignmentError(
+                f"{name!r} has the dimensions {field.dims}, the first source {other.dims}."
+            )
+        found[part] = field.transpose(*other.dims)
+    return xr.Dataset(found)

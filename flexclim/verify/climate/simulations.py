@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
+from flexclim.cf.units import cf_units
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
-from flexclim.verify.climate.time_series import fields_of
+from flexclim.verify.climate.precipitation import is_precipitation, millimetres_a_day
+from flexclim.verify.climate.time_series import DAY, fields_of, step_seconds, time_series
+from flexclim.verify.core.numbers import as_numbers
 
 Field = xr.DataArray | xr.Dataset
 # By variable (empty for DataArrays), then by source: a field.
@@ -55,6 +58,22 @@ def by_variable(simulations: Mapping[str, Field], name: str = "simulations") -> 
     return {
         one: {source: with_positions(ds, one) for source, ds in given.items()} for one in shared
     }
+
+
+def comparable(fields: Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
+    """Return numbers of one variable, with daily precipitation of unlike units all in mm d-1.
+
+    Rates and daily amounts, in mass or in depth, are the same there. Other units are converted
+    where maps are joined.
+    """
+    numbers = {source: as_numbers(one, source) for source, one in fields.items()}
+    units = {cf_units(str(one.attrs.get("units", ""))) for one in numbers.values()}
+    if len(units) == 1 or not all(map(is_precipitation, numbers.values())):
+        return numbers
+    steps = [step_seconds(time_series(one, source)) for source, one in numbers.items()]
+    if any(abs(step - DAY) > 1 for step in steps):
+        return numbers
+    return {source: millimetres_a_day(one, source) for source, one in numbers.items()}
 
 
 def joined_variables(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:

@@ -3,7 +3,13 @@ import pytest
 import xarray as xr
 
 from flexclim import AlignmentError
-from flexclim.verify.climate.common_grid import area_mean, join_sources
+from flexclim.verify.climate import common_grid
+from flexclim.verify.climate.common_grid import area_mean
+
+
+def join_sources(maps, keep):
+    each = {name: one.to_dataset(name="map") for name, one in maps.items()}
+    return common_grid.join_sources(each, keep)["map"]
 
 
 def field(values, **coords):

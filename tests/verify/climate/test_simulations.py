@@ -2,7 +2,12 @@ import pytest
 import xarray as xr
 
 from flexclim import AlignmentError, FlexclimError
-from flexclim.verify.climate.simulations import by_variable, joined_variables, two_periods
+from flexclim.verify.climate.simulations import (
+    by_variable,
+    comparable,
+    joined_variables,
+    two_periods,
+)
 
 
 def test_fields_are_sorted_by_variable(daily_field):
@@ -14,6 +19,17 @@ def test_fields_are_sorted_by_variable(daily_field):
         "pr": ["GCM", "5"],
     }
     assert list(by_variable({"GCM": first.tas})) == [""]
+
+
+def test_rates_and_daily_amounts_of_rain_are_compared(daily_field):
+    rate = daily_field(1, name="pr").assign_attrs(units="kg m-2 s-1")
+    amount = (rate * 86.4).assign_attrs(units="m")
+    found = comparable({"GCM": rate, "ERA5": amount})
+    xr.testing.assert_allclose(found["GCM"], found["ERA5"])
+    assert found["ERA5"].attrs["units"] == "mm d-1"
+    assert comparable({"a": rate, "b": rate})["a"].attrs["units"] == "kg m-2 s-1"
+    monthly = amount.resample(time="MS").sum().assign_attrs(units="m")
+    assert comparable({"a": rate, "b": monthly})["b"].attrs["units"] == "m"
 
 
 def test_parts_are_named_by_variable():
