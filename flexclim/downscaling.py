@@ -35,7 +35,7 @@ from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.estimation import Estimate, estimate_of
 from flexclim.sampling.healpix_members import on_pixels
 from flexclim.sampling.imposed_constraints import constrained
-from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.output import as_given, lazy_means, lazy_statics, warn_of_spacing, write
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
@@ -317,7 +317,8 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
         if group.model.sha256 not in statics:
             statics[group.model.sha256] = lazy_statics(source, plan, group)
         inputs = [source[name] for name in group.inputs]
-        members = lazy_members(inputs, plan, statics[group.model.sha256])
+        means = lazy_means(source, plan)
+        members = lazy_members(inputs, plan, statics[group.model.sha256], means)
         arrays |= group.restored(members)
     fields = describe(
         with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"

@@ -213,9 +213,11 @@ def test_static_fields_are_read_in_the_units_of_the_card(run, region, static, mo
     close(expected, run(region))
     kilometres = metres.assign(orography=(static.orography / 1000).assign_attrs(units="km"))
     close(run(region, model=stated, static=kilometres), expected)
-    geopotential = metres.assign(orography=(static.orography * 9.8).assign_attrs(units="m2 s-2"))
-    with pytest.raises(ModelError, match=r"'orography' is in 'm2 s-2'.*Divide the geopot"):
-        run(region, model=stated, static=geopotential)
+    geopotential = (static.orography * 9.80665).assign_attrs(units="m2 s-2").to_dataset(name="z")
+    close(run(region, model=stated, static=geopotential), expected)
+    pressure = metres.assign(orography=static.orography.assign_attrs(units="Pa"))
+    with pytest.raises(ModelError, match=r"'orography' is in 'Pa'.*Convert it first"):
+        run(region, model=stated, static=pressure)
 
 
 def test_a_store_knows_inputs_and_static_fields(model, region, static, tmp_path):

@@ -72,6 +72,17 @@ def grid_coordinates(
         result[bounds_name] = xr.Variable((dimension, pair), bounds.astype(values.dtype), {})
     if grid.latitude is not None:
         result |= _positions(grid, source)
+    if grid.corners is not None and grid.corner_names is not None:
+        for name, corners, of in zip(
+            grid.corner_names,
+            grid.corners,
+            (grid.latitude_name, grid.longitude_name),
+            strict=True,
+        ):
+            known = variables[name]
+            (dim,) = set(known.dims) - {grid.y, grid.x}
+            result[name] = xr.Variable((grid.y, grid.x, dim), corners.astype(known.dtype), {})
+            result[str(of)].attrs["bounds"] = name
     return result
 
 

@@ -41,6 +41,8 @@ class BlockMeans:
     part
         Fine rows and columns, the only ones that fields have; blocks at its edges may be cut, and
         :meth:`add` is not for it. Default: all.
+    areas
+        (y', x') areas of fine curvilinear cells.
     """
 
     def __init__(
@@ -49,8 +51,11 @@ class BlockMeans:
         factor: int,
         row_sines: np.ndarray | None = None,
         part: tuple[slice, slice] = (ALL, ALL),
+        areas: np.ndarray | None = None,
     ) -> None:
         self.domain, self.factor = domain, factor
+        assert areas is None or domain.kind == "cell", domain
+        self._areas = areas
         fine, point = domain.refine(factor), domain.kind == "point"
         in_rows = axis_blocks(fine.shape[0], factor, point=point, wrap=False)
         in_columns = axis_blocks(fine.shape[1], factor, point=point, wrap=domain.wrap)
@@ -72,6 +77,11 @@ class BlockMeans:
             (mean @ sparse.diags_array(own)).tocsr()
             for mean, own in zip(self._means, self._own, strict=True)
         )
+
+    @cached_property
+    def _block_areas(self) -> np.ndarray:
+        assert self._areas is not None
+        return _both(self._shares[0].T.tocsr(), self._areas, self._shares[1].T.tocsr())
 
     @cached_property
     def _inverses(self) -> tuple[sparse.csr_array, ...]:
@@ -98,6 +108,10 @@ class BlockMeans:
         for rows in row_bands(fine.shape):
             fine[rows] += smooth(rows)
         error = coarse - self.mean(fine)
+        if self._areas is not None:
+            for rows in row_bands(fine.shape):
+                fine[rows] += self.spread(error, rows)
+            return
         solved = _both(self._inverses[0], error, self._inverses[1])
         in_rows, in_columns = self._adjoint
         for rows in row_bands(fine.shape):
@@ -145,7 +159,7 @@ class BlockMeans:
     def _finish(self, fine: np.ndarray, wanted: np.ndarray, highest: float) -> None:
         """Bring means as near as cells that belong to one block only allow."""
         error = wanted - self.mean(fine)
-        mass = _both(self._own_means[0], fine, self._own_means[1])
+        mass = self._own_mean(fine)
         own_rows, own_columns = self._own
         share = np.outer(self._means[0] @ own_rows, self._means[1] @ own_columns)
         room = highest * share - mass
@@ -169,7 +183,7 @@ class BlockMeans:
         for rows in row_bands(fine.shape):
             fine[rows] *= self._least(ratio, rows)
         lacking = np.maximum(wanted - self.mean(fine), 0.0)  # negative only by rounding
-        mass = _both(self._own_means[0], fine, self._own_means[1])
+        mass = self._own_mean(fine)
         factors = np.divide(lacking, mass, out=np.zeros_like(mass), where=mass > 0)
         own_rows, own_columns = self._own
         share = np.outer(self._means[0] @ own_rows, self._means[1] @ own_columns)
@@ -194,7 +208,16 @@ class BlockMeans:
 
     def mean(self, fine: np.ndarray) -> np.ndarray:
         """Return the means (y, x) of a field (y', x')."""
-        return _both(self._means[0], fine, self._means[1])
+        if self._areas is None:
+            return _both(self._means[0], fine, self._means[1])
+        in_rows, in_columns = (shares.T.tocsr() for shares in self._shares)
+        return np.asarray(_both(in_rows, fine * self._areas, in_columns) / self._block_areas)
+
+    def _own_mean(self, fine: np.ndarray) -> np.ndarray:
+        """Return the part of the means that cells of one block only add; on cells, the means."""
+        if self._areas is not None:
+            return self.mean(fine)
+        return _both(self._own_means[0], fine, self._own_means[1])
 
     def spread(self, values: np.ndarray, rows: slice = ALL) -> np.ndarray:
         """Return for each fine cell the value of its block; the mean where two blocks share it."""

@@ -12,6 +12,7 @@ from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids.arguments import check_fields, names_of
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.axes import Axes, find_axes
+from flexclim.grids.curvilinear_cells import CurvilinearCells, find_cells
 from flexclim.grids.domain import Edges, Kind, domain_of
 from flexclim.grids.grid import DEGREE_KM, Grid
 from flexclim.grids.positions import known_positions, row_distance, stored_order
@@ -70,6 +71,7 @@ def find_grid(
     y_values = x_values = None
     y_step = x_step = np.nan
     y_edges = x_edges = None
+    cells = CurvilinearCells()
     if axes.y_name and axes.x_name:
         geographic = axes.geographic
         y_values, y_step, y_edges = _axis(axes.y_name, coordinates, latitude=geographic)
@@ -78,6 +80,7 @@ def find_grid(
     else:
         latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
         flip_y, flip_x = stored_order(latitude, longitude)
+        cells = find_cells(axes, coordinates, latitude, longitude)
     units = axes.units or _length(y_step, latitude, longitude)
     if units == "degrees":
         _check_latitudes(str(axes.y_name), y_values, y_step)
@@ -91,6 +94,7 @@ def find_grid(
         geographic=axes.geographic,
         y_edges=y_edges and y_edges[:: -1 if flip_y else 1],
         x_edges=x_edges and x_edges[:: -1 if flip_x else 1],
+        wrap=cells.wraps,
     )
     return Grid(
         y=axes.y,
@@ -104,13 +108,15 @@ def find_grid(
         domain=domain,
         flip_y=flip_y,
         flip_x=flip_x,
-        shift_x=_first_column(x_values, flip_x) if domain.wrap else 0,
+        shift_x=0 if x_values is None or not domain.wrap else _first_column(x_values, flip_x),
         geographic=axes.geographic,
         units=units,
         latitude_name=axes.latitude,
         longitude_name=axes.longitude,
         latitude=latitude,
         longitude=longitude,
+        corners=cells.corners,
+        corner_names=cells.names,
     )
 
 
@@ -212,9 +218,8 @@ def _check_latitudes(name: str, values: np.ndarray | None, step: float) -> None:
         )
 
 
-def _first_column(x_values: np.ndarray | None, flip_x: bool) -> int:
+def _first_column(x_values: np.ndarray, flip_x: bool) -> int:
     """Return the column, counted eastward, at or first after 0 degrees."""
-    assert x_values is not None
     values = x_values[::-1] if flip_x else x_values
     step = 360 / values.size
     east = values % 360

@@ -180,6 +180,7 @@ def domain_of(
     geographic: bool,
     y_edges: Edges = None,
     x_edges: Edges = None,
+    wrap: bool = False,
 ) -> Domain:
     """Return the domain of rows and columns: cells or points, and borders at the poles.
 
@@ -197,6 +198,8 @@ def domain_of(
         Whether the coordinates are latitude and longitude in degrees.
     y_edges, x_edges
         As for :class:`Domain`; rows and columns that are unevenly spaced are cells.
+    wrap
+        Whether the first column follows on the last one, where coordinates don't tell.
 
     Raises
     ------
@@ -217,7 +220,8 @@ def domain_of(
             "values are means over cells."
         )
     if not geographic or y_values is None:
-        return Domain(shape=shape, kind=kind or "cell", y_edges=y_edges, x_edges=x_edges)
+        domain = Domain(shape=shape, kind=kind or "cell", wrap=wrap, y_edges=y_edges)
+        return domain if wrap else replace(domain, x_edges=x_edges)
     beyond = [(90 - y_values.max()) / abs(y_step), (90 + y_values.min()) / abs(y_step)]
     on_pole = [abs(distance) < 10 * REGULAR for distance in beyond]
     at_edge = [abs(distance - 0.5) < 10 * REGULAR for distance in beyond]

@@ -12,6 +12,7 @@ import numpy as np
 
 from flexclim.errors import GridError
 from flexclim.grids.arguments import is_whole, shown
+from flexclim.grids.cell_corners import cell_areas, cell_corners, joined_corners, split_corners
 from flexclim.grids.domain import Domain, Kind, domain_of
 from flexclim.grids.positions import (
     coarse_positions,
@@ -59,6 +60,11 @@ class Grid:
         (y, x) degrees in stored order, numpy or dask, for projected grids that have them.
     latitude_name, longitude_name
         Their names.
+    corners
+        (2, y, x, 4) latitudes and longitudes of the corners of cells with 2-D positions only, see
+        :mod:`flexclim.grids.cell_corners`.
+    corner_names
+        Names of their latitudes and longitudes, if the file has corners.
     """
 
     y: str
@@ -79,6 +85,8 @@ class Grid:
     longitude_name: str | None = None
     latitude: np.ndarray | da.Array | None = None
     longitude: np.ndarray | da.Array | None = None
+    corners: np.ndarray | None = None
+    corner_names: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"<Grid: {self.summary}>"
@@ -122,6 +130,11 @@ class Grid:
     def _lengths(self, edges: np.ndarray) -> np.ndarray:
         lengths = np.stack([edges[:, 0], edges.mean(axis=1), edges[:, 1]], axis=1)
         return lengths[::-1, ::-1].copy() if self.flip_y else lengths
+
+    @property
+    def cell_areas(self) -> np.ndarray | None:
+        """(y, x) areas of curvilinear cells in canonical order, on the unit sphere; else None."""
+        return None if self.corners is None else self.canonical(cell_areas(self.corners))
 
     @property
     def row_area(self) -> np.ndarray | None:
@@ -190,8 +203,26 @@ class Grid:
             geographic=self.geographic,
             y_edges=self.domain.y_edges,
             x_edges=self.domain.x_edges,
+            wrap=self.domain.wrap,
         )
         return replace(self, domain=domain)
+
+    def without_positions(self) -> Grid:
+        """Return this grid without 2-D positions and corners, as plain data."""
+        return replace(self, latitude=None, longitude=None, corners=None)
+
+    def with_corners(self) -> Grid:
+        """Return this grid with the corners of its cells, if it has 2-D positions only.
+
+        They are the file's, or lie between the centres.
+        """
+        if self.corners is not None or self.y_values is not None:
+            return self
+        if self.domain.kind == "point" or not isinstance(self.latitude, np.ndarray):
+            return self
+        assert isinstance(self.longitude, np.ndarray)
+        corners = cell_corners(self.latitude, self.longitude, wraps=self.domain.wrap)
+        return replace(self, corners=corners)
 
     def canonical(self, array: A) -> A:
         """Return an array (..., y, x), numpy or dask, in canonical order."""
@@ -214,11 +245,13 @@ class Grid:
         point = domain.kind == "point"
         fine = self._resized(
             domain,
+            factor,
             shift_x=self.shift_x * factor,
             resized=partial(refine_values, factor=factor, point=point),
             columns={"last": not domain.wrap},
             scale=1 / factor,
-            positions=partial(fine_positions, factor=factor, point=point),
+            positions=partial(fine_positions, factor=factor, point=point, wrap=domain.wrap),
+            corners=split_corners,
         )
         if self.units == "degrees":
             self._check_within_poles(fine)
@@ -240,11 +273,13 @@ class Grid:
         shift, first = divmod(self.shift_x, factor)
         return self._resized(
             domain,
+            factor,
             shift_x=shift,
             resized=partial(coarsen_values, factor=factor, point=point),
             columns={"first": first},
             scale=factor,
             positions=partial(coarse_positions, factor=factor, point=point),
+            corners=joined_corners,
         )
 
     def aligned(self, factor: int) -> Grid:
@@ -287,12 +322,14 @@ class Grid:
     def _resized(
         self,
         domain: Domain,
+        factor: int,
         *,
         shift_x: int,
         resized: Callable[..., np.ndarray],
         columns: dict[str, int],
         scale: float,
         positions: Callable[..., np.ndarray],
+        corners: Callable[[np.ndarray, int], np.ndarray],
     ) -> Grid:
         y_values, x_values = self.y_values, self.x_values
         if y_values is not None and x_values is not None:
@@ -317,6 +354,7 @@ class Grid:
             x_step=self.x_step * scale,
             latitude=latitude,
             longitude=longitude,
+            corners=None if self.corners is None else corners(self.corners, factor),
         )
 
 

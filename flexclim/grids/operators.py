@@ -145,7 +145,11 @@ def column_blocks(domain: Domain, factor: int) -> sparse.csr_array:
 
 
 def block_mean(
-    field: np.ndarray, domain: Domain, factor: int, row_sines: np.ndarray | None = None
+    field: np.ndarray,
+    domain: Domain,
+    factor: int,
+    row_sines: np.ndarray | None = None,
+    areas: np.ndarray | None = None,
 ) -> np.ndarray:
     """Average blocks of ``factor`` x ``factor`` fine cells, weighted by their area.
 
@@ -159,6 +163,8 @@ def block_mean(
         Fine cells along one side of a coarse cell.
     row_sines
         As for :func:`row_blocks`, of each row. Default: equal areas.
+    areas
+        (y, x) areas of curvilinear cells.
 
     Returns
     -------
@@ -177,14 +183,15 @@ def block_mean(
     in_columns = column_blocks(domain, factor)
     known = np.isfinite(field)
     dtype = np.result_type(field.dtype, np.float32)
-    if known.all():
+    if known.all() and areas is None:
         total = _along_axes(in_rows, field, in_columns)
         weight = np.outer(in_rows.sum(axis=1), in_columns.sum(axis=1))
         return (total / weight).astype(dtype, copy=False)
     # Only NaN is left out; infinite values must not look like missing ones.
     known = ~np.isnan(field)
-    total = _along_axes(in_rows, np.where(known, field, 0.0), in_columns)
-    weight = _along_axes(in_rows, known, in_columns)
+    each = 1.0 if areas is None else areas
+    total = _along_axes(in_rows, np.where(known, field, 0.0) * each, in_columns)
+    weight = _along_axes(in_rows, known * each, in_columns)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(weight > 1e-9 * weight.max(initial=0.0), total / weight, np.nan)
     assert mean.shape[-2:] == coarse.shape

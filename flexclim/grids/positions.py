@@ -16,7 +16,7 @@ BEYOND = 1e-3  # degrees by which rounding exceeds a limit
 
 
 def fine_positions(
-    latitude: np.ndarray, longitude: np.ndarray, factor: int, *, point: bool
+    latitude: np.ndarray, longitude: np.ndarray, factor: int, *, point: bool, wrap: bool = False
 ) -> np.ndarray:
     """Return positions of fine cells, inter- and extrapolated linearly from coarse ones.
 
@@ -30,6 +30,8 @@ def fine_positions(
         Fine cells along one side of a coarse cell.
     point
         Whether the fine grid keeps the coarse points.
+    wrap
+        Whether the first column follows on the last one.
 
     Returns
     -------
@@ -41,17 +43,26 @@ def fine_positions(
     if holes := bool(missing.any()):
         vectors = _extrapolated(_extrapolated(vectors))  # twice, for corners
     for axis in (1, 2):
-        size = vectors.shape[axis]
-        if point:
+        size, around = vectors.shape[axis], wrap and axis == 2
+        if point and around:
+            position = np.arange(size * factor) / factor
+        elif point:
             position = np.arange((size - 1) * factor + 1) / factor
         else:
             position = (np.arange(size * factor) + 0.5) / factor - 0.5
-        base = np.clip(np.floor(position).astype(int), 0, size - 2)
+        base = np.floor(position).astype(int)
+        base = base if around else np.clip(base, 0, size - 2)
         share = (position - base).reshape((-1,) + (1,) * (2 - axis))
-        low, high = np.take(vectors, base, axis), np.take(vectors, base + 1, axis)
+        low, high = (np.take(vectors, one % size, axis) for one in (base, base + 1))
         vectors = low + share * (high - low)
     if holes:
-        nearest = np.ix_(*(_nearest(size, factor, point=point) for size in missing.shape))
+        kept = point, point and not wrap
+        nearest = np.ix_(
+            *(
+                _nearest(size, factor, point=one)
+                for size, one in zip(missing.shape, kept, strict=True)
+            )
+        )
         vectors[:, missing[nearest]] = np.nan
     return _degrees(vectors, longitude)
 

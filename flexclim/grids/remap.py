@@ -76,7 +76,7 @@ def remapper(own: Grid, grid: Grid, name: str) -> Remap:
         turn=own.geographic,
         edges=x_edges,
     )
-    if grid.y_values is not None and grid.x_values is not None and _alike(own, grid):
+    if grid.y_values is not None and grid.x_values is not None and same_coordinates(own, grid):
         y_widths, x_widths = _widths(grid)
         in_rows = rows.means(grid.y_values, y_widths)
         in_columns = columns.means(grid.x_values, x_widths)
@@ -200,7 +200,7 @@ def _widths(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _alike(own: Grid, grid: Grid) -> bool:
+def same_coordinates(own: Grid, grid: Grid) -> bool:
     """Return whether two grids use the same coordinates."""
     if own.geographic or grid.geographic:
         return own.geographic and grid.geographic

@@ -115,9 +115,11 @@ class DownscalingPlan(Tokenized):
 
     def fine_grid(self, grid: Grid) -> Grid:
         """Return the output's grid, with the coordinates of ``grid``; of a part, the part's."""
-        if self.part is not None:
-            grid = part_grid(grid, self.part.rows, self.part.columns)
-        return grid.refined(self.factor)
+        return self.coarse_grid(grid).refined(self.factor)
+
+    def coarse_grid(self, grid: Grid) -> Grid:
+        """Return ``grid``; of a part, the part's."""
+        return grid if self.part is None else part_grid(grid, self.part.rows, self.part.columns)
 
     def conserves(self, target: TargetPlan) -> str:
         """Return in a word whether block means of a target equal the input.
@@ -179,7 +181,7 @@ def plan_downscaling(
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
         raise ModelError(f"model {model.name!r} was not trained at x{factor}; it knows {known}.")
-    grid = replace(source.grid_for(settings.grid), latitude=None, longitude=None)
+    grid = source.grid_for(settings.grid).without_positions()
     grid.refined(factor)
     _check_time(source, inputs[0], options, settings, model.name)
     fine = grid.domain.refine(factor)

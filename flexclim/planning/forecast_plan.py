@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flexclim.cf.description import LEAD_HOURS
 from flexclim.grids.grid import Grid
@@ -105,7 +105,7 @@ def plan_forecast(
     settings = model.settings
     assert settings.targets is not None
     assert settings.forecast is not None
-    grid = replace(source.grid_for(settings.grid), latitude=None, longitude=None)
+    grid = source.grid_for(settings.grid).without_positions()
     lead = step_hours(source[time].values, settings.forecast, model.name)
     tile = choose_tile(settings.network.tiles, grid.domain)
     overlap = options.overlap or min(settings.halo, min(tile) // 2)

@@ -156,6 +156,7 @@ def part_grid(grid: Grid, rows: Span, columns: Span) -> Grid:
         x_values=None if grid.x_values is None else grid.x_values[x],
         latitude=None if grid.latitude is None else grid.latitude[y, x],
         longitude=None if grid.longitude is None else grid.longitude[y, x],
+        corners=None if grid.corners is None else grid.corners[:, y, x],
     )
 
 

@@ -15,9 +15,11 @@ from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.arguments import check_fields
 from flexclim.grids.attributes import with_plain_attributes
+from flexclim.grids.curvilinear_cells import warn_of_repeated
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
+from flexclim.planning.static_matching import on_known_grid
 from flexclim.resampling.rows_and_columns import (
     CellList,
     GridHint,
@@ -158,6 +160,7 @@ def resolve(
     stated = cast("Kind | None", kind) if cells is None else None
     dataset = given if cells is None else on_rows(given, cells)
     grid = find_grid(obj if cells is None else dataset, stated, variables)
+    warn_of_repeated(grid)
     if isinstance(static, xr.Dataset):
         static = with_plain_attributes(static)
     plane = {grid.y, grid.x}
@@ -183,8 +186,13 @@ def resolve(
     )
 
 
-def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, StaticField]:
-    """Find the grid of each named static field; no data is computed.
+def resolve_static(
+    static: xr.Dataset, names: Iterable[str], target: Grid | None = None
+) -> dict[str, StaticField]:
+    """Find the grid of each named static field; no lazy data is computed.
+
+    With a ``target``, those on HEALPix, unstructured, curvilinear, and other projected grids are
+    regridded to latitudes and longitudes.
 
     Raises
     ------
@@ -193,8 +201,8 @@ def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, Static
     """
     fields = {}
     for name in names:
-        field = static[name]
-        grid = find_grid(static, variables=[name])
+        known = on_known_grid(static, name, target)
+        field, grid = known[name], find_grid(known, variables=[name])
         extra = [str(d) for d, n in field.sizes.items() if d not in (grid.y, grid.x) and n > 1]
         if extra:
             raise GridError(
@@ -204,7 +212,7 @@ def resolve_static(static: xr.Dataset, names: Iterable[str]) -> dict[str, Static
         plane = field.transpose(..., grid.y, grid.x)
         fields[name] = StaticField(
             field=plane.isel(dict.fromkeys(plane.dims[:-2], 0)),
-            grid=replace(grid, latitude=None, longitude=None),
+            grid=grid.without_positions(),
         )
     return fields
 

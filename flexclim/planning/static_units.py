@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import xarray as xr
 
-from flexclim.cf.conversion import conversion
+from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.missing_values import decoded_field
 from flexclim.cf.quantities import temperature_difference
 from flexclim.cf.units import cf_units
 from flexclim.errors import ModelError
 from flexclim.models.model import Model
+
+GRAVITY = 9.80665  # m s-2
 
 
 def convert_statics(static: xr.Dataset, wanted: Mapping[str, str]) -> xr.Dataset:
@@ -43,9 +45,11 @@ def convert_statics(static: xr.Dataset, wanted: Mapping[str, str]) -> xr.Dataset
         have = str(field.attrs["units"])
         found = conversion(have, units, difference=temperature_difference(field))
         if found is None:
+            found = _height_of_geopotential(have, units)
+        if found is None:
             raise ModelError(
                 f"static field {name!r} is in {have!r}, and the model reads it in {units!r}. "
-                f"{_advice(have, units)}."
+                "Convert it first, or correct its units."
             )
         if not found.changes_nothing:
             known = decoded_field(field)
@@ -76,7 +80,9 @@ def static_units(models: Iterable[Model]) -> dict[str, str]:
     return units
 
 
-def _advice(have: str, wanted: str) -> str:
-    if conversion(have, "m2 s-2") is not None and conversion(wanted, "m") is not None:
-        return "Divide the geopotential by 9.80665 m s-2 and set its units to m"
-    return "Convert it first, or correct its units"
+def _height_of_geopotential(have: str, wanted: str) -> Conversion | None:
+    """Return the conversion of geopotential to height, for such units."""
+    potential, height = conversion(have, "m2 s-2"), conversion("m", wanted)
+    if potential is None or height is None:
+        return None
+    return Conversion(potential.scale / GRAVITY * height.scale)

@@ -16,6 +16,7 @@ from flexclim.models.model import Model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.bundled_statics import bundled_statics
 from flexclim.planning.source import Source, resolve_static
+from flexclim.planning.static_matching import matched_statics
 from flexclim.planning.static_units import convert_statics, static_units
 from flexclim.planning.variable_matching import Match, adopted, match
 
@@ -154,14 +155,17 @@ def with_statics(source: Source, groups: Sequence[VariableGroup], factor: int = 
     if static is None:
         return source
     static = convert_statics(static, static_units(group.model for group in groups))
-    return replace(source, static=static, static_fields=resolve_static(static, needed))
+    fields = resolve_static(static, needed, source.grid)
+    return replace(source, static=static, static_fields=fields)
 
 
 def available_statics(source: Source, names: Iterable[str], factor: int) -> xr.Dataset | None:
     """Return static fields for the output: the user's, else bundled ones if these have all."""
     names = list(names)
-    if source.static is not None or not names:
-        return source.static
+    if source.static is not None:
+        return matched_statics(source.static, names)
+    if not names:
+        return None
     return bundled_statics(names, source.grid, source.grid.spacing_km / factor)
 
 

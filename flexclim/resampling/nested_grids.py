@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar, cast
 
@@ -20,6 +19,7 @@ from flexclim.errors import GridError, suggest_options
 from flexclim.grids import operators
 from flexclim.grids.arguments import check_fields, is_one_of, shown
 from flexclim.grids.attributes import with_plain_attributes
+from flexclim.grids.curvilinear_cells import warn_of_repeated
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid, whole_factor
@@ -88,12 +88,12 @@ def coarsen(obj: T, factor: int, *, grid: GridHint | None = None) -> T:
     obj = with_plain_attributes(obj)
     if (cells := find_cell_list(obj, grid)) is not None:
         return _of_cells(obj, partial(_coarsen_cells, found=cells, factor=factor))
-    fine = find_grid(obj, cast("Kind | None", grid)).aligned(factor)
+    fine = find_grid(obj, cast("Kind | None", grid)).aligned(factor).with_corners()
     coarse = fine.coarsened(factor)
-    domain, sines = fine.domain, fine.row_sines
+    domain, sines, areas = fine.domain, fine.row_sines, fine.cell_areas
 
     def mean(values: np.ndarray, *, vector: bool = False) -> np.ndarray:
-        return operators.block_mean(values, domain, factor, sines)
+        return operators.block_mean(values, domain, factor, sines, areas)
 
     def mode(values: np.ndarray) -> np.ndarray:
         return most_frequent(values, mean)
@@ -216,6 +216,7 @@ def _resample(obj: T, old: Grid, new: Grid, how: Resampling) -> T:
         ds = as_dataset(obj)
         described = _resample(ds, old, new, how)
         return pick(described, str(next(iter(ds.data_vars)))).rename(obj.name)
+    warn_of_repeated(old)
     fields = {name: obj[name] for name in fields_on(obj, old, NUMBERS + BOOLEANS)}
     warn_of_others(obj, old, fields)
     if not fields:
@@ -238,7 +239,7 @@ def _changed(
 ) -> xr.Variable:
     name = str(field.name)
     # Leave 2-D positions out of the function, which dask stores in its graph.
-    old, new = (replace(grid, latitude=None, longitude=None) for grid in (old, new))
+    old, new = (grid.without_positions() for grid in (old, new))
     change = change_of(properties, how)
     variable = field.variable.transpose(..., old.y, old.x)
     data, shape = variable.data, new.domain.shape

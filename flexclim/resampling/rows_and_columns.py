@@ -18,7 +18,7 @@ from flexclim.errors import GridError
 from flexclim.grids.arguments import names_of
 from flexclim.grids.candidates import is_position
 from flexclim.grids.domain import Kind
-from flexclim.grids.regridding.cell_discovery import cells_in_list
+from flexclim.grids.regridding.cell_discovery import cells_in_list, cells_of
 from flexclim.grids.regridding.cells import Cells
 from flexclim.grids.regridding.methods import RegridMethod
 from flexclim.grids.regridding.targets import Target, target_of
@@ -135,6 +135,11 @@ def on_rows(obj: xr.Dataset, found: CellList) -> xr.Dataset:
 def _may_overshoot(properties: FieldProperties) -> bool:
     """Return whether values between those of neighbours, and slightly beyond, are possible."""
     return properties.continuous and properties.bounds == NO_BOUNDS
+
+
+def on_regular_grid(obj: xr.Dataset) -> xr.Dataset:
+    """Return fields of any grid on latitudes and longitudes of about their own spacing."""
+    return regrid(obj, _own_spacing(cells_of(obj)), nan_threshold=1)
 
 
 def as_planned(obj: xr.Dataset | xr.DataArray, found: CellList) -> xr.Dataset | xr.DataArray:

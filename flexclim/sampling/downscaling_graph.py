@@ -9,6 +9,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import lru_cache
 from typing import cast
 
@@ -23,6 +24,7 @@ from dask.typing import Key
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.network_tasks import network_layer
 from flexclim.grids.conservation import BlockMeans
+from flexclim.grids.grid import Grid
 from flexclim.grids.operators import interpolate
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
@@ -49,7 +51,10 @@ _region_slots = threading.BoundedSemaphore(REGIONS_AT_ONCE)
 
 
 def lazy_members(
-    fields: Sequence[xr.DataArray], plan: DownscalingPlan, statics: Sequence[Delayed] = ()
+    fields: Sequence[xr.DataArray],
+    plan: DownscalingPlan,
+    statics: Sequence[Delayed] = (),
+    means: Sequence[Delayed] = (),
 ) -> dict[str, da.Array]:
     """Return the dask array (realization, ..., y', x') of all members of each target.
 
@@ -63,6 +68,8 @@ def lazy_members(
     statics
         From :func:`flexclim.sampling.statics.static_fields`, one per region; empty: the model takes
         none.
+    means
+        From :func:`curvilinear_means`, one per region; empty: areas follow from rows and columns.
     """
     shared, first = plan.sampling, fields[0]
     lead = shared.dims[:-2]
@@ -71,19 +78,20 @@ def lazy_members(
     groups = shared.member_groups
     coarse = range(len(shared.member_numbers) if shared.paired else 1)
     keys = [delayed.key for delayed in statics]
-    token = tokenize([plane.name for plane in planes], keys, plan)
+    weights = [delayed.key for delayed in means]
+    token = tokenize([plane.name for plane in planes], keys, plan, *weights)
     prepare, members = f"prepare-{token}", f"downscale-{token}"
     parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Key, object] = {}
     identities = PlaneIdentities(first, shared)
     for index in indices:
         identity = identities.at(dict(zip(lead, index, strict=True)))
-        for (region, part), static in itertools.zip_longest(parts, keys):
+        for (region, part), static, mean in itertools.zip_longest(parts, keys, weights):
             prepared = [(prepare, n, *index, *region.index) for n in coarse]
             for n in coarse:
                 at = (n, *index) if shared.paired else index
                 own = [(plane.name, *at, 0, 0) for plane in planes]
-                tasks[prepared[n]] = (prepare_planes, own, static, part, identity)
+                tasks[prepared[n]] = (prepare_planes, own, static, mean, part, identity)
             for number, group in enumerate(groups):
                 read = [prepared[n] for n in group] if shared.paired else prepared
                 task = (sample_members, read, part, identity, group)
@@ -96,18 +104,19 @@ def lazy_members(
         ),
     ]
     layers = {members: network_layer(tasks, shared.run)}
-    return lazy_targets(layers, [*planes, *statics], chunks, shared)
+    return lazy_targets(layers, [*planes, *statics, *means], chunks, shared)
 
 
 def prepare_planes(
     planes: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
+    means: BlockMeans | None,
     plan: DownscalingPlan,
     identity: PlaneIdentity,
 ) -> Prepared:
     """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
     with plane_named_in_errors(identity, _part_text(plan)), _region_slot(plan):
-        return _prepared(planes, statics, plan, identity)
+        return replace(_prepared(planes, statics, plan, identity), means=means)
 
 
 def _prepared(
@@ -164,7 +173,8 @@ def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> No
     for number, target in enumerate(plan.sampling.targets):
         if target.conserve:
             assert target.base is not None
-            means, coarse = _block_means(plan), prepared.given[target.base]
+            means = prepared.means or _block_means(plan)
+            coarse = prepared.given[target.base]
             low, high = prepared.limits[number]
             if low > -np.inf:
                 means.multiply(fine[number], coarse, high)
@@ -195,6 +205,17 @@ def _part_text(plan: DownscalingPlan) -> str:
         for first, (low, high) in zip(plan.part.origin, plan.part.core, strict=True)
     )
     return f", rows {rows}, columns {columns}"
+
+
+def curvilinear_means(grid: Grid, factor: int) -> BlockMeans:
+    """Return block means of fine curvilinear cells, weighted by their areas on the sphere.
+
+    Parameters
+    ----------
+    grid
+        The coarse grid, with corners.
+    """
+    return BlockMeans(grid.domain, factor, areas=grid.refined(factor).cell_areas)
 
 
 @lru_cache(maxsize=8)

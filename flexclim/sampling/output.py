@@ -20,10 +20,12 @@ from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
 from flexclim.grids.arguments import is_whole, shown
+from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
+from flexclim.sampling.downscaling_graph import curvilinear_means
 from flexclim.sampling.planes import Plan
 from flexclim.sampling.planned_ensemble import PlannedEnsemble
 from flexclim.sampling.statics import check_coverage, static_fields
@@ -128,6 +130,15 @@ def lazy_statics(source: Source, plan: Plan, group: VariableGroup) -> list[Delay
     check_coverage(fields, plan.fine_grid(grid), wanted)
     read = dask.delayed(static_fields, pure=True)
     return [read(fields, part.fine_grid(grid), wanted) for part in plan.parts]
+
+
+def lazy_means(source: Source, plan: DownscalingPlan) -> list[Delayed]:
+    """Return the block means of each part of the plan, if areas of cells depend on the column."""
+    grid = source.grid_for(plan.sampling.grid.domain.kind).with_corners()
+    if grid.corners is None or not any(target.conserve for target in plan.sampling.targets):
+        return []
+    weigh = dask.delayed(curvilinear_means, pure=True)
+    return [weigh(part.coarse_grid(grid), plan.factor) for part in plan.parts]
 
 
 def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from flexclim.cf.physical_bounds import Limits
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.notes import record
+from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.operators import ALL, row_bands
 from flexclim.models.settings import FORECAST
 from flexclim.planning.downscaling_plan import DownscalingPlan
@@ -57,6 +58,8 @@ class Prepared:
     features
         Encoded windows; None where the plan does not keep them, or where they stayed on the GPU
         of another process.
+    means
+        Block means of curvilinear cells.
     """
 
     given: np.ndarray
@@ -64,12 +67,13 @@ class Prepared:
     missing: np.ndarray | None
     limits: tuple[Limits, ...]
     features: TaskFeatures | None
+    means: BlockMeans | None = None
 
     def __reduce__(self) -> tuple[type[Prepared], tuple[object, ...]]:
         features = self.features
         if features is not None and features.maps[0].is_cuda:
             features = None
-        return Prepared, (self.given, self.inputs, self.missing, self.limits, features)
+        return Prepared, (self.given, self.inputs, self.missing, self.limits, features, self.means)
 
     def __sizeof__(self) -> int:
         """Return the bytes of all arrays, by which dask decides what to move where."""

@@ -157,13 +157,16 @@ def _grid_settings(planned: PlannedEnsemble) -> dict[str, Any]:
     """Return what areas and neighbours of cells depend on, besides coordinates."""
     grid = planned.plans[0].sampling.grid
     domain = grid.domain
-    return {
+    settings = {
         "kind": domain.kind,
         "wrap": domain.wrap,
         "north": domain.north,
         "south": domain.south,
         "units": grid.units,
     }
+    # Means of curvilinear cells had equal weights once.
+    curvilinear = grid.y_values is None and domain.kind == "cell"
+    return settings | ({"areas": "of cells"} if curvilinear else {})
 
 
 def _input_settings(planned: PlannedEnsemble) -> dict[str, Any]:

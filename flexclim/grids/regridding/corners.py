@@ -196,8 +196,10 @@ def goes_round(latitude: np.ndarray, longitude: np.ndarray) -> bool:
         return False
     last = points[..., -1] - points[..., -2]
     across = points[..., 0] - points[..., -1]
-    forward = (last * across).sum(axis=0) / (last * last).sum(axis=0)
-    return bool(0.3 < np.nanmedian(forward) < 1.7)
+    length = (last * last).sum(axis=0)
+    forward = np.nanmedian((last * across).sum(axis=0) / length)
+    apart = np.nanmedian(np.sqrt((across * across).sum(axis=0) / length))
+    return bool(forward > 0.3 and apart < 1.7)
 
 
 def repeated(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

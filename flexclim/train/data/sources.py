@@ -297,6 +297,6 @@ def _with_statics(
     dataset = convert_statics(dataset, units.known)
     for name, field in dataset.data_vars.items():
         units.note(str(name), field.attrs, path)
-    fields = resolve_static(dataset, map(str, dataset.data_vars))
+    fields = resolve_static(dataset, map(str, dataset.data_vars), source.grid)
     wanted = [Static(name=part.name) for part in data.statics]
     return replace(source, statics=static_fields(fields, source.grid, wanted))

@@ -10,11 +10,10 @@ import xarray as xr
 
 from flexclim.errors import GridError
 from flexclim.grids.candidates import EDGES
+from flexclim.grids.cell_corners import polygon_area, unit_vectors
 from flexclim.verify.core.curvilinear import (
     find_positions,
-    polygon_area,
     quadrilateral_area,
-    unit_vectors,
 )
 from flexclim.verify.core.geometry import find_dimension, latitude_along
 

@@ -12,6 +12,7 @@ import xarray as xr
 from flexclim.errors import GridError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.candidates import is_position, plane
+from flexclim.grids.cell_corners import polygon_area, unit_vectors
 
 
 def find_positions(field: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray] | None:
@@ -47,12 +48,6 @@ def _only_counts(rows: xr.DataArray) -> bool:
     return not described and rows.dtype.kind in "iuf" and bool((np.diff(rows.values) == 1).all())
 
 
-def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Return (..., 3) vectors of positions in degrees."""
-    phi, lam = np.deg2rad(latitude.astype(float)), np.deg2rad(longitude.astype(float))
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
-
-
 def distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return the angles between unit vectors (..., 3), in degrees."""
     chord = np.linalg.norm(left - right, axis=-1)
@@ -68,31 +63,6 @@ def median_spacing(latitude: np.ndarray, longitude: np.ndarray) -> float:
         if vectors.shape[axis] > 1
     ]
     return min(steps, default=0.0) or 1.0
-
-
-def polygon_area(corners: np.ndarray) -> np.ndarray:
-    """Return the area (...) on the unit sphere of polygons (..., corner, 3), in cyclic order.
-
-    The sum of the solid angles of triangles from the first corner (van Oosterom and Strackee
-    1983, IEEE Trans. Biomed. Eng. 30, eq. 8); corners may coincide.
-
-    >>> octant = np.eye(3)
-    >>> bool(np.isclose(polygon_area(octant), np.pi / 2))
-    True
-    """
-    first = corners[..., 0, :]
-    total = np.zeros(corners.shape[:-2])
-    for index in range(1, corners.shape[-2] - 1):
-        second, third = corners[..., index, :], corners[..., index + 1, :]
-        volume = (first * np.cross(second, third)).sum(axis=-1)
-        angles = (
-            1
-            + (first * second).sum(axis=-1)
-            + (second * third).sum(axis=-1)
-            + (third * first).sum(axis=-1)
-        )
-        total += 2 * np.arctan2(volume, angles)
-    return np.abs(total)
 
 
 def quadrilateral_area(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

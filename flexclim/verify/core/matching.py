@@ -13,11 +13,11 @@ import xarray as xr
 
 from flexclim.cf.times import calendar_of
 from flexclim.errors import AlignmentError, FlexclimWarning
+from flexclim.grids.cell_corners import unit_vectors
 from flexclim.verify.core.curvilinear import (
     distance,
     find_positions,
     median_spacing,
-    unit_vectors,
 )
 from flexclim.verify.core.dates import dates_of_both, differing_calendars, time_numbers
 from flexclim.verify.core.dimension_names import SharedDimension, meaning_of, shared_dimensions

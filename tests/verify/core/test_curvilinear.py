@@ -3,13 +3,12 @@ import pytest
 import xarray as xr
 
 from flexclim import AlignmentError, coarsen, interpolate, verify
+from flexclim.grids.cell_corners import polygon_area, unit_vectors
 from flexclim.verify.core.alignment import Pair
 from flexclim.verify.core.curvilinear import (
     distance,
     find_positions,
-    polygon_area,
     quadrilateral_area,
-    unit_vectors,
 )
 from flexclim.verify.evaluation import gather
 
