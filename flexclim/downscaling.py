@@ -324,7 +324,7 @@ def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> Pla
         with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"
     )
     fields = on_pixels(fields, source, plans, groups, options.factor)
-    fields = constrained(fields, constraints, plans, groups)
+    fields = constrained(fields, constraints, plans, groups, source.grid)
     follows = tuple(map(str, source.dataset.dims))
     return PlannedEnsemble(
         source=source,

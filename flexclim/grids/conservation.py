@@ -55,7 +55,7 @@ class BlockMeans:
     ) -> None:
         self.domain, self.factor = domain, factor
         assert areas is None or domain.kind == "cell", domain
-        self._areas = areas
+        self._areas, self._part = areas, part
         fine, point = domain.refine(factor), domain.kind == "point"
         in_rows = axis_blocks(fine.shape[0], factor, point=point, wrap=False)
         in_columns = axis_blocks(fine.shape[1], factor, point=point, wrap=domain.wrap)
@@ -78,10 +78,15 @@ class BlockMeans:
             for mean, own in zip(self._means, self._own, strict=True)
         )
 
+    def weighted(self, areas: np.ndarray) -> BlockMeans:
+        """Return the same block means, weighted by the areas (y', x') of all fine cells."""
+        return BlockMeans(self.domain, self.factor, part=self._part, areas=areas[self._part])
+
     @cached_property
     def _block_areas(self) -> np.ndarray:
         assert self._areas is not None
-        return _both(self._shares[0].T.tocsr(), self._areas, self._shares[1].T.tocsr())
+        areas = _both(self._shares[0].T.tocsr(), self._areas, self._shares[1].T.tocsr())
+        return np.where(areas > 0, areas, 1.0)
 
     @cached_property
     def _inverses(self) -> tuple[sparse.csr_array, ...]:

@@ -17,6 +17,7 @@ from flexclim.cf.related_variables import Relation
 from flexclim.execution.notes import CONSTRAINTS, Moved, record
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.domain import Domain
+from flexclim.grids.grid import Grid
 from flexclim.grids.ordered_fields import ROUNDING, keep_order, speed_of
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.variable_groups import VariableGroup
@@ -29,6 +30,7 @@ def constrained(
     constraints: Sequence[Relation],
     plans: Sequence[DownscalingPlan],
     groups: Sequence[VariableGroup],
+    grid: Grid,
 ) -> xr.Dataset:
     """Return described lazy members with constraints imposed, and attributes that state them.
 
@@ -38,6 +40,8 @@ def constrained(
         On rows and columns of the fine grid, or on children of HEALPix pixels in nested order.
     plans, groups
         How they are sampled.
+    grid
+        The coarse grid.
     """
     planned = {
         group.output(target.name): (plan, target)
@@ -57,6 +61,7 @@ def constrained(
             plan=plan,
             nested=field.dims[-2:] != plan.sampling.dims[-2:],
             conserve=target.conserve,
+            areas=_fine_areas(grid, plan) if target.conserve else None,
             dtype=moved.dtype,
             meta=moved._meta,
         )
@@ -71,6 +76,7 @@ def impose(
     plan: DownscalingPlan,
     nested: bool,
     conserve: bool,
+    areas: np.ndarray | None = None,
     block_info: Mapping[Any, Any],
 ) -> np.ndarray:
     """Impose a constraint on a block in stored order, and note how many cells were moved.
@@ -81,6 +87,8 @@ def impose(
         (..., y, x), or (..., p) where ``nested``: children of HEALPix pixels in nested order.
     conserve
         Whether block means are kept.
+    areas
+        (y', x') areas of curvilinear cells, which weight them, canonical.
     """
     at = block_info[0]["array-location"]
     if nested:
@@ -90,6 +98,8 @@ def impose(
         grid = plan.sampling.grid.refined(plan.factor)
         fields, *bounds = (grid.canonical(one) for one in (moved, *others))
         means = _block_means(plan, tuple(at[-2]), tuple(at[-1])) if conserve else None
+        if means is not None and areas is not None:
+            means = means.weighted(areas)
     bounds = [
         units.scale * bound.astype(float) + units.offset
         for bound, units in zip(bounds, constraint.conversions, strict=True)
@@ -140,6 +150,12 @@ def _from_plane(plane: np.ndarray, side: int) -> np.ndarray:
     """Undo :func:`_as_plane`."""
     blocks = plane.reshape(*plane.shape[:-1], -1, side)
     return np.moveaxis(blocks, -3, -2).reshape(*plane.shape[:-2], -1)
+
+
+def _fine_areas(grid: Grid, plan: DownscalingPlan) -> np.ndarray | None:
+    """Return the areas of fine curvilinear cells, canonical; None for rows and columns."""
+    grid = grid.as_kind(plan.coarse.kind).with_corners()
+    return None if grid.corners is None else grid.refined(plan.factor).cell_areas
 
 
 @lru_cache(maxsize=8)

@@ -138,3 +138,19 @@ def test_nothing_of_the_size_of_a_field_is_kept(kind):
     kept = [one if isinstance(one, tuple) else (one,) for one in vars(means).values()]
     sizes = [part.size for parts in kept for part in parts if isinstance(part, np.ndarray)]
     assert 0 < max(sizes) <= 160
+
+
+@pytest.mark.parametrize("highest", [None, np.inf, 3.0])
+def test_means_of_curvilinear_cells(highest):
+    rng = np.random.default_rng(0)
+    domain, areas = Domain(shape=(3, 4), wrap=True), rng.uniform(0.5, 2, (6, 8))
+    coarse, fine = rng.uniform(0, 2, (3, 4)), rng.uniform(0, 3, (6, 8))
+    means = BlockMeans(domain, 2, areas=areas)
+    means.add(fine, coarse) if highest is None else means.multiply(fine, coarse, highest)
+    total = (fine * areas).reshape(3, 2, 4, 2).sum(axis=(1, 3))
+    np.testing.assert_allclose(total / areas.reshape(3, 2, 4, 2).sum(axis=(1, 3)), coarse)
+    if highest is not None:
+        assert 0 <= fine.min() <= fine.max() <= highest
+    part = slice(2, 6), slice(0, 4)
+    some = BlockMeans(domain, 2, part=part).weighted(areas)
+    np.testing.assert_allclose(some.mean(fine[part]), coarse[1:, :2])
