@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.fields import BOOLEANS, NUMBERS, fields_along
+from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_along, pick
 from flexclim.cf.physical_bounds import NO_BOUNDS
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.times import is_time
@@ -24,6 +24,8 @@ from flexclim.grids.regridding.methods import RegridMethod
 from flexclim.grids.regridding.targets import Target, target_of
 from flexclim.resampling.regridding import regrid
 
+T = TypeVar("T", xr.Dataset, xr.DataArray)
+U = TypeVar("U", xr.Dataset, xr.DataArray)
 LOG = logging.getLogger(__name__)
 # What the coordinates of fields don't tell.
 GridHint: TypeAlias = Kind | Literal["healpix", "healpix:nested", "healpix:ring"]
@@ -83,7 +85,7 @@ def find_cell_list(
     Parameters
     ----------
     obj
-        Fields on any grid. Only coordinates are read.
+        Fields on any grid; only coordinates are read. Of anything else the answer is None.
     hint
         See :data:`GridHint`.
     fields
@@ -94,6 +96,8 @@ def find_cell_list(
     GridError
         If cells have no extent: stations, or a series of positions in time.
     """
+    if not hasattr(obj, "coords"):
+        return None
     chosen = [name for name in names_of(fields) or () if name in _variables(obj)]
     cells = cells_in_list(obj, hint if isinstance(hint, str) else None, chosen)
     if cells is None:
@@ -135,6 +139,27 @@ def on_rows(obj: xr.Dataset, found: CellList) -> xr.Dataset:
 def _may_overshoot(properties: FieldProperties) -> bool:
     """Return whether values between those of neighbours, and slightly beyond, are possible."""
     return properties.continuous and properties.bounds == NO_BOUNDS
+
+
+def with_rows(obj: T) -> T:
+    """Return fields on rows and columns: the same, or those of :func:`on_rows`."""
+    found = find_cell_list(obj)
+    if found is None:
+        return obj
+    if isinstance(obj, xr.Dataset):
+        return on_rows(obj, found)
+    ds = as_dataset(obj)
+    return pick(on_rows(ds, found), str(next(iter(ds.data_vars)))).rename(obj.name)
+
+
+def on_common_rows(one: T, other: U) -> tuple[T, U]:
+    """Return two fields on rows and columns; if only one has some, the other is taken to them."""
+    lists = find_cell_list(one), find_cell_list(other)
+    if lists[0] is not None and lists[1] is None:
+        return regrid(one, other), other
+    if lists[0] is None and lists[1] is not None:
+        return one, regrid(other, one)
+    return with_rows(one), with_rows(other)
 
 
 def on_regular_grid(obj: xr.Dataset) -> xr.Dataset:

@@ -10,6 +10,7 @@ import xarray as xr
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
+from flexclim.resampling.rows_and_columns import on_common_rows, with_rows
 from flexclim.verify import baselines
 from flexclim.verify.core.alignment import Pair, same_units
 from flexclim.verify.core.numbers import as_numbers
@@ -37,7 +38,9 @@ def evaluate(
     ----------
     forecast, truth
         Fields (realization, ..., y, x) and (..., y, x), or Datasets of them: each variable that
-        both have. A forecast without members is scored as a single field.
+        both have. A forecast without members is scored as a single field. HEALPix and
+        unstructured cells are taken to rows and columns first: those of the other field, or of
+        about their own spacing.
     coarse
         The field that was downscaled: adds the baselines ``"bilinear"`` and ``"bicubic"``.
     residuals
@@ -73,7 +76,8 @@ def evaluate(
     >>> scores["rmse.t"].dims, scores["rank_histogram.t"].sizes["rank"]
     (('candidate',), 5)
     """
-    forecast, truth = with_plain_attributes(forecast), with_plain_attributes(truth)
+    forecast, truth = on_common_rows(with_plain_attributes(forecast), with_plain_attributes(truth))
+    coarse, residuals = (one if one is None else with_rows(one) for one in (coarse, residuals))
     fields = match_variables(forecast, truth)
     events = check_thresholds(thresholds, fields)
     seed = check_seed(seed)

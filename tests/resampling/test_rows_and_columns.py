@@ -18,7 +18,7 @@ from grid_kinds import (
 import flexclim
 from flexclim.errors import GridError
 from flexclim.grids.regridding.cell_discovery import cells_of
-from flexclim.resampling.rows_and_columns import find_cell_list, on_rows
+from flexclim.resampling.rows_and_columns import find_cell_list, on_common_rows, on_rows
 
 # Fields by kind, rows of their regular grid: 12 n^2 and 18 n^2 cells of HEALPix, as many rows as
 # a reduced Gaussian grid has, and 360^2 / pi / 700 square degrees for each of 700 points.
@@ -95,3 +95,18 @@ def test_fields_of_another_grid_are_left_out():
     node.nlat.attrs["standard_name"] = "latitude"
     found = on_rows(ds.assign(other=node, level=3), find_cell_list(ds))
     assert list(found.data_vars) == ["t", "level"]
+
+
+def test_two_fields_on_common_rows():
+    pixels, rows = healpix_field(3), regular(12)
+    one, other = on_common_rows(pixels, rows)
+    assert other is rows
+    assert one.dims == ("lat", "lon")
+    np.testing.assert_array_equal(one.lat, rows.lat)
+    other, one = on_common_rows(rows, pixels)
+    assert other is rows
+    np.testing.assert_array_equal(one.lon, rows.lon)
+    one, other = on_common_rows(pixels, healpix_field(3, nested=False))
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    assert one.name == "t"
+    assert "input_grid" in one.attrs

@@ -14,6 +14,7 @@ from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.candidates import is_position, plane
 from flexclim.grids.discovery import find_grid
+from flexclim.resampling.rows_and_columns import find_cell_list
 from flexclim.train.data.series import Stored
 from flexclim.train.data.time_axis import time_dimension, times_of
 from flexclim.train.recipes.source_settings import Reading
@@ -72,6 +73,11 @@ def stored_variable(
     check_field(dataset[name])
     properties = FieldProperties.of(dataset[name])
     _check_continuous(properties, name, title)
+    if (cells := find_cell_list(dataset, fields=[name])) is not None:
+        raise RecipeError(
+            f"{name!r} in {title} has no rows and columns: {cells.cells.kind}. Write it on rows "
+            f"first, with ds.flex.regrid({cells.degrees:.6g}).to_netcdf, and read that file."
+        )
     field = _without_repeated_column(dataset[name])
     grid = find_grid(field)
     rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]

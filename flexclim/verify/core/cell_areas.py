@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError
-from flexclim.grids.candidates import EDGES
+from flexclim.grids.candidates import EDGES, is_position
 from flexclim.grids.cell_corners import polygon_area, unit_vectors
+from flexclim.grids.regridding.cell_discovery import cells_in_list
 from flexclim.verify.core.curvilinear import (
     find_positions,
     quadrilateral_area,
@@ -29,7 +30,8 @@ def area_weights(field: xr.DataArray, variables: Variables | None = None) -> xr.
        to the neighbours but not beyond a pole, so that a row on a pole counts as half a cell.
     3. Of cells with 2-D latitudes and longitudes, the area on the sphere between their corners:
        those stated, else half way between the centres.
-    4. Otherwise equal weights: on projected grids, and without rows.
+    4. Of unstructured cells with corners, and of reduced Gaussian grids, their areas.
+    5. Otherwise equal weights: on projected grids, HEALPix, and at stations.
 
     Parameters
     ----------
@@ -57,11 +59,28 @@ def area_weights(field: xr.DataArray, variables: Variables | None = None) -> xr.
     positions = find_positions(field)
     if positions is not None:
         return _relative(_of_cells(*positions, known), positions[0].dims)
+    listed = _of_list(field, known)
+    if listed is not None:
+        return listed
     row = find_dimension(field, "Y")
     latitude = None if row is None else latitude_along(field, row)
     if latitude is None:
         return xr.DataArray(1.0)
     return _relative(_of_rows(latitude, known), latitude.dims)
+
+
+def _of_list(field: xr.DataArray, known: Variables) -> xr.DataArray | None:
+    """Return the areas of cells along one dimension, if they have some; else None."""
+    places = {one.dims[0] for one in field.coords.values() if one.ndim == 1 and is_position(one)}
+    if len(places) != 1 or field.coords.keys() & places:
+        return None
+    (dim,) = places
+    bounds = {n: one for n, one in known.items() if n not in field.coords and dim in one.dims}
+    one = field.isel({name: 0 for name in field.dims if name != dim}, drop=True)
+    cells = cells_in_list(xr.Dataset({**bounds, "field": one.rename(None)}))
+    if cells is None or cells.kind == "points" or cells.pixels is not None:
+        return None
+    return _relative(cells.areas, cells.dims)
 
 
 def of_rows(area: xr.DataArray, row: str, size: int) -> np.ndarray:

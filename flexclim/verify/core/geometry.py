@@ -71,7 +71,8 @@ def find_plane(field: xr.DataArray) -> Plane:
     if y is None or x is None:
         raise GridError(
             f"no rows and columns among the dimensions {tuple(field.dims)}. Set the coordinates' "
-            "standard_name, for example to latitude and longitude, or rename them lat and lon."
+            "standard_name, for example to latitude and longitude, or rename them lat and lon; "
+            "take HEALPix and unstructured cells to rows first with .flex.regrid."
         )
     step_y, step_x = _spacing(field, y), _spacing(field, x)
     geographic = is_angle(field, y) and is_angle(field, x)
