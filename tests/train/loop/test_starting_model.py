@@ -28,7 +28,7 @@ def started(folder, read, make_toy):
         start = model.save(folder / "start")
         sizes = model.settings.network.model_dump(mode="json")
         own = {name: sizes[name] for name in Architecture.model_fields if name not in network}
-        own |= {"dropout": 0.5}
+        own |= {"dropout": 0.5, "other_tiles": [[16, 16]]}
         recipe = read(folder, f"start={start}", f"network={json.dumps(own)}", *overrides)
         check_start(recipe)
 
