@@ -30,6 +30,7 @@ JOB, SPEED, OUT_OF_MEMORY = "job.json", "speed.json", "out_of_memory"
 STAGES = "trainer", "ensemble"
 MEASURED = 24  # steps of each stage, of which the second half counts
 TOLERANCE = 0.1  # by which the second stage may be too short or long
+POINTS = 0.0, 0.25, 0.5  # parts of the second stage after which its steps are fitted again
 USED = 0.9  # of the time is for steps; the rest for validation, checkpoints and the end
 SAVE_EVERY = 30.0  # seconds
 
@@ -109,11 +110,13 @@ def train(job: Job, folder: Path) -> None:
     settings = recipe.trainer
     with join_ranks() as ranks, Run(recipe, ranks) as run:
         run.start(resume=True)
-        saved = time.time()
+        saved, fresh = time.time(), {run.done + 1, settings.steps + 1}
         for batch in batches(run):
             run.advance(batch)
-            if run.done == settings.steps:
-                job = refitted(job, run, time.time() - began)
+            if run.done in fresh:  # the first step of a call or a stage may compile
+                clock = run.done, time.time()
+            if run.done - settings.steps in [int(p * run.recipe.ensemble.steps) for p in POINTS]:
+                job = refitted(job, run, time.time() - began, clock)
             up = time.time() >= job.until
             due = up or time.time() - saved >= SAVE_EVERY
             up, due = (bool(run.agree(int(one))) for one in (up, due))
@@ -140,17 +143,24 @@ def batches(run: Run) -> Iterator[Batch]:
         yield from run.batches()
 
 
-def refitted(job: Job, run: Run, seconds: float) -> Job:
-    """Fit the steps of the second stage into the time that is left when it begins.
+def refitted(job: Job, run: Run, seconds: float, clock: tuple[int, float]) -> Job:
+    """Fit the steps of the second stage into the time that is left.
 
     Parameters
     ----------
     seconds
         Spent in this call.
+    clock
+        A step of this call, and when it was done. If it is one of the second stage, its pace since
+        then counts, else the pace that was measured.
     """
-    earlier = run.recipe.ensemble.steps
+    earlier, taken = run.recipe.ensemble.steps, run.done - run.recipe.trainer.steps
+    if not earlier:
+        return job
+    counted = run.done - clock[0] if clock[0] > run.recipe.trainer.steps else 0
+    pace = (time.time() - clock[1]) / counted if counted >= MEASURED else job.speed[-1]
     left = USED * (job.budget - job.spent - seconds)
-    steps = run.ranks.from_first(max(1, int(left / job.speed[-1]))) if earlier else 0
+    steps = run.ranks.from_first(taken + max(1, int(left / pace)))
     if abs(steps - earlier) <= TOLERANCE * earlier:
         return job
     tuning = run.recipe.ensemble.model_copy(update={"steps": steps})

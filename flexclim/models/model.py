@@ -154,9 +154,9 @@ class Model:
             Replace a different model in the folder. A folder with other files is never touched.
         precision
             Type of matrices and kernels in the weights file: ``"float32"``, ``"bf16"``, ``"fp16"``
-            or ``"int8"``, 8-bit integers with a scale for each output channel. Default: as they
-            are. The folder then holds a model with rounded weights and another hash; this one
-            stays as it is.
+            or ``"int8"``, 8-bit integers with a scale for each output channel, small ones bf16.
+            Default: as they are. The folder then holds a model with rounded weights and another
+            hash; this one stays as it is.
 
         Returns
         -------

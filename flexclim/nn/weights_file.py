@@ -1,8 +1,9 @@
 """Weights of a network as a safetensors file, compact on disk and validated when read.
 
 On disk, matrices and kernels may be bfloat16, float16, or int8 with a float32 scale for each
-output channel (``NAME.scale``: weight = scale * integer); vectors (norms, biases, Fourier
-frequencies) take little space and stay float32. In memory all are float32.
+output channel (``NAME.scale``: weight = scale * integer). Next to int8, small ones are bfloat16:
+they take little space, and most of the error. Vectors (norms, biases, Fourier frequencies) stay
+float32. In memory all are float32.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LARGEST_HEADER = 2**20
 LARGEST_INTEGER = 127
 SCALE = ".scale"  # of an int8 tensor, behind its name
 SCALE_BITS = 16
+SMALL = 20_000  # values of a matrix or kernel, which is then not rounded to int8
 
 
 def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
@@ -43,11 +45,11 @@ def round_weights(network: Flex, precision: Precision) -> dict[str, Tensor]:
     for name, values in network.state_dict().items():
         values = values.detach()
         _check_finite(values, name, precision)
-        if precision == "int8" and _has_output_channels(values):
+        if precision == "int8" and _is_large(values):
             rounded[name], rounded[name + SCALE] = to_int8(values.to("cpu", torch.float32))
             continue
-        small = precision == "int8" or values.squeeze().ndim < 2
-        dtype = torch.float32 if small else DTYPES[precision]
+        half = DTYPES["bf16" if precision == "int8" else precision]
+        dtype = half if values.squeeze().ndim > 1 else torch.float32
         rounded[name] = values.to("cpu", dtype, copy=True).contiguous()
         _check_finite(rounded[name], name, precision)
     return rounded
@@ -95,9 +97,9 @@ def _scaled(values: Tensor, scale: Tensor | None) -> Tensor:
     return values.float() * scale.reshape(-1, *(1,) * (values.ndim - 1))
 
 
-def _has_output_channels(values: Tensor) -> bool:
-    """Return whether a tensor is a matrix or kernel of several output channels."""
-    return values.ndim > 1 and len(values) > 1
+def _is_large(values: Tensor) -> bool:
+    """Return whether a tensor is a large matrix or kernel, of several output channels."""
+    return values.ndim > 1 and len(values) > 1 and values.numel() > SMALL
 
 
 def compute_in(network: Flex, precision: str) -> Flex:

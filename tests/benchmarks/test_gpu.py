@@ -149,12 +149,24 @@ def test_results_come_in_small_parts(toy_model, tmp_path, monkeypatch):
 )
 def test_the_second_stage_fits_into_the_time_that_is_left(folder, budget, fitted):
     recipe = load_recipe(write_recipe(folder), ["ensemble.steps=250"])
-    run = SimpleNamespace(recipe=recipe, ranks=Ranks(), learner=SimpleNamespace(recipe=recipe))
+    learner = SimpleNamespace(recipe=recipe)
+    run = SimpleNamespace(recipe=recipe, ranks=Ranks(), learner=learner, done=4)
     job = training.Job("tiny", (), speed=(1.0, 4.5), budget=budget, spent=100.0)
-    found = training.refitted(job, run, 100.0)
+    found = training.refitted(job, run, 100.0, (1, 0.0))
     assert run.recipe.ensemble.steps == fitted
     assert run.learner.recipe is run.recipe
     assert found.overrides == (() if fitted == 250 else (f"ensemble.steps={fitted}",))
+
+
+def test_the_second_stage_goes_by_its_own_pace(folder, monkeypatch):
+    """60 steps took 180 s, so 0.9 * (1000 - 400) s are 180 steps more."""
+    recipe = load_recipe(write_recipe(folder), ["ensemble.steps=400"])
+    learner = SimpleNamespace(recipe=recipe)
+    run = SimpleNamespace(recipe=recipe, ranks=Ranks(), learner=learner, done=4 + 100)
+    job = training.Job("tiny", (), speed=(1.0, 2.0), budget=1000.0, spent=0.0)
+    monkeypatch.setattr(training.time, "time", lambda: 5000.0)
+    training.refitted(job, run, 400.0, (4 + 40, 5000.0 - 180.0))
+    assert run.recipe.ensemble.steps == 100 + 180
 
 
 @pytest.mark.slow
