@@ -6,10 +6,12 @@ packages are imported when a command runs, so that ``--help`` is fast.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Annotated
 
@@ -22,6 +24,12 @@ from flexclim.cli import store_commands as stores
 from flexclim.cli import training_commands as training
 from flexclim.errors import FlexclimError, FlexclimWarning
 
+DETAILED = "%(asctime)s %(levelname)s %(message)s"
+# Warnings and errors, which are printed in another way, for the log file.
+FILE_LOG = logging.getLogger(__name__)
+FILE_LOG.propagate = False
+FILE_LOG.addHandler(logging.NullHandler())
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -33,15 +41,18 @@ app = typer.Typer(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with 0 if done, 1 on failure, 2 on bad arguments."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
-    _show_log()
+    given, arguments = _of_any_command(sys.argv[1:] if arguments is None else arguments)
     show = warnings.showwarning
     warnings.showwarning = partial(_show_warning, show)
     try:
-        app([argument for argument in arguments if argument != "--debug"], prog_name="flexclim")
+        with _logged(given.verbose, given.log_file):
+            try:
+                app(arguments, prog_name="flexclim")
+            except Exception as error:
+                FILE_LOG.error(_one_line(error))
+                raise
     except Exception as error:
-        if debug:
+        if given.debug:
             raise
         typer.echo(f"flexclim: {_one_line(error)}", err=True)
         raise SystemExit(1) from None
@@ -49,12 +60,39 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.showwarning = show
 
 
-def _show_log() -> None:
-    """Print what flexclim logs, such as which model was chosen, on the standard error stream."""
-    log = logging.getLogger("flexclim")
+def _of_any_command(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options that may follow any command, and the other arguments."""
+    parser = argparse.ArgumentParser(prog="flexclim", add_help=False, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    parser.add_argument("--log-file")
+    return parser.parse_known_args(arguments)
+
+
+@contextmanager
+def _logged(verbose: bool, log_file: str | None) -> Iterator[None]:
+    """Print what flexclim logs on the standard error stream, and append it to a file."""
+    log, detailed = logging.getLogger("flexclim"), logging.Formatter(DETAILED)
     if not log.handlers:
         log.addHandler(logging.StreamHandler())
-        log.setLevel(logging.INFO)
+    (shown, *_), level = log.handlers, logging.DEBUG if verbose else logging.INFO
+    shown.setFormatter(detailed if verbose else None)
+    shown.setLevel(level)
+    log.setLevel(level)
+    if log_file is None:
+        yield
+        return
+    with closing(logging.FileHandler(log_file)) as file:
+        file.setFormatter(detailed)
+        log.setLevel(logging.DEBUG)
+        both = (log, FILE_LOG)
+        for one in both:
+            one.addHandler(file)
+        try:
+            yield
+        finally:
+            for one in both:
+                one.removeHandler(file)
 
 
 def _one_line(error: Exception) -> str:
@@ -71,7 +109,9 @@ def _show_warning(
 ) -> None:
     """Print a warning of flexclim on one line, without its place in the code."""
     if issubclass(category, FlexclimWarning):
-        typer.echo(f"flexclim: warning: {' '.join(str(message).split())}", err=True)
+        line = " ".join(str(message).split())
+        typer.echo(f"flexclim: warning: {line}", err=True)
+        FILE_LOG.warning(line)
     else:
         usual(message, category, *where)
 
@@ -89,6 +129,14 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks. May follow any command.")
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Log more, with times. May follow any command."),
+    ] = False,
+    log_file: Annotated[
+        str | None,
+        typer.Option(help="File to append the log to, with warnings. May follow any command."),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(

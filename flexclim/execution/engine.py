@@ -7,6 +7,7 @@ all others are completed, and one error names those that are missing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from dask.highlevelgraph import HighLevelGraph
@@ -16,10 +17,12 @@ from dask.typing import Key
 from flexclim.execution.distributed_runs import run_on_cluster
 from flexclim.execution.failures import failures_error
 from flexclim.execution.local_runs import run_locally
-from flexclim.execution.network_tasks import runs_of
+from flexclim.execution.network_tasks import passes_in, runs_of
 from flexclim.execution.notes import Note, collecting
 from flexclim.execution.progress import item_counter
 from flexclim.execution.workers import active_client
+
+LOG = logging.getLogger(__name__)
 
 
 def run(
@@ -35,7 +38,8 @@ def run(
     """Compute the tasks ``keys`` of a graph and all that they depend on.
 
     On a cluster if a ``distributed.Client`` is active, else on threads, or on the scheduler that
-    ``dask.config`` names. In a terminal, a bar counts completed items.
+    ``dask.config`` names. In a terminal, a bar counts forward
+    passes, or items that have none; elsewhere, a line a minute is logged.
 
     Parameters
     ----------
@@ -63,7 +67,13 @@ def run(
         workers for longer than ``distributed.scheduler.no-workers-timeout``.
     """
     client, rounds = active_client(), _rounds(keys, round_of)
-    with item_counter(len(keys), noun) as count_one, collecting(runs_of(graph), client) as notes:
+    LOG.debug("%d %s on %s", len(keys), noun, client or f"{threads} threads")
+
+    def passes() -> int:
+        return passes_in(graph.cull(set(keys)))
+
+    counter = item_counter(len(keys), noun, passes, here=client is None)
+    with counter as count_one, collecting(runs_of(graph), client) as notes:
         try:
             if client is None:
                 failures = run_locally(graph, rounds, count_one, threads)

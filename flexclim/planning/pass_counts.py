@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.plan import SamplingPlan
 
 
@@ -20,6 +21,11 @@ class PassCounts:
 
     def __mul__(self, times: int) -> PassCounts:
         return PassCounts(self.network * times, self.encoder * times)
+
+
+def passes_of_parts(plan: DownscalingPlan) -> PassCounts:
+    """Count the passes that sample all members of one plane, in all its regions."""
+    return sum((passes_of(part.sampling) for part in plan.parts), PassCounts())
 
 
 def passes_of(plan: SamplingPlan) -> PassCounts:

@@ -27,6 +27,7 @@ from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import interpolate
 from flexclim.planning.downscaling_plan import DownscalingPlan
+from flexclim.planning.pass_counts import passes_of_parts
 from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
 from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.plane_identity import (
@@ -103,7 +104,8 @@ def lazy_members(
             for size, side in zip(shared.tiles.domain.shape, plan.region, strict=True)
         ),
     ]
-    layers = {members: network_layer(tasks, shared.run)}
+    passes = passes_of_parts(plan).network * len(indices)
+    layers = {members: network_layer(tasks, shared.run, passes)}
     return lazy_targets(layers, [*planes, *statics, *means], chunks, shared)
 
 

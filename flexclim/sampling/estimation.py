@@ -10,9 +10,10 @@ import xarray as xr
 
 from flexclim import stores
 from flexclim.execution.batch_size import feature_bytes, pass_bytes
+from flexclim.execution.progress import duration_text
 from flexclim.execution.workers import active_client, workers_of
 from flexclim.planning.downscaling_plan import DownscalingPlan
-from flexclim.planning.pass_counts import PassCounts, passes_of
+from flexclim.planning.pass_counts import passes_of_parts
 from flexclim.planning.plan import SamplingPlan
 from flexclim.planning.source_summary import rows_html, rows_text
 from flexclim.sampling.downscaling_graph import REGIONS_AT_ONCE
@@ -27,7 +28,6 @@ MEMBER_CELL_BYTES, INPUT_CELL_BYTES = 28, 12
 # The size of compressed fields over that in memory: without rounding, and the bits that sign and
 # exponent of rounded values add.
 COMPRESSED, OTHER_BITS = 0.85, 3
-S, MIN, H, D = ("s", 1), ("min", 60), ("h", 3600), ("d", 86400)
 UNITS = ("B", 1), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)
 
 
@@ -135,11 +135,6 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
     )
 
 
-def passes_of_parts(plan: DownscalingPlan) -> PassCounts:
-    """Count the passes that sample all members of one plane, in all its regions."""
-    return sum((passes_of(part.sampling) for part in plan.parts), PassCounts())
-
-
 def _planes(field: xr.DataArray, plan: SamplingPlan) -> int:
     """Return how many planes a field has for each member."""
     return math.prod(field.sizes[dim] for dim in plan.dims[:-2])
@@ -183,19 +178,6 @@ def _memory(plan: Plan, fields: xr.Dataset) -> int:
 def _shards(field: xr.DataArray, time: str | None) -> int:
     sides = choose_layout(field, time).shards
     return math.prod(-(-size // side) for size, side in zip(field.shape, sides, strict=True))
-
-
-def duration_text(seconds: float) -> str:
-    """Return a time in its two largest units.
-
-    >>> [duration_text(s) for s in (0.4, 42, 75, 7500, 200000)]
-    ['0.4 s', '42 s', '1 min 15 s', '2 h 5 min', '2 d 8 h']
-    """
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    small, large = (S, MIN) if seconds < 3600 else (MIN, H) if seconds < 86400 else (H, D)
-    whole, rest = divmod(round(seconds / small[1]), large[1] // small[1])
-    return f"{whole} {large[0]} {rest} {small[0]}"
 
 
 def size_text(size: float) -> str:

@@ -9,6 +9,7 @@ Legend: K input snapshots, T targets, M members, Y X the plane.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
@@ -24,6 +25,7 @@ from flexclim.cf.physical_bounds import Limits
 from flexclim.execution.network_tasks import network_layer
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.leads import later
+from flexclim.planning.pass_counts import passes_of
 from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
 from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.plane_identity import (
@@ -85,7 +87,8 @@ def lazy_rollout(
         for layer, part in zip((reading, network, blocks), parts, strict=True):
             layer.update(part)
     past, _, state, output = names
-    layers = {past: reading, state: network_layer(network, shared.run), output: blocks}
+    passes = passes_of(shared).network * plan.kept[-1] * math.prod(map(len, others))
+    layers = {past: reading, state: network_layer(network, shared.run, passes), output: blocks}
     dependencies: list[da.Array | Delayed] = [*planes, *([] if statics is None else [statics])]
     chunks = [*((1,) * size for size in sizes), *((side,) for side in shared.grid.domain.shape)]
     arrays = lazy_targets(layers, dependencies, chunks, shared)

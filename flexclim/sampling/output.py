@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import dask
@@ -15,7 +16,7 @@ from flexclim import stores
 from flexclim.cf.fields import pick
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
-from flexclim.execution.network_tasks import runs_of
+from flexclim.execution.network_tasks import passes_in, runs_of
 from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
@@ -42,7 +43,8 @@ def as_given(obj: T, planned: PlannedEnsemble) -> T:
     result = planned.fields
     if not any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
         runs = [plan.sampling.run for plan in planned.plans]
-        with collecting(runs, active_client()) as notes, progress_bar():
+        client, passes = active_client(), partial(passes_in, result.__dask_graph__())
+        with collecting(runs, client) as notes, progress_bar(passes, here=client is None):
             result = result.compute()
             left = notes()
         result.attrs |= attributes_of(left, result)

@@ -22,6 +22,7 @@ from torch import Tensor
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.batch_size import is_out_of_memory
 from flexclim.execution.forward_passes import run_passes
+from flexclim.execution.progress import count_pass
 from flexclim.models.settings import SUPERRES
 from flexclim.nn.compilation import forget, programs
 from flexclim.nn.configuration import Method
@@ -275,7 +276,9 @@ class TiledSampler:
         def run(part: slice) -> Tensor:
             return self._forward(noisy[part], t[part], features.part(part), label[part])
 
-        return torch.cat(self._in_parts(run))
+        denoised = torch.cat(self._in_parts(run))
+        count_pass()
+        return denoised
 
     def _in_parts(self, run: Callable[[slice], T]) -> list[T]:
         """Run on a batch; once memory has not sufficed, in parts of it."""

@@ -16,7 +16,7 @@ from zarr.abc.store import Store
 
 from flexclim.cf.encodings import encodings
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
-from flexclim.execution.network_tasks import runs_of
+from flexclim.execution.network_tasks import passes_in, runs_of
 from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
@@ -220,8 +220,13 @@ def _save(
 ) -> None:
     """Write the parts of a Dataset in one computation: members in several files share tasks."""
     graph = ds.__dask_graph__()
-    runs = runs_of(graph) if isinstance(graph, HighLevelGraph) else []
-    with progress_bar(), collecting(runs, active_client()) as notes:
+    graph = graph if isinstance(graph, HighLevelGraph) else HighLevelGraph({}, {})
+    runs = runs_of(graph)
+    client = active_client()
+    with (
+        progress_bar(partial(passes_in, graph), here=client is None),
+        collecting(runs, client) as notes,
+    ):
         xr.save_mfdataset(parts, paths, engine="netcdf4", encoding=encoding)
         left = notes()
     if runs and (attributes := attributes_of(left, ds)):

@@ -1,5 +1,6 @@
 """The command line: its help, and how it fails."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from command_line import run
 
 import flexclim
 from flexclim.cli import main
+from flexclim.errors import FlexclimWarning, StoreError
 
 COMMANDS = [
     "demo",
@@ -104,3 +106,63 @@ def test_our_warnings_are_one_line_each(monkeypatch, capsys, coarse, tmp_path):
         run("downscale", coarse, tmp_path / "fine.zarr", "-f", 4)
     assert capsys.readouterr().err == "flexclim: warning: far from what it knows.\n"
     assert warnings.showwarning is shown
+
+
+@pytest.fixture
+def logging_command(monkeypatch):
+    """Let `flexclim check STORE` log and warn, and return what it was given."""
+    given = []
+
+    def check(store):
+        given.append(store)
+        log = logging.getLogger("flexclim.any")
+        log.debug("in detail")
+        log.info("as usual")
+        warnings.simplefilter("always")
+        warnings.warn("look out", FlexclimWarning, stacklevel=1)
+        return {}
+
+    monkeypatch.setattr("flexclim.stores.check_store", check)
+    return given
+
+
+def test_a_log_file_gets_everything_with_times(logging_command, tmp_path, capsys):
+    file = tmp_path / "run.log"
+    for _ in range(2):  # it is appended to
+        assert run("check", "a.zarr", "--log-file", file) == 0
+    lines = file.read_text().splitlines()
+    assert [line[24:] for line in lines] == [
+        "DEBUG in detail",
+        "INFO as usual",
+        "WARNING look out",
+    ] * 2
+    assert all(line[:2] == "20" for line in lines)
+    assert capsys.readouterr().out.count("nothing is missing") == 2
+    assert run("check", "a.zarr") == 0
+    assert len(file.read_text().splitlines()) == 6
+
+
+def test_errors_are_logged_too(monkeypatch, tmp_path, capsys):
+    def check(store):
+        raise StoreError("no store.")
+
+    monkeypatch.setattr("flexclim.stores.check_store", check)
+    assert run("--log-file", tmp_path / "run.log", "check", "a.zarr") == 1
+    assert (tmp_path / "run.log").read_text().endswith("ERROR no store.\n")
+    assert capsys.readouterr().err == "flexclim: no store.\n"
+    assert run("check", "a.zarr", "--log-file", tmp_path / "none" / "run.log") == 1
+    assert "run.log: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_more_is_logged_on_request(logging_command, place, capsys):
+    given = ["check", "a.zarr"]
+    given.insert(place, "-v")
+    log = logging.getLogger("flexclim")
+    handlers, log.handlers = log.handlers, []  # one of this test's standard error stream
+    try:
+        assert run(*given) == 0
+    finally:
+        log.handlers = handlers
+    assert logging_command == ["a.zarr"]
+    assert "DEBUG in detail" in capsys.readouterr().err

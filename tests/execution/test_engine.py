@@ -36,7 +36,7 @@ def test_all_items_are_done_and_counted(scheduler, tmp_path, monkeypatch):
     from contextlib import contextmanager
 
     @contextmanager
-    def counter(total, noun):
+    def counter(total, noun, passes, *, here):
         counted.append((total, noun))
         yield lambda: counted.append(1)
 
