@@ -65,8 +65,7 @@ def time_series(obj: object, role: str = "field") -> xr.DataArray:
     if bool(field[name].isnull().any()):
         raise FlexclimError(f"{name!r} of the {role} lacks a date (NaT). Drop these times.")
     seconds = seconds_of(dates.values)
-    field = field.drop_vars([n for n, c in field.coords.items() if dim in c.dims])
-    field = field.rename({dim: TIME}).assign_coords({TIME: (TIME, dates.values)})
+    field = _renamed(field, dim, TIME).assign_coords({TIME: (TIME, dates.values)})
     order = np.argsort(seconds, kind="stable")
     if (same := np.flatnonzero(np.diff(seconds[order]) == 0)).size:
         raise FlexclimError(
@@ -76,9 +75,14 @@ def time_series(obj: object, role: str = "field") -> xr.DataArray:
     field = field if (np.diff(order) == 1).all() else field.isel({TIME: order})
     member = member_dimension(field)
     if member is not None and member != REALIZATION:
-        field = field.drop_vars([n for n, c in field.coords.items() if member in c.dims])
-        field = field.rename({member: REALIZATION})
+        field = _renamed(field, member, REALIZATION)
     return field
+
+
+def _renamed(field: xr.DataArray, dim: str, name: str) -> xr.DataArray:
+    """Rename a dimension, without the coordinates along it and a scalar that has its name."""
+    stray = [n for n, c in field.coords.items() if dim in c.dims or (n == name and not c.ndim)]
+    return field.drop_vars(stray).rename({dim: name})
 
 
 def each_variable(

@@ -22,6 +22,17 @@ def test_dates_are_sorted_and_named_whatever_a_file_calls_them(daily_field):
     assert time_series(field).identical(field.rename(member="realization").drop_vars("realization"))
 
 
+def test_lead_times_of_a_forecast_are_a_series(daily_field):
+    field = daily_field(1, members=2).rename(time="step", member="number")
+    dates = field.step.values
+    forecast = field.assign_coords(
+        step=dates - dates[0], time=dates[0], valid_time=("step", dates), realization=7
+    )
+    found = time_series(forecast)
+    assert found.dims == ("realization", "time", "lat", "lon")
+    np.testing.assert_array_equal(found.time, dates)
+
+
 @pytest.mark.parametrize("calendar", ["360_day", "noleap", "standard"])
 def test_seasons_and_their_years(days, calendar):
     times = xr.DataArray(days(calendar=calendar), dims=["time"])
