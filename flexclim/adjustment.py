@@ -16,16 +16,24 @@ import xarray as xr
 
 from flexclim.adjusting import lazy_mapping
 from flexclim.adjusting.adjusted_output import describe_adjusted, describe_fitted
-from flexclim.adjusting.adjustment_options import FitOptions, check_period, check_seed
+from flexclim.adjusting.adjustment_options import (
+    FitOptions,
+    check_multivariate,
+    check_period,
+    check_seed,
+)
 from flexclim.adjusting.fitted_quantiles import Fitted, FittedVariable, check_scenario
 from flexclim.adjusting.matched_series import (
     Fields,
     Model,
+    Training,
+    check_dimensions,
     check_same_cells,
     like_named,
     resolve_model,
     resolve_reference,
 )
+from flexclim.adjusting.multivariate import Joint, adjust_jointly
 from flexclim.adjusting.seasons import AlignOn, window_for
 from flexclim.adjusting.time_series import check_length, in_units_of, training_period
 from flexclim.adjusting.treatments import treatment_of
@@ -50,6 +58,7 @@ def adjust(
     trace: str | None = None,
     align_on: AlignOn | None = None,
     period: int = 30,
+    multivariate: str | None = None,
     seed: int = 0,
 ) -> T:
     """Adjust the distribution of a model's fields to that of a reference.
@@ -80,6 +89,10 @@ def adjust(
     period
         Years in which values of ``obj`` are ranked. Longer series are adjusted in steps of a
         third of it.
+    multivariate
+        ``"mbcn"``: values are also reordered in time so that variables depend on each other as in
+        the reference (Cannon, 2018), through xsdba; it takes some seconds a cell. Default: each
+        variable by itself, which keeps the ranks of the model.
     seed
         Of the random numbers that take the place of traces of precipitation.
 
@@ -110,21 +123,17 @@ def adjust(
     check_period(period)
     check_seed(seed)
     model = resolve_model(obj, variables, "the model")
+    options = FitOptions(
+        kinds=kind, window=window, quantiles=quantiles, trace=trace, align_on=align_on, seed=seed
+    )
     if fitted is None:
-        options = FitOptions(
-            kinds=kind,
-            window=window,
-            quantiles=quantiles,
-            trace=trace,
-            align_on=align_on,
-            seed=seed,
-        )
         past = model
         if historical is not None:
             past = resolve_model(like_named(historical, obj), model.names, "the historical run")
-        found = _fit(past, reference, options, model)
+        training = _training(past, reference)
+        found = _fit(training, options, model)
     elif reference is None and historical is None:
-        found = Fitted.from_dataset(fitted)
+        training, found = None, Fitted.from_dataset(fitted)
         check_same_cells(model, resolve_model(fitted, [], "the fitted adjustment"))
     else:
         raise FlexclimError(
@@ -132,7 +141,10 @@ def adjust(
             "historical."
         )
     arrays = {name: _adjusted(model, name, found, period, seed) for name in model.names}
-    lazy = describe_adjusted(arrays, model.dataset, found, period, seed)
+    if check_multivariate(multivariate):
+        arrays = _jointly(arrays, model, training, found, options)
+    own = {name: _in_own_units(array, name, model, found) for name, array in arrays.items()}
+    lazy = describe_adjusted(own, model.dataset, found, period, options, multivariate)
     result = lazy if model.lazy else lazy.compute()
     return result if isinstance(obj, xr.Dataset) else pick(result, model.names[0]).rename(obj.name)
 
@@ -193,32 +205,40 @@ def fit_adjustment(
     options = FitOptions(
         kinds=kind, window=window, quantiles=quantiles, trace=trace, align_on=align_on, seed=seed
     )
-    result = describe_fitted(_fit(past, reference, options, past), past.dataset)
+    found = _fit(_training(past, reference), options, past)
+    result = describe_fitted(found, past.dataset)
     return result if past.lazy else result.compute()
 
 
-def _fit(past: Model, reference: Fields | None, options: FitOptions, model: Model) -> Fitted:
-    """Fit quantiles lazily, in blocks like those of the model."""
+def _training(past: Model, reference: Fields | None) -> Training:
+    """Match a reference to the historical run, over the days they share."""
     if reference is None:
         raise FlexclimError(
             "there is nothing to adjust to. Pass reference, or fitted from flexclim.fit_adjustment."
         )
-    check_same_cells(model, past)
     truth, called = resolve_reference(reference, past)
     pairs = {}
     for name in past.names:
-        pair = truth.series(name), past.series(name)
-        pairs[name] = training_period(in_units_of(pair[0], past.dataset[name]), pair[1])
-    first = pairs[past.names[0]]
+        read = in_units_of(truth.series(name), past.dataset[name])
+        pairs[name] = training_period(read, past.series(name))
+    return Training(past=past, pairs=pairs, called=called)
+
+
+def _fit(training: Training, options: FitOptions, model: Model) -> Fitted:
+    """Fit quantiles lazily, in blocks like those of the model."""
+    past = training.past
+    check_same_cells(model, past)
+    reference, historical = training.pairs[past.names[0]]
     window = window_for(
-        [first[1].times, first[0].times, model.series(past.names[0]).times],
+        [historical.times, reference.times, model.series(past.names[0]).times],
         options.window,
         options.align_on,
     )
     variables = {}
-    for name, pair in pairs.items():
+    for name, pair in training.pairs.items():
         for one in pair:
             check_length(one, window)
+            check_dimensions(one, model.series(name))
         treatment = treatment_of(past.dataset[name], options.kind_of(name), options.trace)
         blocks = lazy_mapping.blocks_of(model.series(name))
         tables = [
@@ -229,22 +249,54 @@ def _fit(past: Model, reference: Fields | None, options: FitOptions, model: Mode
     return Fitted(
         variables=variables,
         window=window,
-        training=first[1].span,
-        calendar=calendar_of(first[1].times),
-        reference=called,
+        training=historical.span,
+        calendar=calendar_of(historical.times),
+        reference=training.called,
     )
 
 
 def _adjusted(model: Model, name: str, fitted: Fitted, period: int, seed: int) -> xr.DataArray:
-    """Adjust one field lazily."""
-    variable = fitted.variable(name)
-    series = model.series(name)
+    """Adjust one field lazily, in the units of the historical run."""
+    variable, series = fitted.variable(name), model.series(name)
     check_scenario(series, fitted)
     read = in_units_of(series, variable.historical)
-    result = lazy_mapping.adjust(
-        read, variable, fitted.window, period, lazy_mapping.blocks_of(series), seed
-    )
-    conversion = read.reading.conversion
+    blocks = lazy_mapping.blocks_of(series)
+    return lazy_mapping.adjust(read, variable, fitted.window, period, blocks, seed)
+
+
+def _jointly(
+    alone: Mapping[str, xr.DataArray],
+    model: Model,
+    training: Training | None,
+    fitted: Fitted,
+    options: FitOptions,
+) -> dict[str, xr.DataArray]:
+    """Reorder fields that were adjusted one by one."""
+    if training is None:
+        raise FlexclimError(
+            "multivariate='mbcn' needs more than quantiles. Pass reference and historical instead "
+            "of fitted."
+        )
+    joints = [
+        Joint(
+            reference=training.pairs[name][0],
+            historical=training.pairs[name][1],
+            fields=in_units_of(model.series(name), fitted.variable(name).historical),
+            alone=array,
+            treatment=fitted.variable(name).treatment,
+        )
+        for name, array in alone.items()
+    ]
+    blocks = lazy_mapping.blocks_of(joints[0].fields)
+    arrays = adjust_jointly(joints, options.quantiles, blocks, options.seed)
+    return dict(zip(alone, arrays, strict=True))
+
+
+def _in_own_units(array: xr.DataArray, name: str, model: Model, fitted: Fitted) -> xr.DataArray:
+    """Return an adjusted field in the units in which it was given."""
+    conversion = in_units_of(
+        model.series(name), fitted.variable(name).historical
+    ).reading.conversion
     if conversion.changes_nothing:
-        return result
-    return conversion.inverse(result.astype(float)).astype(result.dtype)
+        return array
+    return conversion.inverse(array.astype(float)).astype(array.dtype)

@@ -232,6 +232,22 @@ def test_members_are_adjusted_one_by_one(world):
     np.testing.assert_allclose(found[1] - found[0], 1, atol=1e-3)
 
 
+def test_members_of_both_runs_are_the_same(world):
+    past, later = (
+        xr.concat([world[one]["tas"], world[one]["tas"] + 1], "member").assign_coords(
+            member=["r1", "r2"]
+        )
+        for one in ("historical", "projection")
+    )
+    given = {"reference": world["reference"]["tas"], "window": "month"}
+    found = later.flex.adjust(historical=past, **given)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)
+    with pytest.raises(AlignmentError, match="have other values of 'member'"):
+        later.flex.adjust(historical=past[::-1], **given)
+    with pytest.raises(AlignmentError, match="of the historical run has 2 along 'member'"):
+        later[0].drop_vars("member").flex.adjust(historical=past, **given)
+
+
 @pytest.mark.parametrize(
     ("calendar", "rule"), [("360_day", "year"), ("360_day", "date"), ("noleap", None)]
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import xarray as xr
 
+from flexclim.adjusting.adjustment_options import FitOptions
 from flexclim.adjusting.fitted_quantiles import QUANTILE, Fitted, FittedVariable
 from flexclim.adjusting.quantile_mapping import nodes
 from flexclim.adjusting.seasons import iso
@@ -14,15 +15,24 @@ from flexclim.cf.missing_values import DECLARATIONS
 
 METHOD = "quantile delta mapping (Cannon et al., 2015, doi:10.1175/JCLI-D-14-00754.1)"
 
+JOINTLY = "{} jointly by MBCn (Cannon, 2018, doi:10.1007/s00382-017-3580-6), through xsdba"
+
 
 def describe_adjusted(
-    fields: Mapping[str, xr.DataArray], given: xr.Dataset, fitted: Fitted, period: int, seed: int
+    fields: Mapping[str, xr.DataArray],
+    given: xr.Dataset,
+    fitted: Fitted,
+    period: int,
+    options: FitOptions,
+    multivariate: str | None,
 ) -> xr.Dataset:
     """Return the given Dataset with adjusted fields in the place of its own."""
     variables = {}
     for name, field in fields.items():
         attributes = {k: v for k, v in given[name].attrs.items() if k not in DECLARATIONS}
-        method = method_of(fitted.variables[name], fitted, period, seed)
+        method = method_of(fitted.variables[name], fitted, period, options.seed)
+        if multivariate:
+            method = f"{method}; {JOINTLY.format(', '.join(fields))} (seed {options.seed})"
         variables[name] = xr.Variable(
             given[name].dims,
             field.transpose(*given[name].dims).data,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from flexclim.adjusting.seasons import AlignOn
 from flexclim.errors import FlexclimError
@@ -71,3 +72,22 @@ def check_period(period: object) -> None:
             f"period={shown(period)} is no number of years. Pass at least {SHORTEST_PERIOD}, "
             "better 30."
         )
+
+
+def check_multivariate(multivariate: object) -> bool:
+    """Return whether variables are adjusted jointly.
+
+    Raises
+    ------
+    FlexclimError
+        If the method is not known, or xsdba is missing.
+    """
+    if multivariate is None:
+        return False
+    if not is_one_of(multivariate, ("mbcn",)):
+        raise FlexclimError(f"multivariate={shown(multivariate)} is not known. Pass 'mbcn'.")
+    if find_spec("xsdba") is None:
+        raise FlexclimError(
+            "multivariate='mbcn' needs xsdba. Install it with pip install 'flexclim[climate]'."
+        )
+    return True

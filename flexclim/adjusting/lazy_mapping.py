@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import partial
 from math import prod
 
@@ -45,7 +45,7 @@ def fit(
     series: Series, window: Window, treatment: Treatment, count: int, chunks: Chunks, seed: int
 ) -> xr.DataArray:
     """Return the lazy quantiles (..., part of the year, quantile) of series."""
-    whole = _in_blocks(series, chunks)
+    whole = in_blocks(series, chunks)
     quantiles = partial(
         _quantiles,
         reading=series.reading,
@@ -56,9 +56,9 @@ def fit(
         seed=seed,
     )
     result: xr.DataArray = xr.apply_ufunc(
-        partial(_by_cells, quantiles, (1, 0)),
+        partial(by_cells, quantiles, (1, 0)),
         whole,
-        _numbers(whole, series.time),
+        cell_numbers(whole, (series.time,)),
         input_core_dims=[[series.time], []],
         output_core_dims=[[PART, QUANTILE]],
         dask="parallelized",
@@ -88,7 +88,7 @@ def adjust(
     series: Series, fitted: FittedVariable, window: Window, period: int, chunks: Chunks, seed: int
 ) -> xr.DataArray:
     """Return the lazy adjusted series (..., time)."""
-    whole = _in_blocks(series, chunks)
+    whole = in_blocks(series, chunks)
     whole_tables: Chunks = {**chunks, PART: -1, QUANTILE: -1}
     tables = [
         xr.DataArray(one.variable).chunk({d: n for d, n in whole_tables.items() if d in one.dims})
@@ -105,10 +105,10 @@ def adjust(
         name=str(series.field.name),
     )
     result: xr.DataArray = xr.apply_ufunc(
-        partial(_by_cells, adjusted, (1, 2, 2, 0)),
+        partial(by_cells, adjusted, (1, 2, 2, 0)),
         whole,
         *tables,
-        _numbers(whole, series.time),
+        cell_numbers(whole, (series.time,)),
         input_core_dims=[[series.time], [PART, QUANTILE], [PART, QUANTILE], []],
         output_core_dims=[[series.time]],
         dask="parallelized",
@@ -138,14 +138,18 @@ def _adjusted(
     return adjust_series(full, reference, historical, seasons, window, treatment, period)
 
 
-def _in_blocks(series: Series, chunks: Chunks) -> xr.DataArray:
+def in_blocks(series: Series, chunks: Chunks) -> xr.DataArray:
+    """Return a field (..., time) in blocks that hold all times."""
     own = {dim: size for dim, size in chunks.items() if dim in series.field.dims}
     return series.field.chunk({**own, series.time: -1})
 
 
-def _numbers(field: xr.DataArray, time: Hashable) -> xr.DataArray:
-    """Return numbers of the cells, so that random numbers don't depend on blocks."""
-    sizes = {dim: size for dim, size in field.sizes.items() if dim != time}
+def cell_numbers(field: xr.DataArray, other: Collection[Hashable]) -> xr.DataArray:
+    """Return numbers of the cells, so that random numbers don't depend on blocks.
+
+    ``other`` are the dimensions of a field that are not those of its cells.
+    """
+    sizes = {dim: size for dim, size in field.sizes.items() if dim not in other}
     found = np.arange(prod(sizes.values())).reshape(tuple(sizes.values()))
     return xr.DataArray(found, dims=tuple(sizes))
 
@@ -175,7 +179,7 @@ def _warn(
             )
 
 
-def _by_cells(
+def by_cells(
     function: Callable[..., np.ndarray], cores: tuple[int, ...], *arrays: np.ndarray
 ) -> np.ndarray:
     """Apply a function of arrays (C, ...) to some cells at once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import TypeAlias
@@ -13,6 +13,7 @@ import xarray as xr
 
 from flexclim.adjusting.time_series import Series, series_of
 from flexclim.cf.fields import as_dataset, fields_along
+from flexclim.cf.times import is_time
 from flexclim.cf.units import text_of
 from flexclim.cf.variable_names import OTHER_STATISTICS, is_quantity, quantity_named
 from flexclim.errors import AlignmentError, FlexclimError, GridError
@@ -26,7 +27,7 @@ Fields: TypeAlias = xr.Dataset | xr.DataArray
 
 # A reference whose cells are wider than the model's by more than this has less detail.
 COARSER = 1.2
-SAME_PLACE = 1e-3  # of a cell
+SAME_PLACE_DEG = 1e-3
 
 
 def matching_name(ds: xr.Dataset, field: xr.DataArray, dims: Sequence[str]) -> str:
@@ -99,6 +100,25 @@ class Model:
         return series_of(self.dataset, name, self.cells.dims, self.role)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """What an adjustment is fitted to.
+
+    Parameters
+    ----------
+    past
+        The historical run.
+    pairs
+        Series of the reference and of the historical run by variable, of the same days.
+    called
+        Title of the reference.
+    """
+
+    past: Model
+    pairs: Mapping[str, tuple[Series, Series]]
+    called: str
+
+
 def resolve_model(
     obj: xr.Dataset | xr.DataArray, variables: Sequence[str] | str | None, role: str
 ) -> Model:
@@ -139,13 +159,41 @@ def like_named(one: Fields, other: Fields) -> Fields:
 
 
 def check_same_cells(here: Model, there: Model) -> None:
-    """Raise GridError unless two models have the same cells, along the same dimensions."""
+    """Raise GridError unless two models have the same cells, along the same dimensions.
+
+    Raises
+    ------
+    AlignmentError
+        If they have other members or levels.
+    """
     same = here.cells.dims == there.cells.dims and same_cells(here.cells, there.cells)
     if not same:
         raise GridError(
             f"{here.role} has {here.cells!r}, {there.role} {there.cells!r}, at other places or "
             "under other names. Bring both onto one grid first, with .flex.regrid or .rename."
         )
+    for dim, own in here.dataset.indexes.items():
+        other = there.dataset.indexes.get(dim)
+        if other is None or dim in here.cells.dims:
+            continue
+        dated = any(is_time(one.dataset[dim]) for one in (here, there))
+        if not dated and not own.equals(other):
+            raise AlignmentError(
+                f"{here.role} and {there.role} have other values of {dim!r}. Select the same with "
+                f".sel({dim}=...)."
+            )
+
+
+def check_dimensions(series: Series, model: Series) -> None:
+    """Raise AlignmentError if a series has a dimension that the model has not."""
+    sizes = model.field.sizes
+    for dim in series.field.dims[:-1]:
+        if series.field.sizes[dim] != sizes.get(dim):
+            raise AlignmentError(
+                f"{series.field.name!r} of {series.role} has {series.field.sizes[dim]} along "
+                f"{dim!r}, that of the model {sizes.get(dim, 'no such dimension')}. Select one "
+                f"with .isel({dim}=0), or average over it."
+            )
 
 
 def resolve_reference(reference: xr.Dataset | xr.DataArray, model: Model) -> tuple[Model, str]:
@@ -204,8 +252,7 @@ def same_cells(here: Cells, there: Cells) -> bool:
     if here.shape != there.shape:
         return False
     apart = np.abs(here.latitude - there.latitude), _turn(here.longitude - there.longitude)
-    near = SAME_PLACE * np.rad2deg(np.nanmedian(here.spacing))
-    return all(bool((one[~np.isnan(one)] < near).all()) for one in apart)
+    return all(bool((one[~np.isnan(one)] < SAME_PLACE_DEG).all()) for one in apart)
 
 
 def _turn(degrees: np.ndarray) -> np.ndarray:

@@ -129,7 +129,7 @@ def adjust_series(
             rank = _ranks(values, np.sort(part_of_series[:, sample], axis=1))
             tables = reference[:, part], historical[:, part]
             result[:, places[inside]] = _mapped(values, rank, *tables, treatment)
-    return _bounded(result, series, treatment)
+    return bounded(result, series, treatment)
 
 
 def periods(years: np.ndarray, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -209,7 +209,7 @@ def _between(table: np.ndarray, rank: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(share == 0, below, below + share * (above - below)))
 
 
-def _bounded(result: np.ndarray, series: np.ndarray, treatment: Treatment) -> np.ndarray:
+def bounded(result: np.ndarray, series: np.ndarray, treatment: Treatment) -> np.ndarray:
     """Keep values within the quantity's bounds, as far as the model's own are."""
     if treatment.trace and treatment.kind == "multiplicative":
         result = np.where(result < treatment.trace, 0, result)

@@ -45,6 +45,9 @@ def adjust(
     period: Annotated[
         int, typer.Option(callback=options.whole_number(10), help="Years that are ranked together.")
     ] = 30,
+    multivariate: Annotated[
+        Literal["mbcn"] | None, typer.Option(help="Reorder variables jointly, through xsdba.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random numbers in place of traces.")] = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -80,5 +83,13 @@ def adjust(
         found = flexclim.fit_adjustment(past, reference=truth, variables=names, seed=seed, **fit)
         typer.echo(write_dataset(found, save_fitted, overwrite=overwrite))
         given["fitted"] = open_input(save_fitted)
-    adjusted = flexclim.adjust(fields, **given, variables=names, period=period, seed=seed, **fit)
+    adjusted = flexclim.adjust(
+        fields,
+        **given,
+        variables=names,
+        period=period,
+        multivariate=multivariate,
+        seed=seed,
+        **fit,
+    )
     typer.echo(write_dataset(adjusted, target, overwrite=overwrite))
