@@ -17,7 +17,7 @@ from flexclim.verify.climate.simulations import (
     joined_variables,
     two_periods,
 )
-from flexclim.verify.climate.time_series import TIME, YEAR, time_series
+from flexclim.verify.climate.yearly_series import TIME, YEAR, time_series
 
 KEPT = "season", "statistic"
 

@@ -17,7 +17,7 @@ from flexclim.verify.climate.indices import indices, variable_role
 from flexclim.verify.climate.return_levels import LEAST, PERIODS, return_levels_of
 from flexclim.verify.climate.simulations import Field, by_variable, comparable
 from flexclim.verify.climate.spells import spells_of
-from flexclim.verify.climate.time_series import DAY, TIME, YEAR, step_seconds, time_series
+from flexclim.verify.climate.yearly_series import DAY, TIME, YEAR, step_seconds, time_series
 
 TRUTH = "truth"
 KIND = "climate"

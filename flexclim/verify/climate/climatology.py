@@ -11,7 +11,7 @@ import xarray as xr
 from flexclim.cf.times import seconds_of
 from flexclim.errors import suggest_options
 from flexclim.verify.climate.samples import by_cell, sorted_quantiles
-from flexclim.verify.climate.time_series import (
+from flexclim.verify.climate.yearly_series import (
     COMPLETE,
     SEASONS,
     TIME,

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.climate.time_series import TIME, describe, each_variable, time_series
+from flexclim.verify.climate.yearly_series import TIME, describe, each_variable, time_series
 from flexclim.verify.core.scoring import Fields
 
 MOST = 288  # times of the day: every five minutes

@@ -16,7 +16,7 @@ from flexclim.grids.candidates import with_positions
 from flexclim.verify.climate.index_definitions import INDICES, Index
 from flexclim.verify.climate.precipitation import is_precipitation, millimetres_a_day
 from flexclim.verify.climate.samples import by_cell
-from flexclim.verify.climate.time_series import (
+from flexclim.verify.climate.yearly_series import (
     COMPLETE,
     SEASONS,
     TIME,

@@ -12,7 +12,7 @@ from scipy import special
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.errors import FlexclimError, suggest_options, warn
 from flexclim.verify.climate.samples import by_cell, sorted_quantiles
-from flexclim.verify.climate.time_series import (
+from flexclim.verify.climate.yearly_series import (
     COMPLETE,
     TIME,
     describe,

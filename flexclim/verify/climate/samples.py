@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from flexclim.cf.ensembles import REALIZATION
-from flexclim.verify.climate.time_series import TIME
+from flexclim.verify.climate.yearly_series import TIME
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -27,7 +27,7 @@ def by_cell(
     Parameters
     ----------
     field
-        From :func:`flexclim.verify.climate.time_series.time_series`.
+        From :func:`flexclim.verify.climate.yearly_series.time_series`.
     function
         Called with (..., member, time), or (..., time) if not ``pooled``; returns (..., length of
         the label). A field without members has one to be pooled.

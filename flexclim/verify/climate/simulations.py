@@ -11,7 +11,7 @@ from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.climate.precipitation import is_precipitation, millimetres_a_day
-from flexclim.verify.climate.time_series import DAY, fields_of, step_seconds, time_series
+from flexclim.verify.climate.yearly_series import DAY, fields_of, step_seconds, time_series
 from flexclim.verify.core.numbers import as_numbers
 
 Field = xr.DataArray | xr.Dataset

@@ -10,7 +10,7 @@ import xarray as xr
 from flexclim.errors import suggest_options
 from flexclim.verify.climate.precipitation import WET_DAY, millimetres_a_day
 from flexclim.verify.climate.samples import by_cell
-from flexclim.verify.climate.time_series import daily, describe, each_variable, time_series
+from flexclim.verify.climate.yearly_series import daily, describe, each_variable, time_series
 from flexclim.verify.core.option_checks import check_count, check_number
 
 SPELLS = ("above", "below")

@@ -13,7 +13,7 @@ import xarray as xr
 from flexclim.verify import plot
 from flexclim.verify.climate.change_signal import describe_signal
 from flexclim.verify.climate.index_definitions import INDICES
-from flexclim.verify.climate.time_series import YEAR
+from flexclim.verify.climate.yearly_series import YEAR
 from flexclim.verify.report.html import facts, pair, picture
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import xarray as xr
 from flexclim import verify
 from flexclim.verify.climate import samples
 from flexclim.verify.climate.samples import by_cell, sorted_quantiles
-from flexclim.verify.climate.time_series import time_series
+from flexclim.verify.climate.yearly_series import time_series
 
 CLIMATE = verify.climate
 

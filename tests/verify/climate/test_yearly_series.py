@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from flexclim import FlexclimError
-from flexclim.verify.climate.time_series import (
+from flexclim.verify.climate.yearly_series import (
     daily,
     each_variable,
     season_years,
