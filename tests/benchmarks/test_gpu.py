@@ -1,6 +1,7 @@
 """Training on a GPU machine: packed data, results in parts, and a rehearsal on the CPU."""
 
 import json
+import math
 import sys
 import time
 from dataclasses import replace
@@ -170,7 +171,25 @@ def test_the_second_stage_goes_by_its_own_pace(folder, monkeypatch):
 
 
 @pytest.mark.slow
+def test_steps_are_added_in_the_second_stage(folder, monkeypatch):
+    """8 steps of 100 s fit into 1000 s at any point, as the test takes far less: 4, 8, 10, 13."""
+    monkeypatch.setattr("flexclim.train.data.normalisation.BATCHES", 2)
+    monkeypatch.setattr("flexclim.train.data.coverage.PATCHES", 8)
+    settings = "trainer.steps=2", "ensemble.steps=4", f"output={folder / 'run'}"
+    job = training.Job(
+        str(write_recipe(folder)), settings, speed=(1.0, 100.0), budget=1000.0, until=math.inf
+    )
+    training.train(job, folder)
+    found = training.Job.read(folder)
+    assert found.done
+    assert found.overrides[3:] == ("ensemble.steps=8", "ensemble.steps=10", "ensemble.steps=13")
+    assert [int(row["step"]) for row in read_log(folder / "run" / "log.csv")] == [*range(1, 16)]
+    assert load_model(folder / "run" / "model").card.recipe["ensemble"]["steps"] == 13
+
+
+@pytest.mark.slow
 @pytest.mark.ddp
+@pytest.mark.timeout(900)
 def test_rehearsal(folder, monkeypatch, capfd):
     """Pack, check, measure, train a step, go on in another call, and bring the model back."""
     path = write_recipe(folder)
