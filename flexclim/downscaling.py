@@ -1,7 +1,8 @@
 """Downscaling: an ensemble of fine fields from coarse ones. Start reading here.
 
     field -> grid -> tile plan -> [ keyed noise -> network on tiles -> fuse ] x steps
-          -> add the interpolated coarse field -> conserve block means -> CF output
+          -> add the interpolated coarse field -> conserve block means -> average to a target
+          -> CF output
 
 Planning computes nothing: all arrays are lazy, and a plan is plain data.
 """
@@ -9,34 +10,34 @@ Planning computes nothing: all arrays are lazy, and a plan is plain data.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-import dask.array as da
 import xarray as xr
-from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.errors import suggest_options, with_options_of
-from flexclim.grids.grid import whole_factor
-from flexclim.models.model import Model, keep_loaded
-from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
+from flexclim.models.model import Model
+from flexclim.planning.downscaling_plan import DownscalingOptions
 from flexclim.planning.model_choice import Choice, choose
+from flexclim.planning.output_target import Aim, plan_target, read_target
 from flexclim.planning.plan import new_run
+from flexclim.planning.refinement import choose_refinement
 from flexclim.planning.source import Source, resolve
-from flexclim.planning.variable_constraints import find_constraints, shared_noise
-from flexclim.planning.variable_groups import (
-    with_attributes_of,
-    with_matches,
-    with_statics,
-    with_targets,
-)
 from flexclim.resampling.rows_and_columns import GridHint
-from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.estimation import Estimate, estimate_of
-from flexclim.sampling.healpix_members import on_pixels
-from flexclim.sampling.imposed_constraints import constrained
-from flexclim.sampling.output import as_given, lazy_means, lazy_statics, warn_of_spacing, write
-from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
+from flexclim.sampling.lapse_rate import lazy_changes
+from flexclim.sampling.output import as_given, write
+from flexclim.sampling.planned_ensemble import PlannedEnsemble
+from flexclim.sampling.stages import (
+    finished,
+    next_choice,
+    next_options,
+    next_source,
+    plan_stage,
+    with_all_targets,
+)
+from flexclim.sampling.target_fields import on_target
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 
@@ -44,8 +45,10 @@ T = TypeVar("T", xr.Dataset, xr.DataArray)
 @suggest_options
 def downscale(
     obj: T,
-    factor: int,
+    factor: int | None = None,
     *,
+    to: Any = None,
+    lapse_rate: float | None = None,
     model: str | Model | None = None,
     members: int | None = None,
     steps: int | None = None,
@@ -73,7 +76,21 @@ def downscale(
         unstructured cells or points) are taken to a regular grid of about their own spacing
         first. The result is lazy if they are dask arrays.
     factor
-        Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano.
+        Fine cells along one side of a coarse cell; 2, 4 or 8 with flex-nano. Other products of two
+        of a model's factors, such as 16, are downscaled twice: member i of the second step refines
+        member i of the first. Default: the factor that ``to`` needs; for points and regions the
+        largest of the models made for the fields.
+    to
+        What the fine grid is averaged to: an object with a grid; a number of degrees, for a
+        regular grid over the input's extent; ``"healpix:8"``; points, an object with 1-D latitudes
+        and longitudes along one dimension; or polygons, as for :func:`flexclim.regrid`. Cells and
+        polygons get means weighted by the area in common, points the value of the fine cell around
+        them. Its coordinates are kept as they are. Default: the fine grid itself.
+    lapse_rate
+        Decrease of temperature with height in K/km. Near-surface temperatures are taken by it from
+        the surface of the model to the elevation of ``to``, which needs a coordinate or variable
+        such as ``elevation`` in m. The model's surface is the orography in ``static``, else the
+        bundled one where the input's spacing is at least 2/3 of a degree. Default: no change.
     model
         Name, folder or file of a model, or a loaded model. Its variables are found by name or
         meaning, and units are converted. Default: the bundled model for these variables, this
@@ -143,7 +160,8 @@ def downscale(
     Raises
     ------
     GridError
-        If no grid is found, or ``factor`` does not fit it.
+        If no grid is found, ``factor`` does not fit it, or ``to`` is invalid, is no finer than the
+        input, is finer than models reach, or has points or polygons outside the input.
     ModelError
         If the model can't be read, or does not fit the fields.
     FlexclimError
@@ -156,9 +174,10 @@ def downscale(
         If the grid or, when they are computed, the values lie far outside the range of the
         model's training data, or are negative against the field's names; once per call.
     """
+    aim = Aim(to=to, lapse_rate=lapse_rate)
     source = resolve(obj, grid, static, variables)
     options = DownscalingOptions(
-        factor=whole_factor(factor),
+        factor=factor,
         members=members,
         steps=steps,
         seed=seed,
@@ -173,15 +192,18 @@ def downscale(
         precision=precision,
         compile=compile,
     )
-    return as_given(obj, _planned(source, options, Choice(model=model, variables=variables)))
+    choice = aim.choice(model, variables)
+    return as_given(obj, _planned(source, options, choice, aim))
 
 
 @suggest_options
 def downscale_to_zarr(
     obj: xr.Dataset | xr.DataArray,
     store: stores.StoreLike,
-    factor: int,
+    factor: int | None = None,
     *,
+    to: Any = None,
+    lapse_rate: float | None = None,
     model: str | Model | None = None,
     members: int | None = None,
     steps: int | None = None,
@@ -209,7 +231,7 @@ def downscale_to_zarr(
 
     Parameters
     ----------
-    obj, factor
+    obj, factor, to, lapse_rate
         As for :func:`downscale`.
     store
         A folder, a URL such as ``s3://bucket/fine.zarr``, or a ``zarr`` store object. A store of
@@ -234,8 +256,9 @@ def downscale_to_zarr(
     GridError, ModelError, FlexclimError
         As for :func:`downscale`.
     """
+    aim = Aim(to=to, lapse_rate=lapse_rate)
     options = DownscalingOptions(
-        factor=whole_factor(factor),
+        factor=factor,
         members=members,
         steps=steps,
         seed=seed,
@@ -250,17 +273,22 @@ def downscale_to_zarr(
         precision=precision,
         compile=compile,
     )
-    choice = Choice(model=model, variables=variables)
+    choice = aim.choice(model, variables)
 
     def plan(source: Source, options: DownscalingOptions) -> PlannedEnsemble:
-        return _planned(source, options, choice)
+        return _planned(source, options, choice, aim)
 
     return write(resolve(obj, grid, static, variables), store, plan, options, keep_bits)
 
 
 @suggest_options
 def estimate(
-    obj: xr.Dataset | xr.DataArray, /, factor: int, *, keep_bits: int | None = None, **options: Any
+    obj: xr.Dataset | xr.DataArray,
+    /,
+    factor: int | None = None,
+    *,
+    keep_bits: int | None = None,
+    **options: Any,
 ) -> Estimate:
     """Estimate what a downscaling will take: passes, time, memory and size, before any work.
 
@@ -286,51 +314,37 @@ def estimate(
     GridError, ModelError, FlexclimError
         As for :func:`downscale`.
     """
-    choice = Choice(model=options.pop("model", None), variables=options.pop("variables", None))
+    aim = Aim(to=options.pop("to", None), lapse_rate=options.pop("lapse_rate", None))
+    choice = aim.choice(options.pop("model", None), options.pop("variables", None))
     hint, static = options.pop("grid", None), options.pop("static", None)
     source = resolve(obj, hint, static, choice.variables)
-    asked = DownscalingOptions(factor=whole_factor(factor), entire=True, **options)
-    return estimate_of(_planned(source, asked, choice), keep_bits)
+    asked = DownscalingOptions(factor=factor, entire=True, **options)
+    return estimate_of(_planned(source, asked, choice, aim), keep_bits)
 
 
 with_options_of(estimate, downscale)
 
 
-def _planned(source: Source, options: DownscalingOptions, choice: Choice) -> PlannedEnsemble:
-    """Choose models, plan, and describe the lazy ensemble; compute nothing."""
-    groups = choose(source, choice, options.factor)
-    given = source = with_statics(source, groups, options.factor)
-    source = with_matches(source, groups)
-    for group in groups:
-        source = with_targets(source, group.model)
-    constraints = find_constraints(given, groups, options.constraints)
-    noise_of, run = shared_noise(constraints, groups), new_run()
-    plans = [
-        plan_downscaling(source, group.inputs, group.targets, group.model, options, run, noise_of)
-        for group in groups
-    ]
-    warn_of_spacing(plans, groups)
-    arrays: dict[str, da.Array] = {}
-    statics: dict[str, list[Delayed]] = {}
-    for group, plan in zip(groups, plans, strict=True):
-        keep_loaded(group.model)  # the graph holds its reference
-        if group.model.sha256 not in statics:
-            statics[group.model.sha256] = lazy_statics(source, plan, group)
-        inputs = [source[name] for name in group.inputs]
-        means = lazy_means(source, plan)
-        members = lazy_members(inputs, plan, statics[group.model.sha256], means)
-        arrays |= group.restored(members)
-    fields = describe(
-        with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"
-    )
-    fields = on_pixels(fields, source, plans, groups, options.factor)
-    fields = constrained(fields, constraints, plans, groups, source.grid)
-    follows = tuple(map(str, source.dataset.dims))
-    return PlannedEnsemble(
-        source=source,
-        fields=fields,
-        groups=groups,
-        plans=plans,
-        follows=follows,
-        constraints=constraints,
-    )
+def _planned(
+    source: Source, options: DownscalingOptions, choice: Choice, aim: Aim
+) -> PlannedEnsemble:
+    """Choose factors, plan each downscaling, and average to the target; compute nothing."""
+    target = None if aim.to is None else read_target(aim.to, source)
+    refinement = choose_refinement(source, choice, options.factor, target)
+    given, run = source, new_run()
+    planned: PlannedEnsemble | None = None
+    for number, factor in enumerate(refinement.factors, 1):
+        source = source if planned is None else next_source(planned, given)
+        groups = choose(source, choice, factor)
+        if choice.static_optional and not any(group.model.settings.statics for group in groups):
+            source = replace(source, static=None)
+        choice = next_choice(choice, groups)
+        if number < len(refinement.factors):
+            groups = with_all_targets(groups)
+        planned = plan_stage(source, groups, next_options(options, planned, factor), run, planned)
+    assert planned is not None
+    planned = finished(planned, given, refinement)
+    if target is None:
+        return planned
+    output = plan_target(aim, target, given, planned.fields, planned.returned)
+    return on_target(planned, output, lazy_changes(planned, output))

@@ -104,12 +104,13 @@ def describe_on_target(
     coordinates: Mapping[str, xr.Variable],
     grid_mapping: str | None,
     action: str,
+    attributes: Mapping[str, str | int | float] | None = None,
 ) -> xr.Dataset:
     """Return a CF Dataset of fields on other coordinates than those of ``source``.
 
     Parameters
     ----------
-    fields, source, action
+    fields, source, action, attributes
         As in :func:`describe_fields`.
     dims
         Dimensions of the grid of ``source``; coordinates along them are left behind.
@@ -126,7 +127,7 @@ def describe_on_target(
     stale = {str(n) for n, v in source.variables.items() if "grid_mapping_name" in v.attrs}
     others = _other_coordinates(result, source, dims, stale | set(coordinates))
     result = result.assign_coords(others).assign_coords(coordinates)
-    return _completed(result, source, list(fields), action, {})
+    return _completed(result, source, list(fields), action, attributes or {})
 
 
 def _completed(

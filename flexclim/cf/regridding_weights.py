@@ -54,7 +54,7 @@ def find_weights(
         _RECENT[made_for] = found
         while len(_RECENT) > RECENT:
             del _RECENT[next(iter(_RECENT))]
-    check_coverage(found, source, target)
+    check_coverage(found.covered, source, target)
     if path is not None and not exists:
         write_weights(path, found, made_for)
     return found

@@ -49,7 +49,9 @@ def demo(
 def downscale(
     source: Annotated[str, typer.Argument(help="Coarse fields: NetCDF or Zarr, a path or URL.")],
     target: options.Target,
-    factor: options.Factor,
+    factor: options.FactorOrNone = None,
+    to: options.To = None,
+    lapse_rate: options.LapseRate = None,
     model: options.ModelName = None,
     members: options.Members = None,
     steps: options.Steps = None,
@@ -95,7 +97,7 @@ def downscale(
         ),
     ] = False,
 ) -> None:
-    """Downscale coarse fields to an ensemble on a finer grid.
+    """Downscale coarse fields to an ensemble on a finer grid, at stations or over areas.
 
     To continue an interrupted Zarr store, give the same command again. More members or later
     times extend the store.
@@ -106,6 +108,8 @@ def downscale(
       flexclim downscale coarse.nc fine.nc -f 4 -n 16 --variables u10,v10 --seed 1
       flexclim downscale wind.nc fine.zarr -f 4 --noise ar1 --noise-timescale 6h
       flexclim downscale wind.nc fine.zarr -f 4 -n 50 --workers 4
+      flexclim downscale coarse.nc fine.nc --to 0.25
+      flexclim downscale coarse.nc local.nc --to stations.csv --lapse-rate 6.5
       flexclim downscale coarse.nc fine.zarr -f 4 --dry-run
     """  # noqa: D301
     arguments = dict(locals())
@@ -180,12 +184,15 @@ def _write(
     )
     is_store = _is_store(target, split)
 
+    from flexclim.cli.target_files import open_target
     from flexclim.execution.cluster import connected
     from flexclim.stores.datasets import open_input, write_netcdf_files
 
     keep_memory()
     if arguments["variables"] is not None:
         arguments["variables"] = options.listed(arguments["variables"], "--variables")
+    if arguments.get("to") is not None:
+        arguments["to"] = open_target(arguments["to"])
     if arguments["static"]:
         arguments["static"] = open_input(arguments["static"])
     fields = open_input(source)

@@ -44,6 +44,27 @@ Factor = Annotated[
         help="Fine cells along one side of a coarse cell.",
     ),
 ]
+FactorOrNone = Annotated[
+    int | None,
+    typer.Option(
+        "--factor",
+        "-f",
+        callback=whole_number(2),
+        help="Fine cells along one side of a coarse cell. [default: as --to needs]",
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(
+        help="Degrees of a regular grid such as 0.1, healpix:8, or a file: one with a grid or with "
+        "stations (.nc, .zarr, or .csv with columns lat and lon), or polygons (.geojson). "
+        "[default: the fine grid]"
+    ),
+]
+LapseRate = Annotated[
+    float | None,
+    typer.Option(help="Decrease of temperature with height in K/km, to the elevation of --to."),
+]
 ModelName = Annotated[
     str | None,
     typer.Option(

@@ -35,9 +35,13 @@ NOISES = "independent", "frozen", "ar1"
 
 @dataclass(frozen=True, kw_only=True)
 class DownscalingOptions(SamplingOptions):
-    """Options of the user for a downscaling; None where flexclim chooses."""
+    """Options of the user for a downscaling; None where flexclim chooses.
 
-    factor: int
+    ``stage`` counts the downscalings whose output is the input.
+    """
+
+    factor: int | None = None
+    stage: int = 0
     conserve: bool | None = None
     noise: str = "independent"
     noise_timescale: str | None = None
@@ -177,6 +181,7 @@ def plan_downscaling(
         If the model was not trained for the factor or the fields.
     """
     factor = options.factor
+    assert factor is not None
     settings = model.settings.named(vector=source.properties(inputs[0]).vector)
     if factor not in settings.factors:
         known = ", ".join(map(str, sorted(settings.factors)))
@@ -205,8 +210,9 @@ def plan_downscaling(
         grid=grid,
         tiles=plan_tiles(fine, tile, factor, overlap),
         run=run,
+        stage=options.stage,
         noise=options.noise,
-        timescale=_timescale(options, model, inputs, grid.spacing_km / factor),
+        timescale=_timescale(options, model, inputs, factor, grid.spacing_km / factor),
     )
     region = options.region or region_shape(fine)
     return DownscalingPlan(sampling=sampling, factor=factor, region=region)
@@ -262,14 +268,18 @@ def _check_time(
 
 
 def _timescale(
-    options: DownscalingOptions, model: Model, inputs: Sequence[str], spacing_km: float
+    options: DownscalingOptions,
+    model: Model,
+    inputs: Sequence[str],
+    factor: int,
+    spacing_km: float,
 ) -> float:
     """Return the e-folding time of AR(1) noise in seconds: the user's, else the card's."""
     if options.noise_timescale is not None:
         return _seconds(options.noise_timescale)
     if options.noise != "ar1":
         return 0.0
-    hours = model.card.correlation_hours(inputs[0], options.factor, spacing_km)
+    hours = model.card.correlation_hours(inputs[0], factor, spacing_km)
     if hours is None:
         raise ModelError(
             f"the card of {model.name!r} holds no correlation time: give noise_timescale, such as "

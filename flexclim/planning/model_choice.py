@@ -47,23 +47,34 @@ class Choice:
         Default: chosen among the bundled models.
     variables
         Variables to return. Default: all that a model serves.
+    static_optional
+        Whether static fields may be given that no model takes, since others use them.
     """
 
     model: str | Model | None
     variables: Sequence[str] | str | None
+    static_optional: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variables", names_of(self.variables))
 
 
 def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
-    """Choose which model downscales which variables together, and why.
+    """Choose which model downscales which variables together, and log why.
 
     Raises
     ------
     ModelError
         If the model does not fit the source, or static fields were given that no model takes.
     """
+    groups = candidates(source, choice, factor)
+    if choice.model is None:
+        _log(groups)
+    return groups
+
+
+def candidates(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
+    """Return what :func:`choose` would choose, without a word."""
     if choice.model is not None:
         return _requested(source, choice, choice.model, SUPERRES)
     wanted = _wanted(source, choice)
@@ -75,7 +86,8 @@ def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
         return _unfit(candidate, candidate.card.inputs, source, factor)
 
     groups, rejections = _specialised(source, wanted, unfit, SUPERRES, "spacing, factor and units")
-    _check_static(source, groups, rejections)
+    if not choice.static_optional:
+        _check_static(source, groups, rejections)
     served = {name for group in groups for name in group.outputs.values()}
     wanted = [name for name in wanted if name not in served]
     if wanted or not groups:
@@ -118,7 +130,9 @@ def choose_forecast(source: Source, choice: Choice, times: np.ndarray) -> list[V
     if lacking or not groups:
         raise ModelError(_no_forecast(lacking, rejections))
     _check_static(source, groups, rejections)
-    return _in_order(groups, source)
+    groups = _in_order(groups, source)
+    _log(groups)
+    return groups
 
 
 def _no_forecast(lacking: Sequence[str], rejections: Sequence[str]) -> str:
@@ -237,11 +251,14 @@ def _wanted(source: Source, choice: Choice) -> list[str]:
 
 
 def _in_order(groups: Sequence[VariableGroup], source: Source) -> list[VariableGroup]:
-    """Return groups in the order of the source's variables, and log why each has its model."""
+    """Return groups in the order of the source's variables."""
     places = {str(name): place for place, name in enumerate(source.dataset.data_vars)}
     last = len(places)
-    groups = sorted(groups, key=lambda g: min(places.get(n, last) for n in g.outputs.values()))
+    return sorted(groups, key=lambda g: min(places.get(n, last) for n in g.outputs.values()))
+
+
+def _log(groups: Sequence[VariableGroup]) -> None:
+    """Log why each model was chosen."""
     for model, reason in dict.fromkeys((group.model.name, group.reason) for group in groups):
         names = [name for g in groups if g.model.name == model for name in g.outputs.values()]
         LOG.info("%s: %s, %s", ", ".join(names), model, reason)
-    return groups

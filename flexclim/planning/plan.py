@@ -123,6 +123,8 @@ class SamplingPlan(Tokenized):
         Numbers of the members; whether each has an input of its own.
     steps, method, seed
         Sampler steps, sampler method and random seed.
+    stage
+        How many downscalings came before, each with noise of its own.
     noise, timescale
         How noise at different times is related, and the e-folding time of AR(1) noise in seconds.
     statics, labels
@@ -156,6 +158,7 @@ class SamplingPlan(Tokenized):
     steps: int
     method: Literal["ddim", "euler"]
     seed: int
+    stage: int = 0
     noise: str = "independent"
     timescale: float = 0.0
     statics: tuple[str, ...]
@@ -227,6 +230,7 @@ def plan_sampling(
     grid: Grid,
     tiles: TilePlan,
     run: str,
+    stage: int = 0,
     noise: str = "independent",
     timescale: float = 0.0,
 ) -> SamplingPlan:
@@ -268,6 +272,7 @@ def plan_sampling(
         steps=options.steps or settings.steps,
         method=settings.method,
         seed=int(options.seed),
+        stage=stage,
         noise=noise,
         timescale=timescale,
         statics=tuple(static.name for static in settings.statics),

@@ -13,6 +13,9 @@ import xarray as xr
 from flexclim.cf.directions_and_categories import average_directions
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import warn
+from flexclim.grids.regridding.targets import Target
+
+ALL = slice(None)
 
 
 class Change(Protocol):
@@ -71,10 +74,39 @@ def record_method(field: xr.DataArray, properties: FieldProperties, how: Resampl
         comment = f"{comment} Directions are averaged as unit vectors.".strip()
     if comment:
         field.attrs["comment"] = comment
-    known = str(field.attrs.get("cell_methods", ""))
-    method = how.cell_methods[properties.category]
-    if method not in known:
-        field.attrs["cell_methods"] = f"{known} {method}".strip()
+    field.attrs = with_cell_method(field.attrs, how.cell_methods[properties.category])
+
+
+def with_cell_method(attributes: dict[Any, Any], method: str) -> dict[Any, Any]:
+    """Return attributes whose cell methods end with ``method``, if it is not among them.
+
+    >>> with_cell_method({"cell_methods": "time: mean"}, "area: mean")
+    {'cell_methods': 'time: mean area: mean'}
+    """
+    known = str(attributes.get("cell_methods", ""))
+    return (
+        attributes
+        if method in known
+        else {**attributes, "cell_methods": f"{known} {method}".strip()}
+    )
+
+
+def empty_text(empty: np.ndarray, target: Target, name: str, among: slice = ALL) -> str:
+    """Return a warning of points or polygons over missing cells.
+
+    Parameters
+    ----------
+    empty
+        (m,) whether all values of a target are missing, of those that ``among`` selects.
+    name
+        Of the field.
+    """
+    at = int(np.flatnonzero(empty)[0])
+    return (
+        f"{int(empty.sum())} of {empty.size} {target.kind} lie on missing cells of {name!r} and "
+        f"are NaN, the first at {target.name(np.arange(target.latitude.size)[among][at])}. Move "
+        "them, or fill the field first."
+    )
 
 
 def variables_elsewhere(

@@ -30,6 +30,7 @@ from flexclim.grids.regridding.targets import Target, target_of
 from flexclim.resampling.field_methods import (
     Resampling,
     change_of,
+    empty_text,
     record_method,
     variables_elsewhere,
 )
@@ -220,14 +221,14 @@ def _regridded(
     variable = field.variable.transpose(..., *source.dims)
     lead = variable.dims[: variable.ndim - len(source.dims)]
     name, change = str(field.name), change_of(properties, how)
-    kind, latitude, longitude = target.kind, target.latitude, target.longitude
+    places = None if target.kind == "cells" else target
     marks = source.fingerprint, target.fingerprint, how.action
 
     def planes(values: np.ndarray) -> np.ndarray:
         values = decoded(values, properties.missing, name)
         result = change(values)
-        if kind != "cells":
-            _warn_of_missing(values, result, kind, latitude, longitude, name)
+        if places is not None:
+            _warn_of_missing(values, result, places, name)
         return result
 
     sizes = variable.shape[: len(lead)]
@@ -259,20 +260,8 @@ def _order(dims: tuple[Any, ...], old: tuple[str, ...], new: tuple[str, ...]) ->
     return (*before, *new, *after)
 
 
-def _warn_of_missing(
-    values: np.ndarray,
-    result: np.ndarray,
-    kind: str,
-    latitude: np.ndarray,
-    longitude: np.ndarray,
-    name: str,
-) -> None:
+def _warn_of_missing(values: np.ndarray, result: np.ndarray, target: Target, name: str) -> None:
     """Warn of points and polygons without any value in a field that has some."""
     empty = np.isnan(result).reshape(-1, result.shape[-1]).all(axis=0)
     if result.size and empty.any() and not np.isnan(values).all():
-        at = int(np.flatnonzero(empty)[0])
-        warn(
-            f"{int(empty.sum())} of {empty.size} {kind} lie on missing cells of {name!r} and are "
-            f"NaN, the first at {latitude[at]:g}, {longitude[at]:g}. Move them, or fill the field "
-            "first."
-        )
+        warn(empty_text(empty, target, name))

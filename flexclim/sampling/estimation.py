@@ -106,16 +106,17 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
     time = stores.time_dimension(fields)
     share = COMPRESSED if keep_bits is None else min(COMPRESSED, (keep_bits + OTHER_BITS) / 32)
     passes, seconds, timed = 0, 0.0, dict[tuple[str, int], tuple[float, float]]()
-    for plan, group in zip(planned.plans, planned.groups, strict=True):
+    plans = [(stage, plan) for stage in planned.stages for plan in stage.plans]
+    for stage, plan in plans:
         one = plan.sampling
         assert isinstance(plan, DownscalingPlan)
-        count = passes_of_parts(plan) * _planes(fields[next(iter(group.outputs.values()))], one)
+        count = passes_of_parts(plan) * _planes(stage.source[one.inputs[0]], one)
         if (key := (one.model.sha256, one.batch)) not in timed:
             timed[key] = _seconds_per_pass(one)
         network, encoder = timed[key]
         passes += count.network
         seconds += count.network * network + count.encoder * encoder
-    source = planned.source
+    source = planned.stages[0].source
     return Estimate(
         models={
             output: f"{group.model.name}, {group.reason}"
@@ -128,7 +129,7 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
         precision=first.precision,
         passes=passes,
         seconds=seconds,
-        memory_bytes=max(_memory(plan, fields) for plan in planned.plans),
+        memory_bytes=max(_memory(plan, fields) for _, plan in plans),
         output_bytes=sum(fields[name].nbytes for name in planned.returned),
         disk_bytes=int(share * sum(fields[name].nbytes for name in planned.returned)),
         shards=sum(_shards(fields[name], time) for name in lazy_names(fields)),

@@ -85,7 +85,7 @@ def write(
     if keep_bits is not None:
         planned.fields.attrs[KEEP_BITS] = keep_bits
     so_far = request if begun is None else plan_so_far(request, begun, planned, place)
-    shared = [each.sampling for each in planned.plans]
+    shared = [each.sampling for stage in planned.stages for each in stage.plans]
     equip(
         [each.model for each in shared],
         shared[0].device,

@@ -92,6 +92,7 @@ def _normal(
     timed = plan.noise == "independent"
 
     def draw_at(place: str, members: Sequence[int]) -> np.ndarray | Tensor:
+        place = f"{place} stage {plan.stage}" if plan.stage else place
         key = NoiseKey(seed=plan.seed, variable=name, place=place)
         if plan.noise == "ar1":
             correlated: np.ndarray | Tensor = correlated_normal(

@@ -13,6 +13,7 @@ from flexclim.cf.description import describe_fields
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.provenance import provenance
 from flexclim.cf.related_variables import Relation
+from flexclim.planning.output_target import OutputTarget
 from flexclim.planning.plan import Attributes
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
@@ -35,6 +36,10 @@ class PlannedEnsemble:
         Dimensions along which a longer source gives a longer output.
     constraints
         Between returned variables.
+    earlier
+        The ensemble whose members are refined again; None: ``source`` is the user's.
+    output
+        The target of its fields; None: they lie on the fine grid.
     """
 
     source: Source
@@ -43,12 +48,20 @@ class PlannedEnsemble:
     plans: Sequence[Plan]
     follows: tuple[str, ...] = ()
     constraints: Sequence[Relation] = ()
+    earlier: PlannedEnsemble | None = None
+    output: OutputTarget | None = None
+
+    @property
+    def stages(self) -> list[PlannedEnsemble]:
+        """The ensembles of all downscalings, the first one from what the user gave."""
+        return [*(self.earlier.stages if self.earlier else ()), self]
 
     @property
     def inputs(self) -> xr.Dataset:
-        """The variables that are read."""
-        names = dict.fromkeys(name for group in self.groups for name in group.inputs)
-        return self.source.dataset[list(names)]
+        """The variables that are read, of what the user gave."""
+        first = self.stages[0]
+        names = dict.fromkeys(name for group in first.groups for name in group.inputs)
+        return first.source.dataset[list(names)]
 
     @property
     def returned(self) -> list[str]:

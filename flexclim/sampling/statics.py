@@ -74,7 +74,7 @@ def static_fields(
         elif one.name == "solar_time":
             predictors[one.name] = positions(grid)[1]
         elif not one.computed:
-            predictors[one.name] = _remapped(fields[one.name], grid, one.name)
+            predictors[one.name] = remapped(fields[one.name], grid, one.name)
             _warn_if_far(predictors[one.name], one)
     return {name: values.astype(np.float32) for name, values in predictors.items()}
 
@@ -178,7 +178,7 @@ def _warn_if_far(values: np.ndarray, one: Static) -> None:
         )
 
 
-def _remapped(static: StaticField, grid: Grid, name: str) -> np.ndarray:
+def remapped(static: StaticField, grid: Grid, name: str) -> np.ndarray:
     """Return the values of a static field on ``grid``, canonical, (Y, X) float64."""
     remap = remapper(static.grid, grid, name)
     properties = FieldProperties.of(static.field)

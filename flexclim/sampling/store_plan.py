@@ -7,6 +7,7 @@ options that led to them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,8 @@ from flexclim.cf.physical_bounds import Bounds
 from flexclim.cf.units import cf_units
 from flexclim.errors import warn
 from flexclim.planning.downscaling_plan import DownscalingOptions
+from flexclim.planning.elevations import OROGRAPHY
+from flexclim.planning.output_target import OutputTarget
 from flexclim.planning.plan import Attributes
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.sampling.older_stores import (
@@ -46,10 +49,8 @@ SAMPLING = 1
 
 def store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any]:
     """Return everything that determines the values in a store."""
-    by_variable = attributes_by_variable(planned.plans, planned.groups)
-    shared = shared_attributes(by_variable)
     time = stores.time_dimension(planned.fields)
-    plan: dict[str, Any] = _settings(shared) | {
+    plan: dict[str, Any] = _made_by(planned) | {
         "sampling": SAMPLING,
         "input": _input_identity(planned),
         "members": planned.fields.sizes[REALIZATION],
@@ -59,19 +60,47 @@ def store_plan(planned: PlannedEnsemble, keep_bits: int | None) -> dict[str, Any
         "inputs": _input_settings(planned),
         "targets": _target_settings(planned),
     }
+    for number, stage in enumerate(planned.stages[:-1], 1):
+        # A store is continued with the batch of its last downscaling in all.
+        made = {key: value for key, value in _made_by(stage).items() if key != "batch"}
+        plan[f"downscaling {number}"] = made
+    if planned.output is not None:
+        plan["target"] = _output_settings(planned.output)
+    return plan
+
+
+def _made_by(planned: PlannedEnsemble) -> dict[str, Any]:
+    """Return how one downscaling or forecast makes its values, apart from its input."""
+    by_variable = attributes_by_variable(planned.plans, planned.groups)
+    shared = shared_attributes(by_variable)
+    made: dict[str, Any] = _settings(shared)
     own = {
         name: {key: value for key, value in attributes.items() if key not in shared}
         for name, attributes in by_variable.items()
     }
     if variables := {name: _settings(one) for name, one in own.items() if _settings(one)}:
-        plan["variables"] = variables
+        made["variables"] = variables
     if planned.constraints:
-        plan["constraints"] = {str(one): one.constraint for one in planned.constraints}
+        made["constraints"] = {str(one): one.constraint for one in planned.constraints}
     if fields := planned.source.static_fields:
         assert planned.source.static is not None
         plane_dims = {dim for static in fields.values() for dim in (static.grid.y, static.grid.x)}
-        plan["static"] = identity_of(planned.source.static[list(fields)], plane_dims)
-    return plan
+        made["static"] = identity_of(planned.source.static[list(fields)], plane_dims)
+    return made
+
+
+def _output_settings(output: OutputTarget) -> dict[str, Any]:
+    """Return what determines the values on a target."""
+    found: dict[str, Any] = {"is": output.target.text, "hash": output.target.fingerprint}
+    if (lapse := output.lapse) is not None:
+        own = lapse.orography
+        orography = own.field.to_dataset(name=OROGRAPHY).reset_coords(drop=True)
+        found |= {
+            "lapse_rate": lapse.rate,
+            "elevation": hashlib.sha256(lapse.elevation.tobytes()).hexdigest(),
+            "orography": identity_of(orography, {own.grid.y, own.grid.x}),
+        }
+    return found
 
 
 def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
@@ -155,7 +184,7 @@ def _settings(attributes: Attributes) -> Attributes:
 
 def _grid_settings(planned: PlannedEnsemble) -> dict[str, Any]:
     """Return what areas and neighbours of cells depend on, besides coordinates."""
-    grid = planned.plans[0].sampling.grid
+    grid = planned.stages[0].plans[0].sampling.grid
     domain = grid.domain
     settings = {
         "kind": domain.kind,
@@ -172,6 +201,7 @@ def _grid_settings(planned: PlannedEnsemble) -> dict[str, Any]:
 def _input_settings(planned: PlannedEnsemble) -> dict[str, Any]:
     """Return the units of inputs, and what attributes declare as missing, by name."""
     found: dict[str, dict[str, Any]] = {}
+    planned = planned.stages[0]
     for plan, group in zip(planned.plans, planned.groups, strict=True):
         for name, properties in zip(plan.sampling.inputs, plan.sampling.properties, strict=True):
             found[name] = {"units": cf_units(planned.source.units(name) or "")}
@@ -205,7 +235,8 @@ def _input_identity(
     resolution: str | None = None,
     by_attributes: bool = False,
 ) -> str:
-    plane_dims = planned.source.grid.y, planned.source.grid.x
+    grid = planned.stages[0].source.grid
+    plane_dims = grid.y, grid.x
     return identity_of(
         planned.inputs, plane_dims, part, resolution=resolution, by_attributes=by_attributes
     )

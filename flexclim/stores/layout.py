@@ -19,6 +19,8 @@ from flexclim.cf.times import is_time
 MEMBERS = "realization"
 # Times of a chunk and of a shard, and the fine cells of a chunk along y and x.
 CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
+# Points or regions of a chunk, which holds all times of its shard.
+CHUNK_PLACES = CHUNK_SIDE**2
 # Bytes that the blocks of members sampled together may hold until they are written; twice as many
 # where that gives whole chunks.
 HELD_BYTES = 2**26
@@ -38,7 +40,8 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     Parameters
     ----------
     field
-        (realization, ..., y, x), lazy. Where its blocks divide the plane, shards do so too.
+        (realization, ..., y, x) or, of a list of cells, points or regions, (realization, ..., n),
+        lazy. Where its blocks divide the plane, shards do so too.
     time
         The name of the time dimension; None if there is none.
 
@@ -53,14 +56,18 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     Layout(shards=(1, 4, 768, 1536), chunks=(1, 4, 128, 128))
     Layout(shards=(1, 1, 768, 1536), chunks=(1, 1, 128, 128))
     """
-    *lead, y, x = map(str, field.dims)
+    dims = [*map(str, field.dims)]
+    listed = dims[-2] in (MEMBERS, time)
+    lead, plane = (dims[:-1], dims[-1:]) if listed else (dims[:-2], dims[-2:])
     together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
-    sides = [_sides(field.chunksizes[dim]) for dim in (y, x)]
+    largest = CHUNK_PLACES if listed else CHUNK_SIDE
+    sides = [_sides(field.chunksizes[dim], largest) for dim in plane]
     held = together * int(np.prod([shard for shard, _ in sides])) * field.dtype.itemsize
     room = HELD_BYTES // held
     whole = CHUNK_TIMES if room < CHUNK_TIMES <= 2 * room else room
     times = _power_of_two(min(SHARD_TIMES, whole))
-    pairs = [(times, min(times, CHUNK_TIMES)) if dim == time else (1, 1) for dim in lead]
+    read = times if listed else min(times, CHUNK_TIMES)
+    pairs = [(times, read) if dim == time else (1, 1) for dim in lead]
     shards, chunks = zip(*pairs, *sides, strict=True)
     return Layout(shards=shards, chunks=chunks)
 
@@ -80,15 +87,15 @@ def time_coordinate(ds: xr.Dataset) -> str | None:
     return valid if valid is not None and ds[valid].ndim == 1 else None
 
 
-def _sides(blocks: Sequence[int]) -> tuple[int, int]:
+def _sides(blocks: Sequence[int], largest: int) -> tuple[int, int]:
     """Return the side of a shard and of its chunks for blocks along one side of the plane."""
     size = blocks[0]
     if len(blocks) == 1:
         # Edge chunks may reach beyond the array.
-        chunk = min(size, CHUNK_SIDE)
+        chunk = min(size, largest)
         return -(-size // chunk) * chunk, chunk
     # A shard that reached into a neighbour's block would have two writers.
-    return size, max(n for n in range(1, CHUNK_SIDE + 1) if size % n == 0)
+    return size, max(n for n in range(1, largest + 1) if size % n == 0)
 
 
 def _power_of_two(times: int) -> int:

@@ -19,6 +19,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     )
     target = tmp_path / "fine.zarr"
     options = ["--factor", "4", "-n", "3", "--steps", "2", "--seed", "7", "--variables", "u10,v10"]
+    options += ["--to", "0.25", "--lapse-rate", "6.5"]
     options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
     options += ["--constraints", "dew_point"]
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
@@ -30,7 +31,8 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     progress = named.pop("progress", False)
     assert not progress
     assert named == {
-        "factor": 4, "model": None, "members": 3, "steps": 2, "seed": 7,
+        "factor": 4, "to": 0.25, "lapse_rate": 6.5, "model": None,
+        "members": 3, "steps": 2, "seed": 7,
         "variables": ["u10", "v10"], "conserve": False, "non_negative": True, "grid": "point",
         "static": None, "noise": "ar1", "noise_timescale": "6h",
         "constraints": ["dew_point"], "overlap": 8, "batch": 2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -105,6 +105,19 @@ class Cells:
             digest.update(np.ascontiguousarray(values, float).tobytes())
         return digest.hexdigest()[:16]
 
+    def part(self, rows: np.ndarray, columns: np.ndarray) -> Cells:
+        """Return the cells of some rows and columns, by their numbers."""
+        within = np.ix_(rows, columns)
+        latitude, longitude = (
+            values.reshape(self.shape)[within] for values in (self.latitude, self.longitude)
+        )
+        if self.rows is not None and self.columns is not None:
+            edges = self.rows[rows], self.columns[columns]
+            size = rows.size, columns.size
+            return _between_edges(self.dims, size, latitude.ravel(), longitude.ravel(), *edges)
+        lats, lons = (corners.reshape(*self.shape, -1)[within] for corners in self.identity)
+        return cornered_cells(self.kind, self.dims, latitude, longitude, (lats, lons))
+
     def extent(self) -> tuple[float, float, float, float]:
         """Return the southern, northern, western and eastern limits in degrees."""
         if self.rows is not None and self.columns is not None:
@@ -148,21 +161,29 @@ def row_cells(
     rows = edges_between(latitude) if rows is None else rows
     rows = closed_rows(rows, around=turned)
     every = np.meshgrid(latitude, longitude, indexing="ij")
+    size = latitude.size, longitude.size
+    cells = _between_edges(dims, size, every[0].ravel(), every[1].ravel(), rows, columns)
+    return replace(cells, wraps=turned)
 
-    def outlines() -> Polygons:
-        height, width = latitude.size, longitude.size
-        return rectangles(rows.repeat(width, axis=0), np.tile(columns, (height, 1)))
 
+def _between_edges(
+    dims: tuple[str, ...],
+    shape: tuple[int, int],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+) -> Cells:
+    height, width = shape
     return Cells(
         kind="rows and columns",
         dims=dims,
-        shape=(latitude.size, longitude.size),
-        latitude=every[0].ravel(),
-        longitude=every[1].ravel(),
-        outlines=outlines,
+        shape=shape,
+        latitude=latitude,
+        longitude=longitude,
+        outlines=lambda: rectangles(rows.repeat(width, axis=0), np.tile(columns, (height, 1))),
         rows=rows,
         columns=columns,
-        wraps=turned,
         identity=(rows, columns),
     )
 

@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from flexclim.errors import GridError
 from flexclim.grids.regridding.cells import Cells
+from flexclim.grids.regridding.intervals import common_lengths, near
 from flexclim.grids.regridding.overlap import overlap_areas, overlap_moments
 from flexclim.grids.regridding.polygons import TURN
 from flexclim.grids.regridding.sparse_weights import Slopes, Weights
@@ -43,7 +44,7 @@ def weights_between(source: Cells, target: Target, method: RegridMethod) -> Weig
         return _at_points(source, target, method)
     if method == "conservative_2nd":
         return _second_order(source, target)
-    return Weights(matrix=_shares(_areas(source, target), target.areas))
+    return Weights(matrix=shares(_areas(source, target), target.areas))
 
 
 def _at_points(source: Cells, target: Target, method: RegridMethod) -> Weights:
@@ -69,32 +70,34 @@ def _at_points(source: Cells, target: Target, method: RegridMethod) -> Weights:
 
 def _areas(source: Cells, target: Target) -> sparse.csr_array:
     """Return the (target, source) areas in common."""
-    cells = target.cells
+    if both := common_rows_columns(source, target):
+        return sparse.kron(*both, format="csr")
     if target.regions is not None:
-        return target.regions.overlaps(source.polygons)
-    assert cells is not None
-    if source.rows is None or cells.rows is None:
-        return overlap_areas(source.polygons, cells.polygons)
+        cells, number = near(source, target.regions.boxes)
+        areas = target.regions.overlaps(cells.polygons).tocoo()
+    else:
+        assert target.cells is not None
+        cells, number = near(source, target.cells.polygons.boxes)
+        areas = overlap_areas(cells.polygons, target.cells.polygons).tocoo()
+    shape = target.latitude.size, source.size
+    return sparse.csr_array((areas.data, (areas.row, number[areas.col])), shape=shape)
+
+
+def common_rows_columns(
+    source: Cells, target: Target
+) -> tuple[sparse.csr_array, sparse.csr_array] | None:
+    """Return the (target, source) heights and widths in common; None: cells lie in no rows."""
+    cells = target.cells
+    if cells is None or source.rows is None or cells.rows is None:
+        return None
     assert source.columns is not None
     assert cells.columns is not None
-    heights = _common(np.sin(np.deg2rad(source.rows)), np.sin(np.deg2rad(cells.rows)))
-    widths = _common(np.deg2rad(source.columns), np.deg2rad(cells.columns), turn=TURN)
-    return sparse.kron(heights, widths, format="csr")
+    heights = common_lengths(np.sin(np.deg2rad(source.rows)), np.sin(np.deg2rad(cells.rows)))
+    widths = common_lengths(np.deg2rad(source.columns), np.deg2rad(cells.columns), turn=TURN)
+    return heights, widths
 
 
-def _common(source: np.ndarray, target: np.ndarray, *, turn: float = 0.0) -> sparse.csr_array:
-    """Return the (target, source) lengths in common of (n, 2) intervals, also turned ones."""
-    low, high = source.min(axis=1), source.max(axis=1)
-    start, stop = target.min(axis=1)[:, None], target.max(axis=1)[:, None]
-    shared = np.zeros((target.shape[0], source.shape[0]))
-    base = turn * np.round((start.mean() - low.mean()) / turn) if turn else 0.0
-    for shift in base + turn * np.arange(-2, 3) if turn else [0.0]:
-        shared += np.clip(np.minimum(high + shift, stop) - np.maximum(low + shift, start), 0, None)
-    shared[shared < 1e-12 * np.minimum(high - low, stop - start)] = 0
-    return sparse.csr_array(shared)
-
-
-def _shares(areas: sparse.csr_array, whole: np.ndarray) -> sparse.csr_array:
+def shares(areas: sparse.csr_array, whole: np.ndarray) -> sparse.csr_array:
     """Return areas as shares of (m,) targets; those without area have none."""
     scale = 1 / np.where(whole > 0, whole, np.inf)
     return (sparse.diags_array(scale) @ areas).tocsr()
@@ -119,9 +122,9 @@ def _second_order(source: Cells, target: Target) -> Weights:
     inverse = np.where(flat, 0, 1 / cosine)
     moved_x = (of_x - areas @ sparse.diags_array(x)) @ sparse.diags_array(scale)
     moved_z = (of_z - areas @ sparse.diags_array(z)) @ sparse.diags_array(inverse)
-    moments = sparse.hstack([_shares(m, target.areas) for m in (moved_x, moved_z)], format="csr")
+    moments = sparse.hstack([shares(m, target.areas) for m in (moved_x, moved_z)], format="csr")
     slopes = Slopes(differences=_differences(source, x, z, cosine, flat), moments=moments)
-    return Weights(matrix=_shares(areas, target.areas), slopes=slopes)
+    return Weights(matrix=shares(areas, target.areas), slopes=slopes)
 
 
 def _differences(

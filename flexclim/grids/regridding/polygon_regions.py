@@ -59,6 +59,11 @@ class Regions:
         signs = sparse.csr_array((np.sign(x1 - x2), index), shape=(len(self.shapes), size))
         return polygons_of(both, size), signs
 
+    @property
+    def boxes(self) -> np.ndarray:
+        """(edges, 4) boxes around the areas that polygons are made of, as ``Polygons`` have."""
+        return self._trapezoids[0].boxes
+
     @cached_property
     def areas(self) -> np.ndarray:
         """(regions,) areas in steradians."""

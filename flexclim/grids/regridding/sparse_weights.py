@@ -62,6 +62,11 @@ class Weights:
                 matrix.sum_duplicates()
 
     @property
+    def covered(self) -> np.ndarray:
+        """(m,) sums of the weights of each target: the shares that the source covers."""
+        return np.asarray(self.matrix.sum(axis=1))
+
+    @property
     def whole(self) -> sparse.csr_array:
         """(m, n) weights with the second-order terms."""
         if self.slopes is None:
@@ -96,7 +101,7 @@ class Weights:
         matrix = self.matrix
         if vector and self.turned is not None:
             matrix = (matrix - 2 * self.turned).tocsr()
-        covered = self.matrix.sum(axis=1)
+        covered = self.covered
 
         def mean(plane: np.ndarray) -> np.ndarray:
             missing = np.isnan(plane)
@@ -105,7 +110,7 @@ class Weights:
             total = matrix @ known
             if self.slopes is not None:
                 total += self.slopes.moments @ self._differences(known, ~missing)
-            return _masked(total, share, nan_threshold)
+            return masked_means(total, share, nan_threshold)
 
         return _by_planes(values, matrix.shape, mean)
 
@@ -116,7 +121,8 @@ class Weights:
         return np.asarray(parts @ plane - (parts @ known.astype(float)) * np.tile(plane, 2))
 
 
-def _masked(total: np.ndarray, share: np.ndarray, nan_threshold: float) -> np.ndarray:
+def masked_means(total: np.ndarray, share: np.ndarray, nan_threshold: float) -> np.ndarray:
+    """Return means from weighted sums, NaN where more than a share of the weights is missing."""
     known = (share > NOTHING) & (share >= 1 - nan_threshold - 1e-9)
     return np.where(known, total / np.where(known, share, 1), np.nan)
 
@@ -133,8 +139,13 @@ def _by_planes(
     return result.reshape(*values.shape[:-1], shape[0])
 
 
-def check_coverage(weights: Weights, source: Cells, target: Target) -> None:
+def check_coverage(share: np.ndarray, source: Cells, target: Target) -> None:
     """Check that a target lies in the source, and that cells of the source don't overlap.
+
+    Parameters
+    ----------
+    share
+        (m,) sums of the weights of each target, as ``Weights.covered``.
 
     Raises
     ------
@@ -142,7 +153,6 @@ def check_coverage(weights: Weights, source: Cells, target: Target) -> None:
         If no target cell or some points or polygons lie outside, or cells overlap by more than
         10 % of their area; above 1 % it is a warning.
     """
-    share = weights.matrix.sum(axis=1)
     outside = np.flatnonzero(share <= NOTHING)
     where = "the input spans {:g} to {:g} north, {:g} to {:g} east"
     if outside.size and (target.kind != "cells" or outside.size == share.size):

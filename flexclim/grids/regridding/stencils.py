@@ -15,6 +15,7 @@ from scipy.spatial import ConvexHull, KDTree
 from flexclim.grids.operators import keys_kernel
 from flexclim.grids.regridding.cells import Cells
 from flexclim.grids.regridding.corners import straight
+from flexclim.grids.regridding.intervals import near
 from flexclim.grids.regridding.overlap import containing
 from flexclim.grids.regridding.polygons import great_circle_polygons, vectors
 
@@ -44,8 +45,10 @@ def nearest(source: Cells, latitude: np.ndarray, longitude: np.ndarray) -> Stenc
 
 def containing_cell(source: Cells, latitude: np.ndarray, longitude: np.ndarray) -> Stencils:
     """Return the weights of the cell that contains each target."""
-    found = containing(source.polygons, np.deg2rad(longitude), np.sin(np.deg2rad(latitude)))
-    return _one_each(source, found, found >= 0)
+    x, z = np.deg2rad(longitude), np.sin(np.deg2rad(latitude))
+    cells, number = near(source, np.stack([x, z, x, z], axis=1))
+    found = containing(cells.polygons, x, z)
+    return _one_each(source, np.append(number, -1)[found], found >= 0)
 
 
 def interpolation(

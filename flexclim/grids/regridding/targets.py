@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,8 @@ ADVICE = (
 )
 GRID_MAPPING = "crs"
 CELL, REGION = "cell", "region"
+# Share of a row or column of a regular grid that may lie outside the input.
+HALF = 0.499
 # Of degrees of a regular grid; more are rounding.
 DECIMALS = 10
 
@@ -181,7 +184,8 @@ def _kept(to: xr.Dataset | xr.DataArray) -> list[Hashable]:
 def _regular_target(step: float, source: Cells) -> Target:
     """Return cells of ``step`` degrees over the extent of the source.
 
-    Edges lie at multiples of ``step`` from the south pole, and from 0 or -180 degrees of longitude.
+    Edges lie at multiples of ``step`` from the south pole, and from 0 or -180 degrees of longitude;
+    the outermost rows and columns lie in the extent by more than half.
     """
     if not 0 < step <= 90:
         raise GridError(f"to={step:g} is no spacing in degrees. Pass one above 0, up to 90.")
@@ -196,8 +200,8 @@ def _regular_target(step: float, source: Cells) -> Target:
         west, east = base, base + 360
     elif negative and east > 180:
         west, east = west - 360, east - 360
-    low, high = (round((limit + 90) / step) for limit in (south, north))
-    left, right = (round((limit - base) / step) for limit in (west, east))
+    low, left = (math.ceil(v / step - HALF) for v in (south + 90, west - base))
+    high, right = (math.floor(v / step + HALF) for v in (north + 90, east - base))
     if high <= low or right <= left:
         raise GridError(
             f"cells of {step:g} degrees are larger than the input, which spans {north - south:g} x "
@@ -242,7 +246,13 @@ def _healpix_target(to: str, source: Cells) -> Target:
     number = np.arange(cells.size)
     if source.areas.sum() < 4 * np.pi * (1 - 1e-6):
         south, north, west, east = source.extent()
-        boxes = cells.polygons.boxes
+        lat, lon = cells.latitude, cells.longitude
+        side = 2 * np.rad2deg(np.sqrt(4 * np.pi / cells.size))
+        margin = side / np.maximum(np.cos(np.deg2rad(lat)), 1e-3)
+        near = (lat > south - side) & (lat < north + side)
+        near &= (lon - west + margin) % 360 < east - west + 2 * margin
+        number = number[near]
+        boxes = healpix_cells(CELL, int(level), number).polygons.boxes
         low, high = (np.rad2deg(np.arcsin(np.clip(boxes[:, k], -1, 1))) for k in (1, 3))
         left, right = (np.rad2deg(boxes[:, k]) for k in (0, 2))
         near = (high > south) & (low < north)

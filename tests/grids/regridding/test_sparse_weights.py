@@ -56,7 +56,7 @@ def test_targets_outside_are_errors():
     source = cells_of(regular(18)[3:6, 2:5])
     target = target_of(regular(18)[10:12, 2:5], source)
     with pytest.raises(GridError, match="6 of 6 cells lie outside the input; the input spans 30"):
-        check_coverage(weights_between(source, target, "conservative"), source, target)
+        check_coverage(weights_between(source, target, "conservative").covered, source, target)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3])
@@ -66,7 +66,7 @@ def test_overlapping_cells_are_noticed(share):
     weights = Weights(matrix=weights_between(source, target, "conservative").matrix * (1 + share))
     if share < 0.1:
         with pytest.warns(FlexclimWarning, match="overlap by 5 % of their area"):
-            check_coverage(weights, source, target)
+            check_coverage(weights.covered, source, target)
     else:
         with pytest.raises(GridError, match="overlap by 30 % of their area"):
-            check_coverage(weights, source, target)
+            check_coverage(weights.covered, source, target)
