@@ -77,10 +77,11 @@ class DatasetAccessor(Accessor):
     ...     {"t2m": (("lat", "lon"), np.arange(16.0).reshape(4, 4), {"units": "K"})},
     ...     {"lat": [48.0, 47.0, 46.0, 45.0], "lon": [5.0, 6.0, 7.0, 8.0]},
     ... )
-    >>> ds.flex
+    >>> ds.flex  # doctest: +ELLIPSIS
     <flexclim on a Dataset>
     Grid:       regional, 4 x 4 cells of 1 x 1 degrees, lat 48 to 45, lon 5 to 8
     Variables:  t2m (K)
+    Model x4:   flex-nano for t2m: serves any field; flex-t2m needs static orog, lsm (bundled ...
     >>> ds.flex.coarsen(2).sizes["lat"]
     2
     """

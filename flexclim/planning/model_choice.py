@@ -21,6 +21,7 @@ from flexclim.models.catalogue import list_bundled
 from flexclim.models.model import Model, load_model, read_model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.bundled_statics import BUNDLED_STATICS
+from flexclim.planning.bundled_statics import NAMES as BUNDLED_NAMES
 from flexclim.planning.leads import step_hours
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import (
@@ -31,6 +32,7 @@ from flexclim.planning.variable_groups import (
 )
 from flexclim.planning.variable_matching import match
 
+Loader = Callable[[str], Model]
 LOG = logging.getLogger(__name__)
 DEFAULT_MODEL = "flex-nano"
 # Maximum ratio between the output's grid spacing and those of the training data.
@@ -73,8 +75,13 @@ def choose(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
     return groups
 
 
-def candidates(source: Source, choice: Choice, factor: int) -> list[VariableGroup]:
-    """Return what :func:`choose` would choose, without a word."""
+def candidates(
+    source: Source, choice: Choice, factor: int, load: Loader = load_model
+) -> list[VariableGroup]:
+    """Return what :func:`choose` would choose, without a word.
+
+    ``load`` returns a bundled model by name.
+    """
     if choice.model is not None:
         return _requested(source, choice, choice.model, SUPERRES)
     wanted = _wanted(source, choice)
@@ -85,16 +92,35 @@ def candidates(source: Source, choice: Choice, factor: int) -> list[VariableGrou
             return f"is for x{', x'.join(map(str, factors))}"
         return _unfit(candidate, candidate.card.inputs, source, factor)
 
-    groups, rejections = _specialised(source, wanted, unfit, SUPERRES, "spacing, factor and units")
+    groups, rejections = _specialised(
+        source, wanted, unfit, SUPERRES, "spacing, factor and units", load
+    )
     if not choice.static_optional:
         _check_static(source, groups, rejections)
     served = {name for group in groups for name in group.outputs.values()}
     wanted = [name for name in wanted if name not in served]
     if wanted or not groups:
         reason = "; ".join(["serves any field", *rejections])
-        default = load_model(DEFAULT_MODEL)
-        groups += group_variables(source, default, wanted or None, reason)
+        groups += group_variables(source, load(DEFAULT_MODEL), wanted or None, reason)
     return _in_order(groups, source)
+
+
+def expected_choice(source: Source, factor: int) -> list[str]:
+    """Say which model would downscale which variables, and what others lack; load no weights.
+
+    >>> import xarray as xr
+    >>> from flexclim.planning.source import resolve
+    >>> rows = {"lat": np.arange(40.0, 50), "lon": np.arange(10.0)}
+    >>> field = xr.DataArray(np.zeros((10, 10)), rows, ["lat", "lon"], "ozone")
+    >>> expected_choice(resolve(field), 4)
+    ['flex-nano for ozone: serves any field']
+    """
+    groups = candidates(source, Choice(model=None, variables=None), factor, read_model)
+    by_choice: dict[tuple[str, str], list[str]] = {}
+    for group in groups:
+        known = by_choice.setdefault((group.model.name, group.reason), [])
+        known.extend(group.outputs.values())
+    return [f"{model} for {', '.join(v)}: {why}" for (model, why), v in by_choice.items()]
 
 
 def choose_forecast(source: Source, choice: Choice, times: np.ndarray) -> list[VariableGroup]:
@@ -166,7 +192,12 @@ def _with_bundled(source: Source, model: Model) -> str:
 
 
 def _specialised(
-    source: Source, wanted: Sequence[str], unfit: Callable[[Model], str], task: str, alike: str
+    source: Source,
+    wanted: Sequence[str],
+    unfit: Callable[[Model], str],
+    task: str,
+    alike: str,
+    load: Loader = load_model,
 ) -> tuple[list[VariableGroup], list[str]]:
     """Return groups of models trained for the wanted variables, and why others were rejected."""
     groups: list[VariableGroup] = []
@@ -183,7 +214,7 @@ def _specialised(
             continue
         fields = [own if own == v else f"{own} ({v})" for v, own in named.items() if v in served]
         reason = f"made for {', '.join(fields)} at this {alike}{_with_bundled(source, candidate)}"
-        groups += group_variables(source, load_model(name), served, reason, task)
+        groups += group_variables(source, load(name), served, reason, task)
     return groups, rejections
 
 
@@ -221,10 +252,20 @@ def _unfit(model: Model, read: Sequence[str], source: Source, factor: int) -> st
     needed = [static.name for static in settings.statics if not static.computed]
     available = available_statics(source, needed, factor)
     if lacking := [name for name in needed if available is None or name not in available]:
-        return f"needs static {', '.join(lacking)}"
+        why = "" if source.static is not None else _static_advice(source, lacking)
+        return f"needs static {', '.join(lacking)}{why}"
     if settings.grid and source.grid.domain.kind != settings.grid:
         return f"is for grids of {settings.grid}s"
     return _far_spacing(card.spacing_km, source.grid.spacing_km / factor)
+
+
+def _static_advice(source: Source, names: Sequence[str]) -> str:
+    """Say why bundled static fields don't serve, if they have these names."""
+    if not set(names) <= set(BUNDLED_NAMES):
+        return ""
+    placed = source.grid.geographic or source.grid.latitude_name is not None
+    why = "too coarse" if placed else "of no use without latitudes"
+    return f" (bundled ones are {why}: pass static=)"
 
 
 def _far_spacing(trained: tuple[float, float] | None, spacing_km: float) -> str:

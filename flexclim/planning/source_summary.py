@@ -13,11 +13,14 @@ import xarray as xr
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.times import calendar_of, seconds_of
 from flexclim.errors import FlexclimError, GridError
-from flexclim.planning.source import resolve
+from flexclim.planning.model_choice import expected_choice
+from flexclim.planning.source import Source, resolve
 from flexclim.resampling.rows_and_columns import as_planned, find_cell_list
 
 # Seconds of the units in which a time step is given.
 UNITS = {"days": 86400, "h": 3600, "min": 60, "s": 1}
+# Of downscaling, for which models are named.
+FACTOR = 4
 LIST = "display: grid; grid-template-columns: max-content auto; gap: 0.1em 1em; margin: 0.3em 0"
 TITLE = "border-bottom: 1px solid currentColor; padding-bottom: 0.2em"
 
@@ -88,7 +91,17 @@ def _summary(obj: xr.Dataset | xr.DataArray) -> dict[str, str]:
         rows |= {"Time": _span(times), "Calendar": calendar_of(times)}
     if REALIZATION in source.dataset.sizes:
         rows["Members"] = f"{source.dataset.sizes[REALIZATION]} along {REALIZATION}"
+    if source.fields:
+        rows[f"Model x{FACTOR}"] = _models(source)
     return rows
+
+
+def _models(source: Source) -> str:
+    """Say which models would downscale which variables, and what better ones lack."""
+    try:
+        return " | ".join(expected_choice(source, FACTOR))
+    except FlexclimError as error:
+        return f"none: {error}"
 
 
 def _named(field: xr.DataArray) -> str:

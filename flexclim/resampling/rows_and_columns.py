@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import xarray as xr
@@ -24,8 +24,7 @@ from flexclim.grids.regridding.methods import RegridMethod
 from flexclim.grids.regridding.targets import Target, target_of
 from flexclim.resampling.regridding import regrid
 
-T = TypeVar("T", xr.Dataset, xr.DataArray)
-U = TypeVar("U", xr.Dataset, xr.DataArray)
+Fields: TypeAlias = xr.Dataset | xr.DataArray
 LOG = logging.getLogger(__name__)
 # What the coordinates of fields don't tell.
 GridHint: TypeAlias = Kind | Literal["healpix", "healpix:nested", "healpix:ring"]
@@ -141,7 +140,7 @@ def _may_overshoot(properties: FieldProperties) -> bool:
     return properties.continuous and properties.bounds == NO_BOUNDS
 
 
-def with_rows(obj: T) -> T:
+def with_rows(obj: Fields) -> Fields:
     """Return fields on rows and columns: the same, or those of :func:`on_rows`."""
     found = find_cell_list(obj)
     if found is None:
@@ -152,14 +151,18 @@ def with_rows(obj: T) -> T:
     return pick(on_rows(ds, found), str(next(iter(ds.data_vars)))).rename(obj.name)
 
 
-def on_common_rows(one: T, other: U) -> tuple[T, U]:
+def on_common_rows(one: Fields, other: Fields) -> tuple[Fields, Fields]:
     """Return two fields on rows and columns; if only one has some, the other is taken to them."""
     lists = find_cell_list(one), find_cell_list(other)
     if lists[0] is not None and lists[1] is None:
-        return regrid(one, other), other
+        return _regridded(one, other), other
     if lists[0] is None and lists[1] is not None:
-        return one, regrid(other, one)
+        return one, _regridded(other, one)
     return with_rows(one), with_rows(other)
+
+
+def _regridded(obj: Fields, to: Fields) -> Fields:
+    return cast(Fields, regrid(cast(Any, obj), to))
 
 
 def on_regular_grid(obj: xr.Dataset) -> xr.Dataset:

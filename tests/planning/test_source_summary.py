@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import flexclim  # noqa: F401  registers .flex
+
 
 @pytest.fixture(params=["dataset", "array"])
 def field(request):
@@ -35,6 +37,8 @@ def test_summary_of_a_dataset(field):
         "Time:       2020-02-28T18:00 to 2020-02-29T06:00 (3 times, every 6 h)",
         "Calendar:   proleptic_gregorian",
         "Members:    2 along realization",
+        "Model x4:   flex-nano for t2m, u10: serves any field; flex-t2m reads t2m in K, "
+        "not in no units; flex-wind reads v10 too",
     ]
 
 
@@ -115,4 +119,18 @@ def test_summary_of_pixels_computes_nothing():
         "6 x 12 cells of 30 degrees",
         "Variables:  t2m",
         "Members:    3 along realization",
+        "Model x4:   flex-nano for t2m: serves any field; flex-t2m reads t2m in K, not in no units",
     ]
+
+
+def test_summary_says_what_better_models_need(field):
+    kelvin = xr.Dataset({"t2m": field if isinstance(field, xr.DataArray) else field.t2m})
+    kelvin.t2m.attrs["units"] = "K"
+    assert repr(kelvin.flex).endswith(
+        "Model x4:   flex-nano for t2m: serves any field; flex-t2m needs static orog, lsm "
+        "(bundled ones are too coarse: pass static=)"
+    )
+    wide = kelvin.assign_coords(lat=np.linspace(60, -60, 8), lon=4.0 * np.arange(8))
+    assert "flex-t2m is for " in repr(wide.flex)
+    coarse = kelvin.assign_coords(lat=60 - 4.0 * np.arange(8), lon=4.0 * np.arange(8))
+    assert "Model x4:   flex-t2m for t2m: made for t2m at this spacing" in repr(coarse.flex)

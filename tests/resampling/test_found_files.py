@@ -75,3 +75,39 @@ def test_bounds_of_a_subsample_leave_holes(data_dir):
     found = ds.flex.regrid(1.0, "bilinear").psl
     assert found.notnull().all()
     assert 90000 < found.min() < found.max() < 110000
+
+
+# Rows and columns that a factor fits, and what the output has.
+CROPS = {
+    "miroc6": ({}, ("lat", "lon"), (256, 512)),
+    "awi": ({}, ("lat", "lon"), (192, 384)),
+    "orca": ({"y": slice(0, 148), "x": slice(1, -1)}, ("y", "x"), (296, 360)),
+    "mm5": ({}, ("x_cross", "y_cross"), (148, 118)),
+    "healpix": ({"level_full": slice(0, 1)}, ("cell",), (48,)),
+    "cordex": ({}, ("rlat", "rlon"), (266, 232)),
+    "grib": ({}, ("latitude", "longitude"), (192, 384)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::flexclim.FlexclimWarning")
+@pytest.mark.parametrize("kind", FOUND)
+def test_files_are_downscaled(data_dir, kind):
+    """Block means equal the file's, by the areas that flexclim finds."""
+    name, variable, options, *_ = FOUND[kind]
+    crop, dims, shape = CROPS[kind]
+    ds = opened(data_dir, name).isel(crop)
+    ds = ds[[n for n in ds.data_vars if n == variable or n not in ("ta", "lat_bnds", "lon_bnds")]]
+    for time in ("time", "time_counter"):
+        ds = ds.isel({time: [0]}) if time in ds.dims else ds
+    fine = ds.flex.downscale(2, members=1, steps=1, **options)[variable].isel(realization=0)
+    assert tuple(fine.sizes[dim] for dim in dims) == shape
+    again = fine.to_dataset() if "cell" in fine.dims else fine
+    coarse = again.flex.coarsen(2)
+    coarse = coarse[variable] if isinstance(coarse, xr.Dataset) else coarse
+    given = ds[variable].values.squeeze()
+    np.testing.assert_allclose(
+        np.nan_to_num(coarse.values.squeeze()),
+        np.nan_to_num(given),
+        atol=2e-3 * float(np.nanstd(given)),
+    )
