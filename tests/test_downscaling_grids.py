@@ -48,6 +48,16 @@ def test_members_keep_the_global_mean(kind, toy_model):
     assert float(fine.t.std()) > 0.5 * float(ds.t.std())
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "curvilinear", "nested"])
+def test_a_member_is_the_same_whatever_else_is_asked_for(kind, toy_model):
+    field = field_of(kind).t.expand_dims(time=np.arange(2).astype("M8[D]").astype("M8[ns]"))
+    whole = run(field, toy_model, members=2)
+    part = run(field.isel(time=[1]), toy_model, members=1)
+    scale = float(field.std())
+    assert float(abs(whole.isel(time=1) - whole.isel(time=0)).max()) > 0.01 * scale
+    np.testing.assert_allclose(part[0, 0], whole[0, 1], atol=1e-5 * scale)
+
+
 @pytest.mark.parametrize("nested", [True, False])
 @pytest.mark.parametrize("factor", [2, 4])
 def test_pixels_are_split_and_keep_their_means(nested, factor, toy_model):

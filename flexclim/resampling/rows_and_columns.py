@@ -214,4 +214,7 @@ def _own_spacing(cells: Cells) -> float:
         rows = float(np.unique(cells.latitude).size)
         if cells.extent()[1] - cells.extent()[0] > 179:
             return 180 / rows
-    return 180 / max(2, round(180 / float(np.rad2deg(np.median(cells.spacing)))))
+    known = cells.spacing[cells.spacing > 0]
+    if not known.size:
+        raise GridError(f"none of {cells.size} cells has an area. Check the corners of the cells.")
+    return 180 / max(2, round(180 / float(np.rad2deg(np.median(known)))))

@@ -89,6 +89,16 @@ def test_stations_are_no_grid(change, message):
             function(field, 2)
 
 
+def test_cells_without_corners():
+    ds = triangles()
+    ds["clat_bnds"] = ds.clat_bnds * np.nan
+    with pytest.raises(GridError, match=r"none of \d+ cells has an area\. Check the corners"):
+        find_cell_list(ds)
+    ds = triangles()
+    ds["clat_bnds"][:3] = np.nan
+    assert find_cell_list(ds).degrees == find_cell_list(triangles()).degrees
+
+
 def test_fields_of_another_grid_are_left_out():
     ds = healpix_field(2).to_dataset()
     node = xr.DataArray(np.zeros(20), {"nlat": ("node", np.arange(20.0))}, dims="node")
