@@ -93,21 +93,17 @@ CROPS = {
 @pytest.mark.filterwarnings("ignore::flexclim.FlexclimWarning")
 @pytest.mark.parametrize("kind", FOUND)
 def test_files_are_downscaled(data_dir, kind):
-    """Block means equal the file's, by the areas that flexclim finds."""
+    """Block means equal the values of the file."""
     name, variable, options, *_ = FOUND[kind]
     crop, dims, shape = CROPS[kind]
     ds = opened(data_dir, name).isel(crop)
-    ds = ds[[n for n in ds.data_vars if n == variable or n not in ("ta", "lat_bnds", "lon_bnds")]]
     for time in ("time", "time_counter"):
         ds = ds.isel({time: [0]}) if time in ds.dims else ds
-    fine = ds.flex.downscale(2, members=1, steps=1, **options)[variable].isel(realization=0)
-    assert tuple(fine.sizes[dim] for dim in dims) == shape
-    again = fine.to_dataset() if "cell" in fine.dims else fine
-    coarse = again.flex.coarsen(2)
-    coarse = coarse[variable] if isinstance(coarse, xr.Dataset) else coarse
-    given = ds[variable].values.squeeze()
+    fine = ds.flex.downscale(2, members=1, steps=1, **options).isel(realization=0)
+    assert tuple(fine[variable].sizes[dim] for dim in dims) == shape
+    coarse, given = (one.values.squeeze() for one in (fine.flex.coarsen(2)[variable], ds[variable]))
+    # Without corners, areas of fine cells follow from their own centres.
+    close = 2e-2 if kind in ("orca", "mm5") else 1e-4
     np.testing.assert_allclose(
-        np.nan_to_num(coarse.values.squeeze()),
-        np.nan_to_num(given),
-        atol=2e-3 * float(np.nanstd(given)),
+        np.nan_to_num(coarse), np.nan_to_num(given), atol=close * float(np.nanstd(given))
     )
