@@ -79,7 +79,8 @@ def containing(polygons: Polygons, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         where, height = (x[point] + shift)[part][pair], z[point[part]][pair]
         _, x1, z1, x2, z2 = polygons.edges.chosen(edge)
         over = (where >= np.minimum(x1, x2)) & (where < np.maximum(x1, x2))
-        level = z1 + (z2 - z1) * (where - x1) / (x2 - x1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # edges along a meridian
+            level = z1 + (z2 - z1) * (where - x1) / (x2 - x1)
         sign = np.sign(x1 - x2) * (over & (height < level))
         inside = np.bincount(pair, weights=sign, minlength=counts[part].size) > 0.5
         found[point[part][inside]] = cell[part][inside]
