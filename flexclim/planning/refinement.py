@@ -111,12 +111,15 @@ def _ratio(source: Source, target: Target) -> float:
     given = source.cells.cells.pixels if source.cells else None
     if given and cells.pixels:
         return float(2.0 ** (cells.pixels.level - given.level))
-    if grid.geographic and cells.rows is not None and cells.columns is not None:
+    if cells.rows is not None and cells.columns is not None:
         rows, columns = (
             float(np.median(np.abs(np.diff(edges, axis=1))))
             for edges in (cells.rows, cells.columns)
         )
-        return max(abs(grid.y_step) / rows, abs(grid.x_step) / columns)
+        if grid.geographic:
+            return max(abs(grid.y_step) / rows, abs(grid.x_step) / columns)
+        # Columns are narrow near a pole, where rows still tell the resolution.
+        return grid.spacing_km / (DEGREE_KM * rows)
     return grid.spacing_km / (DEGREE_KM * math.degrees(float(np.median(cells.spacing))))
 
 

@@ -1,6 +1,7 @@
 import coarse_fields
 import pytest
 import xarray as xr
+from grid_kinds import projected
 
 from flexclim.errors import GridError
 from flexclim.grids.regridding.cell_discovery import cells_of
@@ -55,6 +56,13 @@ def test_the_finer_side_of_a_target_counts(choose):
     narrow = field.assign_coords(lon=5 + 0.25 * (field.lon - 5))
     target = target.assign_coords(lon=[6, 6.2, 6.4, 6.6])
     assert choose(None, target, field=narrow).factors == (2,)
+
+
+def test_rows_of_degrees_count_beside_a_pole(choose):
+    field = projected(8, size=4e5).t  # cells of 100 km
+    with pytest.raises(GridError, match="no finer than the input"):
+        choose(None, 1.0, field=field)
+    assert choose(None, 0.4, field=field).factors == (4,)
 
 
 def test_a_given_factor_is_kept_and_has_no_reason(choose):
