@@ -119,6 +119,21 @@ def adjust(
     FlexclimWarning
         When values are computed, if cells have no reference, or no precipitation in the
         historical run.
+
+    Examples
+    --------
+    Monthly fields of a model that is 2 K too warm and warms by 3 K:
+
+    >>> import numpy as np
+    >>> weather = 280 + np.sin(np.arange(120.0))[:, None, None] + np.zeros((1, 2, 2))
+    >>> days = xr.date_range("2000-01-01", periods=120, freq="MS")
+    >>> coords = {"time": days, "lat": [46.0, 47.0], "lon": [7.0, 8.0]}
+    >>> reference = xr.Dataset({"tas": (tuple(coords), weather, {"units": "K"})}, coords)
+    >>> past, future = (reference.assign(tas=reference.tas.copy(data=weather + k)) for k in (2, 5))
+    >>> future["time"] = xr.date_range("2050-01-01", periods=120, freq="MS")
+    >>> adjusted = adjust(future, reference=reference, historical=past)
+    >>> float((adjusted.tas.mean() - reference.tas.mean()).round(1))
+    3.0
     """
     check_period(period)
     check_seed(seed)
@@ -200,6 +215,16 @@ def fit_adjustment(
     ------
     AlignmentError, GridError, FlexclimError
         As for :func:`adjust`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> days = xr.date_range("2000-01-01", "2009-12-01", freq="MS")
+    >>> coords = {"time": days, "lat": [46.0, 47.0], "lon": [7.0, 8.0]}
+    >>> past = xr.Dataset({"tas": (tuple(coords), np.ones((120, 2, 2)), {"units": "K"})}, coords)
+    >>> fit = fit_adjustment(past, reference=past.assign(tas=past.tas.copy(data=past.tas + 1)))
+    >>> float(adjust(past, fitted=fit).tas.mean())
+    2.0
     """
     past = resolve_model(obj, variables, "the historical run")
     options = FitOptions(

@@ -173,6 +173,23 @@ def downscale(
     FlexclimWarning
         If the grid or, when they are computed, the values lie far outside the range of the
         model's training data, or are negative against the field's names; once per call.
+
+    Examples
+    --------
+    A dask array gives a lazy result:
+
+    >>> import numpy as np
+    >>> coarse = xr.DataArray(
+    ...     np.full((6, 6), 280.0, "float32"),
+    ...     {"lat": np.arange(44.5, 50), "lon": np.arange(5.5, 11)},
+    ...     name="tas",
+    ...     attrs={"standard_name": "air_temperature", "units": "K"},
+    ... ).chunk()
+    >>> dict(downscale(coarse, 4, members=3).sizes)
+    {'realization': 3, 'lat': 24, 'lon': 24}
+    >>> stations = xr.Dataset(coords={"lat": ("station", [47.0]), "lon": ("station", [7.5])})
+    >>> dict(downscale(coarse, to=stations, members=3).sizes)
+    {'realization': 3, 'station': 1}
     """
     aim = Aim(to=to, lapse_rate=lapse_rate)
     source = resolve(obj, grid, static, variables)
@@ -313,6 +330,14 @@ def estimate(
     ------
     GridError, ModelError, FlexclimError
         As for :func:`downscale`.
+
+    Examples
+    --------
+    A year of daily temperatures on 40 x 60 cells:
+
+    >>> cost = estimate(coarse, factor=4, members=50)  # doctest: +SKIP
+    >>> cost.passes, cost.output_bytes / 1e9  # doctest: +SKIP
+    (36500, 2.8)
     """
     aim = Aim(to=options.pop("to", None), lapse_rate=options.pop("lapse_rate", None))
     choice = aim.choice(options.pop("model", None), options.pop("variables", None))
