@@ -23,6 +23,7 @@ from flexclim.adjusting.adjustment_options import (
     check_seed,
 )
 from flexclim.adjusting.fitted_quantiles import Fitted, FittedVariable, check_scenario
+from flexclim.adjusting.joint_adjustment import Joint, adjust_jointly
 from flexclim.adjusting.matched_series import (
     Fields,
     Model,
@@ -33,7 +34,6 @@ from flexclim.adjusting.matched_series import (
     resolve_model,
     resolve_reference,
 )
-from flexclim.adjusting.multivariate import Joint, adjust_jointly
 from flexclim.adjusting.seasons import AlignOn, window_for
 from flexclim.adjusting.time_series import check_length, in_units_of, training_period
 from flexclim.adjusting.treatments import treatment_of

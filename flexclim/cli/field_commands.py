@@ -113,6 +113,8 @@ def downscale(
       flexclim downscale coarse.nc fine.zarr -f 4 --dry-run
     """  # noqa: D301
     arguments = dict(locals())
+    if factor is None and to is None:
+        raise typer.BadParameter("Give --factor, such as 4, or --to.")
     import flexclim
 
     if constraints is not None:

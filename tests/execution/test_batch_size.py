@@ -149,5 +149,5 @@ def planned(model):
 
 def prepared_field(model):
     """Return what members share, and at least how many bytes it has."""
-    prepared = prepare_planes([field().values], None, planned(model), PLACE)
+    prepared = prepare_planes([field().values], None, None, planned(model), PLACE)
     return prepared, prepared.inputs.nbytes + prepared.features.maps[0].nbytes

@@ -22,7 +22,7 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
     plan = plan_downscaling(resolve(holed.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     part = next(p for p in plan.parts if p.part.rows[0] > 40 and p.part.columns[0] > 20)
     plane = holed.values[0]
-    made = members.prepare_planes([plane], None, part, PlaneIdentity())
+    made = members.prepare_planes([plane], None, None, part, PlaneIdentity())
     whole = fill_missing(plane)[slice(*part.part.rows), slice(*part.part.columns)]
     np.testing.assert_array_equal(made.given[0], whole)
     assert whole.std() > 0

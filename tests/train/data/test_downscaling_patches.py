@@ -197,7 +197,7 @@ def test_a_patch_is_what_sampling_sees_there(
         place = (slice(None), slice(row, row + 32), slice(column, column + 32))
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
         time = PlaneIdentity(when=window.time)
-        prepared = members.prepare_planes(planes, predictors, plan, time)
+        prepared = members.prepare_planes(planes, predictors, None, plan, time)
         within = np.abs(prepared.inputs[place]) < 10  # training clips what lies beyond
         assert within.mean() > 0.99
         np.testing.assert_allclose(

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim.adjusting import multivariate
+from flexclim.adjusting import joint_adjustment
 from flexclim.errors import FlexclimError
 
 pytest.importorskip("xsdba", reason="needs the extra climate")
@@ -34,7 +34,7 @@ def correlation(ds):
 
 @pytest.mark.slow
 def test_variables_depend_on_each_other_as_in_the_reference(monkeypatch):
-    monkeypatch.setattr(multivariate, "ROTATIONS", 6)
+    monkeypatch.setattr(joint_adjustment, "ROTATIONS", 6)
     reference, past = climate(1981, 10, 0.8), climate(1981, 10, 0.1, shift=2)
     later = climate(2021, 10, 0.1, shift=4)
     given = {"reference": reference, "historical": past, "window": "month"}
