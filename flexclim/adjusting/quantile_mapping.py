@@ -3,7 +3,8 @@
 Cannon et al. (2015), https://doi.org/10.1175/JCLI-D-14-00754.1: a value x of rank tau within its
 period becomes x + Q_ref(tau) - Q_hist(tau) or x Q_ref(tau) / Q_hist(tau), so that the model's
 change of each quantile is kept. Quantiles are those of Hyndman and Fan's type 7, adjustments are
-linear between them and constant beyond the outermost ones.
+linear between them and constant beyond the outermost ones. Where quantiles of the past rise
+steeply, Q_ref and Q_hist are interpolated instead of their ratio.
 """
 
 # C cells, T times, S parts of the year, Q quantiles
@@ -23,6 +24,10 @@ Kind = Literal["additive", "multiplicative"]
 # (ratio.max and ratio.max.trace of Cannon's R package MBC).
 LARGEST_CHANGE = 2.0
 NEXT_TO_NONE = 10.0  # traces
+NEXT_TO_NO_MEAN = 0.1  # of the mean, of what has no traces
+# Quantiles of the past that rise by more than this factor from one node to the next, such as from
+# nights to days, have no ratio in between.
+STEEP = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +122,8 @@ def adjust_series(
     """
     result = np.full_like(series, np.nan)
     for ranked, changed in periods(seasons.years, period):
+        if not (ranked & changed).any():  # years between two series
+            continue
         own = seasons.within(ranked)
         part_of_series = series[:, ranked]
         wanted = changed[ranked]
@@ -156,21 +163,15 @@ def periods(years: np.ndarray, length: int) -> list[tuple[np.ndarray, np.ndarray
 def _ranks(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     """Return ranks (C, m) of values within ordered samples (C, n), from 0 to 1.
 
-    Equal values have the mean of their ranks, as in xsdba.
+    Equal values have the mean of their ranks. The quantile of a sample at the rank of one of its
+    values is this value.
     """
     result = np.full(values.shape, np.nan)
     known = (~np.isnan(ordered)).sum(axis=1)
     for cell, count in enumerate(known):
-        if not count:
-            continue
-        sample = ordered[cell, :count]
-        row = np.append(values[cell], (sample[0], sample[-1]))
-        rank = (sample.searchsorted(row) + sample.searchsorted(row, "right") + 1) / 2
-        lowest, highest = rank[-2:]
-        if highest == lowest:  # all are equal
-            result[cell] = 0.5
-        else:
-            result[cell] = highest / count * (rank[:-2] - lowest) / (highest - lowest)
+        sample, row = ordered[cell, :count], values[cell]
+        before = sample.searchsorted(row) + sample.searchsorted(row, "right") - 1
+        result[cell] = before / 2 / (count - 1) if count > 1 else 0.5
     result[np.isnan(values)] = np.nan
     return result
 
@@ -190,21 +191,31 @@ def _mapped(
         ratios = np.where(historical <= 0, 1, reference / historical)
         change = np.where(values == past, 1, values / past)
     result: np.ndarray = values * _between(ratios, rank)
-    limited = (past <= 0) | ((past <= NEXT_TO_NONE * treatment.trace) & (change > LARGEST_CHANGE))
-    if limited.any():
-        most = np.minimum(change, LARGEST_CHANGE) * _between(reference, rank)
-        result = np.where(limited, most, result)
+    below, above, _ = _around(historical, rank)
+    steep = above > STEEP * below
+    few = NEXT_TO_NO_MEAN * historical.mean(axis=1, keepdims=True)
+    if treatment.trace:
+        few = np.full_like(few, NEXT_TO_NONE * treatment.trace)
+    limited = (past <= 0) | ((past <= few) & (change > LARGEST_CHANGE))
+    if (limited | steep).any():
+        change = np.where(limited, np.minimum(change, LARGEST_CHANGE), change)
+        result = np.where(limited | steep, change * _between(reference, rank), result)
     return result
 
 
-def _between(table: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Interpolate tables (C, Q) at ranks (C, m), constantly beyond the outermost nodes."""
+def _around(table: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return values (C, m) of tables (C, Q) at the nodes around ranks, and places in between."""
     count = table.shape[1]
     place = np.clip(np.nan_to_num(rank) * count - 0.5, 0, count - 1)
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, count - 1)
-    share = (place - low).astype(table.dtype)
     below, above = (np.take_along_axis(table, one, axis=1) for one in (low, high))
+    return below, above, (place - low).astype(table.dtype)
+
+
+def _between(table: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Interpolate tables (C, Q) at ranks (C, m), constantly beyond the outermost nodes."""
+    below, above, share = _around(table, rank)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(share == 0, below, below + share * (above - below)))
 

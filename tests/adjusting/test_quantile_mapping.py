@@ -57,9 +57,9 @@ def test_a_shift_and_a_factor_are_found():
 
 def test_a_value_worked_by_hand():
     # Quantiles 1/4 and 3/4 of ten times 0 to 30 are 7 and 23, of twice as much 14 and 46. Mean
-    # ranks of ten equal values are 5.5, 15.5, ..., 305.5 of 310; they are scaled to begin at 0.
+    # ranks of ten equal values are 4.5, 14.5, ..., 304.5, of 0 to 309.
     past = np.tile(np.arange(31.0), 10)[None]
-    rank = past[0] / 30 * 305.5 / 310
+    rank = (past[0] * 10 + 4.5) / 309
     expected = past[0] + np.interp(rank, [0.25, 0.75], [7, 23])
     found = adjusted(past, past * 2, past, ADD, count=2)
     np.testing.assert_allclose(found[0], expected, rtol=1e-12)
@@ -112,6 +112,31 @@ def test_ratios_are_limited_where_the_past_has_next_to_none():
     assert found[0, -1] == pytest.approx(2 * np.quantile(past * 100, 0.975))
     nothing = adjusted(np.zeros((1, 310)), past, np.zeros((1, 310)), TIMES)
     np.testing.assert_allclose(nothing, np.median(past), rtol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_zeros_beside_large_values_do_not_inflate_ratios(share):
+    reference, past, future = (
+        RANDOM.gamma(1, scale, (4, 620)) * (RANDOM.random((4, 620)) >= dark)
+        for scale, dark in ((60, 0.4), (40, 0.5), (40, share))
+    )
+    now, then = (adjusted(one, reference, past, TIMES, 50) for one in (past, future))
+    assert now.mean() == pytest.approx(reference.mean(), rel=0.05)
+    assert then.max() < 2 * reference.max()
+    assert then.mean() / now.mean() == pytest.approx(future.mean() / past.mean(), rel=0.2)
+
+
+def test_years_between_two_series_are_left_out():
+    past = RANDOM.normal(size=(1, 620))
+    both = np.concatenate([past, past + 3], axis=1)
+    days = januaries(20).days
+    seasons = Seasons(
+        days=np.concatenate([days, days + 32872]),
+        parts=np.zeros(1240, int),
+        years=np.concatenate([januaries(20).years, januaries(20).years + 90]),
+    )
+    found = adjusted(both, past - 2, past, ADD, seasons=seasons)
+    np.testing.assert_allclose(found, both - 2, rtol=1e-9)
 
 
 def test_bounds_are_kept_as_far_as_the_model_keeps_them():
