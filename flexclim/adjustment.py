@@ -117,8 +117,8 @@ def adjust(
     Warns
     -----
     FlexclimWarning
-        When values are computed, if cells have no reference, or no precipitation in the
-        historical run.
+        When values are computed, if cells have no reference in a season, or no precipitation in
+        the historical run.
 
     Examples
     --------

@@ -282,9 +282,15 @@ def test_the_run_itself_may_reach_back(world):
 
 def test_missing_cells_and_dry_cells_are_said(world):
     sea = world["reference"].where(world["reference"].lat > 40)
-    with pytest.warns(FlexclimWarning, match="'tas' is NaN in cells in which the reference"):
+    with pytest.warns(FlexclimWarning, match="'tas' is NaN in cells and seasons in which the ref"):
         found = adjusted({**world, "reference": sea}, variables=["tas"])
     assert found["tas"].isnull().mean() == 0.5
+    summer = world["reference"].where(world["reference"].time.dt.season != "DJF", drop=True)
+    with pytest.warns(FlexclimWarning, match="'tas' is NaN in cells and seasons"):
+        found = adjusted({**world, "reference": summer}, variables=["tas"], window=31)["tas"]
+    share = found.isnull().groupby("time.season").mean(...)
+    assert share.sel(season="DJF") > 0.9
+    assert share.sel(season=["MAM", "JJA", "SON"]).max() == 0
     dry = world["historical"].assign(
         pr=world["historical"]["pr"].where(world["historical"].lat > 40, 0)
     )

@@ -133,7 +133,8 @@ def _adjusted(
 ) -> np.ndarray:
     """Return adjusted series (C, T)."""
     read = reading(values)
-    _warn(read, reference, historical, treatment, name)
+    present = np.unique(seasons.parts)
+    _warn(read, reference[:, present], historical[:, present], treatment, name)
     full = without_traces(read, treatment.trace, numbers, seed)
     return adjust_series(full, reference, historical, seasons, window, treatment, period)
 
@@ -163,11 +164,11 @@ def _warn(
 ) -> None:
     """Warn of cells that can't be adjusted, or only by chance."""
     known = ~np.isnan(values).all(axis=1)
-    empty = np.isnan(reference).all(axis=(1, 2)) | np.isnan(historical).all(axis=(1, 2))
+    empty = (np.isnan(reference) | np.isnan(historical)).all(axis=2).any(axis=1)
     if (known & empty).any():
         warn(
-            f"{name!r} is NaN in cells in which the reference or the historical run has no "
-            "values. Pass a reference that covers the model's cells, or fill it first."
+            f"{name!r} is NaN in cells and seasons in which the reference or the historical run "
+            "has no values. Pass fields that cover the model's cells and seasons, or fill them."
         )
     if treatment.trace:
         past, there = ((one > treatment.trace).any(axis=(1, 2)) for one in (historical, reference))

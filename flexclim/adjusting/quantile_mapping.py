@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from flexclim.adjusting.seasons import Seasons, Window
+from flexclim.adjusting.seasons import MONTHS, Seasons, Window
 
 Kind = Literal["additive", "multiplicative"]
 
@@ -28,6 +28,7 @@ NEXT_TO_NO_MEAN = 0.1  # of the mean, of what has no traces
 # Quantiles of the past that rise by more than this factor from one node to the next, such as from
 # nights to days, have no ratio in between.
 STEEP = 10.0
+LACKING_DAYS = 2  # in a row, at most, in a calendar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +74,17 @@ def fit_quantiles(series: np.ndarray, seasons: Seasons, window: Window, count: i
     Returns
     -------
     ndarray
-        (C, S, Q); NaN where there is no value. Parts of the year without times have the
-        quantiles of the next one that has some.
+        (C, S, Q); NaN where there is no value. Days of the year that a calendar lacks
+        have the quantiles of the next one.
     """
     result = np.full((len(series), window.parts, count), np.nan, series.dtype)
     present = np.unique(seasons.parts)
     for part, _, sample in seasons.samples(window):
         result[:, part] = _quantiles(np.sort(series[:, sample], axis=1), nodes(count))
-    nearest = np.abs(np.arange(window.parts)[:, None] - present).argmin(axis=1)
-    return result[:, present[nearest]]
+    apart = np.abs(np.arange(window.parts)[:, None] - present)
+    filled = result[:, present[apart.argmin(axis=1)]]
+    filled[:, apart.min(axis=1) > (0 if window.parts == MONTHS else LACKING_DAYS)] = np.nan
+    return filled
 
 
 def _quantiles(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.ensembles import REALIZATION
-from flexclim.errors import FlexclimError, suggest_options
+from flexclim.errors import FlexclimError, suggest_options, warn
 from flexclim.verify.climate.change_signal import change_signal
 from flexclim.verify.climate.climatology import QUANTILES, climatology_of
 from flexclim.verify.climate.common_grid import SOURCE, area_mean, join_sources
@@ -22,6 +22,7 @@ from flexclim.verify.climate.yearly_series import DAY, TIME, YEAR, step_seconds,
 TRUTH = "truth"
 KIND = "climate"
 # Midpoints of equal shares of a distribution.
+SHARED = 0.5  # least share of years in common with the truth
 SHARES = (np.arange(100) + 0.5) / 100
 STATISTICS = ("mean", "deviation", "interannual", "autocorrelation")
 
@@ -71,6 +72,11 @@ def evaluate(
     AlignmentError
         If sources have no variable in common, or units or points that can't be compared.
 
+    Warns
+    -----
+    FlexclimWarning
+        If less than half of the years of a simulation are years of the truth, or the reverse.
+
     >>> days = xr.date_range("2001-01-01", periods=730, freq="D")
     >>> truth = xr.DataArray(np.zeros(730), {"time": days}, name="tas", attrs={"units": "K"})
     >>> found = evaluate({"GCM": truth + 2}, truth)
@@ -85,6 +91,7 @@ def evaluate(
     for name, fields in by_variable(given | dict(simulations)).items():
         label = name or _name_of(next(iter(fields.values())))
         numbers = comparable(fields)
+        _warn_of_years(numbers)
         for parts in (_climate(numbers), _cycles(numbers), _daily_parts(numbers)):
             planned |= {f"{part}.{label}": values for part, values in parts.items()}
     if future is not None:
@@ -95,6 +102,20 @@ def evaluate(
 def is_climate(scores: xr.Dataset) -> bool:
     """Return whether scores are from :func:`evaluate` of this module."""
     return scores.attrs.get("flexclim_kind") == KIND
+
+
+def _warn_of_years(fields: Maps) -> None:
+    """Warn of simulations of other years than the truth."""
+    if TRUTH not in fields:
+        return
+    years = {n: set(time_series(one, n)[TIME].dt.year.values.tolist()) for n, one in fields.items()}
+    truth = years[TRUTH]
+    for name, own in years.items():
+        if len(own & truth) < SHARED * max(len(own), len(truth)):
+            warn(
+                f"{name!r} covers {min(own)} to {max(own)}, the truth {min(truth)} to "
+                f"{max(truth)}: biases include the change between them. Select the same years."
+            )
 
 
 def _climate(fields: Maps) -> Maps:

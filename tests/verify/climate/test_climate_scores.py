@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import FlexclimError, verify
+from flexclim import FlexclimError, FlexclimWarning, verify
 from flexclim.verify.climate.climate_scores import is_climate
 
 EVALUATE = verify.climate.evaluate
@@ -41,6 +41,13 @@ def test_a_shift_is_bias_and_wasserstein_distance(daily_field):
     assert np.isnan(found["bias.tas"].sel(source="truth")).all()
     assert found["bias.tas"].attrs["units_metadata"] == "temperature: difference"
     assert "return_level.tas" not in found
+
+
+def test_other_years_than_those_of_the_truth_are_said(daily_field):
+    later = daily_field(first=2051)
+    said = "'GCM' covers 2051 to 2052, the truth 2001 to 2002: biases include the change"
+    with pytest.warns(FlexclimWarning, match=said):
+        EVALUATE({"GCM": later}, daily_field())
 
 
 def test_the_signal_is_that_of_the_sources_with_a_future(climate_world):
