@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.cf.times import seconds_of
-from flexclim.errors import suggest_options
+from flexclim.errors import suggest_options, warn
 from flexclim.verify.climate.samples import by_cell, sorted_quantiles
 from flexclim.verify.climate.yearly_series import (
     COMPLETE,
@@ -28,6 +28,7 @@ from flexclim.verify.core.option_checks import check_numbers
 
 QUANTILES = (0.01, 0.5, 0.99)
 KNOWN = 0.5  # share of the values of a season
+EVEN = 0.75  # least share of values of a calendar month, of those of the most frequent one
 TEXTS = {
     "mean": "mean",
     "deviation": "standard deviation",
@@ -68,6 +69,11 @@ def climatology(
     FlexclimError
         If there are no dates, or fewer than two, or quantiles are no probabilities.
 
+    Warns
+    -----
+    FlexclimWarning
+        If some calendar months occur much less often than others, as in 1.5 years.
+
     Notes
     -----
     They are indices of CORDEX ML-Bench: mean, quantile, interannual variability, lag-1
@@ -89,6 +95,7 @@ def climatology_of(
     levels = check_numbers("quantiles", quantiles, 0, 1)
     series = time_series(field, role)
     times, step = series[TIME], step_seconds(series)
+    _warn_of_parts(times, role)
     neighbours = np.abs(np.diff(seconds_of(times.values)) - step) < 1
     seasons, years = seasons_of(times), season_years(times)
     chosen = [(np.ones(times.size, bool), times.dt.year.values)]
@@ -118,6 +125,17 @@ def climatology_of(
         text = TEXTS.get(str(name), "quantiles")
         part.attrs = describe(series, text, units=units, values=values)
     return result
+
+
+def _warn_of_parts(times: xr.DataArray, role: str) -> None:
+    """Warn of series that do not consist of whole years, whose mean is no mean of the year."""
+    months, counts = np.unique(times.dt.month.values, return_counts=True)
+    if counts.min() < EVEN * counts.max():
+        few, many = counts.argmin(), counts.argmax()
+        warn(
+            f"the {role} has {counts[few]} values in month {months[few]}, {counts[many]} in month "
+            f"{months[many]}: statistics of the year lean to the latter. Select whole years."
+        )
 
 
 def _moments(

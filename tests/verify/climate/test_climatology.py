@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim import FlexclimError, verify
+from flexclim import FlexclimError, FlexclimWarning, verify
 
 CLIMATE = verify.climate.climatology
 
@@ -70,3 +70,10 @@ def test_units_say_what_is_a_difference(daily_field):
 def test_probabilities_are_checked(daily_field):
     with pytest.raises(FlexclimError, match="quantiles=2"):
         CLIMATE(daily_field(1), [2])
+
+
+def test_parts_of_years_are_said(daily_field):
+    part = daily_field(2).isel(time=slice(0, 545))
+    said = "field has 30 values in month 9, 62 in month 1: statistics of the year lean"
+    with pytest.warns(FlexclimWarning, match=said):
+        CLIMATE(part)
