@@ -253,6 +253,7 @@ def _fit(training: Training, options: FitOptions, model: Model) -> Fitted:
     """Fit quantiles lazily, in blocks like those of the model."""
     past = training.past
     check_same_cells(model, past)
+    options.check_names(past.dataset)
     reference, historical = training.pairs[past.names[0]]
     window = window_for(
         [historical.times, reference.times, model.series(past.names[0]).times],

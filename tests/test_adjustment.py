@@ -373,6 +373,7 @@ OPTIONS = [
     ({"seed": -1}, r"seed=-1 is no whole number"),
     ({"align_on": "week"}, r"align_on='week' is neither"),
     ({"kind": "log"}, r"kind 'log' is not known"),
+    ({"kind": {"t2m": "additive"}}, r"kind names 't2m', which is no variable"),
     ({"quantile": 9}, r"did you mean 'quantiles'"),
 ]
 

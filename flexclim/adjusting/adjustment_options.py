@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -53,6 +53,15 @@ class FitOptions:
         if not is_one_of(self.align_on, (None, "date", "year")):
             raise FlexclimError(f"align_on={shown(self.align_on)} is neither 'date' nor 'year'.")
         check_seed(self.seed)
+
+    def check_names(self, known: Container[object]) -> None:
+        """Raise FlexclimError if a kind is chosen for a variable that does not exist."""
+        for name in self.kinds if isinstance(self.kinds, Mapping) else ():
+            if name not in known:
+                raise FlexclimError(
+                    f"kind names {shown(name)}, which is no variable of the historical run. "
+                    "Correct the name."
+                )
 
     def kind_of(self, name: str) -> str | None:
         """Return the kind that was chosen for a variable."""

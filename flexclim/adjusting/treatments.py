@@ -10,7 +10,7 @@ import xarray as xr
 from flexclim.adjusting.quantile_mapping import Treatment
 from flexclim.cf.conversion import conversion
 from flexclim.cf.quantities import FieldProperties
-from flexclim.cf.units import text_of
+from flexclim.cf.units import TEMPERATURES, cf_units, text_of
 from flexclim.cf.variable_names import is_quantity, quantity_named
 from flexclim.errors import FlexclimError
 from flexclim.grids.arguments import is_one_of, shown
@@ -60,6 +60,13 @@ def treatment_of(
         )
     if not is_one_of(kind, (None, *KINDS)):
         raise FlexclimError(f"kind {shown(kind)} is not known. Pass one of {', '.join(KINDS)}.")
+    units = cf_units(text_of(field.attrs, "units"))
+    on_scale = units in TEMPERATURES and units != "K" and not properties.difference
+    if kind == "multiplicative" and on_scale:
+        raise FlexclimError(
+            f"{field.name!r} is in {units!r}, whose zero is arbitrary, so ratios have no meaning. "
+            "Pass kind='additive', or convert it to 'K'."
+        )
     bounds = properties.bounds
     ratios = bounds.lower == 0 and bounds.upper is None
     by_ratio = kind == "multiplicative" if kind else ratios

@@ -51,6 +51,7 @@ def test_what_is_chosen_comes_first():
         (field("wd", "degree"), None, None, "'wd' holds a direction"),
         (field("slt", "1", flag_values=[1, 2]), None, None, "'slt' holds flags or categories"),
         (field("tas", "K"), "log", None, "kind 'log' is not known"),
+        (field("tas", "degC"), "multiplicative", None, "in 'degC', whose zero is arbitrary"),
         (field("pr", "mm d-1"), None, "0.05", "is in 'mm d-1', of which '0.05' is no smallest"),
         (field("pr", "mm d-1"), None, "1 K", "trace|'1 K' is no smallest precipitation"),
         (field("pr", "hPa"), None, None, "correct the units"),
