@@ -17,6 +17,7 @@ from flexclim.planning.pass_counts import passes_of_parts
 from flexclim.planning.plan import SamplingPlan
 from flexclim.planning.source_summary import rows_html, rows_text
 from flexclim.sampling.downscaling_graph import REGIONS_AT_ONCE
+from flexclim.sampling.output import check_keep_bits
 from flexclim.sampling.planes import Plan, sampler_of
 from flexclim.sampling.planned_ensemble import PlannedEnsemble
 from flexclim.stores.layout import HELD_BYTES, choose_layout, lazy_names
@@ -104,6 +105,7 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
     """
     fields, first = planned.fields[planned.returned], planned.plans[0].sampling
     time = stores.time_dimension(fields)
+    keep_bits = check_keep_bits(keep_bits)
     share = COMPRESSED if keep_bits is None else min(COMPRESSED, (keep_bits + OTHER_BITS) / 32)
     passes, seconds, timed = 0, 0.0, dict[tuple[str, int], tuple[float, float]]()
     plans = [(stage, plan) for stage in planned.stages for plan in stage.plans]

@@ -74,7 +74,7 @@ def write(
 
     ``plan`` returns the ensemble of a source with some options.
     """
-    keep_bits = _check_keep_bits(keep_bits)
+    keep_bits = check_keep_bits(keep_bits)
     place = stores.Place(where)
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
@@ -113,7 +113,7 @@ def _rolls_out(planned: PlannedEnsemble) -> bool:
     return forecasts or any(runs_of(field.data.dask) for field in planned.inputs.values())
 
 
-def _check_keep_bits(keep_bits: int | None) -> int | None:
+def check_keep_bits(keep_bits: int | None) -> int | None:
     """Return the number of mantissa bits to keep as an int; raise if it can't be used."""
     if keep_bits is None:
         return None

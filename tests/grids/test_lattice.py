@@ -43,7 +43,7 @@ STEPS = ["0.025", "0.01", "0.05", "0.1", "0.3", "1/12", "1/60", "1/1024", "2.5"]
 
 @given(
     step=st.sampled_from(STEPS).map(Fraction),
-    first=st.integers(-80, 20),
+    first=st.integers(-80, 10),
     half=st.booleans(),
     factor=st.integers(2, 5),
     dtype=st.sampled_from(["f4", "f8"]),
@@ -60,7 +60,8 @@ def test_the_fine_grid_of_a_coarsened_field_has_its_numbers(
     coarse = on_grid(find_grid(truth, kind).coarsened(factor), truth)
     fine = on_grid(find_grid(coarse, kind).refined(factor), coarse)
     for name in ("lat", "lon"):
-        np.testing.assert_array_equal(fine[name].values, truth[name].values)
+        # Coarse float32 values of a step such as 1/1024 do not tell every last digit.
+        np.testing.assert_array_max_ulp(fine[name].values, truth[name].values, dtype == "f4")
         assert fine[name].dtype == truth[name].dtype
 
 

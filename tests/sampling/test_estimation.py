@@ -81,6 +81,8 @@ def test_options_are_those_of_downscale(field, toy_model):
         flexclim.estimate(field, 3, model=toy_model)
     with pytest.raises(FlexclimError, match="members=0 is not a whole number"):
         flexclim.estimate(field, 4, members=0)
+    with pytest.raises(FlexclimError, match="keep_bits=99 is not a whole number from 1 to 23"):
+        flexclim.estimate(field, 4, model=toy_model, keep_bits=99)
 
 
 def test_memory_grows_with_a_field_and_not_with_time(field, toy_model):

@@ -124,12 +124,23 @@ def regions_of(to: Any) -> Regions | None:
         return None
     labels = [_label(number, feature) for number, feature in enumerate(features)]
     shapes = [
-        _checked(label, shapely.geometry.shape(feature["geometry"]))
+        _checked(label, _shape(label, feature))
         for label, feature in zip(labels, features, strict=True)
     ]
     if not shapes:
         raise GridError("the target has no polygon. Pass at least one.")
     return Regions(labels=labels, shapes=shapes)
+
+
+def _shape(label: Any, feature: Mapping[str, Any]) -> Any:
+    """Return the geometry of a GeoJSON feature; raise GridError if it holds none."""
+    try:
+        return shapely.geometry.shape(feature["geometry"])
+    except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise GridError(
+            f"region {label} has no valid geometry: {error}. Pass GeoJSON polygons whose rings "
+            "have at least 4 points, the last equal to the first."
+        ) from None
 
 
 def _features(to: Any) -> list[Mapping[str, Any]] | None:

@@ -101,6 +101,10 @@ def test_projected_frames_are_converted():
         (shapely.LineString([(0, 0), (1, 1)]), "is a LineString, not a polygon"),
         (shapely.Polygon(), "is empty, not a polygon"),
         (shapely.box(170, 0, -170, 10), "jumps from -?170 to -?170 degrees of longitude"),
+        (
+            {"type": "Polygon", "coordinates": [[(7, 47), (9, 46)]]},
+            "region 0 has no valid geometry",
+        ),
         (shapely.box(2e5, 3e5, 4e5, 5e5), "these are not latitudes and longitudes"),
     ],
 )
