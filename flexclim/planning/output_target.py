@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, GridError, warn
+from flexclim.grids.candidates import is_position
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.grids.regridding.cells import Cells
 from flexclim.grids.regridding.plane_weights import Part, PartWeights, plane_weights
@@ -116,6 +117,7 @@ def read_target(to: Any, source: Source) -> Target:
         If it means nothing, or a polygon is invalid.
     """
     ds = source.dataset
+    ds = ds.set_coords([name for name, one in ds.data_vars.items() if is_position(one)])
     mappings = [name for name, one in ds.data_vars.items() if "grid_mapping_name" in one.attrs]
     return target_of(to, cells_of(ds[[*source.fields, *mappings]]))
 
