@@ -41,7 +41,7 @@ JUNK = {
 QUICK = "coarsen", "crps", "find_grid"
 MINUTES = ("report",)  # draws all figures each time
 NAMES = [name for name in (*flexclim.__all__, *verify.__all__) if name.islower()]
-FUNCTIONS = [name for name in NAMES if name not in ("train", "verify", "plot")]
+FUNCTIONS = [name for name in NAMES if name not in ("train", "verify", "plot", "climate")]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,14 @@ def arguments(fields, toy_model, tmp_path_factory):
         "brier": (pair, {"threshold": 0.0}),
         "effective_resolution": (pair, {}),
         "seam": ((forecast,), {}),
+    }
+    given |= {
+        "adjust": ((truth,), {"reference": truth, "historical": truth}),
+        "fit_adjustment": ((truth,), {"reference": truth}),
+        "by_group": ((verify.crps, *pair, truth.lat > 46), {}),
+        "crpss": ((*pair, forecast), {}),
+        "variable_correlation": ((forecast.to_dataset(), truth.to_dataset()), {"variables": ["t"]}),
+        "vector_error": ((forecast.to_dataset(), truth.to_dataset()), {"vector": ("t", "t")}),
     }
     return lambda name: given.get(name, (pair, {}))
 

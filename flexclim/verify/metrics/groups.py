@@ -47,7 +47,7 @@ def by_group(
     Raises
     ------
     FlexclimError
-        If there is no label.
+        If there is no label, or the score takes no forecast and truth.
     AlignmentError
         If the coordinates of ``groups`` are not those of the truth.
 
@@ -77,7 +77,13 @@ def by_group(
     order = sorted(pd.unique(labels.values[~pd.isnull(labels.values)]))
     if not order:
         raise FlexclimError("groups hold no label: there is nothing to score.")
-    parts = [score(forecast, truth.where(labels == one)) for one in order]
+    try:
+        parts = [score(forecast, truth.where(labels == one)) for one in order]
+    except TypeError as error:
+        raise FlexclimError(
+            f"score can't be called with a forecast and a truth: {error}. Pass a function such as "
+            "flexclim.verify.crps."
+        ) from error
     name = "group" if groups.name is None else groups.name
     joined: Score = xr.concat(parts, pd.Index(order, name=name))
     return joined
