@@ -11,6 +11,8 @@ from flexclim.models.model import keep_loaded
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.source import resolve
 from flexclim.sampling.downscaling_graph import lazy_members
+from flexclim.sampling.plane_identity import PlaneIdentity
+from flexclim.sampling.plane_noise import _amplitudes
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +51,15 @@ def test_regions_share_the_amplitude_of_their_noise(toy_model):
 
     whole = members_of(None)
     np.testing.assert_allclose(members_of((64, 64)), whole, atol=1e-4 * whole.std())
+
+
+def test_the_amplitude_is_smooth_where_a_globe_closes(toy_model):
+    lon = np.arange(0.0, 360, 15)
+    globe = UPWARD.isel(lon=slice(0, lon.size)).assign_coords(lon=lon)
+    model = toy_model.replace(noise_amplitude=0.5)
+    asked = DownscalingOptions(factor=4, members=20)
+    plan = plan_downscaling(resolve(globe.to_dataset()), ["u10"], ["u10"], model, asked)
+    assert plan.sampling.tiles.domain.wrap
+    found = np.log(_amplitudes(plan, PlaneIdentity(), range(20))[:, 0])
+    inside = abs(np.diff(found, axis=-1)).mean()
+    assert abs(found[..., 0] - found[..., -1]).mean() < 1.5 * inside
