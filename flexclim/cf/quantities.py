@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import xarray as xr
@@ -38,11 +38,17 @@ DIRECTION_STANDARD = r"(^|_)(from|to)_direction|_direction$|azimuth_angle"
 DIRECTION_LONG = r"\bdirections?\b|\bazimuth"
 DIRECTION_SHORT = r"wd|wd_?\d+m?|\w*wind_?dir\w*|wdir\w*|\w+_dir|mwd|mdts|mdww|dd"
 # Components along a direction, and spreads of directions, are on no circle.
+EAST = r"(^|_)(eastward|x)_|zonal|\bu[- ](wind )?component"
+NORTH = r"(^|_)(northward|y)_|meridional|\bv[- ](wind )?component"
 NO_DIRECTION = r"component|velocity|stress|flux|deviation|spread|error|difference|anomal"
 PERIODS = {
     **dict.fromkeys(("degree", "degrees", "deg", "degree_true", "degrees_true", "°"), 360.0),
     **dict.fromkeys(("rad", "radian", "radians"), 2 * math.pi),
 }
+
+
+Direction = Literal["x", "y"]
+PATTERNS: dict[Direction, str] = {"x": EAST, "y": NORTH}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +67,9 @@ class FieldProperties:
         Of a direction: 360 degrees or 2 pi; None for other quantities.
     vector
         Whether it is an eastward or northward component, whose sign flips at a pole.
+    along
+        Direction of the component of a vector, along x or y (eastward or northward); None for
+        scalars, and where it is unknown.
     difference
         Whether it holds differences of temperatures, which convert without an offset.
     missing
@@ -72,6 +81,7 @@ class FieldProperties:
     mask: bool = False
     period: float | None = None
     vector: bool = False
+    along: Direction | None = None
     difference: bool = False
     missing: Declared = NOTHING
 
@@ -96,6 +106,7 @@ class FieldProperties:
             mask=category and np.size(field.attrs.get("flag_values", ())) == 2,
             period=period,
             vector=vector,
+            along=vector_direction(field),
             difference=temperature_difference(field),
             missing=declared(field, units),
         )
@@ -116,6 +127,23 @@ def vector_component(field: xr.DataArray) -> bool:
     if standard:
         return bool(re.search(r"(^|_)(eastward|northward)(_|$)", standard))
     return bool(re.search(VECTOR_LONG, long) or re.fullmatch(VECTOR_SHORT, short))
+
+
+def vector_direction(field: xr.DataArray) -> Direction | None:
+    """Infer along which axis a component points: eastward or along x, northward or along y.
+
+    >>> vector_direction(xr.DataArray(name="u10")), vector_direction(xr.DataArray(name="t2m"))
+    ('x', None)
+    """
+    standard, long, short, _ = _names(field)
+    for direction, pattern in PATTERNS.items():
+        if re.search(pattern, f"{standard} {long}"):
+            return direction
+    if not vector_component(field):
+        return None
+    words = re.sub(r"[^a-z]", " ", short).split()
+    letters: dict[str, Direction] = {"u": "x", "v": "y"}
+    return next((letters[word[0]] for word in words if word[0] in letters), None)
 
 
 def temperature_difference(field: xr.DataArray) -> bool:

@@ -13,7 +13,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 # Static predictors that are computed from coordinates.
 COMPUTED = "latitude", "day_of_year", "solar_time"
 # Parts of the label that are not coordinates of the input.
-LABELS = "factor", "lead", "day_of_year", "variable", "given"
+LABELS = "factor", "lead", "spacing", "component", "day_of_year", "variable", "given"
 
 
 class Variable(StrictSettings):
@@ -99,8 +99,11 @@ class Label(StrictSettings):
     Parameters
     ----------
     name
-        ``"factor"``: log2(factor) - 2. ``"lead"``: log2(lead / 6 h). ``"day_of_year"``: sine and
-        cosine of its phase. ``"variable"``: one-hot encoding of the variable among ``values``.
+        ``"factor"``: log2(factor) - 2. ``"lead"``: log2(lead / 6 h). ``"spacing"``: log10 of the
+        fine rows' spacing over 30 km, and 1, or zeros if it is unknown. ``"component"``: 1 for an
+        eastward component (along x), -1 for a northward one, 0 for scalars. ``"day_of_year"``:
+        sine and cosine of its phase. ``"variable"``: one-hot encoding of the variable among
+        ``values``.
         ``"given"``: 1, or 0 where the label is left out; of models trained with label dropout.
         Another name: a scalar coordinate of the input, such as ``"reynolds"``.
     values
@@ -120,7 +123,7 @@ class Label(StrictSettings):
     @property
     def size(self) -> int:
         """How many numbers it has."""
-        return {"day_of_year": 2, "variable": len(self.values)}.get(self.name, 1)
+        return {"spacing": 2, "day_of_year": 2, "variable": len(self.values)}.get(self.name, 1)
 
     @property
     def coordinate(self) -> bool:

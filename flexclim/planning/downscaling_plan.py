@@ -208,6 +208,7 @@ def plan_downscaling(
         options,
         task=SUPERRES,
         grid=grid,
+        spacing_km=source.grid.spacing_km / factor,
         tiles=plan_tiles(fine, tile, factor, overlap),
         run=run,
         stage=options.stage,

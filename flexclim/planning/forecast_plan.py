@@ -121,6 +121,7 @@ def plan_forecast(
         options,
         task=FORECAST,
         grid=grid,
+        spacing_km=source.grid.spacing_km,
         tiles=plan_tiles(grid.domain, tile, 1, overlap),
         run=run,
     )

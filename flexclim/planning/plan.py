@@ -113,6 +113,8 @@ class SamplingPlan(Tokenized):
         The task encoder that reads the inputs.
     grid
         The grid of the inputs without 2-D coordinates.
+    spacing_km
+        Distance between rows of the fine grid; NaN if the coordinates don't tell.
     tiles
         Windows over the plane that is sampled.
     origin
@@ -150,6 +152,7 @@ class SamplingPlan(Tokenized):
     settings: ModelSettings
     task: str
     grid: Grid
+    spacing_km: float
     tiles: TilePlan
     origin: tuple[int, int] = (0, 0)
     active: tuple[tuple[int, ...], ...] = ()
@@ -228,6 +231,7 @@ def plan_sampling(
     *,
     task: str,
     grid: Grid,
+    spacing_km: float,
     tiles: TilePlan,
     run: str,
     stage: int = 0,
@@ -266,6 +270,7 @@ def plan_sampling(
         settings=settings,
         task=task,
         grid=grid,
+        spacing_km=spacing_km,
         tiles=tiles,
         member_numbers=_member_numbers(field, options.members),
         paired=REALIZATION in field.dims,

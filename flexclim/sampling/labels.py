@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from flexclim.cf.quantities import Direction
 from flexclim.errors import FlexclimError
 from flexclim.models.channels import Label, is_optional
 from flexclim.planning.leads import Time
@@ -17,6 +19,8 @@ def label_values(
     *,
     factor: int | None = None,
     lead: float | None = None,
+    spacing_km: float = math.nan,
+    along: Direction | None = None,
     when: Time | None = None,
     variable: str = "",
     known: Mapping[str, float] | None = None,
@@ -29,6 +33,10 @@ def label_values(
         From the model's settings; L is 0 if there are none.
     factor, lead
         Refinement factor of a downscaling; time step of a forecast in hours.
+    spacing_km
+        Distance between rows of the fine grid; NaN if it is unknown.
+    along
+        Direction of the predicted variable, if it is the component of a vector.
     when
         Time of the last input field; None: it has no time.
     variable
@@ -38,6 +46,8 @@ def label_values(
 
     >>> label_values([Label(name="factor"), Label(name="lead")], lead=12.0)
     array([0., 1.], dtype=float32)
+    >>> label_values([Label(name="spacing")], spacing_km=3.0)
+    array([-1.,  1.], dtype=float32)
     >>> flow = Label(name="reynolds", logarithm=True, mean=3.0)
     >>> label_values([flow], known={"reynolds": 1e4})
     array([1.], dtype=float32)
@@ -49,6 +59,10 @@ def label_values(
             values.append(0.0 if factor is None else float(np.log2(factor)) - 2)
         elif part.name == "lead":
             values.append(0.0 if lead is None else float(np.log2(lead / 6)))
+        elif part.name == "spacing":
+            values += [math.log10(spacing_km / 30), 1.0] if spacing_km > 0 else [0.0, 0.0]
+        elif part.name == "component":
+            values.append({"x": 1.0, "y": -1.0}.get(along or "", 0.0))
         elif part.name == "day_of_year":
             values += [0.0, 0.0] if when is None else phase_of_year(when)
         elif part.name == "variable":

@@ -241,6 +241,8 @@ def _label(plan: Plan, identity: PlaneIdentity) -> np.ndarray:
         plan.sampling.settings.labels,
         factor=plan.factor if isinstance(plan, DownscalingPlan) else None,
         lead=plan.lead if isinstance(plan, ForecastPlan) else None,
+        spacing_km=plan.sampling.spacing_km,
+        along=plan.sampling.properties[0].along,
         when=identity.when,
         variable=plan.sampling.targets[0].name,
         known=dict(identity.known),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flexclim.cf.quantities import vector_direction
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH, ModelSettings
@@ -87,6 +88,8 @@ class Patches(TaskBatches):
         label = label_values(
             settings.labels,
             factor=factor,
+            spacing_km=drawn.source.grid.spacing_km,
+            along=vector_direction(drawn.source.target_fields.named(drawn.source.targets[0])),
             when=drawn.window.time,
             variable=drawn.source.targets[0],
             known=drawn.source.settings.label,

@@ -131,7 +131,11 @@ class Sequences(TaskBatches):
             for one in ((1, ahead) if self.data.forecast.rollout > 1 else (1,))
         )
         label = label_values(
-            settings.labels, lead=drawn.lead, when=drawn.time, known=drawn.source.settings.label
+            settings.labels,
+            lead=drawn.lead,
+            spacing_km=drawn.source.grid.spacing_km,
+            when=drawn.time,
+            known=drawn.source.settings.label,
         )
         size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
         patch = patch_of(scaled, truth, label, base_scale(settings, size, past=True))

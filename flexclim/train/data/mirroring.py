@@ -5,25 +5,19 @@ No shift in longitude is needed: patches of global fields start at any column.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from flexclim.cf.quantities import vector_component
+from flexclim.cf.quantities import Direction, vector_component, vector_direction
 from flexclim.errors import RecipeError
 from flexclim.train.data.paired_source import PairedSource
 from flexclim.train.data.windows import Coarsened, Window
 from flexclim.train.recipes.data_settings import Data, Input
 
-Direction = Literal["x", "y"]
 AXES: tuple[Direction, Direction] = ("y", "x")  # of rows and columns
-
-EAST = r"(^|_)(eastward|x)_|zonal|\bu[- ](wind )?component"
-NORTH = r"(^|_)(northward|y)_|meridional|\bv[- ](wind )?component"
 
 
 @dataclass(frozen=True)
@@ -63,18 +57,9 @@ def direction(part: Input, field: xr.DataArray) -> Direction | None:
     """
     if part.component:
         return part.component
-    text = " ".join(str(field.attrs.get(key, "")) for key in ("standard_name", "long_name")).lower()
-    if re.search(EAST, text):
-        return "x"
-    if re.search(NORTH, text):
-        return "y"
-    if not vector_component(field):
-        return None
-    letters = re.sub(r"[^a-z]", " ", part.name.lower()).split()
-    if any(word.startswith("u") for word in letters):
-        return "x"
-    if any(word.startswith("v") for word in letters):
-        return "y"
+    along = vector_direction(field)
+    if along or not vector_component(field):
+        return along
     raise RecipeError(
         f"{part.name!r} is a vector component, but its direction is unknown. Give it "
         "component: x or component: y."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from flexclim.errors import FlexclimWarning, ModelError, RecipeError
 from flexclim.models.model import Model, load_model, read_model
@@ -19,6 +19,7 @@ from flexclim.train.recipes.recipe import Recipe
 
 Roles = dict[str, tuple[str, ...]]
 
+READS_LABEL = "cond_embed.0.weight"  # end of the names of weights that read the label
 FREE = ("dropout", "other_tiles")  # settings of a network that may differ from those of the model
 
 
@@ -53,11 +54,13 @@ def check_start(recipe: Recipe) -> None:
             f"for {' and '.join(own.conditions)}. Set data.tasks to those of the model."
         )
     there, here = _roles(model), _roles_of_recipe(recipe)
+    more = _extends(here["label"], there["label"])
     text = f"model {model.name!r} {_sentence(there)}; the recipe {_sentence(here)}"
-    sizes = theirs.conditions, theirs.channels, theirs.label_size
+    label_size = own.label_size if more else theirs.label_size
+    sizes = theirs.conditions, theirs.channels, label_size
     if sizes != (own.conditions, own.channels, own.label_size):
         raise RecipeError(f"start: {text}. Set {' and '.join(_advice(there, here))}.")
-    if there != here:
+    if there | ({"label": here["label"]} if more else {}) != here:
         warnings.warn(
             f"{text}. Check that the channels correspond, in this order.",
             FlexclimWarning,
@@ -67,6 +70,8 @@ def check_start(recipe: Recipe) -> None:
 
 def starting_weights(start: str, network: Flex) -> dict[str, Tensor]:
     """Return the weights of a trained model whose network has the same sizes.
+
+    A label that has become longer starts without effect: its new numbers have weights of 0.
 
     Parameters
     ----------
@@ -80,6 +85,8 @@ def starting_weights(start: str, network: Flex) -> dict[str, Tensor]:
     """
     try:
         found = load_model(start).network.state_dict()
+        size = network.config.label_size
+        found |= {name: _widened(found[name], size) for name in found if name.endswith(READS_LABEL)}
         own = {name: tuple(part.shape) for name, part in network.state_dict().items()}
         weights_file.check_shapes(
             own, {name: tuple(part.shape) for name, part in found.items()}, f"model {start!r}"
@@ -87,6 +94,16 @@ def starting_weights(start: str, network: Flex) -> dict[str, Tensor]:
     except ModelError as error:
         raise RecipeError(f"start: {error}") from None
     return found
+
+
+def _widened(weight: Tensor, size: int) -> Tensor:
+    """Return a weight (E, L) with columns of zeros for further numbers of the label, (E, size)."""
+    return nn.functional.pad(weight, (0, max(0, size - weight.shape[1])))
+
+
+def _extends(label: Sequence[str], other: Sequence[str]) -> bool:
+    """Return whether a label starts with all parts of another and has more."""
+    return len(label) > len(other) and tuple(label[: len(other)]) == tuple(other)
 
 
 def _check_architecture(model: Model, recipe: Recipe) -> None:

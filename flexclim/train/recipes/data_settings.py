@@ -9,7 +9,7 @@ from typing import Literal, Self
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from flexclim.models.channels import COMPUTED
+from flexclim.models.channels import COMPUTED, LABELS
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.source_settings import SourceSettings
 
@@ -64,7 +64,8 @@ class LabelPart(Settings):
 
     name: str = Field(
         min_length=1,
-        description="factor, lead, day_of_year, variable, or a number of sources.label",
+        description="factor, lead, spacing, component, day_of_year, variable, or a number of "
+        "sources.label",
     )
     values: tuple[str, ...] = Field(
         default=(), description="names of variables; only for the label variable"
@@ -293,7 +294,7 @@ class Data(Settings):
                 )
 
     def _check_label(self) -> None:
-        known = {"factor", "lead", "day_of_year", "variable"}
+        known = {*LABELS} - {"given"}
         for name in {part.name for part in self.label_parts} - known:
             lacking = [i for i, source in enumerate(self.sources) if name not in source.label]
             if lacking:

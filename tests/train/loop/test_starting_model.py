@@ -3,13 +3,15 @@ import time
 import warnings
 
 import pytest
+import torch
 from filelock import FileLock
 
 from flexclim.errors import FlexclimWarning, RecipeError
 from flexclim.models.channels import Static, Target, Variable
 from flexclim.nn.configuration import Architecture
+from flexclim.nn.flex import Flex
 from flexclim.train import fit
-from flexclim.train.loop.starting_model import check_start
+from flexclim.train.loop.starting_model import check_start, starting_weights
 
 NAMED = ("data.inputs=[u10, v10]", "data.sources.0.variables=[]", "data.sources.0.signed=false")
 
@@ -74,9 +76,29 @@ def test_variables_of_the_model_are_named(started):
 
 
 def test_the_label_of_the_model_is_named(started):
-    found = message(started, "trainer.label_dropout=0.2")
+    found = message(started, "data.label=[day_of_year]", "trainer.label_dropout=0.2")
     assert "has the label factor; " in found
-    assert found.endswith("has the label factor, given. Set data.label=[factor].")
+    assert found.endswith("has the label day_of_year, given. Set data.label=[factor].")
+
+
+def test_a_label_may_become_longer(started):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        started("data.label=[factor, spacing, component]")
+
+
+def test_a_longer_label_starts_without_effect(tmp_path, make_toy):
+    model = make_toy()
+    longer = model.settings.network.model_copy(update={"label_size": 4})
+    network = Flex(longer)
+    network.load_state_dict(starting_weights(str(model.save(tmp_path / "start")), network))
+    field, label = torch.randn(2, 1, *longer.tile), torch.tensor([[1.0], [-1.0]])
+    wide = torch.cat([label, torch.randn(2, 3)], 1)
+    found, expected = (
+        one(field, torch.tensor([0.5, 0.5]), one.encode("superres", field, given), given)
+        for one, given in ((network, wide), (model.network, label))
+    )
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
