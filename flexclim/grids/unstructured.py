@@ -12,7 +12,10 @@ CELLS = {
     *("nodes", "nod2", "nod2d", "ncol", "face", "faces", "nface", "nmesh2_face", "mesh2d_nfaces"),
     *("nvertices", "nedges", "edge"),
 }
-HEALPIX_ADVICE = 'Pass grid="healpix", or "healpix:ring" (--grid at the shell).'
+HEALPIX_ADVICE = (
+    'Pass grid="healpix", or "healpix:ring" (--grid at the shell; healpix: nested or ring in a '
+    "recipe)."
+)
 
 
 def cells_along(obj: xr.Dataset | xr.DataArray) -> Hashable | None:

@@ -37,6 +37,8 @@ from flexclim.resampling.field_methods import (
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 
+NAN_THRESHOLD = 0.5
+
 
 @suggest_options
 def regrid(
@@ -44,7 +46,7 @@ def regrid(
     to: Any,
     method: RegridMethod = "conservative",
     *,
-    nan_threshold: float = 0.5,
+    nan_threshold: float = NAN_THRESHOLD,
     grid: str | None = None,
     weights: str | os.PathLike[str] | None = None,
 ) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
@@ -13,6 +13,7 @@ import xarray as xr
 from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_along, pick
 from flexclim.cf.physical_bounds import NO_BOUNDS
 from flexclim.cf.quantities import FieldProperties
+from flexclim.cf.regridding_weights import find_weights
 from flexclim.cf.times import is_time
 from flexclim.errors import GridError
 from flexclim.grids.arguments import names_of
@@ -22,7 +23,7 @@ from flexclim.grids.regridding.cell_discovery import cells_in_list, cells_of
 from flexclim.grids.regridding.cells import Cells
 from flexclim.grids.regridding.methods import RegridMethod
 from flexclim.grids.regridding.targets import Target, target_of
-from flexclim.resampling.regridding import regrid
+from flexclim.resampling.regridding import NAN_THRESHOLD, regrid
 
 Fields: TypeAlias = xr.Dataset | xr.DataArray
 LOG = logging.getLogger(__name__)
@@ -66,6 +67,25 @@ class CellList:
     def target(self) -> Target:
         """Return the regular grid."""
         return target_of(self.degrees, self.cells)
+
+    def plane(self) -> xr.DataArray:
+        """Return zeros on the regular grid, with its coordinates."""
+        target = self.target()
+        axes = {name: target.coordinates[name] for name in target.dims}
+        return xr.DataArray(np.zeros(target.shape, np.int8), axes, target.dims)
+
+    def means(self, properties: FieldProperties) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the function that takes values (..., cell) of a field to (..., y, x).
+
+        It does what :func:`on_rows` does to fields that are neither directions nor categories.
+        """
+        method = SECOND_ORDER if _may_overshoot(properties) else FIRST_ORDER
+        shape, weights = self.target().shape, find_weights(self.cells, self.target(), method)
+
+        def means(values: np.ndarray) -> np.ndarray:
+            return weights.means(values, NAN_THRESHOLD).reshape(*values.shape[:-1], *shape)
+
+        return means
 
     def text(self) -> str:
         """Say on which grid the fields are, and which grid they are taken to."""
@@ -172,13 +192,11 @@ def on_regular_grid(obj: xr.Dataset) -> xr.Dataset:
 
 def as_planned(obj: xr.Dataset | xr.DataArray, found: CellList) -> xr.Dataset | xr.DataArray:
     """Return fields with the coordinates of the regular grid, and some value of each."""
-    target = found.target()
     variables = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     mappings = [name for name, one in variables.items() if "grid_mapping_name" in one.attrs]
     along = [name for name, one in obj.coords.items() if found.dim in one.dims]
     bare = obj.drop_vars([*mappings, *along])
-    axes = {name: target.coordinates[name] for name in target.dims}
-    plane = xr.DataArray(np.zeros(target.shape, np.int8), axes, target.dims)
+    plane = found.plane()
     if isinstance(bare, xr.DataArray):
         return bare.isel({found.dim: 0}).broadcast_like(plane)
     first = bare.isel({found.dim: 0})

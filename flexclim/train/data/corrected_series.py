@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,30 @@ class Limited(_Corrected):
     def _changed(self, values: np.ndarray) -> np.ndarray:
         # The comparison keeps float32.
         return np.where(values > self.largest, np.float32(np.nan), values)
+
+
+@dataclass(frozen=True)
+class Regridded:
+    """A variable (time, cell) on rows and columns.
+
+    ``means`` takes (..., cell) to (..., y, x). Whole planes are read, as cells are in no order.
+    """
+
+    series: Series
+    means: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Every time of the series."""
+        return self.series.usable
+
+    def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
+        """Read and regrid one plane."""
+        return self.means(self.series.read(time))[rows, columns]
+
+    def read_all(self, times: np.ndarray) -> np.ndarray:
+        """Read and regrid whole planes."""
+        return self.means(self.series.read_all(times))
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,10 @@ def correlation_hours(
 
 
 def cell_weights(field: xr.DataArray) -> xr.DataArray:
-    """Return the area of a cell in each row of a field, or 1 where it is not known."""
-    grid = find_grid(field, "cell")
+    """Return the area of a cell in each row or of each cell, or 1 where it is not known."""
+    grid = find_grid(field, "cell").with_corners()
+    if (areas := grid.cell_areas) is not None:
+        return xr.DataArray(grid.restore(areas), dims=(grid.y, grid.x))
     area = np.ones(field.sizes[grid.y]) if grid.row_area is None else grid.row_area
     return xr.DataArray(area[::-1] if grid.flip_y else area, dims=grid.y)
 

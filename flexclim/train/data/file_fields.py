@@ -3,21 +3,92 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
 
 from flexclim.cf.auxiliary_variables import auxiliary_variables
+from flexclim.cf.coordinates import grid_coordinates
 from flexclim.cf.fields import check_field
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.candidates import is_position, plane
 from flexclim.grids.discovery import find_grid
-from flexclim.resampling.rows_and_columns import find_cell_list
+from flexclim.grids.domain import Kind
+from flexclim.grids.grid import Grid
+from flexclim.resampling.rows_and_columns import CellList, find_cell_list
 from flexclim.train.data.series import Stored
 from flexclim.train.data.time_axis import time_dimension, times_of
 from flexclim.train.recipes.source_settings import Reading
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The grid of a variable.
+
+    Parameters
+    ----------
+    template
+        (y, x) zeros with the coordinates of its rows and columns.
+    bounds
+        Variables that hold bounds of these.
+    cells
+        The cells of a variable without rows and columns, which ``template`` is made for.
+    """
+
+    template: xr.DataArray
+    bounds: Mapping[Hashable, xr.Variable] = field(default_factory=dict)
+    cells: CellList | None = None
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The template with the bounds of its coordinates."""
+        return self.template.to_dataset(name="field").assign(self.bounds)
+
+    def grid(self, kind: Kind | None = None) -> Grid:
+        """Find the grid from the coordinates."""
+        return find_grid(self.dataset, kind)
+
+    def first(self, height: int, width: int) -> Layout:
+        """Return the first rows and columns."""
+        ends = dict(zip(self.template.dims, (height, width), strict=True))
+        bounds = {
+            name: one.isel({dim: slice(end) for dim, end in ends.items() if dim in one.dims})
+            for name, one in self.bounds.items()
+        }
+        return replace(self, template=self.template[:height, :width], bounds=bounds)
+
+    def coarsened(self, grid: Grid, side: int) -> Layout:
+        """Return the layout of blocks of ``side`` x ``side`` cells of ``grid``, that of this."""
+        if grid.y_values is None:
+            known = grid_coordinates(grid.coarsened(side), self.dataset)
+            plane = {grid.y, grid.x}
+            positions = {name: one for name, one in known.items() if set(one.dims) <= plane}
+            template = self.template[::side, ::side].assign_coords(positions)
+            bounds = {name: one for name, one in known.items() if name not in positions}
+            return replace(self, template=template, bounds=bounds)
+        if grid.domain.kind == "point":
+            return replace(self, template=self.template[::side, ::side], bounds={})
+        coarse = self.template.coarsen(dict.fromkeys(self.template.dims, side)).mean()
+        return replace(self, template=coarse, bounds={})
+
+    def differs(self, other: Layout) -> bool:
+        """Return whether another variable has other rows and columns, or other cells."""
+        if self.cells is not None and other.cells is not None:
+            return self.cells.cells.fingerprint != other.cells.cells.fingerprint
+        first, second = self.template, other.template
+        return (
+            (self.cells is None) != (other.cells is None)
+            or first.sizes != second.sizes
+            or not all(
+                np.allclose(first[name], second[name])
+                for name in first.coords
+                if name in second.coords and first[name].ndim == 1
+            )
+        )
 
 
 def prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
@@ -59,8 +130,8 @@ def _with_positions(dataset: xr.Dataset) -> xr.Dataset:
 
 def stored_variable(
     dataset: xr.Dataset, name: str, title: str, reading: Reading
-) -> tuple[Stored, xr.DataArray, np.ndarray]:
-    """Return a variable as (time, y, x), a template of its grid, and its times."""
+) -> tuple[Stored, Layout, np.ndarray]:
+    """Return a variable as (time, y, x) or (time, cell), its grid, and its times."""
     if name not in dataset.variables:
         raise _missing(name, dataset, title, reading)
     if name in auxiliary_variables(dataset) or name in dataset.dims:
@@ -73,14 +144,17 @@ def stored_variable(
     check_field(dataset[name])
     properties = FieldProperties.of(dataset[name])
     _check_continuous(properties, name, title)
-    if (cells := find_cell_list(dataset, fields=[name])) is not None:
-        raise RecipeError(
-            f"{name!r} in {title} has no rows and columns: {cells.cells.kind}. Write it on rows "
-            f"first, with ds.flex.regrid({cells.degrees:.6g}).to_netcdf, and read that file."
-        )
-    field = _without_repeated_column(dataset[name])
-    grid = find_grid(field)
-    rest = [str(dim) for dim in field.dims if dim not in (grid.y, grid.x)]
+    hint = f"healpix:{reading.healpix}" if reading.healpix else None
+    cells = find_cell_list(dataset, hint, [name])
+    if cells is None:
+        field = _without_repeated_column(dataset[name])
+        grid = find_grid(field)
+        plane = grid.y, grid.x
+        layout = Layout(_template(field, plane), bounds=_bounds(dataset, field, plane))
+    else:
+        field, plane = dataset[name], (cells.dim,)
+        layout = Layout(cells.plane().rename(name), cells=cells)
+    rest = [str(dim) for dim in field.dims if dim not in plane]
     time = time_dimension(field, rest)
     if further := [dim for dim in rest if field.sizes[dim] > 1 and dim != time]:
         raise RecipeError(
@@ -88,17 +162,33 @@ def stored_variable(
             f"choose one value with select: {{{further[0]}: ...}}."
         )
     field = field.isel({dim: 0 for dim in rest if dim != time})
-    dims = ("time" if time is None else time, grid.y, grid.x)
+    dims = ("time" if time is None else time, *plane)
     variable = (field.expand_dims("time") if time is None else field).variable.transpose(*dims)
+    return Stored(variable, name, title, properties.missing), layout, times_of(field, time, title)
+
+
+def _template(field: xr.DataArray, plane: tuple[str, str]) -> xr.DataArray:
     positions = {
         key: part.variable
         for key, part in field.coords.items()
-        if part.ndim and set(part.dims) <= {grid.y, grid.x}
+        if part.ndim and set(part.dims) <= set(plane)
     }
-    template = xr.DataArray(
-        np.broadcast_to(np.float32(0), variable.shape[1:]), positions, (grid.y, grid.x), name=name
-    )
-    return Stored(variable, name, title, properties.missing), template, times_of(field, time, title)
+    shape = tuple(field.sizes[dim] for dim in plane)
+    return xr.DataArray(np.broadcast_to(np.float32(0), shape), positions, plane, name=field.name)
+
+
+def _bounds(
+    dataset: xr.Dataset, field: xr.DataArray, plane: tuple[str, str]
+) -> dict[Hashable, xr.Variable]:
+    """Return the bounds that the positions of a field name, if they fit it."""
+    own = [part for part in field.coords.values() if set(part.dims) <= set(plane)]
+    names = {part.attrs.get("bounds", part.encoding.get("bounds")) for part in own}
+    known = {name: dataset.variables[name] for name in names if name in dataset.variables}
+    return {
+        name: one
+        for name, one in known.items()
+        if all(field.sizes.get(dim, size) == size for dim, size in one.sizes.items())
+    }
 
 
 def _check_continuous(properties: FieldProperties, name: str, title: str) -> None:

@@ -19,7 +19,10 @@ ALL = slice(None)
 
 
 class Series(Protocol):
-    """One variable (time, y, x) in the stored order of its file."""
+    """One variable in the stored order of its file.
+
+    It is (time, y, x), or (time, cell) until it is regridded; then only whole planes are read.
+    """
 
     @property
     def usable(self) -> np.ndarray:
@@ -51,7 +54,7 @@ class Stored:
 
     def read(self, time: int, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
         """Read one window."""
-        return self._values((time, rows, columns))
+        return self._values((time, rows, columns)[: self.variable.ndim])
 
     def read_all(self, times: np.ndarray) -> np.ndarray:
         """Read all planes with one request, as a chunk may hold many times."""
@@ -63,7 +66,7 @@ class Stored:
             return planes
         return np.asarray(planes[np.searchsorted(ordered, times)])
 
-    def _values(self, key: slice | np.ndarray | tuple[int, slice, slice]) -> np.ndarray:
+    def _values(self, key: slice | np.ndarray | tuple[int | slice, ...]) -> np.ndarray:
         """Read values; report damaged content in one line."""
         try:
             values = np.asarray(self.variable[key].values, np.float32)
@@ -203,13 +206,15 @@ class Computed(_OneByOne):
 class Averaged(_OneByOne):
     """Area-weighted block means of a variable.
 
-    ``rows`` and ``columns`` are the weights (blocks, cells) along each axis. A block is NaN where
-    less than half of its area has values.
+    ``rows`` and ``columns`` are the weights (blocks, cells) along each axis, ``areas`` (y, x) those
+    of curvilinear cells, in stored order. A block is NaN where less than half of its area has
+    values.
     """
 
     series: Series
     rows: sparse.csr_array
     columns: sparse.csr_array
+    areas: np.ndarray | None = None
 
     @property
     def usable(self) -> np.ndarray:
@@ -222,9 +227,14 @@ class Averaged(_OneByOne):
         across, own_columns = _trimmed(self.columns[columns])
         window = self.series.read(time, own_rows, own_columns)
         known = np.isfinite(window)
-        total = down @ np.where(known, window, 0.0) @ across.T
-        weight = down @ known.astype(float) @ across.T
-        whole = np.outer(down.sum(axis=1), across.sum(axis=1))
+        if self.areas is None:
+            each = np.ones(window.shape)
+            whole = np.outer(down.sum(axis=1), across.sum(axis=1))
+        else:
+            each = self.areas[own_rows, own_columns]
+            whole = down @ each @ across.T
+        total = down @ (np.where(known, window, 0.0) * each) @ across.T
+        weight = down @ (known * each) @ across.T
         enough = weight > 0.499 * whole  # half of it, but for rounding
         means = np.divide(total, weight, out=np.full(total.shape, np.nan), where=enough)
         return np.asarray(means.astype(np.float32))

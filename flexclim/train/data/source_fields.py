@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,15 +12,15 @@ from scipy import sparse
 
 from flexclim.cf.conversion import conversion
 from flexclim.cf.missing_values import IMPOSSIBLE, LARGEST
+from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import cf_units
 from flexclim.errors import RecipeError
-from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import axis_blocks, row_blocks
 from flexclim.train.data.common_units import Attributes, in_units, join_units
-from flexclim.train.data.corrected_series import Checked, Limited
-from flexclim.train.data.file_fields import prepared, stored_variable
+from flexclim.train.data.corrected_series import Checked, Limited, Regridded
+from flexclim.train.data.file_fields import Layout, prepared, stored_variable
 from flexclim.train.data.series import (
     Averaged,
     Computed,
@@ -34,6 +35,7 @@ from flexclim.train.data.source_files import open_datasets
 from flexclim.train.data.time_axis import has_dates, join_times
 from flexclim.train.recipes.source_settings import Derived, Reading
 
+LOG = logging.getLogger(__name__)
 IN_MEMORY = 1e8  # variables with fewer values are read once; of others, windows as needed
 
 
@@ -47,8 +49,8 @@ class Fields:
         Path, for messages.
     series
         Values of each variable, by name.
-    template
-        (y, x) field with the coordinates of the grid; its values are zeros.
+    layout
+        Their grid.
     attributes
         Attributes of each variable, by name.
     times
@@ -57,7 +59,7 @@ class Fields:
 
     title: str
     series: dict[str, Series]
-    template: xr.DataArray
+    layout: Layout
     attributes: dict[str, Attributes]
     times: np.ndarray
 
@@ -66,9 +68,19 @@ class Fields:
         """(time,) whether all variables can be read."""
         return np.asarray(np.logical_and.reduce([part.usable for part in self.series.values()]))
 
+    @property
+    def template(self) -> xr.DataArray:
+        """(y, x) field with the coordinates of the grid; its values are zeros."""
+        return self.layout.template
+
+    @property
+    def input_grid(self) -> str:
+        """The grid of the file if it is regridded, and to which one; else empty."""
+        return "" if self.layout.cells is None else self.layout.cells.text()
+
     def grid(self, kind: Kind | None = None) -> Grid:
         """Find the grid from the coordinates."""
-        return find_grid(self.template, kind)
+        return self.layout.grid(kind)
 
     def named(self, name: str) -> xr.DataArray:
         """Return a scalar with a variable's name and attributes."""
@@ -89,17 +101,22 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
         for file, dataset in open_datasets(reading, folder).items()
     }
     stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
-    series, attributes, template, times = _stored_series(datasets, stored, reading)
+    series, attributes, layout, times = _stored_series(datasets, stored, reading)
     for name in names:
         if name in reading.derive:
             parts = [(series[part], attributes[part], part) for part in _needed(name, reading)]
             series[name], attributes[name] = _derived(reading.derive[name], parts, title)
             series[name] = _limited(series[name], reading.largest_of(name))
     chosen = {name: series[name] for name in names}
+    if layout.cells is not None:
+        LOG.info("%s: %s", title, layout.cells.text())
+        for name, one in chosen.items():
+            properties = FieldProperties.of(xr.DataArray(0.0, name=name, attrs=attributes[name]))
+            chosen[name] = Regridded(one, layout.cells.means(properties))
     if reading.coarsen > 1:
-        template, rows, columns = _averaged(template, reading.coarsen, title)
-        chosen = {n: Averaged(one, rows, columns) for n, one in chosen.items()}
-    return Fields(title, chosen, template, attributes, times)
+        layout, weights = _averaged(layout, reading.coarsen, title)
+        chosen = {n: Averaged(one, *weights) for n, one in chosen.items()}
+    return Fields(title, chosen, layout, attributes, times)
 
 
 def in_memory(fields: Fields, times: np.ndarray) -> tuple[dict[str, Series], np.ndarray]:
@@ -128,18 +145,18 @@ def _needed(name: str, reading: Reading) -> tuple[str, ...]:
 
 def _stored_series(
     datasets: Mapping[str, xr.Dataset], names: Sequence[str], reading: Reading
-) -> tuple[dict[str, Series], dict[str, Attributes], xr.DataArray, np.ndarray]:
-    """Return stored variables joined in time, attributes, a template of the grid, all times."""
-    templates: list[xr.DataArray] = []
+) -> tuple[dict[str, Series], dict[str, Attributes], Layout, np.ndarray]:
+    """Return stored variables joined in time, attributes, their grid, all times."""
+    layouts: list[Layout] = []
     times: dict[str, np.ndarray] = {}
     parts: dict[str, dict[str, tuple[Series, Attributes]]] = {name: {} for name in names}
     for file, dataset in datasets.items():
         for name in names:
-            stored, template, stamps = stored_variable(dataset, name, file, reading)
+            stored, layout, stamps = stored_variable(dataset, name, file, reading)
             _check_same_times(times.setdefault(file, stamps), stamps, names[0], name, file)
             parts[name][file] = stored, dict(dataset[name].attrs)
-            templates.append(template)
-    _check_grids(templates, reading.title)
+            layouts.append(layout)
+    _check_grids(layouts, reading.title)
     joined = join_times(times)
     series: dict[str, Series] = {}
     attributes: dict[str, Attributes] = {}
@@ -149,7 +166,7 @@ def _stored_series(
         one = _repaired(one, name, reading, joined, reading.title)
         units = cf_units(str(attributes[name].get("units") or ""))
         series[name] = Checked(one, name, reading.title, IMPOSSIBLE.get(units, LARGEST))
-    return series, attributes, templates[0], joined
+    return series, attributes, layouts[0], joined
 
 
 def _check_same_times(
@@ -194,44 +211,36 @@ def _derived(
 
 
 def _averaged(
-    template: xr.DataArray, side: int, title: str
-) -> tuple[xr.DataArray, sparse.csr_array, sparse.csr_array]:
-    """Return the template of block means, and the weights of stored rows and columns in them.
+    layout: Layout, side: int, title: str
+) -> tuple[Layout, tuple[sparse.csr_array, sparse.csr_array, np.ndarray | None]]:
+    """Return the grid of block means, and the weights of stored rows, columns and cells in them.
 
     Blocks of points are centred on every ``side``-th point. Cells left over at the ends are
     dropped.
     """
-    domain = find_grid(template).domain
+    template, domain = layout.template, layout.grid().domain
     kind, point = domain.kind, domain.kind == "point"
     ends = int(point), int(point and not domain.wrap)
     blocks = [(size - end) // side for size, end in zip(template.shape, ends, strict=True)]
     if min(blocks) < 1:
         raise RecipeError(f"{title} has {template.shape} {kind}s, too few to coarsen by {side}.")
     height, width = (count * side + end for count, end in zip(blocks, ends, strict=True))
-    template = template[:height, :width]
-    grid = find_grid(template, kind)
+    layout = layout.first(height, width)
+    grid = layout.grid(kind).with_corners()
     sines = grid.row_sines
     if sines is not None and grid.flip_y:
         sines = sines[::-1, ::-1]
     rows = row_blocks(height, side, point=point, row_sines=sines)
     columns = axis_blocks(width, side, point=point, wrap=grid.domain.wrap)
-    if point:
-        coarse = template[::side, ::side]
-    else:
-        coarse = template.coarsen(dict.fromkeys(template.dims, side)).mean()
-    return coarse, rows, columns
+    areas = None if grid.corners is None else grid.restore(grid.cell_areas)
+    return layout.coarsened(grid, side), (rows, columns, areas)
 
 
-def _check_grids(templates: list[xr.DataArray], title: str) -> None:
-    first = templates[0]
-    for other in templates[1:]:
-        same = other.sizes == first.sizes and all(
-            np.allclose(first[name], other[name])
-            for name in first.coords
-            if name in other.coords and first[name].ndim == 1
-        )
-        if not same:
+def _check_grids(layouts: list[Layout], title: str) -> None:
+    for other in layouts[1:]:
+        if layouts[0].differs(other):
+            first, second = layouts[0].template, other.template
             raise RecipeError(
-                f"{first.name!r} and {other.name!r} of {title} lie on different grids, "
-                f"{dict(first.sizes)} and {dict(other.sizes)}; give them as sources of their own."
+                f"{first.name!r} and {second.name!r} of {title} lie on different grids, "
+                f"{dict(first.sizes)} and {dict(second.sizes)}; give them as sources of their own."
             )

@@ -229,13 +229,15 @@ def _coarsened(
     fields = units.convert(fields, dict.fromkeys(inputs) | _bases(data, targets))
     chosen = split_times(fields.times, fields.usable, settings, data.gap, split, fields.title)
     series, times = in_memory(fields, chosen)
+    grid = fields.grid().with_corners()
     return Coarsened(
         input_fields=fields,
         target_fields=fields,
         series=series,
         times=times,
         stamps=fields.times[chosen],
-        grid=fields.grid(),
+        grid=grid,
+        areas=grid.cell_areas,
         settings=settings,
         inputs=inputs,
         targets=targets,

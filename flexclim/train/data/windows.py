@@ -37,6 +37,8 @@ class Window:
         Fine domain of the window.
     row_sines
         (Y, 3) sines of the latitudes of the edges and centre of each row, or None.
+    areas
+        (Y, X) areas of curvilinear cells, or None.
     inner
         Rows and columns of the patch within the window.
     statics
@@ -55,12 +57,13 @@ class Window:
     statics: Mapping[str, np.ndarray]
     time: Time
     paired: bool = False
+    areas: np.ndarray | None = None
 
     def coarse(self, factor: int) -> np.ndarray:
         """Return the inputs (I, y, x) on the coarse grid."""
         if self.paired:
             return self.inputs
-        return block_mean(self.inputs, self.domain, factor, self.row_sines)
+        return block_mean(self.inputs, self.domain, factor, self.row_sines, self.areas)
 
     @property
     def truth(self) -> np.ndarray:
@@ -91,6 +94,7 @@ class Window:
             inputs=np.flip(self.inputs, axis + 1),
             targets=np.flip(self.targets, axis + 1),
             row_sines=sines,
+            areas=None if self.areas is None else np.flip(self.areas, axis),
             inner=inner,
             statics={name: np.flip(values, axis) for name, values in self.statics.items()},
         )
@@ -103,6 +107,7 @@ class Window:
             inputs=self.inputs.swapaxes(-2, -1),
             targets=self.targets.swapaxes(-2, -1),
             domain=replace(self.domain, shape=self.domain.shape[::-1]),
+            areas=None if self.areas is None else self.areas.T,
             inner=self.inner[::-1],
             statics={name: values.T for name, values in self.statics.items()},
         )
@@ -162,10 +167,13 @@ class Coarsened(SourceSplit):
         Their values on disk or in memory, by name.
     times
         Indices of the split into ``series``.
+    areas
+        (y, x) areas of curvilinear cells in canonical order, or None.
     """
 
     series: Mapping[str, Series]
     times: np.ndarray
+    areas: np.ndarray | None = None
 
     def cut(
         self,
@@ -212,6 +220,9 @@ class Coarsened(SourceSplit):
             inner=inner,
             statics={name: static[at] for name, static in self.statics.items()},
             time=self.stamps[index],
+            areas=None
+            if self.areas is None or kind == "point"
+            else self.areas[np.ix_(rows, columns)],
         )
 
 

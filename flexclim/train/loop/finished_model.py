@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from flexclim.models.model import Model, new_model
 from flexclim.models.settings import ModelSettings
 from flexclim.nn.flex import Flex
 from flexclim.train.data.coverage import coverage
+from flexclim.train.data.sources import TrainingSource
 from flexclim.train.data.training_data import TrainingData
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
@@ -93,7 +95,7 @@ def model_card(
         hardware=hardware,
         seconds=round(state.seconds, 1),
         version=f"flexclim {__version__}, torch {torch.__version__}",
-        notes=notes(recipe, state, reach),
+        notes=notes(recipe, state, reach) + regridded(data.sources),
     )
 
 
@@ -131,6 +133,17 @@ def notes(recipe: Recipe, state: RunState, reach: int) -> str:
         "power relative to the truth by wavelength in cells. "
         f"The residual's autocorrelation falls to {UNCORRELATED} over {reach} cells."
     )
+
+
+def regridded(sources: Sequence[TrainingSource]) -> str:
+    """Say which sources were taken to another grid first; empty if none was.
+
+    >>> regridded([])
+    ''
+    """
+    fields = [part for one in sources for part in (one.input_fields, one.target_fields)]
+    found = dict.fromkeys(f"{one.title}: {one.input_grid}" for one in fields if one.input_grid)
+    return "".join(f" {text}." for text in found)
 
 
 def correlation_reach(residual: np.ndarray) -> int:

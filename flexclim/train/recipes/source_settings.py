@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -122,6 +122,9 @@ class Reading(Settings):
     derive: dict[str, Derived] = Field(default={}, description="computed variables, by name")
     largest: float | dict[str, float] | None = Field(
         default=None, description="values above this are missing; one number, or one per variable"
+    )
+    healpix: Literal["nested", "ring"] | None = Field(
+        default=None, description="order of HEALPix cells, if the file does not say it has some"
     )
     bare: Bare | None = Field(
         default=None, description="metadata of an HDF5 file without coordinates"

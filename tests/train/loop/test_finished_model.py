@@ -35,7 +35,14 @@ def settings():
 
 def test_a_card_states_the_data_and_the_recipe(settings):
     recipe = load_recipe("flex_nano", ["data.folder=/secret/place", "output=/secret/run"])
-    sources = [SimpleNamespace(grid=SimpleNamespace(spacing_km=km)) for km in (2.5, 111.19)]
+    cells = SimpleNamespace(title="icon.nc", input_grid="unstructured cells, 80 cells along x")
+    rows = SimpleNamespace(title="gfs.nc", input_grid="")
+    sources = [
+        SimpleNamespace(
+            grid=SimpleNamespace(spacing_km=km), input_fields=fields, target_fields=fields
+        )
+        for km, fields in ((2.5, cells), (111.19, rows))
+    ]
     feed = SimpleNamespace(sources=sources, settings=settings)
     standing = RunState(step=9, best_step=8, seconds=61.04, best_scores={"crps": 0.6})
     card = model_card(recipe, feed, standing, "2 threads of a processor", 5)
@@ -46,7 +53,8 @@ def test_a_card_states_the_data_and_the_recipe(settings):
     assert card.data[0].period.startswith("2018-10-01 to 2018-10-13; validated on 2018-10-15")
     assert card.licence == recipe.licence
     assert card.scores == {"crps": 0.6}
-    assert "falls to 0.1 over 5 cells" in card.notes
+    assert "falls to 0.1 over 5 cells. icon.nc: unstructured cells, 80 cells" in card.notes
+    assert "gfs.nc" not in card.notes
     assert "61" in f"{card.seconds}"
     assert "secret" not in json.dumps(card.model_dump(mode="json"))
     for part in ("flex-nano", "2 threads", "crps 0.6", "torch"):
