@@ -155,20 +155,21 @@ def places(shown: Shown) -> tuple[tuple[int, tuple[int, int]], tuple[int, tuple[
 def draw(
     shown: Shown, usual: tuple[int, tuple[int, int]], worst: tuple[int, tuple[int, int]]
 ) -> Figure:
-    figure = Figure(figsize=(12, 9), layout="constrained")
+    figure = Figure(figsize=(13, 8.5), layout="constrained")
     maps, plots = figure.subfigures(2, 1, squeeze=False, height_ratios=(2, 1))[:, 0]
     titles: dict[int | str, str] = {
         "coarse": "coarse",
         "truth": "truth",
         0: "member 1",
         1: "member 2",
+        2: "member 3",
     }
     for row, (what, (time, place)) in enumerate((("usual", usual), ("worst", worst))):
         truth = shown.window(time, place, "truth")
         style, row_axes = colours(truth, shown.case), []
         for column, (index, title) in enumerate(titles.items()):
             field = shown.window(time, place, index)
-            axes = map_axes(maps, 2, 4, 4 * row + column + 1, field)
+            axes = map_axes(maps, 2, len(titles), len(titles) * row + column + 1, field)
             mesh = draw_map(axes, field, title=f"{what}: {title}", **style)
             row_axes.append(axes)
         bar = maps.colorbar(mesh, ax=row_axes)
@@ -182,7 +183,7 @@ def draw(
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG of 256 colours, a third as large as one of all."""
     content = io.BytesIO()
-    figure.savefig(content, dpi=75)
+    figure.savefig(content, dpi=200)
     Image.open(content).convert("RGB").quantize(256).save(path, optimize=True)
 
 

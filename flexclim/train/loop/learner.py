@@ -123,6 +123,7 @@ class Learner:
             method=settings.method,
             gradient=tuning.gradient,
             mean=tuning.mean,
+            one_step=tuning.one_step,
             spectrum=tuning.spectrum,
             texture=tuning.texture,
             amplitude=tuning.amplitude,

@@ -61,6 +61,8 @@ class EnsembleLoss(nn.Module):
         Weight of the log-spectral distance.
     texture, amplitude
         Weights of :func:`~flexclim.train.loop.texture_loss.texture_loss` and ``amplitude_loss``.
+    one_step
+        Weight of the same loss for the first step's estimates, which makes them members too.
     past
         Input snapshots of forecasts.
     lowest
@@ -84,6 +86,7 @@ class EnsembleLoss(nn.Module):
         spectrum: float = 0.0,
         texture: float = 0.0,
         amplitude: float = 0.0,
+        one_step: float = 0.0,
         past: int = 1,
         lowest: Tensor | None = None,
         physical: float = 0.0,
@@ -95,7 +98,7 @@ class EnsembleLoss(nn.Module):
         self.network, self.diffusion, self.steps = network, diffusion, steps
         self.method: Method = method
         self.gradient, self.mean, self.spectrum = gradient, mean, spectrum
-        self.texture, self.amplitude = texture, amplitude
+        self.texture, self.amplitude, self.one_step = texture, amplitude, one_step
 
     def forward(
         self,
@@ -128,20 +131,33 @@ class EnsembleLoss(nn.Module):
         members, first = (change + one for one in last)
         residual, known = filled(residual)
         members, first = members * known[:, None], first * known[:, None]
-        loss = ensemble_loss(members, first, residual[:, None], self.gradient, self.mean)
+        loss = self._score(members, residual, base, amplitude)
+        if self.mean:
+            loss = loss + self.mean * (first - residual[:, None]).square().mean()
+        if self.one_step:
+            loss = loss + self.one_step * self._score(first, residual, base, amplitude)
+        return loss
+
+    def _score(
+        self, members: Tensor, residual: Tensor, base: Tensor | None, amplitude: Tensor | None
+    ) -> Tensor:
+        """Return the loss of (B, M, T, H, W) members against the residual."""
+        truth = residual[:, None]
+        loss = crps_loss(members, truth, self.gradient)
         if self.spectrum:
             loss = loss + self.spectrum * spectral_loss(members, residual)
         if self.texture:
-            loss = loss + self.texture * texture_loss(members, residual[:, None])
+            loss = loss + self.texture * texture_loss(members, truth)
         if self.amplitude:
-            loss = loss + self.amplitude * amplitude_loss(members, residual[:, None])
+            loss = loss + self.amplitude * amplitude_loss(members, truth)
         if self.physical:
             assert self.units is not None
             assert base is not None
             assert amplitude is not None
-            scaling = base[:, None], amplitude[:, None]
-            fields, truth = (self.units(one, *scaling) for one in (members, residual[:, None]))
-            loss = loss + self.physical * crps_loss(fields, truth, self.gradient)
+            fields, target = (
+                self.units(one, base[:, None], amplitude[:, None]) for one in (members, truth)
+            )
+            loss = loss + self.physical * crps_loss(fields, target, self.gradient)
         return loss
 
     @torch.no_grad()
@@ -256,23 +272,6 @@ def sample_members(
 
     result = sample(estimate, noise.flatten(0, 1), diffusion, time_grid(steps), method)
     return result.reshape(noise.shape), estimates[0].reshape(noise.shape)
-
-
-def ensemble_loss(
-    members: Tensor, first: Tensor, truth: Tensor, gradient: float, mean: float
-) -> Tensor:
-    """Return the fair CRPS of members and their gradients, plus the error of the first estimate.
-
-    Parameters
-    ----------
-    members, first
-        (B, M, ..., H, W) from :func:`sample_members`.
-    truth
-        (B, 1, ..., H, W).
-    gradient, mean
-        Weights; see :class:`EnsembleLoss`.
-    """
-    return crps_loss(members, truth, gradient) + mean * (first - truth).square().mean()
 
 
 def crps_loss(members: Tensor, truth: Tensor, gradient: float) -> Tensor:

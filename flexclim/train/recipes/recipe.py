@@ -64,6 +64,12 @@ class Ensemble(Settings):
         ge=0,
         description="weight of the squared error of the estimate after the first sampler step",
     )
+    one_step: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the same loss for estimates after the first sampler step, so that "
+        "one step gives members too; set mean to 0 with it",
+    )
     physical: float = Field(
         default=0.0,
         ge=0,

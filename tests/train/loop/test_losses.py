@@ -37,7 +37,9 @@ def test_members_of_several_targets(network):
     torch.testing.assert_close(members[1:, 2:3], alone, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("more", [{}, {"spectrum": 0.1}, {"texture": 1.0, "amplitude": 0.3}])
+@pytest.mark.parametrize(
+    "more", [{}, {"spectrum": 0.1}, {"texture": 1.0, "amplitude": 0.3}, {"one_step": 1.0}]
+)
 def test_the_sampler_learns_end_to_end(network, more):
     loss = EnsembleLoss(
         network, Diffusion(), steps=2, method="euler", gradient=0.5, mean=0.5, **more
@@ -117,6 +119,8 @@ def test_members_count_as_right_where_truth_is_unknown(known, monkeypatch):
     torch.testing.assert_close(loss(members, first), whole)
     squared = (first - truth[:, None]).square().where(cells, 0.0).mean()
     torch.testing.assert_close(loss(members, first, mean=1.0), whole + squared)
+    estimates = fair_crps(first.where(cells, truth[:, None]), truth[:, None])
+    torch.testing.assert_close(loss(members, first, one_step=0.5), whole + estimates / 2)
     weights = {"gradient": 0.5, "mean": 0.5, "spectrum": 0.1}
     found = loss(members, first, **weights)
     assert found.isfinite()
