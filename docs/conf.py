@@ -1,6 +1,10 @@
 """How Sphinx builds these pages: offline, notebooks executed, warnings are errors (`make docs`)."""
 
+import os
+
 from flexclim._version import __version__
+
+os.environ["TQDM_DISABLE"] = "1"  # no bars of progress among the outputs of notebooks
 
 project = "flexclim"
 author = "The flexclim developers"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flexclim.models.catalogue import list_models
     from flexclim.models.minflex import import_minflex
     from flexclim.models.model import load_model
+    from flexclim.plotting.panels import plot
     from flexclim.resampling import coarsen, interpolate
     from flexclim.resampling.regridding import regrid
     from flexclim.stores import check_store
@@ -55,6 +56,7 @@ __all__ = [
     "interpolate",
     "list_models",
     "load_model",
+    "plot",
     "regrid",
     "train",
     "verify",
@@ -75,6 +77,7 @@ _HOMES = {
     "interpolate": "resampling",
     "list_models": "models.catalogue",
     "load_model": "models.model",
+    "plot": "plotting.panels",
     "regrid": "resampling.regridding",
 }
 

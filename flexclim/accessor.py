@@ -96,6 +96,7 @@ class DatasetAccessor(Accessor):
     regrid = of_dataset(lambda: flexclim.regrid)
     adjust = of_dataset(lambda: flexclim.adjust)
     fit_adjustment = of_dataset(lambda: flexclim.fit_adjustment)
+    plot = of_dataset(lambda: flexclim.plot)
 
 
 @xr.register_dataarray_accessor("flex")
@@ -125,3 +126,4 @@ class DataArrayAccessor(Accessor):
     regrid = of_array(lambda: flexclim.regrid)
     adjust = of_array(lambda: flexclim.adjust)
     fit_adjustment = of_array(lambda: flexclim.fit_adjustment)
+    plot = of_array(lambda: flexclim.plot)

@@ -17,6 +17,16 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture
+def close_figures():
+    """Start and end without a figure of pyplot."""
+    from matplotlib import pyplot
+
+    pyplot.close("all")
+    yield
+    pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def toy_sizes():
     """Return what makes the sizes of a small network that makes and reads so many channels."""

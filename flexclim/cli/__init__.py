@@ -22,6 +22,8 @@ from flexclim.cli import field_commands as fields
 from flexclim.cli import model_commands as models
 from flexclim.cli import store_commands as stores
 from flexclim.cli import training_commands as training
+from flexclim.cli import verification_commands as verification
+from flexclim.cli.interruption import Stopped, stoppable
 from flexclim.errors import FlexclimError, FlexclimWarning
 
 DETAILED = "%(asctime)s %(levelname)s %(message)s"
@@ -32,7 +34,6 @@ FILE_LOG.addHandler(logging.NullHandler())
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,17 +41,23 @@ app = typer.Typer(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit with 0 if done, 1 on failure, 2 on bad arguments."""
+    """Run the command line; exit with 0 if done, 1 on failure, 2 on bad arguments.
+
+    After SIGTERM it is 143, as a shell reports it.
+    """
     given, arguments = _of_any_command(sys.argv[1:] if arguments is None else arguments)
     show = warnings.showwarning
     warnings.showwarning = partial(_show_warning, show)
     try:
-        with _logged(given.verbose, given.log_file):
+        with _logged(given.verbose, given.log_file), stoppable():
             try:
                 app(arguments, prog_name="flexclim")
-            except Exception as error:
+            except (Exception, Stopped) as error:
                 FILE_LOG.error(_one_line(error))
                 raise
+    except Stopped as stopped:
+        typer.echo(f"flexclim: {stopped}", err=True)
+        raise SystemExit(128 + stopped.number) from None
     except Exception as error:
         if given.debug:
             raise
@@ -95,11 +102,11 @@ def _logged(verbose: bool, log_file: str | None) -> Iterator[None]:
                 one.removeHandler(file)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     text = " ".join(str(error).split())
-    if isinstance(error, FlexclimError):
+    if isinstance(error, FlexclimError | Stopped):
         return text
     return f"{type(error).__name__}: {text} (--debug shows the traceback)"
 
@@ -155,11 +162,21 @@ def _options(
     """  # noqa: D301
 
 
-def doctor() -> None:
-    """Show versions, devices, threads and files; exit with 1 if something is missing."""
+def doctor(
+    place: Annotated[str, typer.Argument(help="Folder or URL where output is to go.")] = ".",
+) -> None:
+    """Show versions, devices, memory, disk and files; exit with 1 if something is missing.
+
+    A small file is written to the place for output and deleted again.
+
+    \b
+    Examples:
+      flexclim doctor
+      flexclim doctor s3://bucket/run
+    """  # noqa: D301
     from flexclim.cli.installation import examine, missing
 
-    findings = examine()
+    findings = examine(place)
     for section, found in findings.items():
         typer.echo(section)
         for name, value in found.items():
@@ -174,7 +191,7 @@ for _command in (
     fields.downscale,
     adjustments.adjust,
     fields.forecast,
-    fields.verify,
+    verification.verify,
     stores.info,
     stores.check,
     training.train,

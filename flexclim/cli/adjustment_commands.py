@@ -64,6 +64,7 @@ def adjust(
 
     for path in filter(None, (target, save_fitted)):
         options.is_zarr(path)
+        options.need_folder(path)
     keep_memory()
     names = None if variables is None else options.listed(variables, "--variables")
     paths = {"reference": reference, "historical": historical, "fitted": fitted}

@@ -1,4 +1,4 @@
-"""Commands that downscale, forecast and verify fields."""
+"""Commands that downscale and forecast fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 from flexclim.cli import options
-from flexclim.errors import StoreError
 from flexclim.execution.allocation import keep_memory
 
 
@@ -36,6 +35,7 @@ def demo(
       flexclim demo --forecast
     """  # noqa: D301
     keep_memory()
+    options.need_folder(out)
     if forecast:
         from flexclim.cli.demos.forecasting_demo import run as run_forecast
 
@@ -185,6 +185,8 @@ def _write(
         ("source", "target", "split", "overwrite", "keep_bits", "scheduler", "workers"),
     )
     is_store = _is_store(target, split)
+    if only_estimate is None:
+        options.need_folder(target)
 
     from flexclim.cli.target_files import open_target
     from flexclim.execution.cluster import connected
@@ -222,37 +224,3 @@ def _is_store(target: str, split: str | None) -> bool:
             param_hint="--split",
         )
     return is_store
-
-
-def verify(
-    forecast: Annotated[
-        Path, typer.Argument(help="Forecast, an ensemble or single fields: NetCDF or Zarr.")
-    ],
-    truth: Annotated[Path, typer.Argument(help="Reference on the same grid: NetCDF or Zarr.")],
-    coarse: Annotated[
-        Path | None, typer.Option(help="Coarse input; adds bilinear and bicubic baselines.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(help="Self-contained HTML file to write.")] = None,
-    overwrite: options.Overwrite = False,
-) -> None:
-    """Score a forecast against the truth, with interpolation as baseline.
-
-    \b
-    Examples:
-      flexclim verify fine.zarr truth.nc
-      flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
-    """  # noqa: D301
-    from flexclim import verify as scoring
-    from flexclim.stores.datasets import open_input
-
-    if report and report.exists() and not overwrite:
-        raise StoreError(f"{report} exists. Give --overwrite, or another name.")
-    scores = scoring.evaluate(
-        open_input(forecast),
-        open_input(truth),
-        coarse=open_input(coarse) if coarse else None,
-    )
-    typer.echo(scoring.table(scores))
-    if report:
-        scoring.report(scores, report)
-        typer.echo(str(report))

@@ -47,6 +47,7 @@ def import_minflex(
     """  # noqa: D301
     import flexclim
 
+    options.need_folder(folder)
     model = flexclim.import_minflex(
         checkpoint, factor=factor, prediction=prediction, weights=weights, num_heads=num_heads
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import typer
+
+from flexclim.errors import StoreError
 
 Number = Callable[[int | None], int | None]
 
@@ -176,7 +180,29 @@ def listed(text: str, option: str) -> list[str]:
     return parts
 
 
-def is_zarr(target: str) -> bool:
+def need_folder(path: str | Path) -> None:
+    """See to it that the folder of an output exists: a terminal is asked whether to make it.
+
+    Raises
+    ------
+    StoreError
+        If it does not exist, and there is nobody to ask or the answer is no.
+    """
+    folder = Path(path).absolute().parent
+    if "://" in str(path) or folder.is_dir():
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        question = f"The folder {folder} does not exist. Make it?"
+        if typer.confirm(question, default=True, err=True):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    raise StoreError(
+        f"{path} can't be written: the folder {folder} does not exist. Make it first: "
+        f"mkdir -p {shlex.quote(str(folder))}."
+    )
+
+
+def is_zarr(target: str, option: str = "TARGET") -> bool:
     """Return whether an output is a Zarr store, else a NetCDF file; exit with 2 if it is neither.
 
     >>> is_zarr("fine.zarr/"), is_zarr("fine.nc")
@@ -186,6 +212,6 @@ def is_zarr(target: str) -> bool:
     if suffix not in (".zarr", ".nc"):
         raise typer.BadParameter(
             f"{target!r} ends in neither .zarr nor .nc. Give it one of these suffixes.",
-            param_hint="TARGET",
+            param_hint=option,
         )
     return suffix == ".zarr"

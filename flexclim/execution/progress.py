@@ -1,4 +1,4 @@
-"""Progress of a run: a bar in a terminal, elsewhere a log line a minute.
+"""Progress of a run: a bar in a terminal or notebook, elsewhere a log line a minute.
 
 Forward passes are counted where they run in this process; on a cluster, completed items tell how
 many were taken.
@@ -10,11 +10,14 @@ import logging
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 60.0  # seconds
+DELAY = 0.5  # seconds before a bar appears
 PASSES = "forward passes"
 S, MIN, H, D = ("s", 1), ("min", 60), ("h", 3600), ("d", 86400)
 
@@ -44,10 +47,10 @@ def progress_bar(passes: Callable[[], int] = lambda: 0, *, here: bool = True) ->
     if in_all:
         with _shown(in_all, PASSES) as advance, _listening(advance):
             yield
-    elif here and sys.stderr.isatty():
-        from dask.diagnostics.progress import ProgressBar
+    elif here and _has_bars():
+        from tqdm.dask import TqdmCallback
 
-        with ProgressBar(out=sys.stderr):
+        with TqdmCallback(**_style("tasks")):
             yield
     else:
         yield
@@ -95,7 +98,13 @@ def duration_text(seconds: float) -> str:
 
 
 def _is_seen() -> bool:
-    return sys.stderr.isatty() or LOG.isEnabledFor(logging.INFO)
+    return _has_bars() or LOG.isEnabledFor(logging.INFO)
+
+
+def _has_bars() -> bool:
+    """Return whether this process runs in a terminal or for a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return sys.stderr.isatty() or hasattr(shell, "kernel")
 
 
 @contextmanager
@@ -110,30 +119,28 @@ def _listening(advance: Advance) -> Iterator[None]:
 @contextmanager
 def _shown(total: int, noun: str) -> Iterator[Advance]:
     """Yield a function that counts what is done, and show a bar or log."""
-    if not sys.stderr.isatty():
+    if not _has_bars():
         yield Logged(total, noun)
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    with warnings.catch_warnings():  # without ipywidgets, a notebook has bars of text
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from tqdm.auto import tqdm
+    lock, done = threading.Lock(), 0.0
+    with tqdm(total=total, **_style(noun)) as bar:
 
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(noun),
-        TimeElapsedColumn(),
-        TextColumn("remaining"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(noun, total=total)
-        yield lambda count: progress.advance(bar, count)
+        def advance(count: float) -> None:
+            nonlocal done
+            with lock:
+                done += count
+                bar.update(round(done) - bar.n)
+
+        yield advance
+
+
+def _style(noun: str) -> dict[str, Any]:
+    """Return options of a bar: what it counts, its time and the time left."""
+    shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} " + noun + ", {elapsed}, {remaining} left"
+    return {"bar_format": shown, "delay": DELAY, "dynamic_ncols": True}
 
 
 class Logged:

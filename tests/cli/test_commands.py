@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -10,7 +11,7 @@ import pytest
 from command_line import run
 
 import flexclim
-from flexclim.cli import main
+from flexclim.cli import main, options
 from flexclim.errors import FlexclimWarning, StoreError
 
 COMMANDS = [
@@ -166,3 +167,65 @@ def test_more_is_logged_on_request(logging_command, place, capsys):
         log.handlers = handlers
     assert logging_command == ["a.zarr"]
     assert "DEBUG in detail" in capsys.readouterr().err
+
+
+def test_shells_complete_commands():
+    done = subprocess.run(
+        [sys.executable, "-c", "from flexclim.cli import main; main()"],
+        env=os.environ
+        | {"_FLEXCLIM_COMPLETE": "complete_bash", "COMP_WORDS": "flexclim dow", "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["downscale"]
+
+
+def test_a_termination_is_noted_and_leaves_with_its_code(monkeypatch, tmp_path, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(
+        "flexclim.stores.check_store", lambda store: signal.raise_signal(signal.SIGTERM)
+    )
+    assert run("check", "a.zarr", "--log-file", tmp_path / "run.log") == 143
+    text = "stopped by SIGTERM. What is in a store is complete: give the same command again"
+    assert text in capsys.readouterr().err
+    assert text in (tmp_path / "run.log").read_text()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+COMMANDS_WITH_OUTPUT = [
+    ("downscale", "in.nc", "OUT.zarr", "-f", 4),
+    ("forecast", "in.nc", "OUT.nc", "-l", 1),
+    ("adjust", "in.nc", "OUT.nc", "--reference", "r.nc"),
+    ("adjust", "in.nc", "a.nc", "--save-fitted", "OUT.nc"),
+    ("verify", "a.nc", "b.nc", "--report", "OUT.html"),
+    ("verify", "a.nc", "b.nc", "--save", "OUT.nc"),
+    ("import-minflex", "a.pt", "OUT"),
+    ("demo", "--out", "OUT"),
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS_WITH_OUTPUT)
+def test_no_command_makes_a_parent_folder_unasked(capsys, tmp_path, arguments):
+    out = tmp_path / "new folder" / "out"
+    assert run(*(str(one).replace("OUT", str(out)) for one in arguments)) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert f"Make it first: mkdir -p '{out.parent}'." in shown
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_terminal_is_asked_whether_to_make_it(monkeypatch, tmp_path, answer):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    asked = []
+    monkeypatch.setattr("typer.confirm", lambda question, **_: asked.append(question) or answer)
+    path = tmp_path / "a" / "b" / "fine.nc"
+    if answer:
+        options.need_folder(path)
+    else:
+        with pytest.raises(StoreError):
+            options.need_folder(path)
+    assert path.parent.is_dir() == answer
+    assert asked == [f"The folder {path.parent} does not exist. Make it?"]
+    options.need_folder("s3://bucket/new/fine.zarr")  # has no folders

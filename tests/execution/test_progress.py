@@ -20,10 +20,14 @@ def minutes(monkeypatch):
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0)
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_terminal_sees_a_bar_and_all_else_is_quiet(tmp_path, monkeypatch, capsys, terminal):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    monkeypatch.setenv("TERM", "xterm")
     run(*work(tmp_path), noun="shards")
     seen = capsys.readouterr().err
     assert ("6/6" in seen and "shards" in seen) == terminal
@@ -89,7 +93,6 @@ def test_culled_layers_keep_their_share_of_passes():
 def test_the_bar_of_a_downscaling_counts_its_passes(toy_model, tmp_path, monkeypatch, capsys, lazy):
     """Each of the two planes is one window: of two members, a pass a step."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
     field, options = coarse_fields.region(2), {"model": toy_model, "members": 2, "batch": 2}
     if lazy:
         downscale_to_zarr(field, tmp_path / "a.zarr", 4, **options)

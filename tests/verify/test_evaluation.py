@@ -63,7 +63,7 @@ def test_scores_travel_through_files(scores, tmp_path, form):
         scores.to_zarr(path, consolidated=False)
         back = xr.open_zarr(path, consolidated=False)
     xr.testing.assert_allclose(back.load(), scores)
-    assert verify.table(back) == verify.table(scores)
+    assert verify.table(back).equals(verify.table(scores))
 
 
 def test_a_single_field_without_time_or_coarse_is_enough(fields):
@@ -197,7 +197,7 @@ def test_a_missing_time_and_a_forecast_without_values_are_nan(fields, lazy):
     nothing = verify.evaluate(forecast * np.nan, given[1])
     for name in ("crps.u10", "fss.u10", "quantiles_forecast.u10", "coherence.u10", "ssim.u10"):
         assert nothing[name].isnull().all()
-    assert "–" in verify.table(nothing)
+    assert np.isnan(verify.table(nothing).loc[("u10", "forecast"), "CRPS"])
 
 
 @pytest.mark.parametrize("name", ["lat and lon", "uneven labels"])

@@ -1,8 +1,10 @@
 """Figures of the scores that :func:`flexclim.verify.evaluate` returns, and of the climate.
 
-All functions return axes, draw into ``ax`` if it is given, and work offline.
+All functions return ``figure, axes`` and draw into ``ax`` if it is given. Figures of their own are
+pyplot's: a notebook shows them at the end of the cell, ``plt.show()`` elsewhere.
 """
 
+from flexclim.plotting.unit_labels import pretty_units
 from flexclim.verify.plot.climate_figures import (
     change_signal,
     diurnal_cycle,
@@ -12,18 +14,14 @@ from flexclim.verify.plot.climate_figures import (
 )
 from flexclim.verify.plot.score_figures import (
     coherence,
-    field_map,
-    pretty_units,
     quantiles,
     rank_histogram,
     reliability,
-    score_map,
     series,
     spectrum,
     spread_error,
-    worst_case,
-    worst_panels,
 )
+from flexclim.verify.plot.score_maps import field_map, score_map, worst_case, worst_panels
 
 __all__ = [
     "change_signal",

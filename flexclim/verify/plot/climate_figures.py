@@ -8,7 +8,9 @@ import numpy as np
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
-from flexclim.verify.plot.score_figures import COLOURS, INK, finish, new_axes, units_of
+from flexclim.plotting.drawings import Drawing
+from flexclim.plotting.unit_labels import units_of
+from flexclim.verify.plot.score_figures import COLOURS, INK, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ def change_signal(
     variable: str | None = None,
     statistic: str | None = None,
     ax: Axes | None = None,
-) -> Axes:
+) -> Drawing[Axes]:
     """Draw the mean change by season of all sources side by side.
 
     Parameters
@@ -63,7 +65,7 @@ def change_signal(
 @suggest_options
 def seasonal_cycle(
     climate: xr.Dataset | xr.DataArray, variable: str | None = None, ax: Axes | None = None
-) -> Axes:
+) -> Drawing[Axes]:
     """Draw the mean of each month, of all sources.
 
     Parameters
@@ -85,7 +87,7 @@ def seasonal_cycle(
 @suggest_options
 def diurnal_cycle(
     climate: xr.Dataset | xr.DataArray, variable: str | None = None, ax: Axes | None = None
-) -> Axes:
+) -> Drawing[Axes]:
     """Draw the mean of each time of the day, of all sources; parameters as seasonal_cycle."""
     values = _part(climate, "diurnal_cycle", variable)
     ax = _lines(values, "hour", ax)
@@ -94,7 +96,9 @@ def diurnal_cycle(
 
 
 @suggest_options
-def return_levels(climate: xr.Dataset, variable: str | None = None, ax: Axes | None = None) -> Axes:
+def return_levels(
+    climate: xr.Dataset, variable: str | None = None, ax: Axes | None = None
+) -> Drawing[Axes]:
     """Draw return levels against return periods, with the intervals of all sources.
 
     Parameters
@@ -129,7 +133,7 @@ def spells(
     variable: str | None = None,
     spell: str = "below",
     ax: Axes | None = None,
-) -> Axes:
+) -> Drawing[Axes]:
     """Draw the share of spells that last at least so many days, of all sources.
 
     Parameters
@@ -180,12 +184,12 @@ def _coloured(values: xr.DataArray) -> list[tuple[str, str]]:
 
 def _lines(values: xr.DataArray, dim: str, ax: Axes | None, marker: str = "") -> Axes:
     """Draw a line for each source."""
-    ax = ax or new_axes()
     if extra := [d for d in values.dims if d not in (dim, SOURCE)]:
         raise FlexclimError(
             f"{values.name!r} has the dimension {extra[0]!r} besides {dim!r}. Average over it, or "
             "select along it."
         )
+    ax = ax or new_axes()
     for source, colour in _coloured(values):
         line = values.sel({SOURCE: source}) if source else values
         width = 2.2 if source == TRUTH else 1.5

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import xarray as xr
 
 from flexclim.cf.times import is_time
-from flexclim.errors import FlexclimError, GridError, suggest_options
+from flexclim.errors import FlexclimError, suggest_options
+from flexclim.plotting.drawings import Drawing, drawing_of, new_figure
+from flexclim.plotting.unit_labels import pretty_units, units_of
 from flexclim.verify.core.dates import standard_dates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLOURS = ("#0b6fa4", "#b8b8b8", "#7a7a7a", "#e08214", "#5aae61", "#9970ab")
 INK = "#222222"
-REGION = 60.0  # degrees of latitude
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class LineStyle(TypedDict):
@@ -29,24 +27,16 @@ class LineStyle(TypedDict):
     zorder: int
 
 
-class Style(TypedDict, total=False):
-    """Colours of a map."""
-
-    cmap: str
-    vmin: float
-    vmax: float
-
-
 @suggest_options
-def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
     """Draw the power of the truth and all candidates against wavelength.
 
     Where a curve lies below the truth's, variance is missing at that scale.
     """
-    ax = ax or new_axes()
-    power = _get(scores, "spectrum", variable)
+    power = part_of(scores, "spectrum", variable)
     power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
     length, unit = _lengths(power)
+    ax = ax or new_axes()
     for index, source in enumerate(map(str, power["source"].values)):
         colour = INK if source == "truth" else COLOURS[(index - 1) % len(COLOURS)]
         ax.plot(length, power.sel(source=source), color=colour, label=source, **_weight(source))
@@ -60,15 +50,15 @@ def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
 
 
 @suggest_options
-def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
     """Draw the coherence of each candidate with the truth against wavelength.
 
     Below the dotted line at one half, less than half of the variance is explained by the truth.
     """
-    ax = ax or new_axes()
-    values = _get(scores, "coherence", variable)
+    values = part_of(scores, "coherence", variable)
     values = values.isel(wavenumber=values["wavenumber"].values <= values.attrs["nyquist"])
     length, unit = _lengths(values)
+    ax = ax or new_axes()
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
         ax.plot(length, line, color=colour, label=candidate, **_weight(candidate))
@@ -81,17 +71,17 @@ def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
 
 
 @suggest_options
-def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
     """Draw the rank histogram, with a line for a perfect ensemble.
 
     A U shape means too little spread, a dome too much, a slope a bias.
     """
-    ax = ax or new_axes()
-    ranks = _get(scores, "rank_histogram", variable)
+    ranks = part_of(scores, "rank_histogram", variable)
     ranks = ranks.mean([d for d in ranks.dims if d not in ("candidate", "rank")])
     shown = [
         (c, colour) for c, colour in _coloured(ranks) if ranks.sel(candidate=c).notnull().any()
     ]
+    ax = ax or new_axes()
     width = 0.8 / len(shown)
     for index, (candidate, colour) in enumerate(shown):
         place = ranks["rank"].values + (index - (len(shown) - 1) / 2) * width
@@ -105,18 +95,18 @@ def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) ->
 @suggest_options
 def reliability(
     scores: xr.Dataset, variable: str, candidate: str = "forecast", ax: Axes | None = None
-) -> Axes:
+) -> Drawing[Axes]:
     """Draw the observed frequency for each forecast probability, with consistency bars.
 
     On the diagonal the forecast is reliable; a flatter curve is overconfident. Bars show the range
     of a reliable forecast if all points were independent.
     """
-    ax = ax or new_axes()
     parts = {
-        name: _get(scores, f"reliability_{name}", variable).sel(candidate=candidate)
+        name: part_of(scores, f"reliability_{name}", variable).sel(candidate=candidate)
         for name in ("frequency", "low", "high", "share")
     }
     chance = parts["frequency"]["probability"].values
+    ax = ax or new_axes()
     ax.plot([0, 1], [0, 1], color=INK, lw=0.8, ls="--", label="perfect")
     ax.vlines(chance, parts["low"], parts["high"], color="#c9c9c9", lw=6, label="consistent")
     ax.plot(chance, parts["frequency"], "o-", color=COLOURS[0], label=candidate)
@@ -134,11 +124,11 @@ def reliability(
 
 
 @suggest_options
-def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
     """Draw the error of the ensemble mean against the spread, bin by bin, with the diagonal."""
-    ax = ax or new_axes()
-    spread, error = (_get(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
+    spread, error = (part_of(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
     most = float(np.nanmax([spread.max(), error.max()])) * 1.05 or 1.0
+    ax = ax or new_axes()
     ax.plot([0, most], [0, most], color=INK, lw=0.8, ls="--", label="perfect")
     for candidate, colour in _coloured(spread):
         if spread.sel(candidate=candidate).notnull().any():
@@ -151,11 +141,11 @@ def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> A
 
 
 @suggest_options
-def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes:
+def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
     """Draw quantiles of each candidate minus the truth's, against the truth's."""
+    mine = part_of(scores, "quantiles_forecast", variable)
+    truth = part_of(scores, "quantiles_truth", variable).isel(candidate=0)
     ax = ax or new_axes()
-    mine = _get(scores, "quantiles_forecast", variable)
-    truth = _get(scores, "quantiles_truth", variable).isel(candidate=0)
     ax.axhline(0, color=INK, lw=0.8, ls="--")
     for candidate, colour in _coloured(mine):
         gap = mine.sel(candidate=candidate) - truth
@@ -167,21 +157,23 @@ def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Axes
 
 
 @suggest_options
-def series(scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | None = None) -> Axes:
+def series(
+    scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | None = None
+) -> Drawing[Axes]:
     """Draw one score of all candidates over time."""
-    ax = ax or new_axes()
-    values = _get(scores, metric, variable)
+    values = part_of(scores, metric, variable)
     times = [d for d in values.dims if d != "candidate"]
     if len(times) != 1:
         raise FlexclimError(
             f"{metric}.{variable} has the dimensions {times} besides the candidate; a series needs "
             "one. Average over the others first."
         )
+    ax = ax or new_axes()
     place, label = _places(values[times[0]])
     for candidate, colour in _coloured(values):
         line = values.sel(candidate=candidate)
         ax.plot(place, line, "o-", ms=3, color=colour, label=candidate, **_weight(candidate))
-    ax.set(ylabel=f"{_name(metric)}, {units_of(values)}", title=f"{_name(metric)} over time")
+    ax.set(ylabel=f"{name_of(metric)}, {units_of(values)}", title=f"{name_of(metric)} over time")
     ax.set_xlabel(label)
     if np.issubdtype(place.dtype, np.datetime64):
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -203,102 +195,8 @@ def _places(times: xr.DataArray) -> tuple[np.ndarray, str]:
     return np.asarray(times.values), ""
 
 
-def field_map(
-    field: xr.DataArray, ax: Axes | None = None, *, title: str = "", **style: Unpack[Style]
-) -> Axes:
-    """Draw one field with a colour bar, and with coastlines if it has latitudes and longitudes."""
-    from matplotlib.figure import Figure
-
-    from flexclim.plotting.maps import draw_map
-
-    own = ax is None
-    if ax is None:
-        ax = _map_or_plain_axes(Figure(layout="constrained"), 1, 1, 1, field)
-    if hasattr(ax, "projection"):
-        mesh = draw_map(ax, field, title=title, **style)
-    else:
-        mesh = ax.pcolormesh(field.values, rasterized=True, **style)
-        ax.set_title(title, fontsize="medium")
-    if own:
-        _fit_figure(ax, width=6, rows=1, columns=1)
-    bar = ax.figure.colorbar(mesh, ax=ax, shrink=0.85, pad=0.02)
-    bar.set_label(units_of(field))
-    return ax
-
-
-def _map_or_plain_axes(
-    figure: Figure, rows: int, columns: int, index: int, field: xr.DataArray
-) -> Axes:
-    """Return map axes, or plain ones for a grid without latitudes and longitudes."""
-    from flexclim.plotting.maps import map_axes
-
-    try:
-        ax: Axes = map_axes(figure, rows, columns, index, field)
-    except GridError:
-        plain: Axes = figure.add_subplot(rows, columns, index)
-        return plain
-    south, north = ax.get_ylim()
-    if north - south < REGION:  # the length of a degree of longitude at the region's latitude
-        ax.set_aspect(1 / np.cos(np.deg2rad((south + north) / 2)))
-    return ax
-
-
-def _fit_figure(ax: Axes, width: float, rows: int, columns: int) -> None:
-    """Set the height of the figure to fit its maps."""
-    shape = abs(np.diff(ax.get_ylim())[0] / np.diff(ax.get_xlim())[0])
-    aspect = ax.get_aspect()
-    shape = float(np.clip(shape * (1.0 if aspect == "auto" else aspect), 0.25, 1.2))
-    height = (0.87 * width / columns * shape + 0.4) * rows
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.set_size_inches(width, height)
-
-
-@suggest_options
-def score_map(
-    scores: xr.Dataset, variable: str, metric: str = "crps", candidate: str = "forecast"
-) -> Axes:
-    """Draw a map of a score: ``"crps"``, ``"mae"``, ``"rmse"``, ``"bias"`` or ``"spread"``."""
-    field = _get(scores, f"{metric}_map", variable).sel(candidate=candidate)
-    style: Style = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
-    if metric == "bias":
-        style = {"cmap": "RdBu_r", "vmin": -_top(abs(field)), "vmax": _top(abs(field))}
-    return field_map(field, title=f"{_name(metric)}, {candidate}", **style)
-
-
-@suggest_options
-def worst_case(scores: xr.Dataset, variable: str) -> list[Axes]:
-    """Draw the case with the largest CRPS: truth, forecast and baseline, in one figure."""
-    from matplotlib.figure import Figure
-
-    panels = worst_panels(scores, variable)
-    figure, rows = Figure(layout="constrained"), -(-len(panels) // 2)
-    drawn = []
-    for index, (name, field, style) in enumerate(panels):
-        ax = _map_or_plain_axes(figure, rows, 2, index + 1, field)
-        drawn.append(field_map(field, ax, title=name, **style))
-    _fit_figure(drawn[0], width=11, rows=rows, columns=2)
-    return drawn
-
-
-def worst_panels(scores: xr.Dataset, variable: str) -> list[tuple[str, xr.DataArray, Style]]:
-    """Return the name, field and colours of each map of :func:`worst_case`."""
-    fields = _get(scores, "worst_case", variable)
-    truth = fields.sel(panel="truth")
-    low, high = (float(truth.quantile(q)) for q in (0.005, 0.995))
-    if low == high:  # rain in a few cells
-        low, high = float(truth.min()), float(truth.max())
-    panels = []
-    for name in map(str, fields["panel"].values):
-        field = fields.sel(panel=name).assign_attrs(fields.attrs)
-        style: Style = {"cmap": "viridis", "vmin": low, "vmax": high}
-        if name == "spread":
-            style = {"cmap": "YlOrRd", "vmin": 0, "vmax": _top(field)}
-        panels.append((name, field, style))
-    return panels
-
-
-def _get(scores: xr.Dataset, metric: str, variable: str) -> xr.DataArray:
+def part_of(scores: xr.Dataset, metric: str, variable: str) -> xr.DataArray:
+    """Return one metric of one variable of an evaluation."""
     name = f"{metric}.{variable}"
     if name not in scores:
         known = sorted({str(n).partition(".")[2] for n in scores.data_vars})
@@ -327,37 +225,9 @@ def _lengths(values: xr.DataArray) -> tuple[np.ndarray, str]:
     return length.values, "cells"
 
 
-def _name(metric: str) -> str:
+def name_of(metric: str) -> str:
+    """Return the name of a metric as text."""
     return metric.upper() if metric in ("crps", "mae", "rmse") else metric.replace("_", " ")
-
-
-def _top(field: xr.DataArray) -> float:
-    """Return a colour limit that ignores a few extreme cells."""
-    top = float(np.nanquantile(field, 0.995))
-    return top if top > 0 else 1.0
-
-
-def units_of(values: xr.DataArray) -> str:
-    """Return the units of values as text."""
-    return pretty_units(str(values.attrs.get("units", "no units")))
-
-
-def pretty_units(text: str) -> str:
-    """Format units with superscripts; text in an unknown form is returned unchanged.
-
-    >>> pretty_units("m s-1"), pretty_units("(K)2"), pretty_units("(m s**-1)1")
-    ('m s⁻¹', 'K²', 'm s⁻¹')
-    """
-    whole = re.fullmatch(r"\((.*)\)(\d+)", text)
-    inside, power = (whole[1], int(whole[2])) if whole else (text, 1)
-    words = []
-    for word in inside.split():
-        part = re.fullmatch(r"([^\W\d_]+|°|%)(?:\*\*|\^)?([+-]?\d+)?", word)
-        if part is None:
-            return text
-        exponent = power * int(part[2] or 1)
-        words.append(part[1] + ("" if exponent == 1 else str(exponent).translate(RAISED)))
-    return " ".join(words)
 
 
 def _plain_ticks(ax: Axes) -> None:
@@ -370,14 +240,12 @@ def _plain_ticks(ax: Axes) -> None:
 
 def new_axes() -> Axes:
     """Return the axes of a new figure."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(5.2, 4), layout="constrained").subplots()
+    return new_figure(figsize=(5.2, 4)).subplots()
 
 
-def finish(ax: Axes) -> Axes:
-    """Remove what no reader needs, and add the legend."""
+def finish(ax: Axes) -> Drawing[Axes]:
+    """Remove what no reader needs, add the legend, and return the drawing."""
     ax.spines[["top", "right"]].set_visible(False)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")
-    return ax
+    return drawing_of(ax)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from flexclim.plotting.colours import signed
+from flexclim.plotting.drawings import Drawing
 from flexclim.verify import plot
 from flexclim.verify.climate.change_signal import describe_signal
 from flexclim.verify.climate.index_definitions import INDICES
 from flexclim.verify.climate.yearly_series import YEAR
-from flexclim.verify.report.html import facts, pair, picture
+from flexclim.verify.report.html import blank_axes, facts, pair, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,7 @@ COLUMNS = {
         "Mean distance between the distribution of a cell and that of the truth.",
     ),
 }
-FIGURES: dict[str, tuple[Callable[..., Axes], str]] = {
+FIGURES: dict[str, tuple[Callable[..., Drawing[Axes]], str]] = {
     "seasonal_cycle": (plot.seasonal_cycle, "Mean of each month over all years."),
     "diurnal_cycle": (plot.diurnal_cycle, "Mean of each time of the day."),
     "return_level": (
@@ -88,7 +90,11 @@ def signal_lines(climate: xr.Dataset) -> str:
 
 def _section(climate: xr.Dataset, variable: str) -> str:
     figures = [
-        picture(draw(climate, variable), f"{name.replace('_', ' ')} of {variable}", caption)
+        picture(
+            draw(climate, variable, ax=blank_axes()).figure,
+            f"{name.replace('_', ' ')} of {variable}",
+            caption,
+        )
         for name, (draw, caption) in FIGURES.items()
         if f"{name}.{variable}" in climate
     ]
@@ -107,15 +113,13 @@ def _section(climate: xr.Dataset, variable: str) -> str:
 
 def _bias_maps(bias: xr.DataArray, variable: str) -> list[str]:
     """Return a map of the bias of each source, on one colour scale."""
-    most = float(np.nanquantile(abs(bias), 0.995)) if bias.notnull().any() else 0.0
-    maps = []
+    maps, style = [], signed(bias)
     for source in map(str, bias[SOURCE].values):
         field = bias.sel({SOURCE: source})
         if field.notnull().any():
-            ax = plot.field_map(
-                field, title=f"Bias, {source}", cmap="RdBu_r", vmin=-(most or 1.0), vmax=most or 1.0
-            )
-            maps.append(picture(ax, f"bias of {variable}, {source}", f"{source} minus truth."))
+            ax = blank_axes(field)
+            figure = plot.field_map(field, ax, title=f"Bias, {source}", **style).figure
+            maps.append(picture(figure, f"bias of {variable}, {source}", f"{source} minus truth."))
     return maps
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import xarray as xr
 
+from flexclim.plotting.drawings import Drawing
 from flexclim.verify import plot
 from flexclim.verify.judgement import OWN
 from flexclim.verify.metrics.ranks import flatness
-from flexclim.verify.report.html import picture
+from flexclim.verify.plot.score_maps import score_field
+from flexclim.verify.report.html import blank_axes, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +36,8 @@ PANELS = {
 class Draw(Protocol):
     """A function of :mod:`flexclim.verify.plot` that draws one variable."""
 
-    def __call__(self, scores: xr.Dataset, variable: str) -> Axes:
-        """Draw into new axes."""
+    def __call__(self, scores: xr.Dataset, variable: str, *, ax: Axes) -> Drawing[Axes]:
+        """Draw into axes."""
 
 
 def spectra(scores: xr.Dataset, variable: str) -> list[str]:
@@ -88,18 +90,20 @@ def series(scores: xr.Dataset, variable: str) -> list[str]:
 
 def maps(scores: xr.Dataset, variable: str) -> list[str]:
     """Return maps of CRPS, error, spread and bias of the forecast."""
-    return [
-        _figure(partial(plot.score_map, metric=metric), "score map", scores, variable, text)
-        for metric, text in MAPS.items()
-        if f"{metric}_map.{variable}" in scores
-    ]
+    found = []
+    for metric, text in MAPS.items():
+        if f"{metric}_map.{variable}" in scores:
+            ax = blank_axes(score_field(scores, variable, metric))
+            drawing = plot.score_map(scores, variable, metric, ax=ax)
+            found.append(picture(drawing.figure, f"score map of {variable}", text))
+    return found
 
 
 def worst_case(scores: xr.Dataset, variable: str) -> list[str]:
     """Return the maps of the worst case as separate figures, which fit a narrow page too."""
     return [
         picture(
-            plot.field_map(field, title=name, **style),
+            plot.field_map(field, blank_axes(field), title=name, **style).figure,
             f"{name} of {variable} in the worst case",
             PANELS.get(name, f"The baseline: {name}."),
         )
@@ -108,7 +112,8 @@ def worst_case(scores: xr.Dataset, variable: str) -> list[str]:
 
 
 def _figure(draw: Draw, kind: str, scores: xr.Dataset, variable: str, caption: str) -> str:
-    return picture(draw(scores, variable), f"{kind} of {variable}", caption)
+    figure = draw(scores, variable, ax=blank_axes()).figure
+    return picture(figure, f"{kind} of {variable}", caption)
 
 
 def _resolution(scores: xr.Dataset, variable: str) -> str:

@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+import xarray as xr
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLE = """
 :root{--ink:#222;--soft:#5d6470;--line:#dfe3e8;--own:#eaf4fa}
@@ -72,11 +75,23 @@ def pair(*figures: str) -> str:
     return f'<div class="pair">{"".join(figures)}</div>'
 
 
-def picture(ax: Axes, name: str, caption: str) -> str:
-    """Embed the figure of ``ax`` as PNG; ``name`` is its alternative text."""
+def blank_axes(field: xr.DataArray | None = None) -> Axes:
+    """Return axes, for a map if there is a field, of a figure that pyplot does not know.
+
+    A report can be written in any thread, and shows nothing on a screen.
+    """
+    from matplotlib.figure import Figure
+
+    from flexclim.verify.plot.score_maps import axes_for
+
+    if field is not None:
+        return axes_for(field, Figure(layout="constrained"))
+    return Figure(figsize=(5.2, 4), layout="constrained").subplots()
+
+
+def picture(figure: Figure, name: str, caption: str) -> str:
+    """Embed a figure as PNG; ``name`` is its alternative text."""
     stream = io.BytesIO()
-    figure = ax.get_figure(root=True)
-    assert figure is not None
     figure.savefig(stream, format="png", dpi=120)
     data = base64.b64encode(stream.getvalue()).decode()
     return (

@@ -20,9 +20,10 @@ from flexclim.verify.report.html import document, facts, folded, pair
 from flexclim.verify.report.summary import (
     COLUMNS,
     intervals,
-    number,
+    number_text,
     summary,
     used_columns,
+    value_of,
     variables_of,
 )
 
@@ -181,7 +182,7 @@ def score_table(scores: xr.Dataset, means: xr.Dataset, variable: str) -> str:
     for candidate in [str(c) for c in means["candidate"].values]:
         cells = [f"<td>{escape(candidate)}</td>"]
         for metric in metrics:
-            text = number(means, f"{metric}.{variable}", candidate)
+            text = number_text(value_of(means, f"{metric}.{variable}", candidate))
             best = ' class="best"' if candidate == _best(means, metric, variable) else ""
             cells.append(f"<td{best}>{text}{_interval(limits.get(metric), candidate)}</td>")
         own = ' class="own"' if candidate == OWN else ""

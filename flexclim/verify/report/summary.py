@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
@@ -134,21 +135,36 @@ def intervals(scores: xr.Dataset, name: str, against: str | None = None) -> xr.D
 
 
 @suggest_options
-def table(scores: xr.Dataset) -> str:
-    """Format the summary as text, one row per variable and candidate.
+def table(scores: xr.Dataset) -> pd.DataFrame:
+    """Return the summary as a table: rows are variables and candidates, columns are scores.
 
     >>> scores = xr.Dataset({"crps.u": ("candidate", [0.5])}, {"candidate": ["forecast"]})
-    >>> print(table(scores))
+    >>> table(scores)
+                        CRPS
+    variable candidate
+    u        forecast    0.5
+    """
+    means = summary(scores)
+    names = [(v, c) for v in variables_of(scores) for c in map(str, means["candidate"].values)]
+    columns = {
+        COLUMNS[metric].heading: [value_of(means, f"{metric}.{v}", c) for v, c in names]
+        for metric in used_columns(means)
+    }
+    index = pd.MultiIndex.from_tuples(names, names=["variable", "candidate"])
+    return pd.DataFrame(columns, index=index)
+
+
+def table_text(scores: xr.Dataset) -> str:
+    """Format :func:`table` for a terminal, with four digits.
+
+    >>> scores = xr.Dataset({"crps.u": ("candidate", [0.5])}, {"candidate": ["forecast"]})
+    >>> print(table_text(scores))
     variable  candidate    CRPS
     u         forecast   0.5000
     """
-    means = summary(scores)
-    columns = used_columns(means)
-    rows = [["variable", "candidate", *(COLUMNS[metric].heading for metric in columns)]]
-    for variable in variables_of(scores):
-        for candidate in map(str, means["candidate"].values):
-            cells = [number(means, f"{metric}.{variable}", candidate) for metric in columns]
-            rows.append([variable, candidate, *cells])
+    found = table(scores)
+    rows = [[*found.index.names, *found.columns]]
+    rows += [[*names, *map(number_text, row)] for names, row in found.iterrows()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -163,15 +179,24 @@ def used_columns(means: xr.Dataset) -> list[str]:
     return [m for m in COLUMNS if any(str(n).startswith(f"{m}.") for n in means.data_vars)]
 
 
-def number(means: xr.Dataset, name: str, candidate: str) -> str:
-    """Format one cell of a table; a dash where there is no value."""
+def value_of(means: xr.Dataset, name: str, candidate: str) -> float:
+    """Return one cell of a table; NaN where there is no value."""
     if name not in means:
-        return "–"
+        return np.nan
     value = float(means[name].sel(candidate=candidate))
-    if np.isnan(value):
-        return "–"
     metric, _, variable = name.partition(".")
     # The bias of a forecast that conserves the coarse means is only rounding.
     if metric == "bias" and abs(value) < 1e-6 * float(means[f"rmse.{variable}"].max()):
-        return "0"
-    return f"{value:#.4g}".rstrip(".")
+        return 0.0
+    return value
+
+
+def number_text(value: float) -> str:
+    """Format a number with four digits; a dash where there is none.
+
+    >>> number_text(1234.56), number_text(0.0), number_text(float("nan"))
+    ('1235', '0', '–')
+    """
+    if np.isnan(value):
+        return "–"
+    return f"{value:#.4g}".rstrip(".") if value else "0"

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from flexclim import FlexclimError, verify
+
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.mark.parametrize(
@@ -18,17 +22,35 @@ from flexclim import FlexclimError, verify
         "score_map",
     ],
 )
-def test_plots_return_axes_with_titles(scores, name):
-    ax = getattr(verify.plot, name)(scores, "u10")
+def test_plots_return_a_figure_of_pyplot_and_axes_with_titles(scores, name):
+    figure, ax = getattr(verify.plot, name)(scores, "u10")
     assert ax.get_title()
+    assert ax.figure is figure
+    assert pyplot.get_fignums() == [figure.number]
     with pytest.raises(FlexclimError, match="which have the variables"):
         getattr(verify.plot, name)(scores, "t2m")
+    assert len(pyplot.get_fignums()) == 1  # no empty one is left
+
+
+def test_axes_that_are_given_are_drawn_into(scores):
+    ax = Figure().subplots()
+    drawing = verify.plot.spectrum(scores, "u10", ax)
+    assert drawing.axes is ax
+    assert drawing.figure is ax.figure
+    assert not pyplot.get_fignums()
 
 
 def test_a_map_without_a_known_place_is_drawn_plainly(scores):
     bare = xr.DataArray(np.zeros((4, 5)), dims=["a", "b"])
-    assert verify.plot.field_map(bare, title="bare").get_title() == "bare"
-    assert len(verify.plot.worst_case(scores, "u10")) == 5
+    assert verify.plot.field_map(bare, title="bare").axes.get_title() == "bare"
+    assert verify.plot.worst_case(scores, "u10").axes.shape == (5,)
+
+
+def test_the_worst_case_has_the_colours_of_the_quantity(scores):
+    styles = {name: style for name, _, style in verify.plot.worst_panels(scores, "u10")}
+    assert styles["truth"]["cmap"] == styles["one member"]["cmap"] == "RdBu_r"
+    assert styles["truth"]["vmin"] == -styles["truth"]["vmax"]
+    assert styles["spread"]["cmap"] == "YlOrRd"
 
 
 def test_a_series_needs_one_dimension_of_cases(scores):
@@ -40,7 +62,7 @@ def test_a_series_needs_one_dimension_of_cases(scores):
 def test_a_series_has_times_of_any_calendar(scores, calendar):
     steps = np.arange(5).astype("m8[h]").astype("m8[s]")
     dates = xr.date_range("2001-02-27", periods=5, calendar=calendar or "standard", use_cftime=True)
-    ax = verify.plot.series(scores.assign_coords(time=dates if calendar else steps), "u10")
+    _, ax = verify.plot.series(scores.assign_coords(time=dates if calendar else steps), "u10")
     ax.figure.canvas.draw()
     drawn = ax.lines[0].get_xdata()
     if calendar is None:

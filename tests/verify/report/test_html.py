@@ -11,7 +11,6 @@ def test_texts_are_escaped():
 
 
 def test_a_picture_is_embedded_with_its_name_and_caption():
-    ax = Figure(figsize=(1, 1)).subplots()
-    text = pair(picture(ax, 'the "name"', "x < y"))
+    text = pair(picture(Figure(figsize=(1, 1)), 'the "name"', "x < y"))
     assert 'alt="the &quot;name&quot;" src="data:image/png;base64,iVBOR' in text
     assert "<figcaption>x &lt; y</figcaption>" in text

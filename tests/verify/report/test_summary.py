@@ -1,6 +1,7 @@
 import pytest
 
 from flexclim import FlexclimError, verify
+from flexclim.verify.report.summary import table_text
 
 
 def test_the_summary_averages_as_the_scores_do(scores, fields):
@@ -9,15 +10,18 @@ def test_the_summary_averages_as_the_scores_do(scores, fields):
     for name in ("crps", "rmse", "mae", "spread_skill"):
         whole = float(getattr(verify, name)(forecast, truth))
         assert float(means[f"{name}.u10"]) == pytest.approx(whole, rel=1e-9)
-    text = verify.table(scores)
+    table = verify.table(scores)
+    assert table.loc[("u10", "forecast"), "CRPS"] == float(means["crps.u10"])
+    assert table.shape[0] == 4
+    text = table_text(scores)
     assert text.splitlines()[0].split()[:3] == ["variable", "candidate", "CRPS"]
     assert len(text.splitlines()) == 5
 
 
 def test_a_bias_of_rounding_alone_is_shown_as_zero(scores):
     scores["bias.u10"] = scores["bias.u10"] * 0 + 1e-9
-    row = verify.table(scores).splitlines()[1].split()
-    assert row[5] == "0"
+    assert verify.table(scores).loc[("u10", "forecast"), "bias"] == 0
+    assert table_text(scores).splitlines()[1].split()[5] == "0"
 
 
 def test_scores_from_elsewhere_raise_an_error(fields):

@@ -1,0 +1,57 @@
+"""The command that scores forecasts: what it passes on, prints and saves."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from command_line import run
+
+from flexclim import verify
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A forecast of two variables, and its truth."""
+    values = np.random.default_rng(0).normal(size=(4, 1, 8, 8))
+    dims = "realization", "time", "lat", "lon"
+    forecast = xr.Dataset(
+        {"u10": (dims, values, {"units": "m s-1"}), "t2m": (dims, 280 + values, {"units": "K"})},
+        {
+            "time": [np.datetime64("2020-01-01", "ns")],
+            "lat": 60.0 - np.arange(8),
+            "lon": 5.0 + np.arange(8),
+        },
+    )
+    paths = tmp_path / "forecast.nc", tmp_path / "truth.nc"
+    forecast.isel(realization=slice(1, None)).to_netcdf(paths[0])
+    forecast.isel(realization=0).to_netcdf(paths[1])
+    return paths
+
+
+def test_variables_and_thresholds_are_chosen_and_scores_saved(files, tmp_path, capsys):
+    saved = tmp_path / "scores.nc"
+    chosen = "--variables", "u10", "--thresholds", "u10=0.5"
+    assert run("verify", *files, *chosen, "--save", saved) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[:-1]] == ["variable", "u10"]
+    assert printed[-1] == str(saved)
+    with xr.open_dataset(files[0]) as forecast, xr.open_dataset(files[1]) as truth:
+        brier = verify.brier(forecast.u10, truth.u10, 0.5)
+    with xr.open_dataset(saved) as scores:
+        assert scores.attrs["variables"] == "u10"
+        assert float(scores["brier.u10"][0, 0]) == pytest.approx(float(brier))
+    assert run("verify", *files, *chosen, "--save", saved) == 1
+    assert "scores.nc exists. Give --overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--variables", "v10"), 1, "forecast.nc has no variable 'v10'. It has: u10, t2m."),
+        (("--thresholds", "u10"), 2, "'u10' is not of the form u10=12"),
+        (("--thresholds", "u10=high"), 2, "is not of the form u10=12"),
+        (("--save", "scores.csv"), 2, "ends in neither .zarr nor .nc"),
+    ],
+)
+def test_wrong_arguments_are_errors(files, capsys, arguments, code, message):
+    assert run("verify", *files, *arguments) == code
+    assert message in capsys.readouterr().err
