@@ -82,7 +82,7 @@ def variables_read():
     keys = []
     for node in nodes:
         if isinstance(node, ast.Call) and re.search(
-            r"environ(ment)?\.get$|getenv$", ast.unparse(node.func)
+            r"(environ|environment)\.get$|getenv$", ast.unparse(node.func)
         ):
             keys.append(node.args[0])
         elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
