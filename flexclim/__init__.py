@@ -17,6 +17,7 @@ from flexclim.errors import (
     ModelError,
     RecipeError,
     StoreError,
+    without_torch,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"flexclim.{_HOMES[name]}"), name)
+        try:
+            return getattr(import_module(f"flexclim.{_HOMES[name]}"), name)
+        except ModuleNotFoundError as error:
+            raise without_torch(error, f"{name}()") from None
     if name in ("train", "verify"):
         return import_module(f"flexclim.{name}")
     raise AttributeError(f"module 'flexclim' has no attribute {name!r}")

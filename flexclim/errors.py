@@ -55,6 +55,19 @@ class FlexclimWarning(UserWarning):
     """Values are not what attributes, or a model's training, suggest; or a run left its plan."""
 
 
+def without_torch(error: ModuleNotFoundError, what: str) -> Exception:
+    """Return an error that says that torch is missing, or the given one if another module is.
+
+    >>> without_torch(ModuleNotFoundError(name="torch"), "downscale()")
+    FlexclimError('downscale() needs PyTorch, which is not installed. Install it: pip install torch.')
+    """
+    if (error.name or "").partition(".")[0] != "torch":
+        return error
+    return FlexclimError(
+        f"{what} needs PyTorch, which is not installed. Install it: pip install torch."
+    )
+
+
 def warn(message: str) -> None:
     """Give a :class:`FlexclimWarning`; on a dask.distributed worker it is sent to the client."""
     distributed = sys.modules.get("distributed")
@@ -99,6 +112,8 @@ def suggest_options(function: F) -> F:
             return function(*args, **kwargs)
         except FlexclimError:
             raise
+        except ModuleNotFoundError as error:
+            raise without_torch(error, f"{function.__name__}()") from None
         except RAW as error:
             if found := _wrong_type(function, signature, args, kwargs):
                 raise FlexclimError(found) from error

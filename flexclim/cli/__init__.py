@@ -24,7 +24,7 @@ from flexclim.cli import store_commands as stores
 from flexclim.cli import training_commands as training
 from flexclim.cli import verification_commands as verification
 from flexclim.cli.interruption import Stopped, stoppable
-from flexclim.errors import FlexclimError, FlexclimWarning
+from flexclim.errors import FlexclimError, FlexclimWarning, without_torch
 
 DETAILED = "%(asctime)s %(levelname)s %(message)s"
 # Warnings and errors, which are printed in another way, for the log file.

@@ -42,14 +42,14 @@ def train(
       flexclim train gfs_wind_x4 --explain
       torchrun --nproc-per-node=4 -m flexclim train gfs_wind_x4
     """  # noqa: D301
-    from flexclim.train import explain_recipe, fit, load_recipe
+    from flexclim import train
 
-    loaded = load_recipe(recipe, overrides or [])
+    loaded = train.load_recipe(recipe, overrides or [])
     if explain:
-        typer.echo(explain_recipe(loaded))
+        typer.echo(train.explain_recipe(loaded))
     else:
         keep_memory()
-        typer.echo(str(fit(loaded, resume=resume)))
+        typer.echo(str(train.fit(loaded, resume=resume)))
 
 
 def recipes() -> None:

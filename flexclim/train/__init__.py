@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flexclim.errors import without_torch
+
 if TYPE_CHECKING:
     from flexclim.train.data.turbulence import simulate
     from flexclim.train.loop.trainer import fit
@@ -34,7 +36,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"flexclim.train.{_HOMES[name]}"), name)
+        try:
+            return getattr(import_module(f"flexclim.train.{_HOMES[name]}"), name)
+        except ModuleNotFoundError as error:
+            raise without_torch(error, f"{name}()") from None
     raise AttributeError(f"module 'flexclim.train' has no attribute {name!r}")
 
 

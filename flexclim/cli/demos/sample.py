@@ -1,4 +1,4 @@
-"""The ERA5 sample that ships with the package."""
+"""The ERA5 sample and the outlines that ship with the package."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def sample_file() -> Path:
     'era5_1deg_sample.nc'
     """
     return Path(__file__).parent / "era5_1deg_sample.nc"
+
+
+def countries_file() -> Path:
+    """Return the outlines of four countries, as GeoJSON of longitude and latitude.
+
+    >>> countries_file().name
+    'countries.geojson'
+    """
+    return Path(__file__).parent / "countries.geojson"
