@@ -30,5 +30,7 @@ coverage:
 bench:
 	$(BIN)python -m benchmarks
 
+# EXECUTE=cache runs only pages whose code has changed; EXECUTE=off runs none and shows no pictures.
+EXECUTE ?= force
 docs:
-	$(BIN)sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)sphinx-build $(if $(filter off,$(EXECUTE)),,-W --keep-going) -j $(if $(filter cache,$(EXECUTE)),1,auto) -D nb_execution_mode=$(EXECUTE) -b html docs docs/_build/html

@@ -272,6 +272,8 @@ def downscale_to_zarr(
         If the store holds another request, is in use by another process, or can't be written.
     GridError, ModelError, FlexclimError
         As for :func:`downscale`.
+
+    >>> fine = coarse.flex.downscale_to_zarr("fine.zarr", factor=4, members=50)  # doctest: +SKIP
     """
     aim = Aim(to=to, lapse_rate=lapse_rate)
     options = DownscalingOptions(

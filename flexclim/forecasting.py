@@ -127,6 +127,10 @@ def forecast(
     FlexclimWarning
         If the grid or, when they are computed, the past values lie far outside the range of the
         model's training data; once per call.
+
+    >>> ahead = past.flex.forecast(leads=4, members=8)  # doctest: +SKIP
+    >>> dict(ahead.u10.sizes)  # doctest: +SKIP
+    {'realization': 8, 'time': 4, 'latitude': 181, 'longitude': 360}
     """
     source = resolve(past, grid, static, variables)
     options = SamplingOptions(
@@ -193,6 +197,8 @@ def forecast_to_zarr(
         If the store holds another request, is in use by another process, or can't be written.
     GridError, ModelError, FlexclimError
         As for :func:`forecast`.
+
+    >>> ahead = past.flex.forecast_to_zarr("ahead.zarr", leads=4, members=50)  # doctest: +SKIP
     """
     options = SamplingOptions(
         members=members,

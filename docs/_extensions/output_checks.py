@@ -14,10 +14,14 @@ from sphinx.util import logging
 UNWANTED = {
     "a figure as text": re.compile(r"<Figure size [^>]*>|<Axes: [^>]*>|<matplotlib\.[^>]*>"),
     "a local path": re.compile(
-        "|".join(re.escape(f"{folder}/") for folder in (tempfile.gettempdir(), Path.home(), Path.cwd()))
+        "|".join(
+            re.escape(f"{folder}/") for folder in (tempfile.gettempdir(), Path.home(), Path.cwd())
+        )
     ),
 }
-OUTPUT = re.compile(r'<div class="(?:output|cell_output).*?(?=<div class="cell |<section|</section)', re.S)
+OUTPUT = re.compile(
+    r'<div class="(?:output|cell_output).*?(?=<div class="cell |<section|</section)', re.S
+)
 
 logger = logging.getLogger(__name__)
 

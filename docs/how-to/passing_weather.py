@@ -18,7 +18,9 @@ def passing_wind(hours=48, every=2):
     field = xr.open_dataset(sample_file())[["u10", "v10"]].isel(time=0, drop=True).load()
     times = pd.date_range("2026-03-25", periods=hours // every, freq=f"{every}h")
     moved = [field.roll(longitude=step).sel(EUROPE) for step in range(times.size)]
-    return xr.concat(moved, pd.Index(times, name="time")).assign_attrs(title="ERA5 wind, moved east")
+    return xr.concat(moved, pd.Index(times, name="time")).assign_attrs(
+        title="ERA5 wind, moved east"
+    )
 
 
 def stations(number=40, seed=1):

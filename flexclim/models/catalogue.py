@@ -30,6 +30,9 @@ def list_models() -> ModelList:
     ModelList
         Cards by name, printed with one line per model. The card of a registered model that has
         not been fetched holds only its description.
+
+    >>> "flex-nano" in list_models()
+    True
     """
     listed = ModelList(list_bundled())
     for name, registered in read_registry().models.items():

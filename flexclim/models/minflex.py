@@ -72,6 +72,9 @@ def import_minflex(
     ------
     ModelError
         If the file is damaged, is not a checkpoint of minFLEX, or holds anything but weights.
+
+    >>> model = import_minflex("checkpoint.pt", factor=4)  # doctest: +SKIP
+    >>> model.save("my-model")  # doctest: +SKIP
     """
     path = Path(path)
     if not path.is_file():

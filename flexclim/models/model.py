@@ -299,6 +299,9 @@ def load_model(name_or_path: str | os.PathLike[str], device: str | None = None) 
     ------
     ModelError
         If there is no such model, or any part of it is damaged.
+
+    >>> load_model("flex-wind").card.factors
+    (4,)
     """
     model = read_model(name_or_path, device)
     model.network_on(model.device)  # reads the weights and checks them

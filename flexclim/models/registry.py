@@ -80,6 +80,9 @@ def registry_entry(folder: Path, description: str) -> RegistryEntry:
         Model folder written by :meth:`flexclim.models.model.Model.save`.
     description
         Its purpose, in one line.
+
+    >>> entry = registry_entry(Path("my-model"), "wind over the Alps, x4")  # doctest: +SKIP
+    >>> print(entry.model_dump_json())  # doctest: +SKIP
     """
     paths = [folder / name for name in FILES]
     size = sum(path.stat().st_size for path in paths) / 1e6

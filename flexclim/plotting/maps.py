@@ -57,6 +57,12 @@ def draw_coastlines(ax: Axes, *, color: str = "0.25", linewidth: float = 0.5) ->
         repeated 360 degrees to the east and west, and limits are not changed.
     color, linewidth
         Line style, as in matplotlib.
+
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().add_subplot(xlim=(-10, 30), ylim=(35, 70))
+    >>> draw_coastlines(ax)
+    >>> len(ax.collections)
+    1
     """
     from cartopy.mpl.geoaxes import GeoAxes
 
@@ -84,6 +90,12 @@ def map_axes(
     """Add axes in plate carrée projection with the extent of ``field``.
 
     ``rows``, ``columns`` and ``index`` are those of ``Figure.add_subplot``.
+
+    >>> from matplotlib.figure import Figure
+    >>> field = xr.DataArray(np.eye(3), {"lat": [50.0, 51.0, 52.0], "lon": [5.0, 6.0, 7.0]})
+    >>> ax = map_axes(Figure(), 1, 1, 1, field)
+    >>> [float(edge) for edge in ax.get_ylim()]
+    [49.5, 52.5]
     """
     import cartopy.crs as ccrs
 
@@ -138,6 +150,12 @@ def draw_map(
     ------
     GridError
         If no grid is found, or it is projected and has no latitude and longitude.
+
+    >>> from matplotlib.figure import Figure
+    >>> figure = Figure()
+    >>> field = xr.DataArray(np.eye(3), {"lat": [50.0, 51.0, 52.0], "lon": [5.0, 6.0, 7.0]})
+    >>> mesh = draw_map(map_axes(figure, 1, 1, 1, field), field, cmap="viridis")
+    >>> bar = figure.colorbar(mesh)
     """
     import cartopy.crs as ccrs
 

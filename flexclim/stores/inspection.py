@@ -107,6 +107,9 @@ def check_store(store: StoreLike) -> dict[str, str]:
     ------
     StoreError
         If flexclim did not begin the store.
+
+    >>> check_store("fine.zarr")  # doctest: +SKIP
+    {}
     """
     place = Place(store)
     if begun_run(place) is None:

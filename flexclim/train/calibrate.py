@@ -108,6 +108,9 @@ def calibrate(
     FlexclimError
         Unless exactly one of ``factor`` and ``lead`` is given, or if ``truth`` lacks variables or
         times.
+
+    >>> found = calibrate("runs/gfs/model", truth, factor=4)  # doctest: +SKIP
+    >>> found.model.save("calibrated")  # doctest: +SKIP
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth

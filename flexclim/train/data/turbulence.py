@@ -144,6 +144,11 @@ def simulate(settings: Turbulence) -> xr.Dataset:
         flows are 1000 days apart, so that no time step leads from one to the next. ``y`` decreases
         and ``x`` increases by 1 per cell. With ordinary viscosity (``order: 1``) the Reynolds
         number is the coordinate ``reynolds``.
+
+    >>> from flexclim.train import Turbulence
+    >>> flow = simulate(Turbulence(runs=1, snapshots=4))  # doctest: +SKIP
+    >>> list(flow.data_vars)  # doctest: +SKIP
+    ['u', 'v', 'vorticity']
     """
     flows = Vorticity(settings)
     fields: dict[str, list[np.ndarray]] = {"u": [], "v": [], "vorticity": []}

@@ -57,6 +57,10 @@ def fit(recipe: Recipe, resume: bool = True) -> Path:
         finite for many steps in a row.
     KeyboardInterrupt, SystemExit
         After Ctrl-C, SIGTERM or SIGUSR1, once the state is saved; call again to continue.
+
+    >>> recipe = load_recipe("gfs_wind_x4", ["trainer.steps=2000"])  # doctest: +SKIP
+    >>> fit(recipe)  # doctest: +SKIP
+    PosixPath('runs/gfs-wind-x4/model')
     """
     settings = recipe.trainer
     with join_ranks() as ranks, Interrupts() as interrupts, Run(recipe, ranks) as run:

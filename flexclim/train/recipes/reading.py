@@ -46,6 +46,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     ------
     RecipeError
         If the file can't be read, or a setting is unknown or invalid.
+
+    >>> load_recipe("gfs_wind_x4", ["trainer.steps=2000"]).trainer.steps
+    2000
     """
     values = _read(find_recipe(path))
     for override in overrides:

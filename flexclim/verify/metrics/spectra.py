@@ -148,6 +148,11 @@ def kinetic_energy(
 
     On a sphere it is the spectrum of vector harmonics, since the components alone are
     discontinuous at the poles. Parameters as in :func:`spectrum`.
+
+    >>> wind = xr.DataArray(np.random.default_rng(0).normal(size=(8, 8)), dims=["y", "x"])
+    >>> energy, power = kinetic_energy(wind, wind), spectrum(wind)
+    >>> bool(np.allclose(energy, power))
+    True
     """
     eastward = _field(eastward, "eastward component")
     northward = _field(northward, "northward component")

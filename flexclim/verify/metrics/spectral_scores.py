@@ -60,6 +60,10 @@ def spectral_bias(
     """Mean over wavenumbers of the power ratio in dB: negative where variance is missing.
 
     Parameters as in :func:`log_spectral_distance`.
+
+    >>> truth = xr.DataArray(np.random.default_rng(0).normal(size=(8, 8)), dims=["y", "x"])
+    >>> float(spectral_bias(truth / 2**0.5, truth).round(2))
+    -3.01
     """
 
     def score(pair: Pair) -> xr.DataArray:
@@ -82,6 +86,10 @@ def amplitude_ratio(
     """Root of the ratio of averaged powers, by wavenumber.
 
     Parameters as in :func:`log_spectral_distance`.
+
+    >>> truth = xr.DataArray(np.random.default_rng(0).normal(size=(8, 8)), dims=["y", "x"])
+    >>> float(amplitude_ratio(truth / 2, truth)[1].round(2))
+    0.5
     """
 
     def score(pair: Pair) -> xr.DataArray:
@@ -106,6 +114,10 @@ def coherence(
 
     The square of the common power divided by the product of both powers, each averaged first.
     Parameters as in :func:`log_spectral_distance`.
+
+    >>> truth = xr.DataArray(np.random.default_rng(0).normal(size=(8, 8)), dims=["y", "x"])
+    >>> float(coherence(truth / 2, truth)[1].round(2))
+    1.0
     """
 
     def score(pair: Pair) -> xr.DataArray:
@@ -131,6 +143,10 @@ def effective_resolution(
     From large scales to small, the first wavelength at which the ratio of powers (or the
     coherence) falls below ``threshold``, interpolated in the logarithm; the Nyquist wavelength
     where it never does. Other parameters as in :func:`log_spectral_distance`.
+
+    >>> truth = xr.DataArray(np.random.default_rng(0).normal(size=(16, 16)), dims=["y", "x"])
+    >>> float(effective_resolution(truth, truth))  # the Nyquist wavelength, two cells
+    2.0
     """
 
     def score(pair: Pair) -> xr.DataArray:

@@ -39,6 +39,8 @@ def change_signal(
         ``"mean"`` or a quantile such as ``"99 %"``. Default: all of the whole year.
     ax
         Where to draw.
+
+    >>> figure, ax = change_signal(signal, "pr", "mean")  # doctest: +SKIP
     """
     change = _part(signal, "mean_change", variable).dropna(SOURCE, how="all")
     if statistic is not None:
@@ -76,6 +78,8 @@ def seasonal_cycle(
         Which variable, where there are several.
     ax
         Where to draw.
+
+    >>> figure, ax = seasonal_cycle(climate, "tasmax")  # doctest: +SKIP
     """
     values = _part(climate, "seasonal_cycle", variable)
     ax = _lines(values, "month", ax)
@@ -88,7 +92,10 @@ def seasonal_cycle(
 def diurnal_cycle(
     climate: xr.Dataset | xr.DataArray, variable: str | None = None, ax: Axes | None = None
 ) -> Drawing[Axes]:
-    """Draw the mean of each time of the day, of all sources; parameters as seasonal_cycle."""
+    """Draw the mean of each time of the day, of all sources; parameters as seasonal_cycle.
+
+    >>> figure, ax = diurnal_cycle(climate, "t2m")  # doctest: +SKIP
+    """
     values = _part(climate, "diurnal_cycle", variable)
     ax = _lines(values, "hour", ax)
     ax.set(xlabel="hour", ylabel=units_of(values), title="Diurnal cycle")
@@ -110,6 +117,8 @@ def return_levels(
         Which variable, where there are several.
     ax
         Where to draw.
+
+    >>> figure, ax = return_levels(climate, "pr")  # doctest: +SKIP
     """
     if "level" in climate or f"level.{variable}" in climate:
         level, low, high = (_part(climate, n, variable) for n in ("level", "low", "high"))
@@ -146,6 +155,8 @@ def spells(
         ``"below"`` for dry spells, ``"above"`` for wet ones.
     ax
         Where to draw.
+
+    >>> figure, ax = spells(climate, "pr")  # doctest: +SKIP
     """
     values = _part(climate, "spell_share", variable)
     if spell not in values["spell"].values:

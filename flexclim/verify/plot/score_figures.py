@@ -32,6 +32,8 @@ def spectrum(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawi
     """Draw the power of the truth and all candidates against wavelength.
 
     Where a curve lies below the truth's, variance is missing at that scale.
+
+    >>> figure, ax = spectrum(scores, "u10")  # doctest: +SKIP
     """
     power = part_of(scores, "spectrum", variable)
     power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
@@ -54,6 +56,8 @@ def coherence(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Draw
     """Draw the coherence of each candidate with the truth against wavelength.
 
     Below the dotted line at one half, less than half of the variance is explained by the truth.
+
+    >>> figure, ax = coherence(scores, "u10")  # doctest: +SKIP
     """
     values = part_of(scores, "coherence", variable)
     values = values.isel(wavenumber=values["wavenumber"].values <= values.attrs["nyquist"])
@@ -75,6 +79,8 @@ def rank_histogram(scores: xr.Dataset, variable: str, ax: Axes | None = None) ->
     """Draw the rank histogram, with a line for a perfect ensemble.
 
     A U shape means too little spread, a dome too much, a slope a bias.
+
+    >>> figure, ax = rank_histogram(scores, "u10")  # doctest: +SKIP
     """
     ranks = part_of(scores, "rank_histogram", variable)
     ranks = ranks.mean([d for d in ranks.dims if d not in ("candidate", "rank")])
@@ -100,6 +106,8 @@ def reliability(
 
     On the diagonal the forecast is reliable; a flatter curve is overconfident. Bars show the range
     of a reliable forecast if all points were independent.
+
+    >>> figure, ax = reliability(scores, "u10", "forecast")  # doctest: +SKIP
     """
     parts = {
         name: part_of(scores, f"reliability_{name}", variable).sel(candidate=candidate)
@@ -125,7 +133,10 @@ def reliability(
 
 @suggest_options
 def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
-    """Draw the error of the ensemble mean against the spread, bin by bin, with the diagonal."""
+    """Draw the error of the ensemble mean against the spread, bin by bin, with the diagonal.
+
+    >>> figure, ax = spread_error(scores, "u10")  # doctest: +SKIP
+    """
     spread, error = (part_of(scores, f"spread_error_{n}", variable) for n in ("spread", "error"))
     most = float(np.nanmax([spread.max(), error.max()])) * 1.05 or 1.0
     ax = ax or new_axes()
@@ -142,7 +153,10 @@ def spread_error(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> D
 
 @suggest_options
 def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Drawing[Axes]:
-    """Draw quantiles of each candidate minus the truth's, against the truth's."""
+    """Draw quantiles of each candidate minus the truth's, against the truth's.
+
+    >>> figure, ax = quantiles(scores, "u10")  # doctest: +SKIP
+    """
     mine = part_of(scores, "quantiles_forecast", variable)
     truth = part_of(scores, "quantiles_truth", variable).isel(candidate=0)
     ax = ax or new_axes()
@@ -160,7 +174,10 @@ def quantiles(scores: xr.Dataset, variable: str, ax: Axes | None = None) -> Draw
 def series(
     scores: xr.Dataset, variable: str, metric: str = "crps", ax: Axes | None = None
 ) -> Drawing[Axes]:
-    """Draw one score of all candidates over time."""
+    """Draw one score of all candidates over time.
+
+    >>> figure, ax = series(scores, "u10", "crps")  # doctest: +SKIP
+    """
     values = part_of(scores, metric, variable)
     times = [d for d in values.dims if d != "candidate"]
     if len(times) != 1:

@@ -41,6 +41,8 @@ def field_map(
         Title of the map.
     **style
         ``cmap``, ``vmin`` and ``vmax``; default: the colours of the quantity.
+
+    >>> figure, ax = field_map(truth.u10.isel(time=0))  # doctest: +SKIP
     """
     if ax is None:
         ax = axes_for(field, new_figure())
@@ -67,7 +69,10 @@ def score_map(
     candidate: str = "forecast",
     ax: Axes | None = None,
 ) -> Drawing[Axes]:
-    """Draw a map of a score: ``"crps"``, ``"mae"``, ``"rmse"``, ``"bias"`` or ``"spread"``."""
+    """Draw a map of a score: ``"crps"``, ``"mae"``, ``"rmse"``, ``"bias"`` or ``"spread"``.
+
+    >>> figure, ax = score_map(scores, "u10", "crps")  # doctest: +SKIP
+    """
     field = score_field(scores, variable, metric, candidate)
     style = signed(field) if metric == "bias" else uncertainty(field)
     return field_map(field, ax, title=f"{name_of(metric)}, {candidate}", **style)
@@ -82,7 +87,10 @@ def score_field(
 
 @suggest_options
 def worst_case(scores: xr.Dataset, variable: str) -> Drawing[np.ndarray]:
-    """Draw the case with the largest CRPS: truth, forecast and baseline, in one figure."""
+    """Draw the case with the largest CRPS: truth, forecast and baseline, in one figure.
+
+    >>> figure, axes = worst_case(scores, "u10")  # doctest: +SKIP
+    """
     panels = worst_panels(scores, variable)
     figure, rows = new_figure(), -(-len(panels) // 2)
     axes = []
@@ -94,7 +102,10 @@ def worst_case(scores: xr.Dataset, variable: str) -> Drawing[np.ndarray]:
 
 
 def worst_panels(scores: xr.Dataset, variable: str) -> list[tuple[str, xr.DataArray, Style]]:
-    """Return the name, field and colours of each map of :func:`worst_case`."""
+    """Return the name, field and colours of each map of :func:`worst_case`.
+
+    >>> list(worst_panels(scores, "u10"))  # doctest: +SKIP
+    """
     fields = part_of(scores, "worst_case", variable)
     shared = colours_of(fields.sel(panel="truth").rename(variable))
     panels = []

@@ -55,6 +55,10 @@ def report(scores: xr.Dataset, path: str | Path, *, climate: xr.Dataset | None =
         If ``scores`` holds no scores.
     StoreError
         If the file can't be written.
+
+    >>> scores = verify.evaluate(forecast, truth, coarse=coarse)  # doctest: +SKIP
+    >>> report(scores, "report.html")  # doctest: +SKIP
+    PosixPath('report.html')
     """
     path = Path(path)
     if path.is_dir():

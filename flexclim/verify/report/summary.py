@@ -90,6 +90,8 @@ def summary(scores: xr.Dataset) -> xr.Dataset:
     -------
     Dataset
         ``{metric}.{variable}`` along ``candidate``.
+
+    >>> summary(verify.evaluate(forecast, truth))["crps.u10"]  # doctest: +SKIP
     """
     found: dict[str, xr.DataArray] = {}
     for variable in variables_of(scores):
