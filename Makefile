@@ -33,4 +33,4 @@ bench:
 # EXECUTE=cache runs only pages whose code has changed; EXECUTE=off runs none and shows no pictures.
 EXECUTE ?= force
 docs:
-	$(BIN)sphinx-build $(if $(filter off,$(EXECUTE)),,-W --keep-going) -j $(if $(filter cache,$(EXECUTE)),1,auto) -D nb_execution_mode=$(EXECUTE) -b html docs docs/_build/html
+	$(BIN)sphinx-build $(if $(filter off,$(EXECUTE)),,-W --keep-going) -D nb_execution_mode=$(EXECUTE) -b html docs docs/_build/html

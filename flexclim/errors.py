@@ -58,8 +58,8 @@ class FlexclimWarning(UserWarning):
 def without_torch(error: ModuleNotFoundError, what: str) -> Exception:
     """Return an error that says that torch is missing, or the given one if another module is.
 
-    >>> without_torch(ModuleNotFoundError(name="torch"), "downscale()")
-    FlexclimError('downscale() needs PyTorch, which is not installed. Install it: pip install torch.')
+    >>> print(without_torch(ModuleNotFoundError(name="torch"), "downscale()"))
+    downscale() needs PyTorch, which is not installed. Install it: pip install torch.
     """
     if (error.name or "").partition(".")[0] != "torch":
         return error

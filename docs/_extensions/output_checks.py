@@ -11,13 +11,10 @@ from pathlib import Path
 
 from sphinx.util import logging
 
+FOLDERS = (f"{folder}/" for folder in (tempfile.gettempdir(), Path.home(), Path.cwd()))
 UNWANTED = {
     "a figure as text": re.compile(r"<Figure size [^>]*>|<Axes: [^>]*>|<matplotlib\.[^>]*>"),
-    "a local path": re.compile(
-        "|".join(
-            re.escape(f"{folder}/") for folder in (tempfile.gettempdir(), Path.home(), Path.cwd())
-        )
-    ),
+    "a local path": re.compile("|".join(map(re.escape, FOLDERS))),
 }
 OUTPUT = re.compile(
     r'<div class="(?:output|cell_output).*?(?=<div class="cell |<section|</section)', re.S

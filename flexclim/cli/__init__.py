@@ -103,6 +103,8 @@ def _logged(verbose: bool, log_file: str | None) -> Iterator[None]:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        error = without_torch(error, "this command")
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     text = " ".join(str(error).split())
