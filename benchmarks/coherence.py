@@ -1,10 +1,11 @@
-"""Members in time: whether their steps and time spectra look like the truth's.
+"""Members in time: whether they move like the truth.
 
-    python -m benchmarks.coherence [--model NAME_OR_FOLDER] [--members N] [--animation FILE.gif]
+    python -m benchmarks.coherence [CASE ...] [--members N] [--animation FILE.gif]
 
-GFS u10 of 15 and 16 October 2018, the validation days, 3-hourly, from 60 N to 4 S as cells: block
-means of 4 x 4 cells downscaled with each kind of noise. "Unresolved" is what bicubic interpolation
-of the block means misses. The time scale is the card's, else that of the training days.
+Block means of 4 x 4 cells of 10 m wind are downscaled with each kind of noise: independent, AR(1)
+with the correlation time of the interpolation error, and AR(1) as calibrated
+(``flexclim calibrate --persistence``). "Unresolved" is what bicubic interpolation of the block
+means misses. Cases are GFS, 6-hourly, in a year of training and in another one, and AROME, hourly.
 """
 
 from __future__ import annotations
@@ -12,143 +13,154 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.collections import QuadMesh
 from rich.console import Console
-from rich.table import Table
 
 import flexclim
+from benchmarks.skill.tables import Table
 from flexclim import verify
-from flexclim.verify.metrics.persistence import correlation_time
+from flexclim.models.model import Model
+from flexclim.train.noise_persistence import lag_correlations
 
-FACTOR, SPACING_KM = 4, 111.2
-DAYS, TRAINING = slice("2018-10-15", "2018-10-16"), slice("2018-10-01", "2018-10-13")
-BAND = slice(60, -3)
-NOISES = "independent", "ar1", "frozen"
-WINDOW = {"latitude": slice(60, 29), "longitude": slice(300, 359)}
-LAGS = 3, 6, 12, 24
+FACTOR = 4
+GFS = {"latitude": slice(60, -3), "longitude": slice(248, 359)}
+AROME = {"y": slice(40, 104), "x": slice(8, 72), "time": slice(0, 28)}
+LABELS = {"ar1": "AR(1)", "calibrated": "AR(1), calibrated"}
+FILM = {"latitude": slice(60, 29), "longitude": slice(300, 359)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Fields of one file, the model that downscales them, and lags in steps."""
+
+    title: str
+    file: str
+    model: str
+    variables: tuple[str, ...]
+    lags: tuple[int, ...]
+    labels: Mapping[str, Any] | None = None
+    places: Mapping[str, slice] | None = None
+
+    def truth(self, folder: Path) -> xr.Dataset:
+        """Return the fields."""
+        fields = xr.open_dataset(folder / self.file)[list(self.variables)]
+        return fields.sel(self.labels or {}).isel(self.places or {}).load()
+
+
+CASES = {
+    "gfs-2018": Case(
+        title="GFS 10 m wind, September 2018, 6-hourly",
+        file="gfs_wind_1deg_2018.nc",
+        model="flex-wind",
+        variables=("u10", "v10"),
+        lags=(1, 2, 3, 4, 8),
+        labels=GFS | {"time": slice("2018-09-14", "2018-09-19")},
+    ),
+    "gfs-2026": Case(
+        title="GFS 10 m wind, August 2026, 6-hourly",
+        file="gfs_wind_1deg_2014_2026.nc",
+        model="flex-wind",
+        variables=("u10", "v10"),
+        lags=(1, 2, 3, 4, 8),
+        labels=GFS | {"time": slice("2026-08-07", "2026-08-11")},
+    ),
+    "arome-2015": Case(
+        title="AROME 10 m wind, x component, November 2015, hourly",
+        file="arome_wind_2p5km_201511.nc",
+        model="flex-nano",
+        variables=("x_wind_10m", "projection_lambert"),
+        lags=(1, 2, 3, 6, 12),
+        places=AROME,
+    ),
+}
 
 
 def main() -> None:
     options = parse()
     folder = Path(os.environ.get("FLEXCLIM_DATA", "../shared/data"))
-    wind = xr.open_dataset(folder / "gfs_wind_1deg_2018.nc")["u10"].sel(latitude=BAND)
-    truth = wind.sel(time=DAYS).load()
-    coarse = flexclim.coarsen(truth, FACTOR, grid="cell")
-    base = flexclim.interpolate(coarse, FACTOR, grid="cell").assign_coords(truth.coords)
-    model = flexclim.load_model(options.model)
-    hours, origin = timescale(model, wind)
-    fields = {"truth": truth}
-    for noise in NOISES:
-        began = time.perf_counter()
-        fine = flexclim.downscale(
-            coarse,
-            FACTOR,
-            model=model,
-            members=options.members,
-            grid="cell",
-            noise=noise,
-            noise_timescale=f"{hours * 60:.0f}min" if noise == "ar1" else None,
-        )
-        fields[noise] = fine.assign_coords({name: truth[name] for name in truth.dims})
-        print(f"{noise}: {time.perf_counter() - began:.0f} s", flush=True)
-    shown = table(fields, base)
-    shown.title = f"GFS u10, 15 and 16 October, x{FACTOR}, {model.name}, {options.members} members"
-    shown.caption = f"AR(1) noise of {hours:.2f} h, {origin}."
-    Console(width=130).print(shown)
-    if options.animation:
-        animate(fields, options.animation)
-        print(options.animation)
+    for name in options.cases or CASES:
+        case = CASES[name]
+        truth = case.truth(folder)
+        coarse = flexclim.coarsen(truth, FACTOR, grid="cell")
+        base = flexclim.interpolate(coarse, FACTOR, grid="cell").assign_coords(truth.coords)
+        fields = {"truth": truth}
+        for noise, asked in noises(flexclim.load_model(case.model), coarse).items():
+            began = time.perf_counter()
+            fine = flexclim.downscale(
+                coarse, FACTOR, model=case.model, members=options.members, grid="cell", **asked
+            )
+            fields[noise] = fine.assign_coords({n: truth[n] for n in truth.dims})
+            print(f"{name}, {noise}: {time.perf_counter() - began:.0f} s", flush=True)
+        shown = table(case, fields, base)
+        Console(width=130).print(shown.markdown())
+        if options.animation and name == "gfs-2026":
+            films = {n: one["u10"].sel(FILM) for n, one in fields.items()}
+            animate(films, options.animation)
+            print(options.animation)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default="flex-nano")
-    parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--members", type=int, default=2)
     parser.add_argument("--animation", type=Path)
     return parser.parse_args()
 
 
-def timescale(model: flexclim.models.model.Model, wind: xr.DataArray) -> tuple[float, str]:
-    """Return the correlation time of the residual in hours, and where it is from."""
-    if hours := model.card.correlation_hours("u10", FACTOR, SPACING_KM):
-        return hours, "from the model's card"
-    days = wind.sel(time=TRAINING).load()
-    coarse = flexclim.coarsen(days, FACTOR, grid="cell")
-    base = flexclim.interpolate(coarse, FACTOR, grid="cell")
-    return correlation_time(days - base.assign_coords(days.coords)), "measured on the training days"
+def noises(model: Model, coarse: xr.Dataset) -> dict[str, dict[str, str]]:
+    """Return the options of each kind of noise."""
+    name = str(next(iter(coarse.data_vars)))
+    spacing = flexclim.find_grid(coarse[name], "cell").spacing_km / FACTOR
+    entries = [part for part in model.card.coverage if part.variable == name and part.hours]
+    nearest = min(entries, key=lambda part: abs(np.log((part.spacing_km or 1) / spacing)))
+    return {
+        "independent": {},
+        "ar1": {"noise": "ar1", "noise_timescale": f"{nearest.hours[FACTOR] * 60:.0f}min"},
+        "calibrated": {"noise": "ar1"},
+    }
 
 
-def table(fields: dict[str, xr.DataArray], base: xr.DataArray) -> Table:
-    """Compare the truth and each ensemble."""
-    rows: dict[str, list[str]] = {}
+def table(case: Case, fields: Mapping[str, xr.Dataset], base: xr.Dataset) -> Table:
+    """Compare the truth and each ensemble; numbers are means over variables."""
+    names = [name for name in base.data_vars if "time" in base[name].dims]
     truth = fields["truth"]
-    for field in fields.values():
-        small = field - base
-        change, true_change = field.diff("time"), truth.diff("time")
-        ratio = [structure(small, lag) / structure(truth - base, lag) for lag in LAGS]
-        ensemble = "realization" in field.dims
-        column = {
-            "3 h difference, RMS, m/s": f"{float(np.sqrt((change**2).mean())):.3f}",
-            "3 h difference, 99.9 %, m/s": f"{float(abs(change).quantile(0.999)):.2f}",
-            "3 h difference over the truth's, RMS": f"{rms(change) / rms(true_change):.3f}",
-            **{
-                f"unresolved, squared {lag} h difference over the truth's": f"{part:.2f}"
-                for lag, part in zip(LAGS, ratio, strict=True)
-            },
-            "unresolved, correlation time, h": f"{hours(small):.1f}",
-            "unresolved, time spectrum off by, dB": decibels(small, truth - base),
-            "field, time spectrum off by, dB": decibels(field, truth),
-            "fair CRPS, m/s": f"{float(verify.crps(field, truth)):.4f}" if ensemble else "",
-        }
-        for row, value in column.items():
-            rows.setdefault(row, []).append(value)
-    shown = Table("", *fields)
-    for row, values in rows.items():
-        shown.add_row(row, *values)
-    return shown
+    step = float(np.diff(truth.time.values[:2])[0] / np.timedelta64(1, "h"))
+    heads = [*(f"{step * lag:g} h" for lag in case.lags), "differences", "fair CRPS, m/s"]
+    rows = []
+    for noise, members in fields.items():
+        small = [members[name] - base[name] for name in names]
+        found = np.mean([lag_correlations(one, "time", max(case.lags)) for one in small], 0)
+        changes = [variance_of_steps(members[n]) / variance_of_steps(truth[n]) for n in names]
+        scores = [float(verify.crps(members[n], truth[n])) for n in names if noise != "truth"]
+        rows.append(
+            [
+                LABELS.get(noise, noise),
+                *(f"{found[lag - 1]:.2f}" for lag in case.lags),
+                f"{np.mean(changes):.2f}",
+                f"{np.mean(scores):.4f}" if scores else "",
+            ]
+        )
+    note = (
+        "Lag correlations of the unresolved part, variance of differences over one step over the "
+        f"truth's. x{FACTOR} by {case.model}."
+    )
+    return Table(case.title, heads, rows, note)
 
 
-def rms(field: xr.DataArray) -> float:
-    return float(np.sqrt(np.square(field).mean()))
+def variance_of_steps(field: xr.DataArray) -> float:
+    """Return the mean squared difference between successive times."""
+    return float(np.square(field.diff("time")).mean())
 
 
-def structure(field: xr.DataArray, lag: int) -> float:
-    """Return the mean squared difference over ``lag`` hours."""
-    steps = lag // 3
-    later = field.isel(time=slice(steps, None)).values
-    axis = field.get_axis_num("time")
-    earlier = np.take(field.values, range(later.shape[axis]), axis)
-    return float(np.square(later - earlier).mean())
-
-
-def hours(small: xr.DataArray) -> float:
-    members = [small] if "realization" not in small.dims else list(small)
-    return float(np.mean([correlation_time(member) for member in members]))
-
-
-def spectrum(field: xr.DataArray) -> np.ndarray:
-    """Return the power of each frequency but 0, of series through a Hann window."""
-    series = field.transpose("time", ...).values
-    series = series - series.mean(0)
-    window = np.hanning(len(series) + 2)[1:-1].reshape(-1, *(1,) * (series.ndim - 1))
-    power = np.abs(np.fft.rfft(series * window, axis=0)) ** 2
-    return power.reshape(len(power), -1).mean(1)[1:]
-
-
-def decibels(field: xr.DataArray, truth: xr.DataArray) -> str:
-    """Return the root mean square distance of two time spectra over periods of 6 h to 2 days."""
-    if field.sizes == truth.sizes:
-        return ""
-    level = 10 * np.log10(spectrum(field) / spectrum(truth))
-    return f"{float(np.sqrt(np.square(level).mean())):.2f}"
-
-
-def animate(fields: dict[str, xr.DataArray], path: Path) -> None:
-    """Draw the truth beside one member of each of two ensembles, as a film of 16 steps."""
+def animate(films: Mapping[str, xr.DataArray], path: Path) -> None:
+    """Draw the truth beside one member of each of two ensembles, step by step."""
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.figure import Figure
 
@@ -157,29 +169,29 @@ def animate(fields: dict[str, xr.DataArray], path: Path) -> None:
     names = {
         "truth": "GFS, 1 degree",
         "independent": 'a member, noise="independent"',
-        "ar1": 'the same, noise="ar1"',
+        "calibrated": 'the same, noise="ar1"',
     }
-    films = {name: fields[name].sel(WINDOW) for name in names}
-    films = {n: f.isel(realization=0) if "realization" in f.dims else f for n, f in films.items()}
+    shown = {name: films[name] for name in names}
+    shown = {n: f.isel(realization=0) if "realization" in f.dims else f for n, f in shown.items()}
     figure = Figure(figsize=(8, 1.9), dpi=90, layout="constrained")
     meshes = []
     for place, (name, title) in enumerate(names.items(), 1):
-        axes = map_axes(figure, 1, 3, place, films[name][0])
-        style = {"cmap": "RdBu_r", "vmin": -22, "vmax": 22}
-        meshes.append(draw_map(axes, films[name][0], title=title, **style))
+        axes = map_axes(figure, 1, 3, place, shown[name][0])
+        style = {"cmap": "RdBu_r", "vmin": -18, "vmax": 18}
+        meshes.append(draw_map(axes, shown[name][0], title=title, **style))
         axes.title.set_fontsize(8)
     bar = figure.colorbar(meshes[0], ax=figure.axes, shrink=0.8)
     bar.set_label("u10, m s⁻¹", fontsize=7)
     bar.ax.tick_params(labelsize=6)
 
     def draw(step: int) -> list[QuadMesh]:
-        for mesh, film in zip(meshes, films.values(), strict=True):
+        for mesh, film in zip(meshes, shown.values(), strict=True):
             mesh.set_array(film[step].values)
-        stamp = str(films["truth"].time.values[step])[:13].replace("T", " ")
+        stamp = str(shown["truth"].time.values[step])[:13].replace("T", " ")
         figure.suptitle(f"{stamp} UTC", fontsize=8)
         return meshes
 
-    film = FuncAnimation(figure, draw, frames=films["truth"].sizes["time"])
+    film = FuncAnimation(figure, draw, frames=shown["truth"].sizes["time"])
     film.save(path, writer=PillowWriter(fps=3))
 
 

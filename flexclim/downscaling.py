@@ -126,10 +126,10 @@ def downscale(
         output's spacing is at least 2/3 of a degree.
     noise
         ``"independent"`` at each time, ``"frozen"`` (the same at all times) or ``"ar1"``
-        (first-order autoregressive in time).
+        (correlated in time, as calibrated for the model or first-order autoregressive).
     noise_timescale
-        e-folding time of the autocorrelation of ``"ar1"`` noise, such as ``"6h"``. Default: as
-        measured on the model's training data for this variable and about this grid spacing.
+        e-folding time of the autocorrelation of ``"ar1"`` noise, such as ``"6h"``. Default: as the
+        model's card says for this variable and about this grid spacing.
     constraints
         Names of constraints between the returned variables: ``"temperature_extremes"`` (tasmin <=
         tas <= tasmax), ``"dew_point"`` (at most the temperature), ``"wind_speed"`` (from its

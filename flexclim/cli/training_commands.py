@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -90,6 +90,14 @@ def calibrate(
     members: options.ScoredMembers = 8,
     steps: options.Steps = None,
     seed: options.Seed = 0,
+    persistence: Annotated[
+        bool,
+        typer.Option(
+            "--persistence",
+            help="Calibrate the correlation of ar1 noise in time instead, on times that follow "
+            "each other; training data will do.",
+        ),
+    ] = False,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Change the model's own folder.")
     ] = False,
@@ -101,24 +109,39 @@ def calibrate(
       flexclim calibrate runs/gfs/model gfs.nc calibrated --period 2018-10-15,2018-10-16
       flexclim calibrate runs/gfs/model gfs.nc --in-place
       flexclim calibrate runs/wind/model gfs.nc calibrated --lead 6h --period 2018-10-15,2018-10-16
+      flexclim calibrate runs/gfs/model gfs.nc out --persistence --period 2018-10-05,2018-10-10
     """  # noqa: D301
     from flexclim.models.model import load_model
     from flexclim.stores.datasets import open_input
     from flexclim.train.calibrate import calibrate as find_scale
+    from flexclim.train.noise_persistence import calibrate_persistence
 
     keep_memory()
     loaded = load_model(model)
     output = _output_folder(loaded, folder, in_place=in_place)
+    common: dict[str, Any] = {
+        "members": members,
+        "steps": steps,
+        "seed": seed,
+        "static": open_input(static) if static else None,
+    }
+    if persistence:
+        if lead or coarse:
+            raise typer.BadParameter(
+                "goes without --lead and --coarse.", param_hint="--persistence"
+            )
+        fields = _selected(truth, period, variables)
+        calibrated = calibrate_persistence(loaded, fields, factor or 4, **common)
+        typer.echo("\n".join(str(part) for part in calibrated.card.coverage if part.noise))
+        typer.echo(str(calibrated.save(output, overwrite=in_place)))
+        return
     found = find_scale(
         loaded,
         _selected(truth, period, variables),
         factor or (4 if lead is None else None),
         lead=lead,
         coarse=_selected(coarse, period, variables) if coarse else None,
-        members=members,
-        steps=steps,
-        seed=seed,
-        static=open_input(static) if static else None,
+        **common,
         data=" ".join(filter(None, (truth.name, period, lead and f"by {lead}"))),
     )
     for trial in found.trials:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from flexclim.models.settings import FORECAST, SUPERRES, Factor
 from flexclim.models.strict_settings import StrictSettings
@@ -25,6 +26,32 @@ class DataCard(StrictSettings):
     variables: tuple[str, ...]
     period: str = ""
     licence: str = "unspecified"
+
+
+class NoisePersistence(StrictSettings):
+    """Correlation in time of a model's noise with which members move like the truth.
+
+    ``constant``, ``lasting`` and ``daily`` are shares of its variance: those of
+    :class:`flexclim.nn.keyed_noise.Persistence`.
+    """
+
+    hours: Annotated[float, Field(gt=0)]
+    constant: Annotated[float, Field(ge=0, le=1)] = 0.0
+    lasting: Annotated[float, Field(ge=0, le=1)] = 1.0
+    daily: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        shares = self.constant, self.lasting, self.daily
+        if sum(shares) > 1 + 1e-9:
+            raise ValueError(f"constant, lasting and daily, {shares}, sum to more than 1")
+        return self
+
+    def __str__(self) -> str:
+        parts = [f"{self.lasting:.2g} lasting {self.hours:.2g} h"]
+        others = {"constant": self.constant, "recurring daily": self.daily}
+        parts += [f"{share:.2g} {name}" for name, share in others.items() if share]
+        return " and ".join(parts)
 
 
 class Coverage(StrictSettings):
@@ -49,6 +76,9 @@ class Coverage(StrictSettings):
     hours
         e-folding time of the correlation of the residual of interpolation, in hours, by factor
         (:func:`flexclim.verify.correlation_time`); empty if the data do not determine it.
+    noise
+        Correlation of the noise in time by factor, calibrated on members
+        (:mod:`flexclim.train.noise_persistence`); without an entry, noise decays with ``hours``.
     """
 
     task: str = SUPERRES
@@ -59,6 +89,7 @@ class Coverage(StrictSettings):
     scale: Range
     contrast: Range
     hours: dict[Factor, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    noise: dict[Factor, NoisePersistence] = Field(default_factory=dict)
 
     def __str__(self) -> str:
         unit = f" {self.units}" if self.units else ""
@@ -69,7 +100,9 @@ class Coverage(StrictSettings):
             f"local scale {span(self.scale)}, contrast {span(self.contrast)}"
         )
         times = ", ".join(f"{hours:.2g} h at x{factor}" for factor, hours in self.hours.items())
-        return f"{text}, residual correlated over {times}" if times else text
+        text += f", residual correlated over {times}" * bool(times)
+        noise = ", ".join(f"{one} at x{factor}" for factor, one in self.noise.items())
+        return text + f", noise {noise}" * bool(noise)
 
 
 def span(limits: Range) -> str:
@@ -154,8 +187,8 @@ class ModelCard(StrictSettings):
         trained = f"{low:.3g}" if low == high else span(self.spacing_km)
         return f"the fine grid has a spacing of {spacing_km:.3g} km; training had {trained} km"
 
-    def correlation_hours(self, variable: str, factor: int, spacing_km: float) -> float | None:
-        """Return the correlation time of the residual of a variable, in hours.
+    def persistence(self, variable: str, factor: int, spacing_km: float) -> NoisePersistence | None:
+        """Return the correlation in time of the noise of a variable.
 
         Entries for other variables are used only if there is none for this one. Among them, the
         entry with the nearest fine spacing is taken, and there the nearest factor, both by their
@@ -163,10 +196,11 @@ class ModelCard(StrictSettings):
 
         Returns
         -------
-        float or None
-            None if the card gives no correlation time at all.
+        NoisePersistence or None
+            As calibrated for the factor, else the correlation time of the residual. None if the
+            card gives no correlation time at all.
         """
-        known = [(part, part.spacing_km) for part in self.coverage if part.hours]
+        known = [(part, part.spacing_km) for part in self.coverage if part.hours or part.noise]
         known = [entry for entry in known if entry[0].variable == variable] or known
         if not known:
             return None
@@ -174,8 +208,10 @@ class ModelCard(StrictSettings):
             known.sort(
                 key=lambda entry: abs(math.log(entry[1] / spacing_km)) if entry[1] else math.inf
             )
-        hours = known[0][0].hours
-        return hours[min(hours, key=lambda other: abs(math.log(other / factor)))]
+        hours, noise = known[0][0].hours, known[0][0].noise
+        if factor in noise or not hours:
+            return noise[_nearest(noise, factor)]
+        return NoisePersistence(hours=hours[_nearest(hours, factor)])
 
     def text(self, width: int = WIDTH) -> str:
         """Format the card for a terminal with ``width`` columns."""
@@ -210,6 +246,11 @@ class ModelCard(StrictSettings):
             "notes": self.notes,
         }
         return "\n".join(_row(name, value, width) for name, value in rows.items() if value)
+
+
+def _nearest(factors: Iterable[int], factor: int) -> int:
+    """Return the factor with the nearest ratio."""
+    return min(factors, key=lambda other: abs(math.log(other / factor)))
 
 
 def _row(name: str, value: str | list[str], width: int) -> str:

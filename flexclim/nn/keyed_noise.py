@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,38 @@ AT_ONCE = 2**16  # pixels; temporaries take about 100 bytes for each
 # An AR(1) process in time is a sum of draws at fixed times: DRAWS_A_SCALE per time scale, over the
 # last SCALES_BACK time scales. The neglected share of the variance is exp(-2 SCALES_BACK).
 DRAWS_A_SCALE, SCALES_BACK = 8, 3
+DAY = 86400.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Persistence:
+    """How noise at two times is correlated.
+
+    At a lag it is constant + lasting exp(-lag / seconds) + daily cos(2 pi lag / 1 day). What is
+    left of the variance is independent at each time.
+
+    Parameters
+    ----------
+    seconds
+        e-folding time of the lasting part.
+    constant, lasting, daily
+        Shares of the variance that never change, that decay, and that recur every day.
+    """
+
+    seconds: float
+    constant: float = 0.0
+    lasting: float = 1.0
+    daily: float = 0.0
+
+    @property
+    def passing(self) -> float:
+        """Share of the variance that is independent at each time."""
+        return max(0.0, 1.0 - self.constant - self.lasting - self.daily)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether there is more than the lasting part."""
+        return self.lasting < 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +142,15 @@ def correlated_normal(
     key: NoiseKey,
     member: Any,
     seconds: float,
-    timescale: float,
+    persistence: Persistence,
     origin: tuple[int, int] = (0, 0),
     draw: Callable[..., Any] = standard_normal,
 ) -> Any:
-    """Draw noise whose correlation in time decays like exp(-lag / timescale).
+    """Draw noise that is correlated in time.
 
-    The noise at each time is a sum of draws at fixed earlier times, weighted by
-    exp(-age / timescale) and scaled to unit variance, so no earlier time has to be computed.
+    The lasting part is a sum of draws at fixed earlier times, weighted by exp(-age / time scale)
+    and scaled to its share of the variance, so no earlier time has to be computed. Within one time
+    the noise is white.
 
     Parameters
     ----------
@@ -125,8 +158,8 @@ def correlated_normal(
         As for :func:`standard_normal`; ``key.place`` must not name the time.
     seconds
         Valid time in seconds since any fixed epoch.
-    timescale
-        e-folding time of the correlation, in seconds.
+    persistence
+        The correlation.
     draw
         Function with the parameters of :func:`standard_normal` that makes one draw; ``member`` is
         passed on, and may be several numbers.
@@ -136,16 +169,25 @@ def correlated_normal(
     ndarray
         Standard normal; type and shape are those of ``draw``: (y, x) float32.
     """
-    spacing = timescale / DRAWS_A_SCALE
+    spacing = persistence.seconds / DRAWS_A_SCALE
     newest = int(np.floor(seconds / spacing))
     ticks = newest - np.arange(DRAWS_A_SCALE * SCALES_BACK)
     weights = np.exp(-(newest - ticks) / DRAWS_A_SCALE)
-    weights /= np.sqrt(np.square(weights).sum())
+    weights *= np.sqrt(persistence.lasting) / np.sqrt(np.square(weights).sum())
+    parts = [(f"@{tick}x{spacing:g}s", weight) for tick, weight in zip(ticks, weights, strict=True)]
+    if persistence.mixed:
+        angle = 2 * np.pi * (seconds % DAY) / DAY
+        parts += [
+            ("", np.sqrt(persistence.constant)),
+            ("@cosine of the day", np.sqrt(persistence.daily) * np.cos(angle)),
+            ("@sine of the day", np.sqrt(persistence.daily) * np.sin(angle)),
+            (f"@{seconds!r}s", np.sqrt(persistence.passing)),
+        ]
     total: Any = 0.0
-    for tick, weight in zip(ticks, weights, strict=True):
-        place = f"{key.place}@{tick}x{spacing:g}s"
-        drawn = NoiseKey(seed=key.seed, variable=key.variable, place=place, draw=key.draw)
-        total = total + float(weight) * draw(shape, drawn, member, origin)
+    for moment, weight in parts:
+        if weight:
+            drawn = replace(key, place=f"{key.place}{moment}")
+            total = total + float(weight) * draw(shape, drawn, member, origin)
     return total
 
 

@@ -16,7 +16,9 @@ from flexclim.grids.grid import Grid
 from flexclim.models.channels import Target
 from flexclim.models.model import Model
 from flexclim.models.settings import SUPERRES, ModelSettings
+from flexclim.nn.keyed_noise import Persistence
 from flexclim.planning.plan import (
+    NO_PERSISTENCE,
     Attributes,
     SamplingPlan,
     TargetPlan,
@@ -31,13 +33,15 @@ from flexclim.planning.tiles import choose_tile, plan_tiles
 from flexclim.planning.variable_constraints import Names, constraint_names
 
 NOISES = "independent", "frozen", "ar1"
+SHARES = {name: f"flexclim_noise_{name}_share" for name in ("constant", "lasting", "daily")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownscalingOptions(SamplingOptions):
     """Options of the user for a downscaling; None where flexclim chooses.
 
-    ``stage`` counts the downscalings whose output is the input.
+    ``stage`` counts the downscalings whose output is the input. ``known_timescale`` is that of an
+    existing store's AR(1) noise in seconds, which is kept.
     """
 
     factor: int | None = None
@@ -45,6 +49,7 @@ class DownscalingOptions(SamplingOptions):
     conserve: bool | None = None
     noise: str = "independent"
     noise_timescale: str | None = None
+    known_timescale: float | None = None
     constraints: Names = None
     region: tuple[int, int] | None = None
 
@@ -147,7 +152,10 @@ class DownscalingPlan(Tokenized):
         if rule := target.bounds.describe():
             attributes["flexclim_bounds"] = rule
         if sampling.noise == "ar1":
-            attributes["flexclim_noise_timescale_seconds"] = sampling.timescale
+            attributes["flexclim_noise_timescale_seconds"] = sampling.persistence.seconds
+            if sampling.persistence.mixed:
+                shares = (getattr(sampling.persistence, name) for name in SHARES)
+                attributes |= dict(zip(SHARES.values(), shares, strict=True))
         return attributes
 
 
@@ -213,7 +221,7 @@ def plan_downscaling(
         run=run,
         stage=options.stage,
         noise=options.noise,
-        timescale=_timescale(options, model, inputs, factor, grid.spacing_km / factor),
+        persistence=_persistence(options, model, inputs, factor, grid.spacing_km / factor),
     )
     region = options.region or region_shape(fine)
     return DownscalingPlan(sampling=sampling, factor=factor, region=region)
@@ -268,25 +276,28 @@ def _check_time(
         raise ModelError(f"model {model!r} needs {timed[0]}, and {source.without_dates(name)}")
 
 
-def _timescale(
+def _persistence(
     options: DownscalingOptions,
     model: Model,
     inputs: Sequence[str],
     factor: int,
     spacing_km: float,
-) -> float:
-    """Return the e-folding time of AR(1) noise in seconds: the user's, else the card's."""
+) -> Persistence:
+    """Return the correlation of AR(1) noise: the user's time scale, the store's, or the card's."""
     if options.noise_timescale is not None:
-        return _seconds(options.noise_timescale)
+        return Persistence(seconds=_seconds(options.noise_timescale))
     if options.noise != "ar1":
-        return 0.0
-    hours = model.card.correlation_hours(inputs[0], factor, spacing_km)
-    if hours is None:
+        return NO_PERSISTENCE
+    if options.known_timescale is not None:
+        return Persistence(seconds=options.known_timescale)
+    found = model.card.persistence(inputs[0], factor, spacing_km)
+    if found is None:
         raise ModelError(
             f"the card of {model.name!r} holds no correlation time: give noise_timescale, such as "
             '"6h".'
         )
-    return 3600 * hours
+    shares = {name: getattr(found, name) for name in SHARES}
+    return Persistence(seconds=3600 * found.hours, **shares)
 
 
 def _seconds(text: str) -> float:

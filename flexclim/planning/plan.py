@@ -26,6 +26,7 @@ from flexclim.grids.grid import Grid
 from flexclim.models.channels import Variable
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import FORECAST, ModelSettings
+from flexclim.nn.keyed_noise import Persistence
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import TilePlan
@@ -35,6 +36,7 @@ Attributes = dict[str, str | int | float]
 MEMBERS = 8  # default ensemble size
 # Members of a task that share the inputs of a field, and the maximum number of their cells.
 TOGETHER, TOGETHER_CELLS = 4, 2**22
+NO_PERSISTENCE = Persistence(seconds=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,8 +129,8 @@ class SamplingPlan(Tokenized):
         Sampler steps, sampler method and random seed.
     stage
         How many downscalings came before, each with noise of its own.
-    noise, timescale
-        How noise at different times is related, and the e-folding time of AR(1) noise in seconds.
+    noise, persistence
+        How noise at different times is related, and the correlation of AR(1) noise in time.
     statics, labels
         Names of static predictors, and of coordinates in the label.
     batch, device, precision, compiled
@@ -163,7 +165,7 @@ class SamplingPlan(Tokenized):
     seed: int
     stage: int = 0
     noise: str = "independent"
-    timescale: float = 0.0
+    persistence: Persistence = NO_PERSISTENCE
     statics: tuple[str, ...]
     labels: tuple[str, ...]
     batch: int
@@ -236,7 +238,7 @@ def plan_sampling(
     run: str,
     stage: int = 0,
     noise: str = "independent",
-    timescale: float = 0.0,
+    persistence: Persistence = NO_PERSISTENCE,
 ) -> SamplingPlan:
     """Resolve the options that downscaling and forecasting share, with defaults of the model.
 
@@ -279,7 +281,7 @@ def plan_sampling(
         seed=int(options.seed),
         stage=stage,
         noise=noise,
-        timescale=timescale,
+        persistence=persistence,
         statics=tuple(static.name for static in settings.statics),
         labels=_labels(source, field, lead, settings, model.name),
         batch=batch,

@@ -96,7 +96,7 @@ def _normal(
         key = NoiseKey(seed=plan.seed, variable=name, place=place)
         if plan.noise == "ar1":
             correlated: np.ndarray | Tensor = correlated_normal(
-                shape, key, members, identity.seconds, plan.timescale, origin, draw
+                shape, key, members, identity.seconds, plan.persistence, origin, draw
             )
             return correlated
         return draw(shape, key, members, origin)

@@ -107,7 +107,8 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
     """Fill options from the existing store, so that values stay equal.
 
     These are those of forward passes, the bounds of variables, which attributes that were lost on
-    the way do not tell, and constraints between variables.
+    the way do not tell, constraints between variables, and the time scale of AR(1) noise of stores
+    that have no other share of it.
     """
     plan = begun.plan
     batch, members = plan.get("batch"), plan.get("members")
@@ -116,6 +117,8 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
     if isinstance(options, DownscalingOptions) and options.constraints is None:
         named = tuple(dict.fromkeys(plan.get("constraints", {}).values()))
         options = replace(options, constraints=named)
+    if isinstance(options, DownscalingOptions) and "noise_constant_share" not in plan:
+        options = replace(options, known_timescale=plan.get("noise_timescale_seconds"))
     if options.compile is None:
         options = replace(options, compile=plan.get("compiled") == "true")
     if is_older(begun):

@@ -1,5 +1,7 @@
 """What draws the pages on models, and what measures members in time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,13 +51,15 @@ def test_a_model_of_any_field_is_shown_once_a_kind(toy_model):
     assert tuple(shown) == figures.SHOWN
 
 
-def test_steps_and_spectra_in_time_by_hand():
-    times = pd.date_range("2018-10-15", periods=16, freq="3h")
-    wave = np.cos(2 * np.pi * np.arange(16) / 8)[:, None, None] * np.ones((1, 2, 2))
-    field = xr.DataArray(wave, {"time": times}, ["time", "latitude", "longitude"])
-    assert coherence.structure(field, 12) == pytest.approx(4 * np.mean(wave[:12] ** 2), rel=1e-6)
-    power = coherence.spectrum(field)
-    assert power.argmax() == 1  # the second frequency: 24 h in 48 h
-    member = xr.concat([10 ** (3 / 20) * field, 10 ** (3 / 20) * field], "realization")
-    assert coherence.decibels(member, field) == "3.00"
-    assert coherence.decibels(field, field) == ""
+def test_members_in_time_are_compared_by_hand():
+    times = pd.date_range("2018-09-14", periods=8, freq="6h")
+    wave = np.cos(2 * np.pi * np.arange(8) / 4)[:, None, None] * np.ones((1, 2, 2))
+    field = xr.DataArray(wave, {"time": times}, ["time", "y", "x"]).to_dataset(name="u10")
+    assert coherence.variance_of_steps(field.u10) == pytest.approx(1)
+    members = xr.concat([1 + 2 * field, 1 + 2 * field], "realization").transpose("realization", ...)
+    case = replace(coherence.CASES["gfs-2018"], variables=("u10",), lags=(2, 4))
+    shown = coherence.table(case, {"truth": field, "ar1": members}, xr.zeros_like(field))
+    assert shown.heads == ["12 h", "24 h", "differences", "fair CRPS, m/s"]
+    assert shown.rows[0] == ["truth", "-1.00", "1.00", "1.00", ""]
+    assert shown.rows[1][0] == "AR(1)"
+    assert shown.rows[1][3] == "4.00"

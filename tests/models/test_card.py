@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from pydantic import ValidationError
 
-from flexclim.models.card import Coverage, ModelCard
+from flexclim.models.card import Coverage, ModelCard, NoisePersistence
 
 
 def test_a_card_tells_what_a_model_reads_and_makes():
@@ -20,7 +21,7 @@ def test_far_spacing(spacing, far):
     assert ModelCard(name="toy").far_spacing(spacing) == ""
 
 
-def test_the_correlation_time_is_that_of_the_nearest_entry():
+def test_the_persistence_of_noise_is_that_of_the_nearest_entry():
     ranges = {"values": (0.0, 1.0), "scale": (0.0, 1.0), "contrast": (1.0, 2.0)}
 
     def entry(variable, spacing, hours):
@@ -34,14 +35,28 @@ def test_the_correlation_time_is_that_of_the_nearest_entry():
         entry("vorticity", None, {4: 99.0}),
     )
     card = ModelCard(name="toy", coverage=parts)
-    assert card.correlation_hours("u10", 4, 100.0) == 6.0
-    assert card.correlation_hours("u10", 2, 100.0) == 4.5
-    assert card.correlation_hours("u10", 8, 100.0) == 6.0
-    assert card.correlation_hours("u10", 4, 3.0) == 1.0
-    assert card.correlation_hours("tp", 4, 100.0) == 0.5
-    assert card.correlation_hours("msl", 4, 100.0) == 6.0
-    assert card.correlation_hours("u10", 4, math.nan) == 6.0
-    assert ModelCard(name="toy").correlation_hours("u10", 4, 100.0) is None
+
+    def hours(*asked):
+        return card.persistence(*asked).hours
+
+    assert hours("u10", 4, 100.0) == 6.0
+    assert hours("u10", 2, 100.0) == 4.5
+    assert hours("u10", 8, 100.0) == 6.0
+    assert hours("u10", 4, 3.0) == 1.0
+    assert hours("tp", 4, 100.0) == 0.5
+    assert hours("msl", 4, 100.0) == 6.0
+    assert hours("u10", 4, math.nan) == 6.0
+    assert ModelCard(name="toy").persistence("u10", 4, 100.0) is None
+    noise = NoisePersistence(hours=9.0, constant=0.2, lasting=0.4, daily=0.1)
+    measured = parts[0].model_copy(update={"noise": {4: noise}})
+    assert str(measured).endswith(
+        "noise 0.4 lasting 9 h and 0.2 constant and 0.1 recurring daily at x4"
+    )
+    card = ModelCard(name="toy", coverage=(measured,))
+    assert card.persistence("u10", 4, 100.0) == noise
+    assert card.persistence("u10", 2, 100.0) == NoisePersistence(hours=4.5)
+    with pytest.raises(ValidationError, match="sum to more than 1"):
+        NoisePersistence(hours=9.0, constant=0.5, daily=0.1)
 
 
 def test_a_card_reads_well():

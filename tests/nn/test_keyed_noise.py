@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexclim.nn.keyed_noise import NoiseKey, correlated_normal, philox, standard_normal
+from flexclim.nn.keyed_noise import (
+    NoiseKey,
+    Persistence,
+    correlated_normal,
+    philox,
+    standard_normal,
+)
 
 KEY = NoiseKey(seed=1, variable="u10", place="2018-09-14T18:00:00.000000")
 
@@ -61,12 +67,39 @@ def test_members_are_independent():
 
 def test_correlation_in_time():
     key = NoiseKey(seed=0, variable="u10", place="")
-    hour, scale = 3600.0, 6 * 3600.0
-    start = correlated_normal((256, 256), key, 0, 0.0, scale)
+    hour, decay = 3600.0, Persistence(seconds=6 * 3600.0)
+    start = correlated_normal((256, 256), key, 0, 0.0, decay)
     assert abs(start.var() - 1) < 0.02
     for lag in (3, 6, 12, 24):
-        later = correlated_normal((256, 256), key, 0, lag * hour, scale)
+        later = correlated_normal((256, 256), key, 0, lag * hour, decay)
         assert abs((start * later).mean() - np.exp(-lag / 6)) < 0.04
+
+
+def test_shares_of_the_variance_persist_decay_and_recur():
+    key = NoiseKey(seed=0, variable="u10", place="level 3")
+    hour = 3600.0
+    mixed = Persistence(seconds=6 * hour, constant=0.2, lasting=0.4, daily=0.1)
+    start = correlated_normal((256, 256), key, 0, 7 * hour, mixed)
+    assert abs(start.var() - 1) < 0.03
+    for axis in (0, 1):  # white within one time
+        assert abs((start * np.roll(start, 1, axis)).mean()) < 0.02
+    for lag in (1, 6, 12, 24, 48):
+        later = correlated_normal((256, 256), key, 0, (7 + lag) * hour, mixed)
+        expected = 0.2 + 0.4 * np.exp(-lag / 6) + 0.1 * np.cos(2 * np.pi * lag / 24)
+        assert abs((start * later).mean() - expected) < 0.03
+    part = correlated_normal((9, 7), key, 0, 7 * hour, mixed, (20, 31))
+    np.testing.assert_array_equal(part, start[20:29, 31:38])
+
+
+@pytest.mark.parametrize(
+    ("shares", "key"),
+    [({"constant": 1.0, "lasting": 0.0}, "level 3"), ({"lasting": 0.0}, "level 3@3600.0s")],
+)
+def test_all_of_one_share_is_noise_of_one_key(shares, key):
+    place = NoiseKey(seed=0, variable="u10", place="level 3")
+    found = correlated_normal((6, 8), place, 2, 3600.0, Persistence(seconds=60.0, **shares))
+    expected = standard_normal((6, 8), NoiseKey(seed=0, variable="u10", place=key), 2)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_part_of_a_field_has_its_numbers():

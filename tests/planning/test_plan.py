@@ -13,6 +13,7 @@ from coarse_fields import region
 from flexclim.downscaling import downscale
 from flexclim.execution import batch_size
 from flexclim.execution.batch_size import pass_bytes
+from flexclim.nn.keyed_noise import Persistence
 from flexclim.planning import plan as request
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.source import resolve
@@ -61,7 +62,8 @@ def test_the_run_does_not_count_and_all_else_does(plan):
     sampling = plan.sampling
     assert replace(sampling, run="b") == sampling
     assert replace(plan, sampling=replace(sampling, run="b")) == plan
-    others = [replace(sampling, **{name: 7}) for name in ("seed", "steps", "batch", "timescale")]
+    others = [replace(sampling, **{name: 7}) for name in ("seed", "steps", "batch")]
+    others.append(replace(sampling, persistence=Persistence(seconds=7.0)))
     assert len({sampling, *others}) == 5
     assert replace(plan, sampling=others[0]) != plan
     assert plan != sampling

@@ -11,6 +11,7 @@ import xarray as xr
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import StoreError
 from flexclim.forecasting import forecast, forecast_to_zarr
+from flexclim.models.card import Coverage, NoisePersistence
 
 RAIN = {"standard_name": "rainfall_rate", "units": "mm h-1", "long_name": "rain"}
 
@@ -133,3 +134,21 @@ def test_the_plan_holds_the_number_of_the_algorithm_not_the_version(options, tmp
     }  # fmt: skip
     assert plan["inputs"] == {"tp": {"units": "mm h-1"}}
     assert xr.open_zarr(tmp_path / "a.zarr").attrs["flexclim_plan"] == stored.attrs["flexclim_plan"]
+
+
+def test_ar1_noise_of_a_store_keeps_its_time_scale(make_toy, tmp_path):
+    """A store begun before the noise of a model was calibrated is continued as it was."""
+    ranges = {"values": (-9.0, 9.0), "scale": (0.0, 9.0), "contrast": (0.0, 9.0)}
+    entry = Coverage(variable="t", spacing_km=25.0, hours={4: 6.0}, **ranges)
+    noise = {4: NoisePersistence(hours=9.0, constant=0.2, lasting=0.4)}
+    before, after = (
+        make_toy(card={"coverage": (one,)})
+        for one in (entry, entry.model_copy(update={"noise": noise}))
+    )
+    options = {"factor": 4, "noise": "ar1", "device": "cpu", "batch": 2}
+    store, field = tmp_path / "fine.zarr", coarse_fields.region(2)
+    downscale_to_zarr(field, store, model=before, members=1, **options)
+    longer = downscale_to_zarr(field, store, model=after, members=2, **options)
+    whole, again = (downscale(field, model=one, members=2, **options) for one in (before, after))
+    np.testing.assert_array_equal(longer.t.values, whole.values)
+    assert abs(again - whole).max() > 0

@@ -14,6 +14,7 @@ from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.domain import Domain
+from flexclim.models.card import NoisePersistence
 from flexclim.models.channels import Target, Variable
 from flexclim.sampling.training_range import (
     describe_departures,
@@ -190,6 +191,12 @@ def test_ar1_takes_its_time_scale_from_the_card(make_toy, covered):
     assert lazy.attrs["flexclim_noise_timescale_seconds"] == 6 * 3600
     asked = downscale(field(), 4, model=model, noise="ar1", noise_timescale="2h", members=1)
     assert asked.attrs["flexclim_noise_timescale_seconds"] == 2 * 3600
+    mixed = NoisePersistence(hours=9.0, constant=0.2, lasting=0.4, daily=0.1)
+    calibrated = make_toy(card={"coverage": (known.model_copy(update={"noise": {4: mixed}}),)})
+    mixed_attributes = downscale(field(), 4, model=calibrated, noise="ar1", members=1).attrs
+    assert mixed_attributes["flexclim_noise_timescale_seconds"] == 9 * 3600
+    shares = [mixed_attributes[f"flexclim_noise_{one}_share"] for one in ("constant", "daily")]
+    assert shares == [0.2, 0.1]
     silent = make_toy(card={"coverage": (covered,)})
     with pytest.raises(ModelError, match="holds no correlation time: give noise_timescale"):
         downscale(field(), 4, model=silent, noise="ar1", members=1)
