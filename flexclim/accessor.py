@@ -1,14 +1,16 @@
-"""``.flex`` on Dataset and DataArray: public functions as methods of a field."""
+"""``.flex`` on Dataset, DataArray and DataTree: public functions as methods of a field."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import xarray as xr
 
 import flexclim
+from flexclim.errors import FlexclimError
 
 if TYPE_CHECKING:
     from flexclim.grids.grid import Grid
@@ -27,7 +29,7 @@ class Method(Generic[P, R]):
     def __init__(self, load: Callable[[], Callable[..., R]]) -> None:
         self.load = load
 
-    def __get__(self, accessor: Accessor | None, owner: type[Accessor]) -> Callable[P, R]:
+    def __get__(self, accessor: Accessor | DataTreeAccessor | None, owner: type) -> Callable[P, R]:
         function = self.load()
         bound = function if accessor is None else MethodType(function, accessor._obj)
         return cast("Callable[P, R]", bound)
@@ -41,6 +43,31 @@ def of_dataset(load: Callable[[], Callable[Concatenate[xr.Dataset, P], R]]) -> M
 def of_array(load: Callable[[], Callable[Concatenate[xr.DataArray, P], R]]) -> Method[P, R]:
     """Return a method of DataArrays."""
     return Method(load)
+
+
+def of_tree(load: Callable[[], Callable[Concatenate[xr.Dataset, P], R]]) -> Method[P, xr.DataTree]:
+    """Return a method of DataTrees: the function of each group that holds variables."""
+
+    def loaded() -> Callable[..., xr.DataTree]:
+        function = load()
+
+        @wraps(function)
+        def of_groups(tree: xr.DataTree, *args: P.args, **kwargs: P.kwargs) -> xr.DataTree:
+            groups = {}
+            for group in tree.subtree:
+                try:
+                    done = (
+                        function(group.to_dataset(), *args, **kwargs) if group.data_vars else None
+                    )
+                except FlexclimError as error:
+                    raise type(error)(f"group {group.path}: {error}") from error
+                # The grid that a group without variables hands down is that of the input.
+                groups[group.path] = xr.Dataset(attrs=group.attrs) if done is None else done
+            return xr.DataTree.from_dict(groups, name=tree.name)
+
+        return of_groups
+
+    return Method(loaded)
 
 
 class Accessor:
@@ -127,3 +154,37 @@ class DataArrayAccessor(Accessor):
     adjust = of_array(lambda: flexclim.adjust)
     fit_adjustment = of_array(lambda: flexclim.fit_adjustment)
     plot = of_array(lambda: flexclim.plot)
+
+
+@xr.register_datatree_accessor("flex")
+class DataTreeAccessor:
+    """The functions of flexclim that return fields, as methods of a DataTree.
+
+    They are applied to each group that holds variables; the result is a tree of the same groups.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> import flexclim
+    >>> ds = xr.Dataset(
+    ...     {"t2m": (("lat", "lon"), np.arange(16.0).reshape(4, 4), {"units": "K"})},
+    ...     {"lat": [48.0, 47.0, 46.0, 45.0], "lon": [5.0, 6.0, 7.0, 8.0]},
+    ... )
+    >>> tree = xr.DataTree.from_dict({"past": ds, "future": ds + 2})
+    >>> float(tree.flex.coarsen(4)["future/t2m"].squeeze())
+    9.5
+    """
+
+    def __init__(self, tree: xr.DataTree) -> None:
+        self._obj = tree
+
+    def __repr__(self) -> str:
+        groups = [group for group in self._obj.subtree if group.data_vars]
+        texts = [f"{group.path}\n{group.to_dataset().flex!r}" for group in groups]
+        return "\n\n".join(texts) or "<flexclim on a DataTree without variables>"
+
+    downscale = of_tree(lambda: flexclim.downscale)
+    forecast = of_tree(lambda: flexclim.forecast)
+    coarsen = of_tree(lambda: flexclim.coarsen)
+    interpolate = of_tree(lambda: flexclim.interpolate)
+    regrid = of_tree(lambda: flexclim.regrid)

@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from flexclim import stores
+from flexclim.cf.custom_indexes import pandas_indexes
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.models.model import Model, keep_loaded
@@ -266,7 +267,7 @@ def _with_time(source: Source) -> tuple[Source, str]:
     if not valid.ndim:
         return source.with_times(dataset.assign_coords({name: valid}).expand_dims(name)), name
     along = str(valid.dims[0])
-    if isinstance(dataset.indexes.get(along), pd.MultiIndex):
+    if isinstance(pandas_indexes(dataset).get(along), pd.MultiIndex):
         raise FlexclimError(
             f"times of the past are stacked along {along!r}. Use .unstack({along!r}) first."
         )

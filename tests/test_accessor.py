@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import flexclim
-from flexclim.accessor import DataArrayAccessor, DatasetAccessor, Method
+from flexclim.accessor import DataArrayAccessor, DatasetAccessor, DataTreeAccessor, Method
 from flexclim.errors import FlexclimError
 
 
@@ -90,6 +90,8 @@ def test_methods_have_signature_and_documentation_of_their_functions(field, name
 
 def test_datasets_and_arrays_have_the_same_methods():
     assert [name for name, one in vars(DataArrayAccessor).items() if type(one) is Method] == METHODS
+    of_trees = {name for name in dir(DataTreeAccessor) if name[0] != "_"}
+    assert of_trees == {"coarsen", "downscale", "forecast", "interpolate", "regrid"}
     assert {*METHODS, "grid"} == {name for name in dir(DatasetAccessor) if name[0] != "_"}
 
 
@@ -120,3 +122,20 @@ def test_every_public_name_is_there():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'downscal'"):
         flexclim.downscal  # noqa: B018
+
+
+def test_a_tree_is_treated_group_by_group(field):
+    if isinstance(field, xr.DataArray):
+        field = field.to_dataset()
+    grid = field.coords.to_dataset()
+    tree = xr.DataTree.from_dict(
+        {"/": grid.assign_attrs(title="models"), "a": field.drop_vars(grid), "b/c": field + 1}
+    )
+    coarse = tree.flex.coarsen(factor=2)
+    assert [group.path for group in coarse.subtree] == [group.path for group in tree.subtree]
+    xr.testing.assert_equal(coarse["a"].to_dataset(), field.flex.coarsen(2))
+    xr.testing.assert_equal(coarse["b/c"].to_dataset(), (field + 1).flex.coarsen(2))
+    assert coarse.attrs == {"title": "models"}
+    assert "/b/c\n<flexclim on a Dataset>" in repr(tree.flex)
+    with pytest.raises(flexclim.GridError, match=r"^group /a: factor 3 does not fit"):
+        tree.flex.coarsen(3)

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from flexclim.adjusting.time_series import Series, series_of
+from flexclim.cf.custom_indexes import pandas_indexes
 from flexclim.cf.fields import as_dataset, fields_along
 from flexclim.cf.times import is_time
 from flexclim.cf.units import text_of
@@ -172,8 +173,8 @@ def check_same_cells(here: Model, there: Model) -> None:
             f"{here.role} has {here.cells!r}, {there.role} {there.cells!r}, at other places or "
             "under other names. Bring both onto one grid first, with .flex.regrid or .rename."
         )
-    for dim, own in here.dataset.indexes.items():
-        other = there.dataset.indexes.get(dim)
+    for dim, own in pandas_indexes(here.dataset).items():
+        other = pandas_indexes(there.dataset).get(dim)
         if other is None or dim in here.cells.dims:
             continue
         dated = any(is_time(one.dataset[dim]) for one in (here, there))

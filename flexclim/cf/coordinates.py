@@ -7,13 +7,22 @@ from collections.abc import Container, Mapping
 import numpy as np
 import xarray as xr
 
+from flexclim.grids.attributes import GRID_KIND, kind_text
 from flexclim.grids.candidates import LATITUDES, LONGITUDES
 from flexclim.grids.grid import Grid
 from flexclim.grids.lattice import NOISE, is_single
 
 BOUNDS = "bnds"
 # Attributes that do not hold for other values.
-STALE = ("actual_range", "valid_range", "valid_min", "valid_max", "_FillValue", "missing_value")
+STALE = (
+    GRID_KIND,
+    "actual_range",
+    "valid_range",
+    "valid_min",
+    "valid_max",
+    "_FillValue",
+    "missing_value",
+)
 GEOGRAPHIC = {
     "Y": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"},
     "X": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"},
@@ -72,6 +81,10 @@ def grid_coordinates(
         result[bounds_name] = xr.Variable((dimension, pair), bounds.astype(values.dtype), {})
     if grid.latitude is not None:
         result |= _positions(grid, source)
+    kind, rows = grid.domain.kind, grid.y_name or grid.latitude_name
+    several = min(grid.domain.shape) > 1
+    if rows in result and several and kind != grid.as_kind(None).domain.kind:
+        result[rows].attrs[GRID_KIND] = kind_text(kind, grid.y_step)
     if grid.corners is not None and grid.corner_names is not None:
         for name, corners, of in zip(
             grid.corner_names,

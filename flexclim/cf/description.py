@@ -15,6 +15,7 @@ import xarray as xr
 
 from flexclim._version import __version__
 from flexclim.cf.coordinates import STALE, grid_coordinates
+from flexclim.cf.custom_indexes import pandas_indexes, with_custom_indexes
 from flexclim.cf.encodings import encodings
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times
@@ -139,7 +140,7 @@ def _completed(
 ) -> xr.Dataset:
     """Add the coordinate of members, the Dataset's attributes, and encodings."""
     if REALIZATION in result.dims:
-        known = source.indexes.get(REALIZATION)  # of an ensemble input
+        known = pandas_indexes(source).get(REALIZATION)  # of an ensemble input
         count = result.sizes[REALIZATION]
         if known is None or _are_numbers(known.to_numpy()):
             members = ensemble_coordinate(range(count) if known is None else known)
@@ -154,7 +155,7 @@ def _completed(
         result[name].encoding = encoding
     if unlimited := set(source.encoding.get("unlimited_dims", ())) & set(result.dims):
         result.encoding["unlimited_dims"] = unlimited
-    return result
+    return with_custom_indexes(result, source)
 
 
 def _are_numbers(members: np.ndarray) -> bool:
@@ -266,9 +267,10 @@ def _time_attributes(name: str, variable: xr.Variable, times: TimeCoordinates) -
 
 def _global_attributes(source: xr.Dataset, action: str, names: list[str]) -> dict[str, object]:
     kept = {k: v for k, v in source.attrs.items() if k == "history" or not _is_left_behind(k)}
-    if str(kept.get("title", "")).endswith(MADE):
-        del kept["title"]  # of an earlier run, which may have had other variables
-    title = f"{', '.join(names)} {MADE}"
+    given = str(kept.pop("title", ""))
+    if MADE in given:  # by an earlier run, which may have had other variables
+        given = given.partition(f"{MADE} from ")[2]
+    title = f"{', '.join(names)} {MADE}{f' from {given}' if given else ''}"
     return {"title": title} | kept | {"Conventions": "CF-1.11", "history": _history(kept, action)}
 
 

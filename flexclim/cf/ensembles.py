@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flexclim.cf.custom_indexes import pandas_indexes
 from flexclim.errors import FlexclimError
 
 REALIZATION = "realization"
@@ -71,7 +72,7 @@ def with_realization(ds: xr.Dataset, dims: Collection[Hashable]) -> xr.Dataset:
         )
     if REALIZATION in ds.variables and REALIZATION not in (name, dim):
         ds = ds.drop_vars(REALIZATION)  # the number of one member of another ensemble
-    if isinstance(ds.indexes.get(name), pd.MultiIndex):
+    if isinstance(pandas_indexes(ds).get(name), pd.MultiIndex):
         raise FlexclimError(
             f"members along {dim!r} are numbered by several coordinates. Number them by one, with "
             f".reset_index({name!r}).assign_coords({dim}=range({ds.sizes[dim]}))."
@@ -88,7 +89,7 @@ def with_realization(ds: xr.Dataset, dims: Collection[Hashable]) -> xr.Dataset:
 def _check_stacks(ds: xr.Dataset) -> None:
     """Raise if members are a level of a stacked dimension beside others."""
     for dim in ds.dims:
-        index = ds.indexes.get(dim)
+        index = pandas_indexes(ds).get(dim)
         if not isinstance(index, pd.MultiIndex) or is_member_name(dim, ds[dim]):
             continue
         for name in index.names:

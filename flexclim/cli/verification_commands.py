@@ -51,20 +51,20 @@ def verify(
     names = None if variables is None else options.listed(variables, "--variables")
     if save is not None:
         options.is_zarr(save, "--save")
-    for path in filter(None, (report, save)):
-        options.need_folder(path)
-        if Path(path).exists() and not overwrite:
-            raise StoreError(f"{path} exists. Give --overwrite, or another name.")
+    for output in (one for one in (report, save) if one is not None):
+        options.need_folder(output)
+        if Path(output).exists() and not overwrite:
+            raise StoreError(f"{output} exists. Give --overwrite, or another name.")
     fields = [open_input(forecast), open_input(truth)]
     if names is not None:
         for path, one in zip((forecast, truth), fields, strict=True):
             if lacking := [name for name in names if name not in one.data_vars]:
                 raise FlexclimError(
-                    f"{path} has no variable {lacking[0]!r}. It has: {', '.join(one.data_vars)}."
+                    f"{path} has no variable {lacking[0]!r}. It has: {', '.join(map(str, one))}."
                 )
         fields = [one[names] for one in fields]
     base = open_input(coarse) if coarse else None
-    scores = scoring.evaluate(*fields, coarse=base, thresholds=events)
+    scores = scoring.evaluate(fields[0], fields[1], base, thresholds=events)
     typer.echo(table_text(scores))
     if save is not None:
         typer.echo(write_dataset(scores, save, overwrite=overwrite))

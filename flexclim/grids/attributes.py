@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import xarray as xr
 
+from flexclim.errors import FlexclimError
+
 T = TypeVar("T", bound=xr.Dataset | xr.DataArray)
 
 # CF: these hold text.
@@ -24,12 +26,15 @@ TEXTS = frozenset(
     )
 )
 NUMBERS = frozenset(("flag_values", "flag_masks"))
+# Of the rows of a result: whether it holds cells or points, where coordinates do not tell.
+GRID_KIND = "flexclim_grid"
 
 
 def with_plain_attributes(obj: T) -> T:
     """Return an object whose attributes have the types of CF; the same one if all have.
 
-    Anything but a Dataset or DataArray is returned as it is.
+    Quantities of pint become plain arrays with an attribute ``units``. Anything but a Dataset or
+    DataArray is returned as it is.
 
     >>> field = xr.DataArray(0.0, attrs={"units": b"K", "standard_name": None, "note": [1, 2]})
     >>> with_plain_attributes(field).attrs
@@ -37,6 +42,7 @@ def with_plain_attributes(obj: T) -> T:
     """
     if not isinstance(obj, xr.Dataset | xr.DataArray):
         return obj
+    obj = _without_pint(obj)
     variables = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     changed = {n: v.attrs for n, v in variables.items() if not _is_plain(v.attrs)}
     if not changed and _is_plain(obj.attrs):
@@ -46,6 +52,39 @@ def with_plain_attributes(obj: T) -> T:
         result[name].attrs = plain_attributes(attributes)
     result.attrs = plain_attributes(obj.attrs)
     return result
+
+
+def _without_pint(obj: T) -> T:
+    """Return an object whose units are attributes, in the notation of UDUNITS."""
+    everything = obj.variables.values() if isinstance(obj, xr.Dataset) else [obj.variable]
+    coordinates = [one.variable for one in obj.coords.values()]
+    # The public `data` would load variables that are read on first use.
+    kinds = {type(one._data).__module__.partition(".")[0] for one in (*everything, *coordinates)}
+    if "pint" not in kinds:
+        return obj
+    import cf_xarray.units  # noqa: F401  registers the format "cf" with pint
+
+    if not hasattr(obj, "pint"):
+        raise FlexclimError(
+            "there are quantities of pint. Install pint-xarray to convert them: pip install "
+            "pint-xarray."
+        )
+    return cast(T, obj.pint.dequantify(format="cf"))
+
+
+def kind_text(kind: str, spacing: float) -> str:
+    """Return the value of ``GRID_KIND``; with other rows, such as means of several, it is void.
+
+    >>> kind_text("point", -0.25)
+    'point every 0.25'
+    """
+    return kind if np.isnan(spacing) else f"{kind} every {abs(spacing):.6g}"
+
+
+def remembered_kind(attributes: Mapping[Any, object], spacing: float) -> str | None:
+    """Return the kind that the rows of an earlier result remember; None if there is none."""
+    said = attributes.get(GRID_KIND)
+    return next((kind for kind in ("cell", "point") if said == kind_text(kind, spacing)), None)
 
 
 def plain_attributes(attributes: Mapping[Any, object]) -> dict[str, object]:

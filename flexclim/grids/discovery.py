@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import xarray as xr
 
 from flexclim.errors import GridError, suggest_options, warn
 from flexclim.grids.arguments import check_fields, names_of
-from flexclim.grids.attributes import with_plain_attributes
+from flexclim.grids.attributes import remembered_kind, with_plain_attributes
 from flexclim.grids.axes import Axes, find_axes
 from flexclim.grids.curvilinear_cells import CurvilinearCells, find_cells
 from flexclim.grids.domain import Edges, Kind, domain_of
@@ -44,8 +44,8 @@ def find_grid(
     obj
         Fields (..., y, x).
     kind
-        ``"cell"`` or ``"point"``, where the coordinates don't tell. Default: points if rows lie
-        on both poles, else cells.
+        ``"cell"`` or ``"point"``, where the coordinates don't tell. Default: as an earlier result
+        of flexclim remembers, else points if rows lie on both poles, else cells.
     variables
         The fields of a Dataset whose grid is sought, where it has several, such as a staggered
         one. Default: all.
@@ -85,6 +85,9 @@ def find_grid(
     if units == "degrees":
         _check_latitudes(str(axes.y_name), y_values, y_step)
     shape = obj.sizes[axes.y], obj.sizes[axes.x]
+    rows = axes.y_name or axes.latitude
+    if kind is None and rows in coordinates:
+        kind = cast("Kind | None", remembered_kind(coordinates[rows].attrs, y_step))
     domain = domain_of(
         shape,
         y_values,

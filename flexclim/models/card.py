@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from flexclim.models.facts import rows_html
 from flexclim.models.settings import FORECAST, SUPERRES, Factor
 from flexclim.models.strict_settings import StrictSettings
 
@@ -215,13 +216,28 @@ class ModelCard(StrictSettings):
 
     def text(self, width: int = WIDTH) -> str:
         """Format the card for a terminal with ``width`` columns."""
+        rows = self.rows().items()
+        return "\n".join(_row(name, value, width) for name, value in rows if value)
+
+    def _repr_html_(self) -> str:
+        return self.html(f"Card of {self.name}")
+
+    def html(self, title: str) -> str:
+        """Return the card for a notebook."""
+        rows = {name: value for name, value in self.rows().items() if value and name != "name"}
+        return rows_html(
+            title, {n: v if isinstance(v, str) else "\n".join(v) for n, v in rows.items()}
+        )
+
+    def rows(self) -> dict[str, str | list[str]]:
+        """Return what the card says, by topic; empty where it says nothing."""
         spacing = ""
         if self.spacing_km:
             spacing = "{:.4g} to {:.4g} km, of the fine grid".format(*self.spacing_km)
         trained = ""
         if self.seconds:
             trained = f"{self.seconds / 60:.0f} minutes on {self.hardware or 'unknown hardware'}"
-        rows: dict[str, str | list[str]] = {
+        return {
             "name": self.name,
             "description": self.description,
             "tasks": " and ".join(self.tasks),
@@ -245,7 +261,6 @@ class ModelCard(StrictSettings):
             "version": self.version,
             "notes": self.notes,
         }
-        return "\n".join(_row(name, value, width) for name, value in rows.items() if value)
 
 
 def _nearest(factors: Iterable[int], factor: int) -> int:

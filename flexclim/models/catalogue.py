@@ -9,6 +9,7 @@ from pathlib import Path
 from flexclim.errors import ModelError
 from flexclim.grids.arguments import shown
 from flexclim.models.card import ModelCard
+from flexclim.models.facts import rows_html
 from flexclim.models.model_file import MODEL_FILE, WEIGHTS_FILE, read_model_file
 from flexclim.models.registry import fetch, is_fetched, read_registry
 
@@ -20,6 +21,9 @@ class ModelList(dict[str, ModelCard]):
 
     def __repr__(self) -> str:
         return "\n".join(f"{name:16} {card.description}".rstrip() for name, card in self.items())
+
+    def _repr_html_(self) -> str:
+        return rows_html("flexclim models", {name: card.description for name, card in self.items()})
 
 
 def list_models() -> ModelList:

@@ -75,6 +75,9 @@ class Model:
     def __repr__(self) -> str:
         return f"<flexclim.Model {self.name!r}: {self.card.description or 'no description'}>"
 
+    def _repr_html_(self) -> str:
+        return self.card.html(f"flexclim model {self.name}")
+
     @property
     def name(self) -> str:
         """Name of the model, from its card."""

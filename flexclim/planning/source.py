@@ -14,7 +14,7 @@ from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.arguments import check_fields
-from flexclim.grids.attributes import with_plain_attributes
+from flexclim.grids.attributes import remembered_kind, with_plain_attributes
 from flexclim.grids.curvilinear_cells import warn_of_repeated
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
@@ -160,6 +160,7 @@ def resolve(
     stated = cast("Kind | None", kind) if cells is None else None
     dataset = given if cells is None else on_rows(given, cells)
     grid = find_grid(obj if cells is None else dataset, stated, variables)
+    stated = stated or _remembered(grid, dataset)
     warn_of_repeated(grid)
     if isinstance(static, xr.Dataset):
         static = with_plain_attributes(static)
@@ -184,6 +185,13 @@ def resolve(
         cells=cells,
         given=None if cells is None else given,
     )
+
+
+def _remembered(grid: Grid, dataset: xr.Dataset) -> Kind | None:
+    """Return the kind that an earlier result states, as its user did then."""
+    rows = dataset.variables.get(grid.y_name or grid.latitude_name)
+    known = None if rows is None else remembered_kind(rows.attrs, grid.y_step)
+    return cast("Kind | None", known)
 
 
 def resolve_static(

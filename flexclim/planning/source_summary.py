@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -13,6 +11,7 @@ import xarray as xr
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.times import calendar_of, seconds_of
 from flexclim.errors import FlexclimError, GridError
+from flexclim.models.facts import rows_html, rows_text
 from flexclim.planning.model_choice import expected_choice
 from flexclim.planning.source import Source, resolve
 from flexclim.resampling.rows_and_columns import as_planned, find_cell_list
@@ -21,8 +20,6 @@ from flexclim.resampling.rows_and_columns import as_planned, find_cell_list
 UNITS = {"days": 86400, "h": 3600, "min": 60, "s": 1}
 # Of downscaling, for which models are named.
 FACTOR = 4
-LIST = "display: grid; grid-template-columns: max-content auto; gap: 0.1em 1em; margin: 0.3em 0"
-TITLE = "border-bottom: 1px solid currentColor; padding-bottom: 0.2em"
 
 
 def summary_text(obj: xr.Dataset | xr.DataArray) -> str:
@@ -38,32 +35,6 @@ def summary_text(obj: xr.Dataset | xr.DataArray) -> str:
 def summary_html(obj: xr.Dataset | xr.DataArray) -> str:
     """Summarise fields in HTML."""
     return rows_html(_title(obj), _summary(obj))
-
-
-def rows_text(title: str, rows: Mapping[str, str]) -> str:
-    """Return named facts as lines of text.
-
-    >>> print(rows_text("title", {"Grid": "global", "Forward passes": "12"}))
-    <title>
-    Grid:           global
-    Forward passes: 12
-    """
-    width = max(11, *(len(name) + 1 for name in rows))
-    lines = [f"{f'{name}:':<{width}} {text}" for name, text in rows.items()]
-    return "\n".join([f"<{title}>", *lines])
-
-
-def rows_html(title: str, rows: Mapping[str, str]) -> str:
-    """Return named facts in HTML that inherits the colours of its page, light or dark."""
-    listed = "".join(
-        f'<dt style="opacity: 0.7; font-weight: normal">{escape(name)}</dt>'
-        f'<dd style="margin: 0">{escape(text)}</dd>'
-        for name, text in rows.items()
-    )
-    return (
-        f'<div style="color: inherit"><div style="{TITLE}">{escape(title)}</div>'
-        f'<dl style="{LIST}">{listed}</dl></div>'
-    )
 
 
 def _title(obj: xr.Dataset | xr.DataArray) -> str:

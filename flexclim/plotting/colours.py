@@ -74,7 +74,9 @@ def uncertainty(field: xr.DataArray) -> Style:
 def _is_temperature(field: xr.DataArray) -> bool:
     if cf_units(text_of(field.attrs, "units")) in TEMPERATURES:
         return True
-    return temperature_kind(field.attrs, str(field.name or "")) == "on_scale"
+    return (
+        temperature_kind(field.attrs, "" if field.name is None else str(field.name)) == "on_scale"
+    )
 
 
 def _limits(field: xr.DataArray) -> tuple[float, float]:

@@ -32,7 +32,7 @@ class Drawing(NamedTuple, Generic[A]):
         if getattr(self.figure, "number", None) not in pyplot.get_fignums():
             from IPython.display import display
 
-            display(self.figure)
+            display(self.figure)  # type: ignore[no-untyped-call]
 
 
 def new_figure(**options: Any) -> Figure:

@@ -67,21 +67,23 @@ def draw_coastlines(ax: Axes, *, color: str = "0.25", linewidth: float = 0.5) ->
     from cartopy.mpl.geoaxes import GeoAxes
 
     centre = _plate_carree_centre(ax) if isinstance(ax, GeoAxes) else 0.0
-    if centre is None:
+    if isinstance(ax, GeoAxes) and centre is None:
         import cartopy.crs as ccrs
         from shapely.geometry import MultiLineString
 
-        lines = MultiLineString(coastlines())
+        shapes = MultiLineString(coastlines())
         style = {"facecolor": "none", "edgecolor": color, "linewidth": linewidth}
-        ax.add_geometries([lines], crs=ccrs.PlateCarree(), **style)
+        ax.add_geometries([shapes], crs=ccrs.PlateCarree(), **style)
         return
     from matplotlib.collections import LineCollection
 
     turns = [
-        line + np.array([turn - centre, 0.0]) for turn in (-360, 0, 360) for line in coastlines()
+        line + np.array([turn - (centre or 0.0), 0.0])
+        for turn in (-360, 0, 360)
+        for line in coastlines()
     ]
-    style = {"colors": color, "linewidths": linewidth, "transform": ax.transData}
-    ax.add_collection(LineCollection(turns, **style), autolim=False)
+    lines = LineCollection(turns, colors=color, linewidths=linewidth, transform=ax.transData)
+    ax.add_collection(lines, autolim=False)
 
 
 def map_axes(

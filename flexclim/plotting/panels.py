@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,7 @@ from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.times import is_time
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.arguments import check_fields, is_whole, names_of, shown
+from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.discovery import find_grid
 from flexclim.grids.regridding.cell_discovery import cells_in_list
 from flexclim.plotting.colours import colours_of, uncertainty
@@ -101,6 +102,7 @@ def plot(
     ['member 0', 'member 1', 'mean', '10 %', '90 %', 'spread']
     """
     check_fields(obj)
+    obj = with_plain_attributes(obj)
     _check(members, quantiles)
     fields, plane = _fields(obj, names_of(variables))
     drawn = [_Panels(field, plane, members, tuple(sorted(quantiles))) for field in fields]
@@ -224,7 +226,7 @@ def _place(plane: xr.DataArray, dims: Sequence[str]) -> str:
 
 def _text(value: xr.DataArray) -> str:
     """Return a scalar as text; dates to the minute."""
-    item = value.values[()]
+    item: Any = value.values[()]
     if value.dtype.kind == "M":
         return str(item.astype("M8[m]")).replace("T", " ")
     if value.dtype.kind == "m":

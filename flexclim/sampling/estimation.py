@@ -12,10 +12,10 @@ from flexclim import stores
 from flexclim.execution.batch_size import feature_bytes, pass_bytes
 from flexclim.execution.progress import duration_text
 from flexclim.execution.workers import active_client, workers_of
+from flexclim.models.facts import rows_html, rows_text
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.pass_counts import passes_of_parts
 from flexclim.planning.plan import SamplingPlan
-from flexclim.planning.source_summary import rows_html, rows_text
 from flexclim.sampling.downscaling_graph import REGIONS_AT_ONCE
 from flexclim.sampling.output import check_keep_bits
 from flexclim.sampling.planes import Plan, sampler_of

@@ -102,7 +102,7 @@ def write(
 def _chunked(ds: xr.Dataset) -> xr.Dataset:
     """Return a lazy Dataset; coordinates of types that dask does not know are kept as they are."""
     kept = [name for name, one in ds.coords.items() if not isinstance(one.dtype, np.dtype)]
-    kept = [name for name in kept if name not in ds.indexes]
+    kept = [name for name in kept if name not in ds.xindexes]
     lazy = ds.drop_vars(kept).chunk()
     return lazy.assign_coords({name: ds[name].variable for name in kept})
 

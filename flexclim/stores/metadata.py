@@ -14,6 +14,7 @@ import zarr
 from zarr.abc.buffer import Buffer
 from zarr.storage import MemoryStore
 
+from flexclim.cf.custom_indexes import pandas_indexes
 from flexclim.cf.encodings import encodings
 from flexclim.errors import StoreError
 from flexclim.stores.layout import Layout
@@ -57,7 +58,7 @@ def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byte
 def _unwritable(ds: xr.Dataset, error: Exception) -> str:
     """Return which coordinate can't be written to a store, and what to do."""
     for name, coordinate in ds.coords.items():
-        if isinstance(ds.indexes.get(name), pd.MultiIndex):
+        if isinstance(pandas_indexes(ds).get(name), pd.MultiIndex):
             return (
                 f"{name!r} has a MultiIndex, which a store can't hold. "
                 f"Use .reset_index({name!r}) or .unstack({name!r}) first."

@@ -249,7 +249,7 @@ def test_what_is_carried_over():
     assert described.attrs["flexclim_conserve"] == "true"
     assert described.attrs["Conventions"] == "CF-1.11"
     assert described.attrs["history"].startswith("made\n20")
-    assert described.attrs["title"] == "a run"
+    assert described.attrs["title"].endswith(" made by flexclim from a run")
     assert "grid_label" not in described.attrs
 
 
@@ -277,6 +277,11 @@ def test_attributes_that_describe_the_source_alone_are_dropped():
     assert result.attrs["flexclim_seed"] == 0
     assert result.attrs["institution"] == "some"
     assert result.attrs["title"] == "u10 made by flexclim"
+
+
+def test_the_title_says_what_it_was_made_from_once():
+    source = plain().assign_attrs(title="v10 made by flexclim from ERA5")
+    assert ensemble(source).attrs["title"] == "u10 made by flexclim from ERA5"
 
 
 def test_a_grid_mapping_places_the_new_grid_not_the_old():

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from flexclim import verify
 from flexclim.grids.attributes import plain_attributes, with_plain_attributes
 from flexclim.grids.discovery import find_grid
-from flexclim.resampling import coarsen
+from flexclim.resampling import coarsen, interpolate
 from flexclim.resampling.regridding import regrid
 
 NONSENSE = (None, [], ["a", "b"], np.array([1, 2]), {"a": 1}, np.nan, 3, b"K", True)
@@ -79,3 +80,38 @@ def test_attributes_of_wrong_types_change_no_value(field, where, key):
         assert find_grid(odd).domain == find_grid(field).domain
         np.testing.assert_array_equal(coarsen(odd, 2)["t"], right[0])
         np.testing.assert_array_equal(regrid(odd, target)["t"], right[1])
+
+
+def test_quantities_of_pint_keep_their_units(field):
+    pytest.importorskip("pint_xarray")
+    import cf_xarray.units  # noqa: F401  knows degrees_north
+
+    field = field.assign_attrs(units="m/s").assign_coords(
+        lat=field.lat.assign_attrs(units="degrees_north")
+    )
+    quantities = field.pint.quantify()
+    found, expected = coarsen(quantities, 2), coarsen(field, 2)
+    xr.testing.assert_equal(found, expected)
+    assert found.attrs["units"] == "m s-1"
+    fast = field.copy(data=field * 3.6).assign_attrs(units="km h-1")
+    assert float(verify.mae(quantities, fast)) == pytest.approx(0, abs=1e-12)
+    lazy = with_plain_attributes(field.to_dataset().chunk().pint.quantify())
+    assert lazy["t"].chunks is not None
+
+
+@pytest.mark.parametrize("back", [coarsen, interpolate])
+def test_what_grid_says_is_remembered(field, back):
+    field = field.isel(lon=slice(None, 5)).pad(lat=(0, 1), mode="edge")
+    field["lat"] = [53.0, 52, 51, 50, 49]
+    coarse = coarsen(field, 2, grid="point")
+    assert find_grid(coarse).domain.kind == "point"
+    expected = back(coarse, 2, grid="point")
+    xr.testing.assert_identical(back(coarse, 2).drop_attrs(), expected.drop_attrs())
+    assert find_grid(expected).domain.kind == "point"
+    assert find_grid(coarse, "cell").domain.kind == "cell"  # what is said counts first
+    assert "flexclim_grid" not in coarsen(coarse, 3, grid="cell").lat.attrs
+
+
+def test_rows_of_another_spacing_remember_nothing(field):
+    coarse = interpolate(field, 2, grid="point")
+    assert find_grid(coarse.isel(lat=slice(None, None, 2))).domain.kind == "cell"

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from flexclim.models.card import Coverage, ModelCard, NoisePersistence
+from flexclim.models.catalogue import ModelList
 
 
 def test_a_card_tells_what_a_model_reads_and_makes():
@@ -64,3 +65,15 @@ def test_a_card_reads_well():
     assert "spacing      1 to 111.2 km" in str(card)
     assert "factors      2, 4" in str(card)
     assert "period" not in str(card)
+
+
+def test_cards_models_and_lists_have_a_form_for_notebooks(toy_model):
+    card = ModelCard(name="toy", description="a <b>", coverage=toy_model.card.coverage)
+    html = card._repr_html_()
+    assert "Card of toy" in html
+    assert "a &lt;b&gt;" in html
+    assert html.count("<dt") == sum(1 for value in card.rows().values() if value) - 1
+    assert f"flexclim model {toy_model.name}" in toy_model._repr_html_()
+    listed = ModelList({"toy": card})._repr_html_()
+    assert "toy</dt>" in listed
+    assert "a &lt;b&gt;" in listed

@@ -180,7 +180,7 @@ def daily(field: xr.DataArray) -> xr.DataArray:
             "first, for example with .resample(time='1D').max()."
         )
     days = field.assign_coords({TIME: field[TIME].dt.floor("D")})
-    if not days.indexes[TIME].is_unique:
+    if not days.get_index(TIME).is_unique:
         raise FlexclimError(
             f"{field.name!r} has several values on one day. Aggregate them to days first, for "
             "example with .resample(time='1D').max()."
