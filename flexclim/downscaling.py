@@ -9,7 +9,7 @@ Planning computes nothing: all arrays are lazy, and a plan is plain data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from flexclim.planning.source import Source, resolve
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.estimation import Estimate, estimate_of
 from flexclim.sampling.lapse_rate import lazy_changes
-from flexclim.sampling.output import as_given, write
+from flexclim.sampling.output import as_given, in_chunks, write
 from flexclim.sampling.planned_ensemble import PlannedEnsemble
 from flexclim.sampling.stages import (
     finished,
@@ -66,6 +66,7 @@ def downscale(
     device: str | None = None,
     precision: str | None = None,
     compile: bool | None = None,
+    chunks: Mapping[str, Any] | int | str | None = None,
 ) -> T:
     """Downscale fields to an ensemble on a finer grid.
 
@@ -148,6 +149,10 @@ def downscale(
         Whether to compile the network with ``torch.compile``, which pays off in long runs on a
         GPU. It affects results by rounding only; where compilation does not work, an error is
         raised before any work. Default: the existing store's setting, else False.
+    chunks
+        Of a lazy result, as for ``xarray.DataArray.chunk``; a number is for rows and columns.
+        Default: one plane or, where it is large, pieces of it: those of the input, if these are
+        large enough. A slice is computed alone, whatever the chunks.
 
     Returns
     -------
@@ -208,9 +213,10 @@ def downscale(
         device=device,
         precision=precision,
         compile=compile,
+        chunks=chunks,
     )
     choice = aim.choice(model, variables)
-    return as_given(obj, _planned(source, options, choice, aim))
+    return as_given(obj, in_chunks(_planned(source, options, choice, aim), chunks))
 
 
 @suggest_options
@@ -368,6 +374,8 @@ def _planned(
         choice = next_choice(choice, groups)
         if number < len(refinement.factors):
             groups = with_all_targets(groups)
+        last = number == len(refinement.factors)
+        options = replace(options, places=last and target is not None and target.kind != "cells")
         planned = plan_stage(source, groups, next_options(options, planned, factor), run, planned)
     assert planned is not None
     planned = finished(planned, given, refinement)

@@ -30,7 +30,8 @@ from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_attributes_of, with_matches, with_statics
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.forecast_graph import lazy_rollout
-from flexclim.sampling.output import as_given, lazy_statics, warn_of_spacing, write
+from flexclim.sampling.output import as_given, warn_of_spacing, write
+from flexclim.sampling.part_readers import statics_reader
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
@@ -241,7 +242,9 @@ def _planned(
         keep_loaded(group.model)  # the graph holds its reference
         last = source.dataset.isel({time: slice(-plan.past, None)})
         inputs = [last[name] for name in group.inputs]
-        members = lazy_rollout(inputs, plan, *lazy_statics(source, plan, group))
+        reader = statics_reader(source, plan, group)
+        statics = [] if reader is None else [reader(plan)]
+        members = lazy_rollout(inputs, plan, *statics)
         arrays |= group.restored(members)
     steps = f"{plans[0].kept[-1]} steps of {plans[0].lead:g} h"
     ahead = source.with_dataset(_ahead(with_attributes_of(given, source).dataset, plans[0]))

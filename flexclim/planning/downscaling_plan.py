@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
+from dask.base import is_dask_collection
 
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.grids.arguments import is_one_of, shown
@@ -17,6 +18,8 @@ from flexclim.models.channels import Target
 from flexclim.models.model import Model
 from flexclim.models.settings import SUPERRES, ModelSettings
 from flexclim.nn.keyed_noise import Persistence
+from flexclim.planning.block_sizes import FEW, Box, Chunks, Sizes, asked_sizes, block_sizes, cut
+from flexclim.planning.parts import Area, Part, filled, part_grid, part_of
 from flexclim.planning.plan import (
     NO_PERSISTENCE,
     Attributes,
@@ -26,7 +29,7 @@ from flexclim.planning.plan import (
     bounds_of,
     plan_sampling,
 )
-from flexclim.planning.regions import Part, Region, part_grid, part_of, region_shape, regions
+from flexclim.planning.regions import Region, Span, along, region_shape, regions
 from flexclim.planning.sampling_options import SamplingOptions, check_switch
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import choose_tile, plan_tiles
@@ -34,6 +37,10 @@ from flexclim.planning.variable_constraints import Names, constraint_names
 
 NOISES = "independent", "frozen", "ar1"
 SHARES = {name: f"flexclim_noise_{name}_share" for name in ("constant", "lasting", "daily")}
+# A field of so few windows is computed as a whole: a slice would need most of them.
+FEW_WINDOWS = 24
+# Fine cells of the part that a slice is computed from, at most.
+SLICE_CELLS = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,8 @@ class DownscalingOptions(SamplingOptions):
     """Options of the user for a downscaling; None where flexclim chooses.
 
     ``stage`` counts the downscalings whose output is the input. ``known_timescale`` is that of an
-    existing store's AR(1) noise in seconds, which is kept.
+    existing store's AR(1) noise in seconds, which is kept. ``places`` states that points or regions
+    are taken from the output; ``chunks`` are those of a lazy output.
     """
 
     factor: int | None = None
@@ -52,6 +60,8 @@ class DownscalingOptions(SamplingOptions):
     known_timescale: float | None = None
     constraints: Names = None
     region: tuple[int, int] | None = None
+    places: bool = False
+    chunks: Chunks = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,16 +85,22 @@ class DownscalingPlan(Tokenized):
     factor
         Fine cells along one side of a coarse cell.
     region
-        Rows and columns of one chunk of the output.
+        Rows and columns that one task computes at most.
+    blocks
+        Chunks of the lazy output along stored rows and columns; None: its regions.
     part
         The part of the field that one region is computed from; None in the plan of the whole
         field.
+    shift_x
+        Of the grid of the whole field that a part is cut from.
     """
 
     sampling: SamplingPlan
     factor: int
     region: tuple[int, int]
+    blocks: tuple[Sizes, Sizes] | None = None
     part: Part | None = None
+    shift_x: int | None = None
 
     @property
     def coarse(self) -> Domain:
@@ -97,6 +113,12 @@ class DownscalingPlan(Tokenized):
         return regions(self.sampling.grid.refined(self.factor), self.region)
 
     @property
+    def is_slice(self) -> bool:
+        """Whether it is that of so few cells that several are computed at once."""
+        cells = math.prod(self.sampling.tiles.domain.shape)
+        return self.shift_x is not None and cells <= SLICE_CELLS
+
+    @property
     def parts(self) -> list[DownscalingPlan]:
         """The plans of all regions."""
         return [self.of(region) for region in self.regions]
@@ -106,12 +128,20 @@ class DownscalingPlan(Tokenized):
         """Smallest and largest distance between rows of the output in km; NaN where unknown."""
         return tuple(spacing / self.factor for spacing in self.sampling.grid.spacings_km)
 
-    def of(self, region: Region) -> DownscalingPlan:
-        """Return the plan of one region: that of its part of the field."""
-        if self.region == self.sampling.tiles.domain.shape:
+    def of(self, region: Region, areas: Sequence[Area] = ()) -> DownscalingPlan:
+        """Return the plan of one region, or of some areas of it: that of its part of the field."""
+        whole = tuple((0, n) for n in self.sampling.tiles.domain.shape)
+        areas = areas or [(region.rows, region.columns)]
+        if whole in areas:
             return self
         part, tiles = part_of(
-            region, self.sampling.tiles, self.coarse, self.factor, self.sampling.steps
+            region,
+            areas,
+            self.sampling.tiles,
+            self.coarse,
+            self.factor,
+            self.sampling.steps,
+            conserve=any(target.conserve for target in self.sampling.targets),
         )
         sampling = replace(
             self.sampling,
@@ -121,6 +151,25 @@ class DownscalingPlan(Tokenized):
             active=part.windows,
         )
         return replace(self, sampling=sampling, part=part)
+
+    def within(self, box: Box) -> DownscalingPlan:
+        """Return the plan of a box of the output."""
+        areas = [self._canonical(*area) for area in box.areas]
+        rows, columns = self._canonical(box.rows, box.columns)
+        part = self.of(Region((0, 0), rows, columns), areas)
+        if part is self:
+            return self
+        shift = self.sampling.grid.shift_x
+        return replace(part, sampling=filled(part.sampling), shift_x=shift)
+
+    def _canonical(self, rows: Span, columns: Span) -> Area:
+        """Return stored rows and columns of the output in canonical order."""
+        grid, (height, width) = self.sampling.grid, self.sampling.tiles.domain.shape
+        first, last = along(columns, width, grid.flip_x)
+        if last - first < width:
+            shifted = (first - grid.shift_x * self.factor) % width
+            first, last = shifted, shifted + last - first
+        return along(rows, height, grid.flip_y), (first, last)
 
     def fine_grid(self, grid: Grid) -> Grid:
         """Return the output's grid, with the coordinates of ``grid``; of a part, the part's."""
@@ -224,7 +273,32 @@ def plan_downscaling(
         persistence=_persistence(options, model, inputs, factor, grid.spacing_km / factor),
     )
     region = options.region or region_shape(fine)
-    return DownscalingPlan(sampling=sampling, factor=factor, region=region)
+    blocks = (
+        _blocks(source, inputs, fine, region, options)
+        if sampling.tiles.count > FEW_WINDOWS
+        else None
+    )
+    return DownscalingPlan(sampling=sampling, factor=factor, region=region, blocks=blocks)
+
+
+def _blocks(
+    source: Source,
+    inputs: Sequence[str],
+    fine: Domain,
+    region: tuple[int, int],
+    options: DownscalingOptions,
+) -> tuple[Sizes, Sizes] | None:
+    """Choose the chunks of a large plane of which only parts may be computed."""
+    assert options.factor is not None
+    if options.places:
+        return cut(fine.shape, region, options.factor, FEW)
+    fields = [source[name] for name in inputs]
+    if options.entire or not any(is_dask_collection(field.data) for field in fields):
+        return None
+    first, plane = fields[0], (source.grid.y, source.grid.x)
+    given = [first.chunksizes.get(dim, (first.sizes[dim],)) for dim in plane]
+    sizes = block_sizes(fine.shape, region, options.factor, given)
+    return asked_sizes(options.chunks, sizes, fine.shape, plane)
 
 
 def _plan_target(

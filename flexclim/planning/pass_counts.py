@@ -31,10 +31,10 @@ def passes_of_parts(plan: DownscalingPlan) -> PassCounts:
 def passes_of(plan: SamplingPlan) -> PassCounts:
     """Count the passes that sample all members of one plane, or of one part of it."""
     total = PassCounts()
+    windows = [len(step) for step in plan.active] or [plan.tiles.count] * plan.steps
     if plan.keeps_features:
         planes = len(plan.member_numbers) if plan.paired else 1
-        total += PassCounts(0, ceil(plan.tiles.count / plan.batch)) * planes
-    windows = [len(step) for step in plan.active] or [plan.tiles.count] * plan.steps
+        total += PassCounts(0, ceil(windows[0] / plan.batch)) * planes
     for group in plan.member_groups:
         for count in windows:
             total += _of_step(plan, count, len(group))

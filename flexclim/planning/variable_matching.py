@@ -11,6 +11,7 @@ from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.missing_values import NOTHING, Declared, decoded_field
 from flexclim.cf.times import seconds_of
 from flexclim.cf.variable_names import Quantity, is_quantity, quantity_named
+from flexclim.execution.cropped_arrays import mapped
 from flexclim.planning.source import Source
 
 
@@ -40,8 +41,7 @@ class Match:
         if self.conversion is None or self.conversion.changes_nothing:
             return array
         back = self.conversion.inverse
-        restored: da.Array = back(array.astype(float)).astype(array.dtype)
-        return restored
+        return mapped(lambda values: back(values.astype(float)).astype(array.dtype), array)
 
 
 def match(source: Source, name: str, units: str | None) -> Match | None:

@@ -128,7 +128,9 @@ def _prepared(
     identity: PlaneIdentity,
 ) -> Prepared:
     where = str(identity)
-    coarse = canonical_planes(planes, plan.sampling, where)
+    grid = plan.sampling.grid
+    whole = grid if plan.shift_x is None else replace(grid, shift_x=plan.shift_x)
+    coarse = canonical_planes(planes, replace(plan.sampling, grid=whole), where)
     limits = limits_of(coarse, plan.sampling, where)  # of the whole field, for all regions
     part = plan.part
     inside = ... if part is None else (..., slice(*part.rows), slice(*part.columns))
@@ -164,10 +166,13 @@ def _sampled(
         _conserve(fine[number], plane, plan)
         if plane.missing is not None:
             fine[number][plane.missing] = np.nan
+    grid = plan.sampling.grid.refined(plan.factor)
     if plan.part is not None:
         rows, columns = plan.part.core
-        fine = fine[..., slice(*rows), slice(*columns)]
-    return block_of(fine, plan.sampling.grid.refined(plan.factor), plan.sampling)
+        fine = fine[..., slice(*rows), :]
+        if columns != (0, fine.shape[-1]):
+            fine, grid = fine.take(range(*columns), -1, mode="wrap"), replace(grid, shift_x=0)
+    return block_of(fine, grid, plan.sampling)
 
 
 def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> None:
@@ -190,7 +195,7 @@ def _region_slot(plan: DownscalingPlan) -> Iterator[None]:
 
     On a GPU forward passes take less time than host-side work, so regions run concurrently.
     """
-    if plan.part is None:
+    if plan.part is None or plan.is_slice:
         yield
         return
     with _region_slots if plan.sampling.device == "cpu" else nullcontext():

@@ -53,6 +53,8 @@ def constrained(
         plan, target = planned[one.moved]
         field = fields[one.moved]
         moved = field.data
+        if target.conserve and plan.coarse.kind == "point":  # chunks would cut blocks
+            moved = moved.rechunk({moved.ndim - 2: plan.region[0], moved.ndim - 1: plan.region[1]})
         data = da.map_blocks(
             impose,
             moved,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -10,7 +10,6 @@ from typing import TypeVar
 import dask
 import numpy as np
 import xarray as xr
-from dask.delayed import Delayed
 
 from flexclim import stores
 from flexclim.cf.fields import pick
@@ -21,15 +20,13 @@ from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
 from flexclim.grids.arguments import is_whole, shown
-from flexclim.planning.downscaling_plan import DownscalingPlan
+from flexclim.planning.block_sizes import Chunks
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import VariableGroup
-from flexclim.sampling.downscaling_graph import curvilinear_means
 from flexclim.sampling.planes import Plan
 from flexclim.sampling.planned_ensemble import PlannedEnsemble
-from flexclim.sampling.statics import check_coverage, static_fields
 from flexclim.sampling.store_plan import as_begun, plan_so_far, store_plan
 from flexclim.sampling.training_range import warn
 from flexclim.stores.datasets import KEEP_BITS, open_input
@@ -50,6 +47,43 @@ def as_given(obj: T, planned: PlannedEnsemble) -> T:
         result.attrs |= attributes_of(left, result)
         warn_of(left)
     return result if isinstance(obj, xr.Dataset) else _only(result, planned.returned)
+
+
+def in_chunks(planned: PlannedEnsemble, chunks: Chunks) -> PlannedEnsemble:
+    """Return lazy fields in the chunks that the user asks for; those of planes have them already.
+
+    Raises
+    ------
+    FlexclimError
+        If the input is in memory, or chunks do not fit.
+    """
+    if chunks is None:
+        return planned
+    if not any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
+        raise FlexclimError(
+            "chunks is for lazy results, and the input is in memory. Make it lazy with .chunk(), "
+            "or leave chunks out."
+        )
+    fields = {name: planned.fields[name] for name in planned.returned}
+    if not isinstance(chunks, Mapping):
+        asked = dict.fromkeys(next(iter(fields.values())).dims[-2:], chunks)
+    else:
+        asked = dict(chunks)
+    known = {dim for field in fields.values() for dim in field.dims}
+    if unknown := [dim for dim in asked if dim not in known]:
+        raise FlexclimError(
+            f"chunks names {unknown[0]!r}, and the result has the dimensions "
+            f"{', '.join(map(str, known))}."
+        )
+    sizes = {dim: size for dim, size in asked.items() if size not in (None, "auto")}
+    try:
+        changed = {
+            name: field.chunk({dim: size for dim, size in sizes.items() if dim in field.dims})
+            for name, field in fields.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise FlexclimError(f"chunks={shown(chunks)} does not fit the result: {error}") from None
+    return replace(planned, fields=planned.fields.assign(changed))
 
 
 def _only(result: xr.Dataset, names: Iterable[str]) -> xr.DataArray:
@@ -120,27 +154,6 @@ def check_keep_bits(keep_bits: int | None) -> int | None:
     if not is_whole(keep_bits) or keep_bits not in range(1, 24):
         raise FlexclimError(f"keep_bits={shown(keep_bits)} is not a whole number from 1 to 23.")
     return int(keep_bits)
-
-
-def lazy_statics(source: Source, plan: Plan, group: VariableGroup) -> list[Delayed]:
-    """Return the static fields that the model needs, on the grid of each part of the plan."""
-    wanted = group.model.settings.statics
-    if not wanted:
-        return []
-    grid = source.grid_for(plan.sampling.grid.domain.kind)
-    fields = {one.name: source.static_fields[one.name] for one in wanted if not one.computed}
-    check_coverage(fields, plan.fine_grid(grid), wanted)
-    read = dask.delayed(static_fields, pure=True)
-    return [read(fields, part.fine_grid(grid), wanted) for part in plan.parts]
-
-
-def lazy_means(source: Source, plan: DownscalingPlan) -> list[Delayed]:
-    """Return the block means of each part of the plan, if areas of cells depend on the column."""
-    grid = source.grid_for(plan.sampling.grid.domain.kind).with_corners()
-    if grid.corners is None or not any(target.conserve for target in plan.sampling.targets):
-        return []
-    weigh = dask.delayed(curvilinear_means, pure=True)
-    return [weigh(part.coarse_grid(grid), plan.factor) for part in plan.parts]
 
 
 def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:

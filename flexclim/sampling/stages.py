@@ -8,7 +8,6 @@ from typing import cast
 
 import dask
 import dask.array as da
-from dask.delayed import Delayed
 
 from flexclim.models.model import keep_loaded
 from flexclim.planning.downscaling_plan import (
@@ -31,7 +30,9 @@ from flexclim.planning.variable_groups import (
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.healpix_members import on_pixels
 from flexclim.sampling.imposed_constraints import constrained
-from flexclim.sampling.output import lazy_means, lazy_statics, warn_of_spacing
+from flexclim.sampling.lazy_planes import lazy_planes
+from flexclim.sampling.output import warn_of_spacing
+from flexclim.sampling.part_readers import StaticsReader, means_reader, statics_reader
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
 
@@ -88,14 +89,18 @@ def plan_stage(
     ]
     warn_of_spacing(plans, groups)
     arrays: dict[str, da.Array] = {}
-    statics: dict[str, list[Delayed]] = {}
+    statics: dict[str, StaticsReader | None] = {}
     for group, plan in zip(groups, plans, strict=True):
         keep_loaded(group.model)  # the graph holds its reference
         if group.model.sha256 not in statics:
-            statics[group.model.sha256] = lazy_statics(source, plan, group)
+            statics[group.model.sha256] = statics_reader(source, plan, group)
         inputs = [source[name] for name in group.inputs]
-        means = lazy_means(source, plan)
-        members = lazy_members(inputs, plan, statics[group.model.sha256], means)
+        readers = statics[group.model.sha256], means_reader(source, plan)
+        if plan.blocks is None:
+            parts = ([one(part) for part in plan.parts] if one else [] for one in readers)
+            members = lazy_members(inputs, plan, *parts)
+        else:
+            members = lazy_planes(inputs, plan, *readers)
         arrays |= group.restored(members)
     fields = describe(
         with_attributes_of(given, source), arrays, plans, groups, f"downscaled x{options.factor}"

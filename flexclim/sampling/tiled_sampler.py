@@ -82,6 +82,8 @@ class TiledSampler:
         self.batch, self.pass_size = batch, batch
         self.device = next(network.parameters()).device
         self.windows = tiles.count
+        # The windows whose features are encoded, in order.
+        self._read = torch.tensor(active[0] if active else range(tiles.count), device=self.device)
         self._pixels = tuple(
             (torch.tensor(axis.starts)[:, None] + axis.before + torch.arange(axis.tile)).to(
                 self.device
@@ -96,7 +98,7 @@ class TiledSampler:
 
     @torch.inference_mode()
     def encode(self, inputs: np.ndarray, label: np.ndarray) -> TaskFeatures:
-        """Run the task encoder once on every window of fields with a label (L,).
+        """Run the task encoder once on every window that is evaluated, with a label (L,).
 
         Parameters
         ----------
@@ -104,13 +106,13 @@ class TiledSampler:
             (C, Y, X) or (N, C, Y, X).
         """
         framed, labels = self._framed_inputs(inputs), self._labels(label)
-        every = torch.arange(len(framed) * self.windows, device=self.device)
+        every = torch.cartesian_prod(torch.arange(len(framed), device=self.device), self._read)
 
-        def encode_batch(index: Tensor) -> TaskFeatures:
-            features = self._encode(framed, labels, index // self.windows, index % self.windows)
-            return features.part(slice(len(index)))
+        def encode_batch(places: Tensor) -> TaskFeatures:
+            features = self._encode(framed, labels, *places.T)
+            return features.part(slice(len(places)))
 
-        passes = [partial(encode_batch, index) for index in torch.split(every, self.batch)]
+        passes = [partial(encode_batch, places) for places in torch.split(every, self.batch)]
         return joined(list(self._run(passes)))
 
     @torch.inference_mode()
@@ -218,7 +220,8 @@ class TiledSampler:
             own: Iterable[Tensor | None] = itertools.repeat(None)
             if features is not None:
                 read = features
-                own = torch.split(fields * self.windows + index, self.batch)
+                encoded = torch.searchsorted(self._read, index)
+                own = torch.split(fields * len(self._read) + encoded, self.batch)
             else:
                 read = self._encode(inputs, label, fields[::sharing], index[::sharing])
                 if sharing > 1:

@@ -23,15 +23,16 @@ from zarr.abc.store import Store
 
 from flexclim.files import store_errors
 from flexclim.stores.place import Place, ZarrArray
+from flexclim.stores.shard_encoding import encoded_shard
 
 Index = tuple[int, ...]
 Region = tuple[slice, ...]
 # (number of a block, the part of it, its place in a region) along one dimension.
 Overlap = tuple[int, slice, slice]
-# zarr's configuration while shards are written: how many chunks it compresses in one task. With
-# one, the default, the single thread of its event loop has more to do.
+# zarr's configuration while existing shards are added to: how many chunks it compresses in one
+# task. With one, the default, the single thread of its event loop has more to do.
 ZARR_SETTINGS = {"codec_pipeline.batch_size": 8}
-# How many shards a process writes at once; more would compete for that thread.
+# How many existing shards a process adds to at once; more would compete for that thread.
 _writing = threading.BoundedSemaphore(4)
 ADVICE = " Make room and call again to continue."
 
@@ -46,14 +47,14 @@ class Item:
         Of the shard.
     region
         The part of the array to write: the whole shard, or the times that were added to it.
-    damaged
-        Whether the shard that exists can't be read.
+    growing
+        Whether the shard exists and keeps its other values.
     """
 
     variable: str
     index: Index
     region: Region
-    damaged: bool = False
+    growing: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,15 @@ def write_item(destination: Destination, blocks: Sequence[np.ndarray]) -> Index:
         The index of the shard.
     """
     item = destination.item
-    values = _values(blocks, destination)
-    with _writing, store_errors(destination.name, ADVICE):
+    values = rounded(_values(blocks, destination), destination.keep_bits)
+    with store_errors(destination.name, ADVICE):
         array = _open(destination.store, item.variable)
-        if item.damaged:
-            key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"
-            Place(destination.store).delete(key)
-        array[item.region] = rounded(values, destination.keep_bits)
+        if item.growing:
+            with _writing:
+                array[item.region] = values
+            return item.index
+        key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"
+        Place(destination.store).write(key, encoded_shard(array, item.region, values))
     return item.index
 
 

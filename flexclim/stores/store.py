@@ -191,7 +191,7 @@ def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
                     continue
                 axis, stop = growing[key]
                 region = along(region, axis, slice(stop, region[axis].stop))
-            items.append(Item(name, index, region, bool(damaged)))
+            items.append(Item(name, index, region, growing=key in there and not damaged))
     return items
 
 
