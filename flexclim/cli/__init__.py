@@ -199,8 +199,8 @@ for _command in (
     training.train,
     training.recipes,
     training.calibrate,
-    models.models,
     models.import_minflex,
     doctor,
 ):
     app.command()(_command)
+app.add_typer(models.models, name="models")

@@ -27,7 +27,8 @@ def train(
         typer.Option("--resume/--restart", help="Continue a run; --restart: never continue one."),
     ] = True,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print all settings with their meaning and exit.")
+        bool,
+        typer.Option("--explain", help="Print all settings and choices, check the data, and exit."),
     ] = False,
 ) -> None:
     """Train a model from a recipe.
@@ -47,15 +48,34 @@ def train(
     loaded = train.load_recipe(recipe, overrides or [])
     if explain:
         typer.echo(train.explain_recipe(loaded))
+        typer.echo(f"\n{train.examine_recipe(loaded)}")
     else:
         keep_memory()
         typer.echo(str(train.fit(loaded, resume=resume)))
 
 
-def recipes() -> None:
-    """List the bundled recipes with the first comment of each."""
-    from flexclim.train import list_recipes
+def recipes(
+    copy: Annotated[
+        str | None, typer.Option(help="Name of a bundled recipe to copy, as a start for your own.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="YAML file to write. [default: NAME.yaml]")
+    ] = None,
+) -> None:
+    """List the bundled recipes with the first comment of each, or copy one.
 
+    \b
+    Examples:
+      flexclim recipes
+      flexclim recipes --copy gfs_wind_x4 my_wind.yaml
+    """  # noqa: D301
+    from flexclim.train.recipes.reading import copy_recipe, list_recipes
+
+    if copy is not None:
+        typer.echo(str(copy_recipe(copy, file or Path(f"{copy}.yaml"))))
+        return
+    if file is not None:
+        raise typer.BadParameter("give the recipe to copy with --copy.", param_hint="FILE")
     for name, comment in list_recipes().items():
         typer.echo(f"{name:24} {comment}".rstrip())
 

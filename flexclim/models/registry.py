@@ -1,13 +1,15 @@
 """The registry: models too large for the package, downloaded on first use.
 
-The registry is a small JSON file inside the package: one address, and for each model its purpose,
-its size and the SHA-256 of its two files. Downloads are cached by hash, and the hash is checked
-each time a model is loaded. Nothing else is ever read from the network.
+A registry is a small JSON file: one address, and for each model its purpose, its size and the
+SHA-256 of its two files. That of the package is empty; ``flexclim models push`` writes others.
+Downloads are cached by hash, and the hash is checked each time a model is loaded. Nothing else is
+ever read from the network.
 """
 
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +17,15 @@ from pydantic import Field, ValidationError
 
 from flexclim import files
 from flexclim.errors import ModelError
+from flexclim.models import places
 from flexclim.models.model_file import MODEL_FILE, WEIGHTS_FILE, Sha256
 from flexclim.models.strict_settings import StrictSettings, first_problem
 
 if TYPE_CHECKING:
     from pooch import Pooch
 
+REGISTRY_FILE = "registry.json"
+BESIDE = "."  # address of a registry that lies beside the folders of its models
 # Environment variables: another registry, another address of the same files, another cache.
 REGISTRY, ADDRESS, CACHE = "FLEXCLIM_REGISTRY", "FLEXCLIM_MODELS_URL", "FLEXCLIM_CACHE"
 FILES = MODEL_FILE, WEIGHTS_FILE
@@ -54,21 +59,44 @@ class Registry(StrictSettings):
 def read_registry() -> Registry:
     """Read the registry in the package, or the one that ``FLEXCLIM_REGISTRY`` names.
 
+    That may be a file, a folder or a URL that holds ``registry.json``. A URL is read once.
+
     Raises
     ------
     ModelError
         If it can't be read or is not a registry.
     """
-    path = Path(os.environ.get(REGISTRY) or Path(__file__).parent / "registry.json")
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST)
-    except OSError as error:
-        raise ModelError(f"registry {path} can't be read: {error.strerror}.") from None
+    place = _registry_place()
+    return _read_once(place) if places.is_url(place) else registry_at(place)
+
+
+def registry_at(place: str) -> Registry:
+    """Read a registry file.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it can't be read or is not a registry.
+    """
+    content = places.read(place, LARGEST)
+    if content is None:
+        raise ModelError(f"registry {place} can't be read: there is no such file.")
     try:
         return Registry.model_validate_json(content)
     except ValidationError as error:
-        raise ModelError(f"registry {path} is invalid: {first_problem(error)}") from None
+        raise ModelError(f"registry {place} is invalid: {first_problem(error)}") from None
+
+
+_read_once = cache(registry_at)
+
+
+def _registry_place() -> str:
+    """Return the path or URL of the registry file in use."""
+    given = os.environ.get(REGISTRY)
+    if not given:
+        return str(Path(__file__).parent / REGISTRY_FILE)
+    is_file = given.endswith(".json") if places.is_url(given) else not Path(given).is_dir()
+    return given if is_file else places.joined(given, REGISTRY_FILE)
 
 
 def registry_entry(folder: Path, description: str) -> RegistryEntry:
@@ -120,6 +148,8 @@ def fetch(name: str) -> Path:
     wanted = registry.models[name]
     folder = cache_folder() / wanted.model[:12] / name
     address = os.environ.get(ADDRESS) or registry.url
+    if address == BESIDE:
+        address = places.parent(_registry_place())
     if not address and not all((folder / file).is_file() for file in FILES):
         raise ModelError(
             f"model {name!r} is not downloaded yet and the registry has no address: set {ADDRESS}, "
@@ -140,8 +170,10 @@ def _fetch(store: Pooch, file: str, name: str) -> None:
     """Download one file completely, with the registered hash, or leave nothing."""
     import pooch
 
+    is_http = store.base_url.startswith(("http://", "https://"))
+    downloader = pooch.HTTPDownloader(timeout=TIMEOUT) if is_http else places.download
     try:
-        store.fetch(file, downloader=pooch.HTTPDownloader(timeout=TIMEOUT))
+        store.fetch(file, downloader=downloader)
     except (OSError, ValueError) as error:  # exceptions of requests are OSErrors
         raise ModelError(
             f"{file} of model {name!r} can't be downloaded from {store.base_url}: "

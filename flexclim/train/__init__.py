@@ -7,6 +7,7 @@ from flexclim.errors import without_torch
 
 if TYPE_CHECKING:
     from flexclim.train.data.turbulence import simulate
+    from flexclim.train.examination import examine_recipe
     from flexclim.train.loop.trainer import fit
     from flexclim.train.recipes.explain import explain_recipe
     from flexclim.train.recipes.reading import list_recipes, load_recipe
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Recipe",
     "Turbulence",
+    "examine_recipe",
     "explain_recipe",
     "fit",
     "list_recipes",
@@ -26,6 +28,7 @@ __all__ = [
 _HOMES = {
     "Recipe": "recipes.recipe",
     "Turbulence": "recipes.source_settings",
+    "examine_recipe": "examination",
     "explain_recipe": "recipes.explain",
     "fit": "loop.trainer",
     "list_recipes": "recipes.reading",

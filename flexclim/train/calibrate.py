@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from pydantic import ValidationError
 
 from flexclim import verify
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.forecasting import LEAD, REFERENCE, forecast
+from flexclim.grids.discovery import find_grid
 from flexclim.models.model import Model, load_model
 from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.planning.variable_groups import check_task
@@ -23,10 +26,15 @@ from flexclim.resampling import coarsen
 from flexclim.stores import time_dimension
 from flexclim.train.data.forecast_sequences import runs
 from flexclim.train.recipes.data_settings import span_hours
+from flexclim.train.recipes.reading import rename_old_settings
+from flexclim.train.recipes.recipe import Recipe
 
+LOG = logging.getLogger(__name__)
 MARKS = {SUPERRES: "Calibrated: ", FORECAST: "Forecasts calibrated: "}
 ROUNDS = 5
 LARGEST = 100.0
+SHARE = 0.1  # of the forward passes of training
+STEP_PASSES = 3  # a training step takes about as long as three forward passes of its patches
 
 Predict = Callable[[Model], xr.Dataset]
 
@@ -62,6 +70,7 @@ def calibrate(
     coarse: xr.Dataset | xr.DataArray | None = None,
     tolerance: float = 0.01,
     members: int = 8,
+    share: float | None = SHARE,
     data: str = "",
     **options: Any,
 ) -> Calibration:
@@ -88,6 +97,9 @@ def calibrate(
         Largest acceptable distance of spread / skill from 1.
     members
         Ensemble size.
+    share
+        Largest share of the forward passes of the model's training that five trials may take; of
+        more times than that, evenly spaced ones are used, at least one. None: use all times.
     data
         Description of ``truth`` for the model card.
     options
@@ -119,11 +131,19 @@ def calibrate(
         raise FlexclimError(f"{given}: give either factor (and, optionally, coarse) or lead.")
     task = SUPERRES if lead is None else FORECAST
     check_task(loaded, task)
+    most = affordable_times(loaded, fine, members, options.get("steps"), share)
     if factor is not None:
-        source = coarsen(fine, factor) if coarse is None else coarse
+        chosen = _chosen(fine, most)
+        source = (
+            coarsen(fine.isel(chosen), factor) if coarse is None else _paired(coarse, fine, chosen)
+        )
+        fine = fine.isel(chosen)
         predict = partial(_downscaled, source, factor, members=members, **options)
     else:
         pasts, fine = _steps(fine, str(lead), loaded)
+        chosen = _chosen(fine, most)
+        fine = fine.isel(chosen)
+        pasts = [pasts[number] for number in next(iter(chosen.values()), range(len(pasts)))]
         predict = partial(_forecast, pasts, members=members, **options)
     trials = _search(predict, fine, loaded, task, tolerance)
     best = min(trials, key=_distance)
@@ -132,13 +152,71 @@ def calibrate(
     return Calibration(result, tuple(trials))
 
 
+def affordable_times(
+    model: Model, truth: xr.Dataset, members: int, steps: int | None, share: float | None
+) -> int | None:
+    """Return how many times of ``truth`` five trials may use, at least 1; None: any number.
+
+    Counted are forward passes of one tile, of which training took those in the card's recipe.
+    """
+    trained = _training_passes(model)
+    if share is None or not trained:
+        return None
+    settings, grid = model.settings, find_grid(truth)
+    strides = (max(1, side - settings.halo) for side in settings.network.tile)
+    sizes = zip(grid.domain.shape, strides, strict=True)
+    tiles = math.prod(-(-size // stride) for size, stride in sizes)
+    fields = 1 if settings.targets else len(truth.data_vars)
+    per_time = fields * tiles * members * (steps or settings.steps)
+    return max(1, int(share * trained / (ROUNDS * per_time)))
+
+
+def _training_passes(model: Model) -> int:
+    """Return the forward passes of a tile that training took, or their equivalent; 0: not known."""
+    try:
+        recipe = Recipe.model_validate(rename_old_settings(model.card.recipe))
+    except ValidationError:
+        return 0
+    tuning = recipe.ensemble.steps * recipe.ensemble.members * recipe.diffusion.steps
+    return STEP_PASSES * recipe.trainer.batch * (recipe.trainer.steps + tuning)
+
+
+def _chosen(truth: xr.Dataset, most: int | None) -> dict[str, np.ndarray]:
+    """Return evenly spaced indices along time, to index with; empty if all times are used."""
+    time = time_dimension(truth)
+    if time is None or most is None or truth.sizes[time] <= most:
+        return {}
+    count = truth.sizes[time]
+    LOG.info("calibrating on %d of %d times, so as to take a tenth of the training", most, count)
+    return {time: _spread_out(count, most)}
+
+
+def _paired(
+    coarse: xr.Dataset | xr.DataArray, truth: xr.Dataset, chosen: dict[str, np.ndarray]
+) -> xr.Dataset | xr.DataArray:
+    """Return the coarse fields at the chosen times of the truth."""
+    if any(coarse.sizes.get(time) != truth.sizes[time] for time in chosen):
+        return coarse
+    return coarse.isel(chosen)
+
+
+def _spread_out(count: int, kept: int) -> np.ndarray:
+    """Return the indices of some of ``count`` items, each in the middle of an equal part.
+
+    >>> _spread_out(10, 2)
+    array([2, 7])
+    """
+    return ((np.arange(kept) + 0.5) * count / kept).astype(int)
+
+
 def _search(
     predict: Predict, truth: xr.Dataset, model: Model, task: str, tolerance: float
 ) -> list[Trial]:
     """Try noise scales, the model's own first, until spread / skill is close enough to 1."""
     trials: list[Trial] = []
     scale = model.settings.noise_scale_of(task) or 1.0
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        LOG.info("trial %d of at most %d: noise scale %.3f", number + 1, ROUNDS, scale)
         ensemble = predict(_scaled(model, task, scale))
         trials.append(_trial(scale, ensemble, truth))
         if _distance(trials[-1]) <= tolerance:

@@ -39,6 +39,9 @@ def fewer_patches(patch):
     patch.setattr("flexclim.train.data.normalisation.BATCHES", 2)
     patch.setattr("flexclim.train.data.coverage.PATCHES", 8)
     patch.setattr("flexclim.train.loop.finished_model.HALO_PATCHES", 4)
+    # Nor draw pictures: tests/train/loop/test_pictures.py does.
+    patch.setattr("flexclim.train.loop.run.draw_samples", lambda *_: {})
+    patch.setattr("flexclim.train.loop.run.draw_curves", lambda *_: {})
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,13 @@ from flexclim.cli.training_commands import _selected
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.models.channels import Target
 from flexclim.models.settings import FORECAST, SUPERRES
-from flexclim.train.calibrate import MARKS, Trial, calibrate
+from flexclim.train.calibrate import (
+    MARKS,
+    Trial,
+    _training_passes,
+    affordable_times,
+    calibrate,
+)
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +209,37 @@ def test_selections_of_nothing_are_named(tmp_path, truth, period, variables, mes
     with pytest.raises(FlexclimError, match=message) as caught:
         _selected(tmp_path / "a.nc", period, variables)
     assert "\n" not in str(caught.value)
+
+
+def test_trials_take_at_most_a_tenth_of_the_training(model, truth, monkeypatch):
+    """Two tiles of 4 members in 2 steps, 5 times: 80 passes for one time of the truth."""
+    height, width = model.settings.network.tile
+    wide = truth.isel(y=slice(height - model.settings.halo), x=slice(width))
+    assert wide.sizes["x"] > width - model.settings.halo
+    for trained, times in ((0, None), (799, 1), (1600, 2), (100, 1)):
+        monkeypatch.setattr("flexclim.train.calibrate._training_passes", lambda _, n=trained: n)
+        assert affordable_times(model, wide, 4, None, 0.1) == times
+    assert affordable_times(model, wide, 4, None, None) is None
+
+
+def test_forward_passes_of_training_follow_from_the_card():
+    """3000 steps of 8 patches, 2 members and 2 sampler steps, each as long as 3 passes."""
+    known = flexclim.load_model("flex-nano")
+    assert known.card.recipe["ensemble"]["steps"] == 3000
+    batch = known.card.recipe["trainer"]["batch"]
+    assert _training_passes(known) == 3 * batch * 3000 * 2 * 2
+    assert _training_passes(known.replace(card={"recipe": {}})) == 0
+
+
+def test_a_model_that_was_trained_briefly_is_calibrated_on_fewer_times(
+    model, truth, monkeypatch, caplog
+):
+    monkeypatch.setattr("flexclim.train.calibrate.affordable_times", lambda *_: 1)
+    with caplog.at_level("INFO", "flexclim"):
+        few = calibrate(model, truth, 2, members=3, tolerance=9.0)
+    assert few.trials == calibrate(model, truth.isel(time=[1]), 2, members=3, tolerance=9).trials
+    assert "calibrating on 1 of 2 times" in caplog.text
+    assert "trial 1 of at most 5: noise scale 1.000" in caplog.text
+    coarse = flexclim.coarsen(truth, 2)
+    paired = calibrate(model, truth, 2, coarse=coarse, members=3, tolerance=9.0)
+    assert paired.trials == few.trials

@@ -53,12 +53,9 @@ def open_training_data(
     measure
         Measures the normalisation; runs of several ranks do so once for all.
     """
-    check_network(recipe)
     data, seed = recipe.data, recipe.trainer.seed
     units = CommonUnits(dict(fitted.get("units", {})) if fitted else {})
-    sources, checked = (open_sources(data, split, units) for split in ("train", "validate"))
-    check_sources([*sources, *checked], data, recipe.network.tile)
-    warn_of_leaks(sources, checked)
+    sources, checked = open_splits(recipe, units)
     if fitted is None:
         fitted = measure(sources, recipe)
         fitted["units"] = units.known
@@ -74,6 +71,21 @@ def open_training_data(
         _by_task(checked, data, settings, seed + 1),
         units.known,
     )
+
+
+def open_splits(
+    recipe: Recipe, units: CommonUnits
+) -> tuple[list[TrainingSource], list[TrainingSource]]:
+    """Open and check the sources of the training and of the validation split.
+
+    A few planes are read; nothing is measured.
+    """
+    check_network(recipe)
+    data = recipe.data
+    sources, checked = (open_sources(data, split, units) for split in ("train", "validate"))
+    check_sources([*sources, *checked], data, recipe.network.tile)
+    warn_of_leaks(sources, checked)
+    return sources, checked
 
 
 def _by_task(

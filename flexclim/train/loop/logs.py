@@ -1,4 +1,4 @@
-"""Where the numbers of each step go: ``log.csv``, the terminal, TensorBoard, Weights & Biases.
+"""Where the numbers of each step and pictures go: ``log.csv``, TensorBoard, Weights & Biases.
 
 When a run resumes from a checkpoint, rows of later steps are deleted.
 """
@@ -8,16 +8,11 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
-
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flexclim import files
 from flexclim.errors import RecipeError
@@ -39,6 +34,9 @@ class Log(Protocol):
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add the numbers of one step."""
+
+    def show(self, step: int, pictures: Mapping[str, Path]) -> None:
+        """Add pictures, PNG files by name, of one step."""
 
     def flush(self) -> None:
         """Write everything so far to disk."""
@@ -66,6 +64,9 @@ class CsvLog:
         self._writer.writerow(
             {name: f"{value:.6g}" for name, value in values.items()} | {"step": step}
         )
+
+    def show(self, step: int, pictures: Mapping[str, Path]) -> None:
+        """Do nothing: pictures lie beside the file."""
 
     def _begin(self, rows: list[dict[str, str]], names: Iterable[str]) -> None:
         """Write rows with the given columns, and leave the file open for more."""
@@ -101,6 +102,13 @@ class TensorBoardLog:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
+    def show(self, step: int, pictures: Mapping[str, Path]) -> None:
+        """Add one image per picture."""
+        from matplotlib.image import imread
+
+        for name, path in pictures.items():
+            self._writer.add_image(name, imread(path)[..., :3], step, dataformats="HWC")
+
     def flush(self) -> None:
         """Write events to disk."""
         self._writer.flush()
@@ -114,7 +122,7 @@ class WandbLog:
     """A run of Weights & Biases; ``WANDB_MODE=offline`` keeps it in ``wandb/``."""
 
     def __init__(self, folder: Path, name: str, settings: Mapping[str, object]) -> None:
-        wandb = _need("wandb", "wandb")
+        self._wandb = wandb = _need("wandb", "wandb")
         known = folder / "wandb_run"
         if not known.exists():
             files.write(known, uuid4().hex[:12].encode())
@@ -131,71 +139,17 @@ class WandbLog:
         """Log the numbers of a step."""
         self._run.log(dict(values), step=step)
 
+    def show(self, step: int, pictures: Mapping[str, Path]) -> None:
+        """Log one image per picture."""
+        images = {name: self._wandb.Image(str(path)) for name, path in pictures.items()}
+        self._run.log(images, step=step)
+
     def flush(self) -> None:
         """Do nothing: W&B writes in a process of its own."""
 
     def close(self) -> None:
         """End the run."""
         self._run.finish()
-
-
-class Terminal:
-    """Loss, patches per second, memory and time left on stderr: a bar, or lines if redirected."""
-
-    def __init__(self, name: str, done: int, steps: int, *, quiet: bool = False) -> None:
-        self.console = Console(file=sys.stderr, quiet=quiet)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(
-                "loss {task.fields[loss]:.4f}  {task.fields[rate]:.1f} patches/s  "
-                "{task.fields[memory]:.1f} GB"
-            ),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task(
-            name, completed=done, total=steps, loss=float("nan"), rate=0, memory=0
-        )
-
-    def __enter__(self) -> Terminal:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        self.bar.stop()
-
-    def update(self, step: int, loss: float, rate: float) -> None:
-        """Move the bar."""
-        if not self.bar.disable:
-            self.bar.update(
-                self.task, completed=step, loss=loss, rate=rate, memory=peak_memory() / 1e9
-            )
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def report(self, step: int, scores: Mapping[str, float]) -> None:
-        """Print scores on one line."""
-        text = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        self.console.print(f"step {step}  {text}", highlight=False, soft_wrap=True)
-
-
-def peak_memory() -> int:
-    """Return the peak memory use in bytes: of the GPU if there is one, else resident memory."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def open_logs(

@@ -18,12 +18,15 @@ from flexclim.train.data.normalisation import fit_normalisation
 from flexclim.train.data.sources import TrainingSource
 from flexclim.train.data.training_data import TrainingData, open_training_data
 from flexclim.train.loop import checkpoint_files, snapshot
+from flexclim.train.loop.banner import banner
 from flexclim.train.loop.finished_model import NO_FINITE_CRPS, finished_model
 from flexclim.train.loop.learner import Learner
-from flexclim.train.loop.logs import Log, Terminal, open_logs
+from flexclim.train.loop.logs import FILE, Log, open_logs, read_log
+from flexclim.train.loop.pictures import draw_curves, draw_samples
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
 from flexclim.train.loop.starting_model import check_start
+from flexclim.train.loop.terminal import Terminal
 from flexclim.train.loop.training_step import own_positions
 from flexclim.train.loop.validation import BASELINES, Validation, combined
 from flexclim.train.recipes.recipe import Recipe
@@ -98,11 +101,19 @@ class Run(AbstractContextManager["Run"]):
             self._was_complete = self.done == self.steps
         self._open_validation()
         self._open_logs()
+        self._terminal.say(banner(self.recipe, self.data.sources, self.learner.network, self.ranks))
 
     def batches(self) -> Iterator[Batch]:
-        """Yield this rank's share of the batch of each remaining step."""
-        steps = range(self.done, self.steps)
-        return self.data.train.stream(steps, len(self.own), self.own.start)
+        """Yield this rank's share of the batch of each step until the steps taken are all steps."""
+        while True:
+            steps = range(self.done, self.steps)
+            stream = self.data.train.stream(steps, len(self.own), self.own.start)
+            for step, batch in zip(steps, stream, strict=False):
+                if step < self.done:  # a stage ended early
+                    break
+                yield batch
+            else:
+                return
 
     def advance(self, batch: Batch) -> None:
         """Take one step.
@@ -145,7 +156,7 @@ class Run(AbstractContextManager["Run"]):
                 }
             )
         self.state.losses = _finite(found)
-        self._terminal.report(self.done, {"loss": self._measured["loss"], **found})
+        self._terminal.report(self.done, found)
         self._measured |= found
 
     def score(self) -> None:
@@ -161,7 +172,9 @@ class Run(AbstractContextManager["Run"]):
                     for task, one in self._validations.items()
                 }
             )
+            self.state.stale += 1
             if found["crps"] < self.state.best_scores.get("crps", float("inf")):
+                self.state.stale = 0
                 self._keep_best(found)
         self._terminal.report(self.done, {name: found[name] for name in PRINTED if name in found})
         self._measured |= found
@@ -170,6 +183,30 @@ class Run(AbstractContextManager["Run"]):
         """Log the numbers of this step."""
         for log in self._logs:
             log.write(self.done, self._measured)
+
+    def draw(self) -> None:
+        """Draw the curves of the log, and the samples of the last score."""
+        if self.ranks.first:
+            sampled = {task: one.sampled for task, one in self._validations.items()}
+            pictures = draw_curves(self.folder, read_log(self.folder / FILE))
+            pictures |= draw_samples(self.folder, self.done, sampled)
+            for log in self._logs:
+                log.show(self.done, pictures)
+
+    def stop_early(self) -> None:
+        """Go to the end of this stage if its CRPS has not improved for too many scores in a row."""
+        state, first = self.state, self.recipe.trainer.steps
+        patience, end = self.recipe.trainer.early_stopping, first
+        if self.done >= first:
+            end = self.steps
+        if patience and state.stale >= patience and self.done not in (first, self.steps):
+            self._terminal.say(
+                f"step {self.done}: no better CRPS in {state.stale} scores, so this stage ends "
+                f"{end - self.done} steps early"
+            )
+            state.step = end
+        if self.done in (first, self.steps):
+            state.stale = 0
 
     def agree(self, number: int) -> int:
         """Return the largest number of any rank, so that a signal to one rank stops all."""

@@ -40,6 +40,8 @@ class RunState:
         Steps in a row, up to now, that were skipped because the gradient was not finite.
     best_step, best_scores
         Step of the best validation CRPS, and the scores there; step 0: no CRPS was finite.
+    stale
+        Scores in a row, up to now, without a better CRPS.
     losses
         Latest validation losses.
     """
@@ -53,6 +55,7 @@ class RunState:
     # Checkpoints call it "bad".
     nonfinite_steps: Annotated[int, Field(alias="bad")] = 0
     best_step: int = 0
+    stale: int = 0
     losses: dict[str, float] = field(default_factory=dict)
     best_scores: dict[str, float] = field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """Train a network from a recipe. Read this first.
 
-    recipe -> patches -> [ advance -> (validate) -> (score) -> record -> (save) ] x steps -> model
+    recipe -> patches -> [ advance -> (validate) -> (score) -> record -> (draw) -> (save) ] x steps
+                      -> model
 
 There are two stages: denoising, then (if the recipe asks for it) fine-tuning of the few-step
 sampler end to end on the fair CRPS of its members. Every random number depends on the seed, the
@@ -74,6 +75,9 @@ def fit(recipe: Recipe, resume: bool = True) -> Path:
             if scoring:
                 run.score()
             run.record()
+            if scoring:
+                run.draw()
+                run.stop_early()
             stop = run.agree(interrupts.number)
             if stop or scoring or run.is_due(settings.save_every):
                 run.save()

@@ -6,7 +6,7 @@ Legend: B patches, M members, T channels of the residual, R rings of wavenumbers
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +17,7 @@ from flexclim.nn.diffusion import Diffusion
 from flexclim.nn.flex import Flex
 from flexclim.train.loop.draws import draw, draw_amplitudes
 from flexclim.train.loop.losses import DenoisingLoss, filled, ring_power, sample_members
+from flexclim.train.loop.pictures import ROWS, Sampled
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.training_step import tensors
 
@@ -42,7 +43,14 @@ class Validation:
         Their positions among the patches of all ranks.
     size
         Samples in one forward pass.
+
+    Attributes
+    ----------
+    sampled
+        What :meth:`scores` sampled last, to be drawn.
     """
+
+    sampled: Sampled
 
     def __init__(
         self, settings: ModelSettings, batch: Batch, positions: range, size: int, ranks: Ranks
@@ -93,6 +101,7 @@ class Validation:
         """
         network.eval()
         settings, points, powers = self.settings, [], []
+        shown: list[list[list[Tensor]]] = []  # by part, target and kind of field
         for positions, inputs, residual, label in self._parts(members):
             noise = self._noise(positions, (members, *residual.shape[1:]))
             found, _ = sample_members(
@@ -102,9 +111,13 @@ class Validation:
             truth, known = filled(residual)
             found = found * known[:, None]
             points.append(_point_sums(found.double(), truth.double()))
-            powers.append(self._powers(positions, inputs, truth, found))
+            fields = list(self._fields(positions, inputs, truth, found))
+            powers.append(_powers(fields))
+            if len(shown) < ROWS:
+                shown.append([[f[:ROWS, :2].float().cpu() for f in one] for one in fields])
         points_sum = self.ranks.sum(torch.stack(points).sum(0).cpu())
         powers_sum = self.ranks.sum(torch.stack(powers).sum(0).cpu())
+        self.sampled = self._sampled(shown, powers_sum)
         return self._point_scores(points_sum, members) | self._spectral_scores(powers_sum)
 
     def _parts(self, members: int) -> Iterator[tuple[range, Tensor, Tensor, Tensor]]:
@@ -123,19 +136,35 @@ class Validation:
             noise = noise * draw_amplitudes(SEED, 0, positions, factors, shape, strength)
         return noise.to(self.ranks.device)
 
-    def _powers(self, positions: range, inputs: Tensor, residual: Tensor, found: Tensor) -> Tensor:
-        """Return (3, T, R) summed power of truth, members and interpolation."""
+    def _fields(
+        self, positions: range, inputs: Tensor, residual: Tensor, found: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield truth (B, 1, H, W), members (B, M, H, W) and base (B, 1, H, W) of each target."""
         assert self.settings.targets is not None
         first = self.positions.start
         own = slice(positions.start - first, positions.stop - first)
         scales = torch.from_numpy(self.batch.scale[own]).to(inputs.device)
-        powers = []
         for index in range(len(self.settings.targets)):
             base, scale = self._base(index, inputs), scales[:, index, None, None, None]
             truth, members = residual[:, None, index], found[:, :, index]
-            fields = base + scale * truth, base + scale * members, base
-            powers.append(torch.stack([ring_power(f).double().mean(1).sum(0) for f in fields]))
-        return torch.stack(powers, 1)
+            yield base + scale * truth, base + scale * members, base
+
+    def _sampled(self, shown: list[list[list[Tensor]]], powers: Tensor) -> Sampled:
+        """Gather what is drawn of some patches and of the powers of all."""
+        assert self.settings.targets is not None
+        kinds = [
+            [torch.cat(parts) for parts in zip(*one, strict=True)]
+            for one in zip(*shown, strict=True)
+        ]
+        truth, members, base = (torch.stack(one).numpy() for one in zip(*kinds, strict=True))
+        return Sampled(
+            names=tuple(target.name for target in self.settings.targets),
+            baseline=BASELINES[self.batch.task],
+            base=base[:, :, 0],
+            truth=truth[:, :, 0],
+            members=members,
+            powers=powers.numpy(),
+        )
 
     def _base(self, index: int, inputs: Tensor) -> Tensor:
         """Return the normalised base of a target, (B, 1, H, W); zeros if it has none."""
@@ -225,6 +254,12 @@ def _point_sums(members: Tensor, truth: Tensor) -> Tensor:
         truth.abs(),
     )
     return torch.stack([part.sum((0, 2, 3)) for part in parts])
+
+
+def _powers(fields: Sequence[tuple[Tensor, ...]]) -> Tensor:
+    """Return (3, T, R) power of truth, members and base of each target, summed over patches."""
+    powers = [torch.stack([ring_power(f).double().mean(1).sum(0) for f in one]) for one in fields]
+    return torch.stack(powers, 1)
 
 
 def _root(part: float, whole: float) -> float:

@@ -85,6 +85,25 @@ def list_recipes() -> dict[str, str]:
     return found
 
 
+def copy_recipe(name: str, file: Path) -> Path:
+    """Copy the file of a recipe, comments included.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe, or ``file`` exists or can't be written.
+    """
+    content = find_recipe(name).read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as copied:
+            copied.write(content)
+    except FileExistsError:
+        raise RecipeError(f"{file} exists. Give the name of another file.") from None
+    except OSError as error:
+        raise RecipeError(f"{file} can't be written: {error.strerror}.") from None
+    return file
+
+
 def section_of(annotation: object) -> type[Settings] | None:
     """Return the settings class in a type, alone or in a container, or None."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):

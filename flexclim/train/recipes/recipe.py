@@ -119,6 +119,12 @@ class Trainer(Settings):
         default=500, ge=1, description="steps between scores of a sampled ensemble"
     )
     score_members: int = Field(default=8, ge=2, description="members of that ensemble")
+    early_stopping: int = Field(
+        default=0,
+        ge=0,
+        description="end a stage after this many scores in a row without a better CRPS; "
+        "0: take all its steps",
+    )
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
     keep: int = Field(default=2, ge=1, description="number of checkpoints kept")
     label_dropout: float = Field(

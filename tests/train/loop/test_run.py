@@ -115,3 +115,31 @@ def test_one_rank_measures_for_all(recipe, monkeypatch):
     monkeypatch.setattr(run, "fit_normalisation", None)  # not to be called
     assert second._measure([], recipe) is measured
     assert sent == [measured, {}]
+
+
+@pytest.mark.parametrize("crps", [0.5, math.nan], ids=["no better", "not a number"])
+def test_a_stage_ends_early_where_scores_do_not_improve(folder, monkeypatch, capsys, crps, tiny):
+    scores, take, taken = Validation.scores, TrainingStep.take, []
+
+    def never_better(*args):
+        return scores(*args) | {"crps": crps}
+
+    def counted(stage, number, *args):
+        taken.append(number)
+        return take(stage, number, *args)
+
+    monkeypatch.setattr(Validation, "scores", never_better)
+    monkeypatch.setattr(TrainingStep, "take", counted)
+    settings = "trainer.steps=6", "ensemble.steps=4", "trainer.score_every=1"
+    recipe = tiny(folder, "run", *settings, "trainer.early_stopping=2")
+    model = fit(recipe)
+    # The first score of a run may be the best; the second stage starts to count anew.
+    first = [0, 1, 2] if crps == 0.5 else [0, 1]
+    assert taken == [*first, 6, 7]
+    rows = [int(row["step"]) for row in read_log(folder / "run" / "log.csv")]
+    assert rows == [number + 1 for number in taken]
+    said = capsys.readouterr().err
+    assert "step 8: no better CRPS in 2 scores, so this stage ends 2 steps early" in said
+    assert fit(recipe) == model
+    assert "no steps are left to train" in capsys.readouterr().err
+    assert len(taken) == len(rows)

@@ -2,7 +2,7 @@ import pytest
 
 from flexclim.errors import RecipeError
 from flexclim.train import list_recipes, load_recipe
-from flexclim.train.recipes.reading import recipes_folder, rename_old_settings
+from flexclim.train.recipes.reading import copy_recipe, recipes_folder, rename_old_settings
 
 
 def test_overrides(folder):
@@ -82,3 +82,15 @@ def test_files_that_are_no_recipe(tmp_path):
         load_recipe("nope")
     with pytest.raises(RecipeError, match=r"did you mean gfs_wind_x4\?"):
         load_recipe("gfs_wnd_x4")
+
+
+def test_a_recipe_is_copied_with_its_comments(tmp_path):
+    file = copy_recipe("gfs_wind_x4", tmp_path / "mine.yaml")
+    assert file.read_text().startswith("# GFS 10 m wind")
+    assert load_recipe(file) == load_recipe("gfs_wind_x4")
+    with pytest.raises(RecipeError, match=r"exists\. Give the name of another file"):
+        copy_recipe("gfs_wind_x4", file)
+    with pytest.raises(RecipeError, match="can't be written"):
+        copy_recipe("gfs_wind_x4", tmp_path / "none" / "mine.yaml")
+    with pytest.raises(RecipeError, match="did you mean gfs_wind_x4"):
+        copy_recipe("gfs_wind_x44", tmp_path / "other.yaml")
