@@ -77,14 +77,14 @@ def progress_of(store: StoreLike) -> Progress | None:
             total[name] = len(keys)
             done[name] = len((keys & there) - growing.keys())
     opened = zarr.open_group(place.store, mode="r")
-    consolidated = opened.metadata.consolidated_metadata is not None
+    finished = place.is_repository or opened.metadata.consolidated_metadata is not None
     return Progress(
         plan=begun.plan,
         done=done,
         total=total,
         stored=place.size(),
         writing=is_locked(place),
-        complete=consolidated and done == total and not broken,
+        complete=finished and done == total and not broken,
         damage=listed_damage(place) | broken,
         version=str(group.attrs.get("flexclim_version", "?")),
     )

@@ -27,8 +27,9 @@ LOCK = "lock"
 RENEW_EVERY, EXPIRES_AFTER = 20.0, 120.0
 # Seconds to wait for a lock on a file: a process that checks it holds it for a moment.
 ACQUIRE_TIMEOUT = 0.3
-# Seconds after which a new lease is read again: another writer may have seen the same expired
-# lease, or none, at the same moment. The last of them to write keeps it.
+# Seconds after which a new lease is read again where the store can't decide between writers:
+# another may have seen the same expired lease, or none, at the same moment. The last of them to
+# write keeps it.
 SETTLED = 1.0
 ADVICE = "Wait for it, or give another name."
 
@@ -97,11 +98,10 @@ def is_locked(place: Place) -> bool:
 def _leased(place: Place) -> Iterator[None]:
     own = {"writer": f"{socket.gethostname()}, process {os.getpid()}", "token": uuid.uuid4().hex}
     with store_errors(place.name, ""):
+        known = place.read_own(LOCK)  # an expired one, if any
         if (holder := _holder(place)) is None:
-            if place.read_own(LOCK) is not None:  # an expired one
-                place.delete_own(LOCK)
-            place.claim_own(LOCK, _content(own))
-            time.sleep(SETTLED)
+            if not place.replace_own(LOCK, _content(own), known):
+                time.sleep(SETTLED)
             holder = _holder(place)
     if holder is None or holder["token"] != own["token"]:
         raise StoreError(f"{place} is being written by {_writer(holder)}. {ADVICE}")
@@ -144,8 +144,9 @@ def _holder(place: Place) -> dict[str, str] | None:
 def _renew(place: Place, own: dict[str, str], ended: threading.Event) -> None:
     while not ended.wait(RENEW_EVERY):
         with suppress(Exception):  # the next renewal or shard will fail too
+            known = place.read_own(LOCK)
             if _is_own(place, own):
-                place.write_own(LOCK, _content(own))
+                place.replace_own(LOCK, _content(own), known)
 
 
 def _is_own(place: Place, own: dict[str, str]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from textwrap import shorten
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import zarr
 from zarr.abc.store import Store
@@ -20,13 +20,23 @@ from zarr.buffer import default_buffer_prototype
 # zarr's stores are asynchronous, and remote ones are bound to the event loop of zarr's own thread.
 # Nothing public runs their methods there.
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore
 
 from flexclim.errors import StoreError
 from flexclim.files import PARTIAL
 from flexclim.grids.arguments import shown
+from flexclim.stores.icechunk_repository import (
+    commit,
+    is_repository,
+    is_session_store,
+    name_of,
+    session_store,
+)
 
-StoreLike = str | os.PathLike[str] | Store
+if TYPE_CHECKING:
+    from icechunk import Repository
+
+StoreLike: TypeAlias = "str | os.PathLike[str] | Store | Repository"
 ZarrArray: TypeAlias = "zarr.Array[Any]"  # of either version of metadata
 # How the names of flexclim's own files begin inside a store.
 OWN_PREFIX = ".flexclim."
@@ -39,7 +49,8 @@ class Place:
     ----------
     store
         A path, a URL such as ``s3://bucket/fine.zarr`` (fsspec's configuration holds credentials
-        and endpoints), or a store object of zarr's such as ``zarr.storage.ObjectStore``.
+        and endpoints), a store object of zarr's such as ``zarr.storage.ObjectStore``, or an
+        icechunk repository.
 
     Raises
     ------
@@ -48,6 +59,11 @@ class Place:
     """
 
     def __init__(self, store: StoreLike) -> None:
+        self.is_repository = is_repository(store)
+        if is_repository(store):
+            self.path, self.store, self.name = None, session_store(store), name_of(store)
+            self._own_store, self._prefix = _own_files(self.store)
+            return
         if not isinstance(store, str | os.PathLike | Store):
             raise StoreError(f"{shown(store)} is no place for a store. Give a path or a URL.")
         self.path: Path | None = None
@@ -120,14 +136,34 @@ class Place:
         """Write one of flexclim's own files."""
         _write(self._own_store, self._prefix + name, content)
 
-    def claim_own(self, name: str, content: bytes) -> None:
-        """Write one of flexclim's own files unless it exists."""
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        sync(self._own_store.set_if_not_exists(self._prefix + name, buffer))
+    def replace_own(self, name: str, content: bytes, known: bytes | None) -> bool:
+        """Write one of flexclim's own files if its content is ``known``; None: if there is none.
+
+        Returns
+        -------
+        bool
+            Whether the store itself decides between writers at the same moment, as those of obstore
+            and of this process do; any other may overwrite what a second writer has written.
+        """
+        key, store = self._prefix + name, self._own_store
+        if isinstance(store, ObjectStore):
+            sync(_put_if_known(store.store, key, content, known))
+            return True
+        if known is None:
+            buffer = default_buffer_prototype().buffer.from_bytes(content)
+            sync(store.set_if_not_exists(key, buffer))
+        else:
+            _write(store, key, content)
+        return isinstance(store, MemoryStore)
 
     def delete_own(self, name: str) -> None:
         """Delete one of flexclim's own files, if it exists."""
         sync(self._own_store.delete(self._prefix + name))
+
+    def commit(self, message: str) -> None:
+        """Make what was written so far a snapshot of an icechunk repository; else do nothing."""
+        if self.is_repository:
+            commit(self.store, message, self.name)
 
     def group(self, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         """Open the root group without its consolidated metadata."""
@@ -159,6 +195,8 @@ def _remote(url: str) -> FsspecStore:
 
 def _own_files(store: Store) -> tuple[Store, str]:
     """Return where flexclim's own files lie: a store, and the prefix of their keys."""
+    if is_session_store(store):  # commits keep out a second writer, checksums find damage
+        return MemoryStore(), OWN_PREFIX
     if isinstance(store, LocalStore):
         return LocalStore(store.root.parent), f"{store.root.name}."
     path = PurePosixPath(store.path) if isinstance(store, FsspecStore) else PurePosixPath()
@@ -168,7 +206,24 @@ def _own_files(store: Store) -> tuple[Store, str]:
 
 
 async def _listed(store: Store, prefix: str) -> list[str]:
-    return [key async for key in store.list_prefix(prefix)]
+    # Those of icechunk list groups and arrays alone.
+    listed = prefix.partition("/")[0] if is_session_store(store) else prefix
+    return [key async for key in store.list_prefix(listed) if key.startswith(prefix)]
+
+
+async def _put_if_known(store: Any, key: str, content: bytes, known: bytes | None) -> None:
+    """Put an object on condition that it has not changed (``If-Match``), or does not exist."""
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError
+
+    mode: Any = "create"
+    with suppress(AlreadyExistsError, NotFoundError, PreconditionError):
+        if known is not None:
+            found = await obstore.get_async(store, key)
+            if bytes(await found.bytes_async()) != known:
+                return
+            mode = {k: v for k in ("e_tag", "version") if (v := found.meta[k]) is not None}
+        await obstore.put_async(store, key, content, mode=mode)
 
 
 def _read(store: Store, key: str) -> bytes | None:

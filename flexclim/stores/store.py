@@ -15,9 +15,10 @@ import zarr
 from dask.system import CPU_COUNT
 from dask.typing import Key
 
+from flexclim.errors import StoreError
 from flexclim.execution import engine
 from flexclim.execution.notes import Note, attributes_of, warn_of
-from flexclim.execution.workers import GPU_THREADS
+from flexclim.execution.workers import GPU_THREADS, active_client
 from flexclim.files import store_errors
 from flexclim.stores.alterations import check_unaltered, first_shards
 from flexclim.stores.begun import check_plan
@@ -78,8 +79,9 @@ def write_store(
         Described by :func:`flexclim.cf.description.describe_fields`. Lazy variables are written
         shard by shard, all others at once.
     store
-        A path, URL or zarr store. It must not exist, or have been begun with the same plan. A lock
-        next to it keeps out a second writer.
+        A path, URL, zarr store or icechunk repository. It must not exist, or have been begun with
+        the same plan. A lock next to it keeps out a second writer. What is written to a repository
+        is committed at the end, or not at all.
     plan
         Everything that determines the values, by name: numbers, strings, lists and dicts of
         them. It is kept in the attributes of the store.
@@ -101,6 +103,10 @@ def write_store(
         can't be written.
     """
     place = store if isinstance(store, Place) else Place(store)
+    if place.is_repository and active_client() is not None:
+        raise StoreError(
+            f"{place} takes writes of one process. Close the dask cluster, or write a Zarr store."
+        )
     options = options or WriteOptions()
     new_plan, old_plan = (json.loads(json.dumps(p)) for p in (plan, plan_so_far or plan))
     with locked(place):
@@ -121,6 +127,7 @@ def write_store(
             _write_items(ds, place, items, options)
         with store_errors(place.name, ""):
             _finish(place)
+        place.commit(f"flexclim: {', '.join(f'{n} {dim}' for dim, n in ds.sizes.items())}")
     return place
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+import zarr
 from filelock import FileLock
 from toys import PLAN, contents, toy
 
 from flexclim.errors import StoreError
-from flexclim.stores import Place, check_store, progress_of, write_store
+from flexclim.stores import Place, check_store, lock, progress_of, write_store
 from flexclim.stores.lock import is_locked
 
 HEAD = (
@@ -128,3 +129,35 @@ def test_a_folder_of_others_is_reported_in_one_line(tmp_path):
         path.chmod(0o755 if path.is_dir() else 0o644)
     write_store(toy(times=4), store, PLAN)
     xr.testing.assert_equal(xr.open_zarr(store).load(), toy(times=4).compute())
+
+
+@pytest.fixture
+def conditional():
+    """Return a place in memory whose writes can be conditional, as on S3 through obstore."""
+    pytest.importorskip("obstore")
+    from obstore.store import MemoryStore
+
+    return Place(zarr.storage.ObjectStore(MemoryStore()))
+
+
+def test_a_store_that_decides_between_writers_is_not_waited_for(conditional, monkeypatch):
+    monkeypatch.setattr(lock.time, "sleep", None)  # not to be called
+    with lock.locked(conditional):
+        assert is_locked(conditional)
+        with pytest.raises(StoreError, match="is being written by"), lock.locked(conditional):
+            pass
+    assert not is_locked(conditional)
+
+
+@pytest.mark.parametrize("begun", [None, b"{}"], ids=["no lease", "one that expired"])
+def test_of_writers_at_the_same_moment_the_first_keeps_the_lease(conditional, begun):
+    """The second has read the same as the first when it writes."""
+    if begun is not None:
+        conditional.write_own("lock", begun)
+    with lock.locked(conditional):
+        first = conditional.read_own("lock")
+        assert conditional.replace_own("lock", b"second", begun)
+        assert conditional.read_own("lock") == first
+    assert conditional.read_own("lock") is None
+    assert conditional.replace_own("lock", b"renewed", b"gone")
+    assert conditional.read_own("lock") is None

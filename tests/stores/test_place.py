@@ -108,6 +108,8 @@ def test_a_remote_lock_is_a_lease(remote, monkeypatch):
 
 
 def test_of_two_writers_that_find_an_expired_lease_one_goes_on(remote, monkeypatch):
+    if not isinstance(remote, str):
+        pytest.skip("that store decides between writers: test_lock.py")
     place = Place(remote)
     expired = {
         "writer": "gone, process 7",
@@ -119,8 +121,7 @@ def test_of_two_writers_that_find_an_expired_lease_one_goes_on(remote, monkeypat
 
     def comes_second(seconds):
         """Take the lease like one that read the expired one before it was replaced."""
-        place.delete_own("lock")
-        place.claim_own("lock", json.dumps(other).encode())
+        place.write_own("lock", json.dumps(other).encode())
 
     monkeypatch.setattr(lock, "time", SimpleNamespace(time=time.time, sleep=comes_second))
     with pytest.raises(StoreError, match="written by elsewhere, process 8"):

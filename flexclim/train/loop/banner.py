@@ -40,8 +40,8 @@ def number(count: int) -> str:
     """Return a number of parameters in thousands or millions.
 
     >>> number(810), number(110_468), number(7_822_692)
-    ('810', '110 k', '7.8 M')
+    ('810', '110 k', '7.82 M')
     """
     if count < 1000:
         return str(count)
-    return f"{count / 1e3:.0f} k" if count < 1e6 else f"{count / 1e6:.1f} M"
+    return f"{count / 1e3:.3g} k" if count < 1e6 else f"{count / 1e6:.3g} M"

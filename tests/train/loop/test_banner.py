@@ -9,7 +9,7 @@ def test_a_run_says_what_it_starts_with(folder, capsys, tiny, finished):
     assert said.startswith("tiny\n  device   ")
     assert "threads of" in said
     assert "float32\n" in said
-    assert "parameters, 356 of them trained, from /" in said
+    assert "parameters, 1.22 k of them trained, from /" in said
     # Two components at the 8 times of two days.
     assert "patches of 32 x 32 cells from 16 fields; 2 patches of other times" in said
     assert "1 of denoising + 1 of few-step fine-tuning, each of 2 patches\n" in said
