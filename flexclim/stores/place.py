@@ -214,10 +214,10 @@ async def _listed(store: Store, prefix: str) -> list[str]:
 async def _put_if_known(store: Any, key: str, content: bytes, known: bytes | None) -> None:
     """Put an object on condition that it has not changed (``If-Match``), or does not exist."""
     import obstore
-    from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError
+    from obstore.exceptions import AlreadyExistsError, PreconditionError
 
     mode: Any = "create"
-    with suppress(AlreadyExistsError, NotFoundError, PreconditionError):
+    with suppress(AlreadyExistsError, FileNotFoundError, PreconditionError):
         if known is not None:
             found = await obstore.get_async(store, key)
             if bytes(await found.bytes_async()) != known:
