@@ -77,7 +77,7 @@ def progress_of(store: StoreLike) -> Progress | None:
             total[name] = len(keys)
             done[name] = len((keys & there) - growing.keys())
     opened = zarr.open_group(place.store, mode="r")
-    finished = place.is_repository or opened.metadata.consolidated_metadata is not None
+    finished = place.has_snapshots or opened.metadata.consolidated_metadata is not None
     return Progress(
         plan=begun.plan,
         done=done,

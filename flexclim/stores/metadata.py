@@ -83,7 +83,7 @@ def array_of(group: zarr.Group, name: str) -> ZarrArray:
 
 def consolidate(place: Place) -> None:
     """Consolidate the metadata, which marks a store as complete; a snapshot always is."""
-    if place.is_repository:
+    if place.has_snapshots:
         return
     if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
         with warnings.catch_warnings():

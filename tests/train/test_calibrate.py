@@ -223,11 +223,16 @@ def test_trials_take_at_most_a_tenth_of_the_training(model, truth, monkeypatch):
 
 
 def test_forward_passes_of_training_follow_from_the_card():
-    """3000 steps of 8 patches, 2 members and 2 sampler steps, each as long as 3 passes."""
-    known = flexclim.load_model("flex-nano")
-    assert known.card.recipe["ensemble"]["steps"] == 3000
-    batch = known.card.recipe["trainer"]["batch"]
-    assert _training_passes(known) == 3 * batch * 3000 * 2 * 2
+    """100 steps of 8 patches, and 30 of 2 members in 4 sampler steps, each as long as 3 passes."""
+    known = flexclim.load_model("flex-wind")
+    stages = {
+        "trainer": {"steps": 100, "batch": 8},
+        "ensemble": {"steps": 30, "members": 2},
+        "diffusion": {"steps": 4},
+    }
+    planned = known.replace(card={"recipe": known.card.recipe | stages})
+    assert _training_passes(planned) == 3 * 8 * (100 + 30 * 2 * 4)
+    assert _training_passes(known) > 0
     assert _training_passes(known.replace(card={"recipe": {}})) == 0
 
 
