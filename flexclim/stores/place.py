@@ -60,7 +60,7 @@ class Place:
 
     def __init__(self, store: StoreLike) -> None:
         self.is_repository = is_repository(store)
-        # Whose snapshots are complete: they need no mark, and icechunk has no consolidated metadata.
+        # A snapshot is complete; icechunk has no consolidated metadata to mark that.
         self.has_snapshots = self.is_repository or is_session_store(store)
         if is_repository(store):
             self.path, self.store, self.name = None, session_store(store), name_of(store)
