@@ -56,6 +56,9 @@ def push(model: str | os.PathLike[str] | Model, place: str, *, overwrite: bool =
     ------
     ModelError
         If another model of this name is there, or the place can't be written.
+
+    >>> push("runs/gfs/model", "s3://bucket/models")  # doctest: +SKIP
+    's3://bucket/models/gfs-wind-x4'
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     if loaded.folder is None:
@@ -107,6 +110,8 @@ def pull(place: str, folder: str | os.PathLike[str], *, sha256: str | None = Non
     ModelError
         If there is no model, or any of its files is not the one that ``model.json``, the registry
         beside it, or ``sha256`` names. Nothing is written then.
+
+    >>> pull("hf://OWNER/NAME", "gfs-wind")  # doctest: +SKIP
     """
     target = Path(folder).absolute()
     with TemporaryDirectory() as made:

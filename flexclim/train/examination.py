@@ -39,6 +39,8 @@ def examine_recipe(recipe: Recipe) -> str:
     ------
     RecipeError
         As in :func:`flexclim.train.fit` before its first step.
+
+    >>> print(examine_recipe(load_recipe("gfs_wind_x4")))  # doctest: +SKIP
     """
     check_start(recipe)
     units = CommonUnits({})
