@@ -22,8 +22,9 @@ from flexclim.planning.downscaling_plan import DownscalingOptions
 from flexclim.planning.model_choice import Choice, choose
 from flexclim.planning.output_target import Aim, plan_target, read_target
 from flexclim.planning.plan import new_run
+from flexclim.planning.prognosis_input import resolve_input
 from flexclim.planning.refinement import choose_refinement
-from flexclim.planning.source import Source, resolve
+from flexclim.planning.source import Source
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.estimation import Estimate, estimate_of
 from flexclim.sampling.lapse_rate import lazy_changes
@@ -73,7 +74,8 @@ def downscale(
     Parameters
     ----------
     obj
-        Fields on any grid. Those without rows and columns (HEALPix, reduced Gaussian,
+        Fields on any grid; for a model of perfect prognosis its predictors, which may lie on
+        several grids and on levels. Those without rows and columns (HEALPix, reduced Gaussian,
         unstructured cells or points) are taken to a regular grid of about their own spacing
         first. The result is lazy if they are dask arrays.
     factor
@@ -86,7 +88,8 @@ def downscale(
         regular grid over the input's extent; ``"healpix:8"``; points, an object with 1-D latitudes
         and longitudes along one dimension; or polygons, as for :func:`flexclim.regrid`. Cells and
         polygons get means weighted by the area in common, points the value of the fine cell around
-        them. Its coordinates are kept as they are. Default: the fine grid itself.
+        them. Its coordinates are kept as they are. A model of perfect prognosis needs an object
+        with the target's rows and columns. Default: the fine grid itself.
     lapse_rate
         Decrease of temperature with height in K/km. Near-surface temperatures are taken by it from
         the surface of the model to the elevation of ``to``, which needs a coordinate or variable
@@ -197,7 +200,6 @@ def downscale(
     {'realization': 3, 'station': 1}
     """
     aim = Aim(to=to, lapse_rate=lapse_rate)
-    source = resolve(obj, grid, static, variables)
     options = DownscalingOptions(
         factor=factor,
         members=members,
@@ -216,6 +218,7 @@ def downscale(
         chunks=chunks,
     )
     choice = aim.choice(model, variables)
+    source, options = resolve_input(obj, grid, static, choice, aim, options)
     return as_given(obj, in_chunks(_planned(source, options, choice, aim), chunks))
 
 
@@ -303,7 +306,8 @@ def downscale_to_zarr(
     def plan(source: Source, options: DownscalingOptions) -> PlannedEnsemble:
         return _planned(source, options, choice, aim)
 
-    return write(resolve(obj, grid, static, variables), store, plan, options, keep_bits)
+    source, options = resolve_input(obj, grid, static, choice, aim, options)
+    return write(source, store, plan, options, keep_bits)
 
 
 @suggest_options
@@ -350,8 +354,8 @@ def estimate(
     aim = Aim(to=options.pop("to", None), lapse_rate=options.pop("lapse_rate", None))
     choice = aim.choice(options.pop("model", None), options.pop("variables", None))
     hint, static = options.pop("grid", None), options.pop("static", None)
-    source = resolve(obj, hint, static, choice.variables)
     asked = DownscalingOptions(factor=factor, entire=True, **options)
+    source, asked = resolve_input(obj, hint, static, choice, aim, asked)
     return estimate_of(_planned(source, asked, choice, aim), keep_bits)
 
 

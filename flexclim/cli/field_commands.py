@@ -90,6 +90,13 @@ def downscale(
     keep_bits: options.KeepBits = None,
     split: options.Split = None,
     overwrite: options.Overwrite = False,
+    layout: Annotated[
+        Literal["cordex-ml-bench"] | None,
+        typer.Option(
+            help="Write the prediction files of a benchmark: SOURCE is the folder of a domain (or "
+            "a file in it), TARGET the folder of the submission."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -110,9 +117,14 @@ def downscale(
       flexclim downscale wind.nc fine.zarr -f 4 -n 50 --workers 4
       flexclim downscale coarse.nc fine.nc --to 0.25
       flexclim downscale coarse.nc local.nc --to stations.csv --lapse-rate 6.5
+      flexclim downscale levels.nc rain.nc --to orography.nc -m my-prognosis-model
+      flexclim downscale NZ/NZ_domain submission --layout cordex-ml-bench -m runs/nz/model
       flexclim downscale coarse.nc fine.zarr -f 4 --dry-run
     """  # noqa: D301
     arguments = dict(locals())
+    if arguments.pop("layout") is not None:
+        _write_benchmark(arguments)
+        return
     if factor is None and to is None:
         raise typer.BadParameter("Give --factor, such as 4, or --to.")
     import flexclim
@@ -213,6 +225,27 @@ def _write(
             result, target, split=split, overwrite=overwrite, keep_bits=keep_bits
         )
     typer.echo("\n".join(map(str, written)))
+
+
+def _write_benchmark(arguments: dict[str, Any]) -> None:
+    """Write the predictions of a benchmark and print their paths."""
+    from flexclim.cli.benchmark_predictions import write_ml_bench
+    from flexclim.cli.target_files import open_target
+    from flexclim.execution.cluster import connected
+    from flexclim.stores.datasets import open_input
+
+    unused = {"split": None, "keep_bits": None, "dry_run": False, "lapse_rate": None,
+              "variables": None, "factor": None, "constraints": None}  # fmt: skip
+    if given := [name for name, default in unused.items() if arguments.pop(name) != default]:
+        raise typer.BadParameter(f"--{given[0].replace('_', '-')} does not go with --layout.")
+    keep_memory()
+    if arguments["to"] is not None:
+        arguments["to"] = open_target(arguments["to"])
+    if arguments["static"] is not None:
+        arguments["static"] = open_input(arguments["static"])
+    with connected(arguments.pop("scheduler"), arguments.pop("workers")):
+        for path in write_ml_bench(**arguments):
+            typer.echo(str(path))
 
 
 def _is_store(target: str, split: str | None) -> bool:

@@ -126,6 +126,9 @@ class ModelCard(StrictSettings):
         Input variables, if they differ from the outputs, and static predictors.
     units
         Units of all variables and static fields, by name, as far as they are known.
+    attributes
+        ``standard_name``, ``long_name`` and ``cell_methods`` of outputs that are not inputs, by
+        name.
     factors, leads
         Refinement factors, and time steps of forecasts in hours.
     spacing_km
@@ -145,6 +148,7 @@ class ModelCard(StrictSettings):
     inputs: tuple[str, ...] = ()
     statics: tuple[str, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = Field(default_factory=dict)
     factors: tuple[int, ...] = ()
     leads: tuple[float, ...] = ()
     spacing_km: Range | None = None

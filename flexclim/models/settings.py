@@ -86,6 +86,9 @@ class ModelSettings(StrictSettings):
     grid
         ``"cell"`` or ``"point"``: kind of grid to assume if the coordinates are ambiguous;
         default: decide by the coordinates alone.
+    perfect_prognosis
+        Whether inputs are other variables on grids of their own: they are regridded to the coarse
+        grid of the target, and a target's base is shifted by the difference of their means.
     inputs, targets
         Input and output variables; None: any variable, one at a time.
     statics
@@ -111,6 +114,7 @@ class ModelSettings(StrictSettings):
     conserve: bool = True
     halo: int = Field(ge=0)
     grid: Kind | None = None
+    perfect_prognosis: bool = False
     inputs: tuple[Variable, ...] | None = Field(default=None, min_length=1, max_length=1024)
     targets: tuple[Target, ...] | None = Field(default=None, min_length=1, max_length=1024)
     statics: tuple[Static, ...] = Field(default=(), max_length=1024)

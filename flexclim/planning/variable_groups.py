@@ -117,7 +117,8 @@ def check_task(model: Model, task: str) -> None:
 def with_targets(source: Source, model: Model) -> Source:
     """Add a template variable for each target that the source lacks, with names and units.
 
-    Attributes come from the input that the target is added to, units from the card.
+    Attributes and units come from the card; where it has none, attributes are those of the input
+    that the target is added to.
     """
     dataset = source.dataset
     for target in model.settings.targets or ():
@@ -125,8 +126,10 @@ def with_targets(source: Source, model: Model) -> Source:
             continue
         assert model.settings.inputs is not None
         template = dataset[target.base or model.settings.inputs[0].name].copy(deep=False)
-        if target.base is None:
+        own = model.card.attributes.get(target.name)
+        if target.base is None or own is not None:
             template.attrs = {k: v for k, v in template.attrs.items() if k == "grid_mapping"}
+            template.attrs |= own or {}
         if target.name in model.card.units:
             template.attrs = template.attrs | {"units": model.card.units[target.name]}
         dataset = dataset.assign({target.name: template})

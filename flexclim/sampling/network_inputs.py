@@ -67,7 +67,8 @@ def downscaling_inputs(
                 base.append(np.full(read[0].shape, target.mean))
                 amplitude.append(np.full(read[0].shape, size))
             else:
-                base.append(parts[target.base].base)
+                shift = _shift(target, settings)
+                base.append(parts[target.base].base + shift if shift else parts[target.base].base)
                 amplitude.append(parts[target.base].amplitude * size)
         if statics is not None:
             read += list(statics[:, rows])
@@ -195,6 +196,14 @@ def untransform(values: np.ndarray, variable: Variable) -> np.ndarray:
     size = np.abs(values)
     share = np.expm1(size) if variable.transform == "log1p" else size**2
     return np.asarray(np.copysign(share * variable.unit, values))
+
+
+def _shift(target: Target, settings: ModelSettings) -> float:
+    """Return what is added to a target's base: of another quantity, the difference of means."""
+    if not settings.perfect_prognosis:
+        return 0.0
+    assert settings.inputs is not None
+    return target.mean - next(one.mean for one in settings.inputs if one.name == target.base)
 
 
 def _input_rows(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # A card's ranges come from samples, so values slightly beyond them raise no warning.
 FAR_SCALE, FAR_CONTRAST = 2.0, 1.5
 FAR_VALUES = 0.25  # of the range of values
+FAR_ANOMALY = 0.5  # standard deviations beyond the range of a predictor, which must extrapolate
 HIGH = 0.999, 0.99  # quantiles of the local scale: of the training data, and of an input field
 LOW = 0.01
 
@@ -93,6 +94,8 @@ def describe_departures(
     variables: Sequence[Variable],
     card: ModelCard,
     task: str = SUPERRES,
+    *,
+    anomalies: bool = False,
 ) -> list[str]:
     """Describe how input planes differ from the training data; empty if they do not.
 
@@ -109,6 +112,9 @@ def describe_departures(
         The inputs as the model names them.
     task
         Task of the model; the card has ranges for each.
+    anomalies
+        Whether values are compared as normalised anomalies, by a stricter limit: those of the
+        predictors of another variable.
     """
     departures: list[str] = []
     named = bool(card.inputs or card.variables)
@@ -117,24 +123,51 @@ def describe_departures(
         known = [part for part in covered if not named or part.variable == variable.name]
         if not known or plane.min() == plane.max():
             continue
-        departures += _departures(
-            field_statistics(plane, domain, variable), name, known, named=named
-        )
+        found = field_statistics(plane, domain, variable)
+        if named:
+            far = _far_anomalies if anomalies else _far_values
+            departures += far(found, name, known, variable)
+        departures += _departures(found, name, known, named=named)
     return departures
+
+
+def _far_values(
+    found: FieldStatistics, name: str, known: list[Coverage], variable: Variable
+) -> Iterator[str]:
+    """Yield where values leave the range of training by a share of it."""
+    low, high = min(p.values[0] for p in known), max(p.values[1] for p in known)
+    margin = FAR_VALUES * (high - low)
+    units = f" {known[0].units}" if known[0].units else ""
+    trained = f"training had {span((low, high))}"
+    if found.lowest < low - margin:
+        yield f"{name!r} falls to {found.lowest:.4g}{units}; {trained}"
+    if found.highest > high + margin:
+        yield f"{name!r} reaches {found.highest:.4g}{units}; {trained}"
+
+
+def _far_anomalies(
+    found: FieldStatistics, name: str, known: list[Coverage], variable: Variable
+) -> Iterator[str]:
+    """Yield where normalised anomalies of a predictor leave the range of training."""
+    seen = min(p.values[0] for p in known), max(p.values[1] for p in known)
+    units = f" {known[0].units}" if known[0].units else ""
+    values = transform(np.array([found.lowest, found.highest, *seen]), variable)
+    low, high, lowest, highest = ((values - variable.mean) / variable.std).tolist()
+    for verb, value, anomaly, beyond in (
+        ("falls to", found.lowest, low, lowest - low),
+        ("reaches", found.highest, high, high - highest),
+    ):
+        if beyond > FAR_ANOMALY:
+            yield (
+                f"{name!r} {verb} {value:.4g}{units}, a normalised anomaly of {anomaly:.2g}; "
+                f"training had {span(seen)}, {span((lowest, highest))}"
+            )
 
 
 def _departures(
     found: FieldStatistics, name: str, known: list[Coverage], *, named: bool
 ) -> Iterator[str]:
     if named:
-        low, high = min(p.values[0] for p in known), max(p.values[1] for p in known)
-        margin = FAR_VALUES * (high - low)
-        units = f" {known[0].units}" if known[0].units else ""
-        trained = f"training had {span((low, high))}"
-        if found.lowest < low - margin:
-            yield f"{name!r} falls to {found.lowest:.4g}{units}; {trained}"
-        if found.highest > high + margin:
-            yield f"{name!r} reaches {found.highest:.4g}{units}; {trained}"
         low, high = min(p.scale[0] for p in known), max(p.scale[1] for p in known)
         scale = float(np.quantile(found.scale, HIGH[1]))
         if not low <= scale <= FAR_SCALE * high:
@@ -157,7 +190,10 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
         if not card.coverage or key in _warned:
             return
     read = plan.input_channels[: len(planes)]
-    found = describe_departures(planes, plan.inputs, plan.grid.domain, read, card, plan.task)
+    found = describe_departures(
+        planes, plan.inputs, plan.grid.domain, read, card, plan.task,
+        anomalies=plan.settings.perfect_prognosis,
+    )  # fmt: skip
     with _lock:
         if not found or key in _warned:
             return

@@ -92,7 +92,8 @@ def calibrate(
         Time step such as ``"6h"``, to calibrate forecasts instead: one step from each time of
         ``truth`` that is preceded by the snapshots that the model reads.
     coarse
-        Input of downscaling; default: the block means of ``truth``.
+        Input of downscaling; default: the block means of ``truth``. A model of perfect prognosis
+        needs its predictors, at the times of ``truth``.
     tolerance
         Largest acceptable distance of spread / skill from 1.
     members
@@ -131,6 +132,13 @@ def calibrate(
         raise FlexclimError(f"{given}: give either factor (and, optionally, coarse) or lead.")
     task = SUPERRES if lead is None else FORECAST
     check_task(loaded, task)
+    if loaded.settings.perfect_prognosis:
+        if coarse is None:
+            raise FlexclimError(
+                f"model {loaded.name!r} reads predictors, which block means of the truth are not. "
+                "Pass them as coarse= (--coarse at the shell)."
+            )
+        options = {"to": fine} | options
     most = affordable_times(loaded, fine, members, options.get("steps"), share)
     if factor is not None:
         chosen = _chosen(fine, most)

@@ -14,7 +14,7 @@ from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.domain import Domain
-from flexclim.models.card import NoisePersistence
+from flexclim.models.card import ModelCard, NoisePersistence
 from flexclim.models.channels import Target, Variable
 from flexclim.sampling.training_range import (
     describe_departures,
@@ -112,6 +112,26 @@ def test_what_is_far_is_named(wind, change, expected):
     )
     assert any(text.startswith(expected) for text in said), said
     assert all("training had" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "said"),
+    [
+        (0.4, ""),  # standard deviations beyond the range of training
+        (0.6, "reaches 16.2 K, a normalised anomaly of 3.1; training had 5 to 15, -2.5 to 2.5"),
+        (-0.6, "falls to 3.8 K, a normalised anomaly of -3.1; training had 5 to 15, -2.5 to 2.5"),
+    ],
+)
+def test_predictors_are_judged_by_normalised_anomalies(covered, beyond, said):
+    """Other variables' limit, a quarter of the range, would let 1.2 K in 10 K pass."""
+    read = [Variable(name="t@850", mean=10.0, std=2.0)]
+    ranges = {"values": (5.0, 15.0), "scale": (0.0, 99.0), "contrast": (0.0, 99.0)}
+    known = covered.model_copy(update={"variable": "t@850", "units": "K"} | ranges)
+    card = ModelCard(name="toy", inputs=("t@850",), coverage=(known,))
+    plane = np.linspace(5, 15, 256).reshape(1, 16, 16) + 2 * beyond
+    found = describe_departures(plane, ["t@850"], DOMAIN, read, card, anomalies=True)
+    assert found == ([f"'t@850' {said}"] if said else [])
+    assert describe_departures(plane, ["t@850"], DOMAIN, read, card) == []
 
 
 def test_a_model_of_any_field_knows_no_units(any_field):

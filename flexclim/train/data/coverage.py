@@ -99,9 +99,16 @@ def _past_statistics(
 def extremes(
     source: TrainingSource, name: str, factor: int, values: tuple[float, float]
 ) -> tuple[float, float]:
-    """Extend the range of values of patches by that of whole planes at a few times."""
-    if not isinstance(source, Coarsened):
-        return values
+    """Extend the range of values of patches by that of whole planes: at a few times, or all.
+
+    Those of predictors are read at all times, since warnings compare with their range.
+    """
+    if isinstance(source, PairedSource):
+        if not source.settings.predictors:
+            return values
+        planes = source.coarse_series[name].read_all(source.coarse_times)
+        both = *values, float(np.nanmin(planes)), float(np.nanmax(planes))
+        return float(f"{min(both):.4g}"), float(f"{max(both):.4g}")
     lowest, highest = values
     for index in np.unique(np.linspace(0, source.times.size - 1, PLANES).round().astype(int)):
         plane = source.series[name].read(int(source.times[index]))

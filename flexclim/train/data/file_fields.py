@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ import xarray as xr
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.coordinates import grid_coordinates
 from flexclim.cf.fields import check_field
+from flexclim.cf.predictor_names import SIGN, levels_text, on_level
 from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import RecipeError
 from flexclim.grids.axes import find_axes
@@ -94,7 +95,7 @@ class Layout:
 def prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
     """Rename variables, select from further dimensions, and make positions coordinates."""
     if absent := [name for name in reading.rename if name not in dataset.variables]:
-        raise _missing(absent[0], dataset, title)
+        raise missing_variable(absent[0], dataset, title)
     dataset = dataset.rename(reading.rename)
     for dim, value in reading.select.items():
         if dim not in dataset.dims:
@@ -128,12 +129,19 @@ def _with_positions(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.assign_coords({name: plane(one) for name, one in moving.items()})
 
 
+def with_levels(dataset: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
+    """Add the variables on levels, such as ``z@500``, that are among the names and are there."""
+    wanted = [name for name in names if SIGN in name]
+    found = {name: field for name in wanted if (field := on_level(dataset, name)) is not None}
+    return dataset.assign(found)
+
+
 def stored_variable(
     dataset: xr.Dataset, name: str, title: str, reading: Reading
 ) -> tuple[Stored, Layout, np.ndarray]:
     """Return a variable as (time, y, x) or (time, cell), its grid, and its times."""
     if name not in dataset.variables:
-        raise _missing(name, dataset, title, reading)
+        raise missing_variable(name, dataset, title, reading)
     if name in auxiliary_variables(dataset) or name in dataset.dims:
         raise RecipeError(
             f"{name!r} in {title} describes other variables, as bounds, positions, cell measures "
@@ -214,9 +222,12 @@ def _without_repeated_column(field: xr.DataArray) -> xr.DataArray:
     return field.isel({axes.x: slice(-1)}) if abs(abs(last - first) - 360) < 1e-3 else field
 
 
-def _missing(
+def missing_variable(
     name: str, dataset: xr.Dataset, title: str, reading: Reading | None = None
 ) -> RecipeError:
+    """Return the error that a file lacks a variable or its level, with what it has."""
+    if known := levels_text(dataset, name):
+        return RecipeError(f"{title} has no {name!r}: {known}.")
     return RecipeError(f"{title} has no variable {name!r}; {_known(name, dataset, reading)}")
 
 

@@ -15,7 +15,8 @@ from flexclim.cf.quantities import Direction, vector_component, vector_direction
 from flexclim.errors import RecipeError
 from flexclim.train.data.paired_source import PairedSource
 from flexclim.train.data.windows import Coarsened, Window
-from flexclim.train.recipes.data_settings import Data, Input
+from flexclim.train.recipes.channel_settings import Channel
+from flexclim.train.recipes.data_settings import Data
 
 AXES: tuple[Direction, Direction] = ("y", "x")  # of rows and columns
 
@@ -49,10 +50,10 @@ def components(source: Coarsened | PairedSource, data: Data) -> Components:
     return Components(inputs, targets)
 
 
-def direction(part: Input, field: xr.DataArray) -> Direction | None:
+def direction(part: Channel, field: xr.DataArray) -> Direction | None:
     """Return "x" for an eastward component, "y" for a northward one, None for a scalar.
 
-    >>> direction(Input(name="u10"), xr.DataArray(name="u10"))
+    >>> direction(Channel(name="u10"), xr.DataArray(name="u10"))
     'x'
     """
     if part.component:

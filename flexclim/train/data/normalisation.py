@@ -27,7 +27,7 @@ from flexclim.train.data.model_settings import (
 from flexclim.train.data.paired_source import PairedSource
 from flexclim.train.data.source_fields import Fields
 from flexclim.train.data.sources import TrainingSource
-from flexclim.train.recipes.data_settings import Input
+from flexclim.train.recipes.channel_settings import Channel
 from flexclim.train.recipes.recipe import Recipe
 
 BATCHES, SIZE = 24, 16  # batches, and patches in each, that the normalisation is measured on
@@ -93,7 +93,7 @@ def _label_moments(recipe: Recipe) -> dict[str, Moments]:
 
 
 def _variable_moments(
-    parts: Sequence[Input], fields: Fields, sums: np.ndarray
+    parts: Sequence[Channel], fields: Fields, sums: np.ndarray
 ) -> dict[str, VariableMoments]:
     """Turn (variable, 3) sums into moments, by name."""
     return {
@@ -102,7 +102,7 @@ def _variable_moments(
     }
 
 
-def _is_vector_component(part: Input, fields: Fields) -> bool:
+def _is_vector_component(part: Channel, fields: Fields) -> bool:
     """Return whether a variable is a vector component; the recipe takes precedence over names."""
     return part.component is not None or vector_component(fields.named(part.name))
 

@@ -22,7 +22,7 @@ from flexclim.train.data.series import Series
 from flexclim.train.data.source_fields import Fields
 from flexclim.train.data.time_axis import has_dates, text_of
 from flexclim.train.data.windows import SourceSplit, Window, read_window, stored
-from flexclim.verify.core.dates import time_numbers
+from flexclim.verify.core.dates import DAY, time_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +129,7 @@ def match_times(coarse: Fields, fine: Fields) -> tuple[np.ndarray, np.ndarray]:
             f"times of {coarse.title} are {kinds[0]}, those of {fine.title} {kinds[1]}; give both "
             "dates, or both none."
         )
-    numbers = time_numbers(*(xr.DataArray(part, dims="time") for part in times))
-    _, first, second = np.intersect1d(*(numbers or times), return_indices=True)
+    _, first, second = np.intersect1d(*shared_numbers(*times), return_indices=True)
     if first.size == 0:
         ranges = " and ".join(
             f"{fields.title} from {text_of(fields.times.min())} to {text_of(fields.times.max())}"
@@ -138,6 +137,21 @@ def match_times(coarse: Fields, fine: Fields) -> tuple[np.ndarray, np.ndarray]:
         )
         raise RecipeError(f"the pair has no time in common: {ranges}.")
     return usable[0][first], usable[1][second]
+
+
+def shared_numbers(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return times as numbers that are equal where the times are the same.
+
+    Dates are counted as in :func:`flexclim.verify.core.dates.time_numbers`, and in whole days
+    where each has times of one hour of the day, and these hours differ.
+    """
+    numbers = time_numbers(*(xr.DataArray(part, dims="time") for part in (first, second)))
+    if numbers is None:
+        return first, second
+    hours = [np.unique(part % DAY) for part in numbers]
+    if has_dates(first) and all(part.size == 1 for part in hours) and hours[0] != hours[1]:
+        numbers = numbers[0] // DAY, numbers[1] // DAY
+    return numbers
 
 
 def _kind(times: np.ndarray) -> str:

@@ -20,7 +20,7 @@ from flexclim.grids.grid import Grid
 from flexclim.grids.operators import axis_blocks, row_blocks
 from flexclim.train.data.common_units import Attributes, in_units, join_units
 from flexclim.train.data.corrected_series import Checked, Limited, Regridded
-from flexclim.train.data.file_fields import Layout, prepared, stored_variable
+from flexclim.train.data.file_fields import Layout, prepared, stored_variable, with_levels
 from flexclim.train.data.series import (
     Averaged,
     Computed,
@@ -101,6 +101,7 @@ def open_fields(reading: Reading, folder: str, names: Sequence[str]) -> Fields:
         for file, dataset in open_datasets(reading, folder).items()
     }
     stored = list(dict.fromkeys(part for name in names for part in _needed(name, reading)))
+    datasets = {file: with_levels(dataset, stored) for file, dataset in datasets.items()}
     series, attributes, layout, times = _stored_series(datasets, stored, reading)
     for name in names:
         if name in reading.derive:

@@ -18,10 +18,12 @@ from flexclim.planning.source import resolve_static
 from flexclim.planning.static_units import convert_statics
 from flexclim.sampling.statics import static_fields
 from flexclim.train.data.common_units import CommonUnits
+from flexclim.train.data.halves import Half, area_means, half_of
 from flexclim.train.data.nesting import align
 from flexclim.train.data.paired_source import PairedSource, match_times
+from flexclim.train.data.predictor_fields import open_predictors
 from flexclim.train.data.series import Series
-from flexclim.train.data.source_fields import in_memory, open_fields
+from flexclim.train.data.source_fields import Fields, in_memory, open_fields
 from flexclim.train.data.source_files import open_dataset
 from flexclim.train.data.splits import Split, split_times
 from flexclim.train.data.time_axis import has_dates, text_of
@@ -55,10 +57,10 @@ def open_sources(
     units = CommonUnits() if units is None else units
     opened: list[TrainingSource] = []
     for settings in data.sources:
-        if (settings.train if split == "train" else settings.validate_) is None:
+        if split == "validate" and settings.validate_ is None:
             continue
-        if settings.coarse:
-            pair = _pair(data, settings, settings.coarse, split, units)
+        if settings.coarse or settings.predictors:
+            pair = _pair(data, settings, split, units)
             opened.append(_with_statics(pair, data, settings, units))
         elif data.named:
             inputs, targets = _names(data)
@@ -228,6 +230,7 @@ def _coarsened(
     fields = open_fields(settings, data.folder, list(dict.fromkeys(inputs + targets)))
     fields = units.convert(fields, dict.fromkeys(inputs) | _bases(data, targets))
     chosen = split_times(fields.times, fields.usable, settings, data.gap, split, fields.title)
+    chosen = chosen[_halved(data, split, fields, chosen)]
     series, times = in_memory(fields, chosen)
     grid = fields.grid().with_corners()
     return Coarsened(
@@ -245,19 +248,26 @@ def _coarsened(
     )
 
 
-def _pair(
-    data: Data, settings: SourceSettings, partner: Reading, split: Split, units: CommonUnits
-) -> PairedSource:
+def _pair(data: Data, settings: SourceSettings, split: Split, units: CommonUnits) -> PairedSource:
     inputs, targets = _names(data)
     factor = next(iter(data.factors))
-    coarse = units.convert(open_fields(partner, data.folder, inputs), dict.fromkeys(inputs))
     fine = open_fields(settings, data.folder, targets)
+    if settings.coarse:
+        coarse = open_fields(settings.coarse, data.folder, inputs)
+    else:
+        coarse = open_predictors(settings, data.folder, inputs, fine, factor)
+    coarse = units.convert(coarse, dict.fromkeys(inputs))
     fine = units.convert(fine, _bases(data, targets))
+    kind = settings.grid
+    if settings.predictors and kind is None:
+        kind = coarse.grid().domain.kind  # with odd factors, centres of cells coincide
     first, second = match_times(coarse, fine)
     stamps = fine.times[second]
     usable = np.ones(stamps.size, bool)
     chosen = split_times(stamps, usable, settings, data.gap, split, fine.title)
-    nesting = align(coarse, fine, factor, settings.grid)
+    among, index = (coarse, first) if data.colder_half in coarse.series else (fine, second)
+    chosen = chosen[_halved(data, split, among, index[chosen])]
+    nesting = align(coarse, fine, factor, kind)
     coarse_series, coarse_times = in_memory(coarse, first[chosen])
     fine_series, fine_times = in_memory(fine, second[chosen])
     return PairedSource(
@@ -281,6 +291,16 @@ def _pair(
         targets=targets,
         weight=settings.weight,
     )
+
+
+def _halved(data: Data, split: Split, fields: Fields, times: np.ndarray) -> np.ndarray:
+    """Return which of the times of a split belong to its half; all, without ``colder_half``."""
+    everything = np.arange(times.size)
+    if data.colder_half is None or split == "validate":
+        return everything
+    means = area_means(fields.series[data.colder_half], times)
+    half: Half = "warmer" if split == "warmer" else "colder"
+    return half_of(everything, means, fields.times[times], half, fields.title)
 
 
 def _bases(data: Data, targets: Sequence[str]) -> dict[str, str | None]:

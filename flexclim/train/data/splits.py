@@ -13,7 +13,8 @@ from flexclim.errors import RecipeError
 from flexclim.train.data.time_axis import has_dates, in_seconds, text_of
 from flexclim.train.recipes.source_settings import SourceSettings
 
-Split = Literal["train", "validate"]
+# With data.colder_half, "train" is that half of the training period, and "warmer" the other.
+Split = Literal["train", "validate", "warmer"]
 YEAR = r"\d{4}"
 
 

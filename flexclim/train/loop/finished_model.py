@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,16 @@ HALO_PATCHES = 64
 NO_FINITE_CRPS = "no CRPS was finite"
 # Cells are regarded as uncorrelated where the residual's autocorrelation has fallen to this.
 UNCORRELATED = 0.1
+DESCRIBED = "standard_name", "long_name", "cell_methods"
 
 
 def finished_model(
-    recipe: Recipe, data: TrainingData, network: Flex, state: RunState, ranks: Ranks
+    recipe: Recipe,
+    data: TrainingData,
+    network: Flex,
+    state: RunState,
+    ranks: Ranks,
+    more: Mapping[str, float] | None = None,
 ) -> Model:
     """Return the model of a finished run.
 
@@ -41,6 +47,8 @@ def finished_model(
         With the weights to keep.
     state
         Scores and time; if its ``best_step`` is 0, the weights are the last ones.
+    more
+        Further scores for the card.
     """
     reach = max(
         correlation_reach(np.nan_to_num(patches.batch(1, HALO_PATCHES).residual))
@@ -49,6 +57,8 @@ def finished_model(
     settings = with_halo(data.settings, reach)
     covered = coverage(data.sources, recipe.data, data.settings, recipe.trainer.seed)
     card = model_card(recipe, data, state, hardware(ranks), reach, covered)
+    scores = card.scores | {name: float(f"{value:.5g}") for name, value in (more or {}).items()}
+    card = card.model_copy(update={"scores": scores})
     return new_model(network, settings, card, precision="bf16")
 
 
@@ -81,6 +91,7 @@ def model_card(
         inputs=tuple(part.name for part in (named.inputs or ())) if named else (),
         statics=tuple(part.name for part in settings.statics),
         units=data.units if named else {},
+        attributes=_target_attributes(data) if named else {},
         factors=settings.factors,
         leads=settings.forecast.leads if settings.forecast else (),
         spacing_km=(min(spacings), max(spacings)) if spacings else None,
@@ -97,6 +108,21 @@ def model_card(
         version=f"flexclim {__version__}, torch {torch.__version__}",
         notes=notes(recipe, state, reach) + regridded(data.sources),
     )
+
+
+def _target_attributes(data: TrainingData) -> dict[str, dict[str, str]]:
+    """Return what the files say of outputs that are no inputs, and could not tell in sampling."""
+    settings, fields = data.settings, data.sources[0].target_fields
+    inputs = {part.name for part in settings.inputs or ()}
+    return {
+        part.name: {
+            key: str(value)
+            for key, value in fields.attributes[part.name].items()
+            if key in DESCRIBED
+        }
+        for part in settings.targets or ()
+        if part.name not in inputs
+    }
 
 
 def data_cards(recipe: Recipe) -> tuple[DataCard, ...]:

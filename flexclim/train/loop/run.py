@@ -22,6 +22,7 @@ from flexclim.train.loop.banner import banner
 from flexclim.train.loop.finished_model import NO_FINITE_CRPS, finished_model
 from flexclim.train.loop.learner import Learner
 from flexclim.train.loop.logs import FILE, Log, open_logs, read_log
+from flexclim.train.loop.lost_signal import ChangeSignal, change_signals, scores_of
 from flexclim.train.loop.pictures import draw_curves, draw_samples
 from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.snapshot import RunState
@@ -269,7 +270,13 @@ class Run(AbstractContextManager["Run"]):
                 snapshot.put_weights(network, checkpoint_files.load(path))
             else:
                 self._terminal.say(f"{NO_FINITE_CRPS}; {folder} holds the last weights")
-            model = finished_model(self.recipe, self.data, network, state, self.ranks)
+            signals: list[ChangeSignal] = []
+            if self.recipe.data.colder_half:
+                signals = change_signals(self.recipe, self.data, network, self.ranks.device)
+            for signal in signals:
+                self._terminal.say(str(signal))
+            more = _finite(scores_of(signals))
+            model = finished_model(self.recipe, self.data, network, state, self.ranks, more)
         model.save(folder, overwrite=True)
 
     def _lock_folder(self) -> None:

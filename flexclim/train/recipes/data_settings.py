@@ -9,81 +9,11 @@ from typing import Literal, Self
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from flexclim.cf.predictor_names import read_name
 from flexclim.models.channels import COMPUTED, LABELS
 from flexclim.nn.configuration import Settings
+from flexclim.train.recipes.channel_settings import Input, LabelPart, Predictor, Target
 from flexclim.train.recipes.source_settings import SourceSettings
-
-Transform = Literal["none", "log1p", "sqrt"]
-SAME = "same"
-
-
-class Input(Settings):
-    """An input variable of the network, on the coarse grid."""
-
-    name: str = Field(min_length=1, description="name, after rename and derive of the source")
-    transform: Transform = Field(
-        default="none",
-        description="none; log1p, log(1 + value / unit); sqrt, square root of value / unit",
-    )
-    unit: float = Field(default=1.0, gt=0, description="scale of the transform")
-    component: Literal["x", "y"] | None = Field(
-        default=None,
-        description="x (eastward) or y (northward) component of a vector, whose sign changes in "
-        "mirror images; null: derived from name and attributes",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, values: object) -> object:
-        return {"name": values} if isinstance(values, str) else values
-
-
-class Target(Input):
-    """An output variable of the network, on the fine grid."""
-
-    base: str | None = Field(
-        default=SAME,
-        description="input whose interpolation the residual is added to; same: the input of this "
-        "name; null: none, the network predicts the whole field",
-    )
-
-    non_negative: bool | None = Field(
-        default=None,
-        description="whether negative values are unphysical; null: derived from standard_name and "
-        "units",
-    )
-
-    @property
-    def base_name(self) -> str | None:
-        """Name of the base input, or None."""
-        return self.name if self.base == SAME else self.base
-
-
-class LabelPart(Settings):
-    """A part of the label: numbers that condition the network on a whole patch."""
-
-    name: str = Field(
-        min_length=1,
-        description="factor, lead, spacing, component, day_of_year, variable, or a number of "
-        "sources.label",
-    )
-    values: tuple[str, ...] = Field(
-        default=(), description="names of variables; only for the label variable"
-    )
-    logarithm: bool = Field(default=False, description="whether to take log10 of the number")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, values: object) -> object:
-        return {"name": values} if isinstance(values, str) else values
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.name == "given":
-            raise ValueError("given is added by trainer.label_dropout; remove it")
-        if bool(self.values) != (self.name == "variable"):
-            raise ValueError("values go with the label variable, and only with it")
-        return self
 
 
 class Forecast(Settings):
@@ -141,20 +71,6 @@ def span_hours(lead: str) -> float:
     return float(hours)
 
 
-class Predictor(Settings):
-    """A static predictor, or one computed from place and time."""
-
-    name: str = Field(
-        min_length=1,
-        description=f"variable of static_file, or computed: {', '.join(COMPUTED)}",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, values: object) -> object:
-        return {"name": values} if isinstance(values, str) else values
-
-
 class Data(Settings):
     """Sources, variables and patches."""
 
@@ -199,6 +115,12 @@ class Data(Settings):
     gap: str = Field(
         default="0h", description="leave out training times within this span of validation times"
     )
+    colder_half: str | None = Field(
+        default=None,
+        description="input or target: train on the colder half of the training period by its mean "
+        "(whole years, if there are four), and report how much of the change to the warmer half "
+        "the model reproduces",
+    )
     augment: tuple[Literal["flip_x", "flip_y", "turn"], ...] | None = Field(
         default=None,
         description="random mirror images (with vectors) and quarter turns of patches; quarter "
@@ -213,6 +135,11 @@ class Data(Settings):
     def named(self) -> bool:
         """Whether the model has named inputs, rather than any variable, one at a time."""
         return bool(self.inputs)
+
+    @property
+    def perfect_prognosis(self) -> bool:
+        """Whether inputs are predictors on grids of their own."""
+        return any(source.predictors for source in self.sources)
 
     @property
     def downscales(self) -> bool:
@@ -236,7 +163,7 @@ class Data(Settings):
     def all_targets(self) -> tuple[Target, ...]:
         """Targets; the inputs if none are given."""
         return self.targets or tuple(
-            Target(**part.model_dump(exclude_unset=True)) for part in self.inputs
+            Target(**part.model_dump(exclude_unset=True, exclude={"lags"})) for part in self.inputs
         )
 
     @property
@@ -246,8 +173,19 @@ class Data(Settings):
             return () if self.named else ("flip_y", "flip_x", "turn")
         return self.augment
 
+    @field_validator("inputs", mode="after")
+    @classmethod
+    def _with_lags(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        """Replace inputs with lags by one input for each lag, and check what their names tell."""
+        parts = tuple(one for part in inputs for one in part.lagged)
+        for part in parts:
+            read_name(part.name)
+        return parts
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        self._check_predictors()
+        self._check_halves()
         for number, source in enumerate(self.sources):
             if self.named and source.variables:
                 raise ValueError(f"sources.{number}.variables goes only without inputs")
@@ -257,7 +195,7 @@ class Data(Settings):
                 )
             if source.coarse and not self.named:
                 raise ValueError(f"sources.{number}.coarse needs inputs and targets by name")
-            if source.coarse and len(self.factors) > 1:
+            if (source.coarse or source.predictors) and len(self.factors) > 1:
                 raise ValueError("a pair has one factor, that of its grids")
         if not self.named and (self.targets or self.statics or self.scaling == "fixed"):
             raise ValueError("targets, statics and fixed scaling need inputs by name")
@@ -273,6 +211,34 @@ class Data(Settings):
         self._check_names()
         self._check_rain()
         return self
+
+    def _check_halves(self) -> None:
+        known = [part.name for part in (*self.inputs, *self.all_targets)]
+        if self.colder_half is None:
+            return
+        if not self.named or not self.downscales:
+            raise ValueError("colder_half needs inputs by name, and downscaling")
+        if self.colder_half not in known:
+            raise ValueError(
+                f"colder_half {self.colder_half} is no variable of training; name one of "
+                f"{', '.join(dict.fromkeys(known))}"
+            )
+
+    def _check_predictors(self) -> None:
+        with_predictors = [bool(source.predictors) for source in self.sources]
+        if not any(with_predictors):
+            if lagged := [part.name for part in self.inputs if read_name(part.name).lag_hours]:
+                raise ValueError(f"input {lagged[0]} has a lag, which needs sources.predictors")
+            return
+        if not all(with_predictors):
+            number = with_predictors.index(False)
+            raise ValueError(f"sources.{number}.predictors is missing; the other sources have them")
+        if any(source.coarse for source in self.sources):
+            raise ValueError("a source has either coarse or predictors")
+        if not self.named or self.scaling != "fixed" or self.forecasts:
+            raise ValueError("predictors need inputs by name, scaling: fixed, and no forecasts")
+        if not self.targets:
+            raise ValueError("predictors need targets by name, each with its base, or base: null")
 
     def _check_forecasts(self) -> None:
         if not self.named:

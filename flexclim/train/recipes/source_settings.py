@@ -155,10 +155,15 @@ class Reading(Settings):
 
 
 class SourceSettings(Reading):
-    """Fine fields for training; coarsened on the fly, or paired with the fields of ``coarse``."""
+    """Fine fields for training: coarsened on the fly, or paired with other data sets."""
 
     coarse: Reading | None = Field(
         default=None, description="coarse data set paired with this one, on its own grid"
+    )
+    predictors: tuple[Reading, ...] = Field(
+        default=(),
+        description="data sets of the inputs, each on any grid: regridded to the coarse grid of "
+        "this source; an input may name a level and a lag, as in q@850 or q@850@-24h",
     )
     grid: Kind | None = Field(
         default=None,

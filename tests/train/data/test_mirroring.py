@@ -4,7 +4,7 @@ import xarray as xr
 
 from flexclim.errors import RecipeError
 from flexclim.train.data.mirroring import Components, direction, mirror
-from flexclim.train.recipes.data_settings import Input
+from flexclim.train.recipes.channel_settings import Input
 
 NAMED = ("data.inputs=[u10, v10]", "data.sources.0.variables=[]", "data.sources.0.signed=false")
 
