@@ -43,7 +43,7 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with 0 if done, 1 on failure, 2 on bad arguments.
 
-    After SIGTERM it is 143, as a shell reports it.
+    After Ctrl-C it is 130, after SIGTERM 143, as shells report them.
     """
     given, arguments = _of_any_command(sys.argv[1:] if arguments is None else arguments)
     show = warnings.showwarning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,7 +97,12 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
             yield
         return
     with dask.config.set(_settings()), _cluster(workers) as cluster, Client(cluster):
-        yield
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, Exception):  # stopped: workers are killed as they compute
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            raise
 
 
 def _client_of(scheduler: str | None) -> Client:

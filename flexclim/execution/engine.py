@@ -67,7 +67,7 @@ def run(
         workers for longer than ``distributed.scheduler.no-workers-timeout``.
     """
     client, rounds = active_client(), _rounds(keys, round_of)
-    LOG.debug("%d %s on %s", len(keys), noun, client or f"{threads} threads")
+    LOG.info("%d %s to write, on %s", len(keys), noun, client or f"{threads} threads")
 
     def passes() -> int:
         return passes_in(graph.cull(set(keys)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 
 import zarr
 from distributed import Worker, WorkerPlugin
 
+from flexclim.errors import FlexclimWarning
 from flexclim.execution.allocation import keep_memory
 from flexclim.execution.workers import TORCH_THREADS
 from flexclim.models.model import ModelReference
@@ -39,6 +41,8 @@ class LoadModels(WorkerPlugin):
         """Set up a process that has just started."""
         if worker.nanny:
             zarr.config.set(self.zarr_settings)
+            # They reach the client as events; here they would be printed a second time.
+            warnings.filterwarnings("ignore", category=FlexclimWarning)
             if self.device == "cpu":
                 keep_memory()  # before torch starts threads
         import torch

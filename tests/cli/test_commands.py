@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import pytest
@@ -180,16 +181,30 @@ def test_shells_complete_commands():
     assert done.stdout.split() == ["downscale"]
 
 
-def test_a_termination_is_noted_and_leaves_with_its_code(monkeypatch, tmp_path, capsys):
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(
-        "flexclim.stores.check_store", lambda store: signal.raise_signal(signal.SIGTERM)
-    )
-    assert run("check", "a.zarr", "--log-file", tmp_path / "run.log") == 143
-    text = "stopped by SIGTERM. What is in a store is complete: give the same command again"
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_noted_and_leaves_with_its_code(monkeypatch, tmp_path, capsys, number, code):
+    before = signal.getsignal(number)
+    monkeypatch.setattr("flexclim.stores.check_store", lambda store: signal.raise_signal(number))
+    assert run("check", "a.zarr", "--log-file", tmp_path / "run.log") == code
+    text = f"stopped by {number.name}. What a store holds is complete: give the same command again"
     assert text in capsys.readouterr().err
     assert text in (tmp_path / "run.log").read_text()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_comes_in_a_destructor_is_not_lost(monkeypatch, capsys):
+    class Late:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def check(store):
+        Late()
+        time.sleep(5)
+        return {}
+
+    monkeypatch.setattr("flexclim.stores.check_store", check)
+    assert run("check", "a.zarr") == 143
+    assert "Exception ignored" not in capsys.readouterr().err
 
 
 COMMANDS_WITH_OUTPUT = [
