@@ -84,8 +84,8 @@ def suggest_options(function: F) -> F:
     Raises
     ------
     FlexclimError
-        If the decorated function is called with an unknown keyword argument, or fails with an
-        argument of a wrong type.
+        If the decorated function is called with an unknown keyword argument, without a required
+        one or with too many, or fails with an argument of a wrong type.
 
     >>> @suggest_options
     ... def coarsen(field, factor: int, *, grid: str | None = None):
@@ -93,6 +93,10 @@ def suggest_options(function: F) -> F:
     >>> coarsen(None, factr=2)
     Traceback (most recent call last):
     flexclim.errors.FlexclimError: coarsen() has no option 'factr'; did you mean 'factor'?
+    >>> coarsen(8)
+    Traceback (most recent call last):
+    flexclim.errors.FlexclimError: coarsen(): missing a required argument: 'factor'. Its arguments
+    are field, factor, grid.
     >>> coarsen(8, "two")
     Traceback (most recent call last):
     flexclim.errors.FlexclimError: factor='two' is of type str. Give int.
@@ -108,6 +112,12 @@ def suggest_options(function: F) -> F:
                 options = f"its options are {', '.join(known)}."
                 hint = f"did you mean {near[0]!r}?" if near else options
                 raise FlexclimError(f"{function.__name__}() has no option {name!r}; {hint}")
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise FlexclimError(
+                f"{function.__name__}(): {error}. Its arguments are {', '.join(known)}."
+            ) from None
         try:
             return function(*args, **kwargs)
         except FlexclimError:
@@ -146,11 +156,7 @@ def _wrong_type(
     kwargs: Mapping[str, object],
 ) -> str | None:
     """Describe the first argument that is not of its annotated type; None: there is none."""
-    try:
-        given = signature.bind(*args, **kwargs).arguments
-    except TypeError:
-        return None
-    for name, value in given.items():
+    for name, value in signature.bind(*args, **kwargs).arguments.items():
         annotation = signature.parameters[name].annotation
         try:
             hint = eval(annotation, function.__globals__) if annotation else object

@@ -351,6 +351,31 @@ CHANGES = [
         AlignmentError,
         r"the reference has no variable for 'tas': it holds 'sst'",
     ),
+    *(
+        (
+            name,
+            lambda ds: ds.sel(time=slice("1900", "1910")),
+            FlexclimError,
+            rf"'tas' of the {role} has no times: its dimension 'time' has size 0",
+        )
+        for name, role in (
+            ("reference", "reference"),
+            ("historical", "historical run"),
+            ("projection", "model"),
+        )
+    ),
+    (
+        "historical",
+        lambda ds: ds.mean("time"),
+        FlexclimError,
+        r"the historical run has no numbers along time and 'lat' and 'lon'",
+    ),
+    (
+        "reference",
+        lambda ds: ds.mean("time"),
+        FlexclimError,
+        r"'tas' of the reference needs dates, but there are none along a dimension",
+    ),
     (
         "projection",
         lambda ds: ds.isel(time=0),

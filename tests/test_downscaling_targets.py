@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 import xarray as xr
-from grid_kinds import gaussian, healpix_field, projected
+from grid_kinds import curvilinear, gaussian, healpix_field, projected, triangles
 
 import flexclim
 from flexclim.errors import FlexclimError, FlexclimWarning, GridError
@@ -190,6 +190,28 @@ def test_invalid_targets_are_errors_of_one_line(region, run, to, message):
 def test_a_factor_that_does_not_reach_the_target_is_an_error(region, run):
     with pytest.raises(GridError, match=r"factor=2 gives cells 2 times as wide .* at least 4"):
         run(region, factor=2, to=0.25)
+
+
+def scaled(ds, names, share):
+    """Return cells whose corners lie nearer to their centres, or further away."""
+    for name in names:
+        bounds = ds[ds[name].attrs["bounds"]]
+        away = (bounds - ds[name] + 180) % 360 - 180
+        ds[bounds.name] = ds[name] + share * away
+    return ds
+
+
+@pytest.mark.parametrize("share", [0.7, 1.3])
+@pytest.mark.parametrize("options", [{"factor": 4}, {"to": STATIONS, "factor": 4}, {"to": 2.0}])
+@pytest.mark.parametrize("kind", ["triangles", "curvilinear"])
+def test_cells_that_overlap_or_leave_holes_are_an_error(run, kind, share, options):
+    if kind == "triangles":
+        ds = scaled(triangles(200), ("clat", "clon"), share)
+    else:
+        ds = scaled(curvilinear(24, corners=True).isel(y=slice(4, 20)), ("lat", "lon"), share)
+    with pytest.raises(GridError, match="overlap.* %" if share > 1 else "leave holes: .* %") as one:
+        run(ds, **options)
+    assert "\n" not in str(one.value)
 
 
 def test_mixed_grids_are_an_error(region, run):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from flexclim.adjusting.lazy_mapping import Chunks, by_cells, cell_numbers, in_blocks
+from flexclim.adjusting.lazy_mapping import Chunks, in_blocks, over_blocks
 from flexclim.adjusting.quantile_mapping import Treatment, bounded, nodes, periods, without_traces
 from flexclim.adjusting.time_series import Reading, Series
 from flexclim.cf.times import calendar_of
@@ -98,16 +98,8 @@ def adjust_jointly(
     ]
     every = np.arange(first.fields.times.size)
     alone = _together([one.alone for one in joints], every, time)
-    result = xr.apply_ufunc(
-        partial(by_cells, joint, (2, 2, 2, 2, 0)),
-        *series,
-        alone,
-        cell_numbers(alone, (VARIABLE, time)),
-        input_core_dims=[[VARIABLE, TRAINING]] * 2 + [[VARIABLE, DAY], [VARIABLE, time], []],
-        output_core_dims=[[VARIABLE, time]],
-        dask="parallelized",
-        output_dtypes=[alone.dtype],
-    )
+    cores = [(VARIABLE, dim) for dim in (time, TRAINING, TRAINING, DAY)]
+    result = over_blocks(joint, [alone, *series], cores, (VARIABLE, time))
     return [result.isel({VARIABLE: at}) for at in range(len(joints))]
 
 
@@ -143,10 +135,10 @@ def _together(fields: list[xr.DataArray], at: np.ndarray, name: Hashable) -> xr.
 
 
 def _joint(
+    alone: np.ndarray,
     reference: np.ndarray,
     historical: np.ndarray,
     fields: np.ndarray,
-    alone: np.ndarray,
     numbers: np.ndarray,
     *,
     readings: list[tuple[Reading, Reading, Reading]],

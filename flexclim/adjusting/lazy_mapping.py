@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
 from math import prod
 
@@ -55,17 +55,8 @@ def fit(
         count=count,
         seed=seed,
     )
-    result: xr.DataArray = xr.apply_ufunc(
-        partial(by_cells, quantiles, (1, 0)),
-        whole,
-        cell_numbers(whole, (series.time,)),
-        input_core_dims=[[series.time], []],
-        output_core_dims=[[PART, QUANTILE]],
-        dask="parallelized",
-        output_dtypes=[whole.dtype],
-        dask_gufunc_kwargs={"output_sizes": {PART: window.parts, QUANTILE: count}},
-    )
-    return result
+    sizes: dict[Hashable, int] = {PART: window.parts, QUANTILE: count}
+    return over_blocks(quantiles, [whole], [(series.time,)], tuple(sizes), sizes)
 
 
 def _quantiles(
@@ -104,17 +95,8 @@ def adjust(
         seed=seed,
         name=str(series.field.name),
     )
-    result: xr.DataArray = xr.apply_ufunc(
-        partial(by_cells, adjusted, (1, 2, 2, 0)),
-        whole,
-        *tables,
-        cell_numbers(whole, (series.time,)),
-        input_core_dims=[[series.time], [PART, QUANTILE], [PART, QUANTILE], []],
-        output_core_dims=[[series.time]],
-        dask="parallelized",
-        output_dtypes=[whole.dtype],
-    )
-    return result
+    cores = (series.time,), (PART, QUANTILE), (PART, QUANTILE)
+    return over_blocks(adjusted, [whole, *tables], cores, (series.time,))
 
 
 def _adjusted(
@@ -180,7 +162,39 @@ def _warn(
             )
 
 
-def by_cells(
+def over_blocks(
+    function: Callable[..., np.ndarray],
+    arrays: Sequence[xr.DataArray],
+    cores: Sequence[tuple[Hashable, ...]],
+    output: tuple[Hashable, ...],
+    sizes: Mapping[Hashable, int] | None = None,
+) -> xr.DataArray:
+    """Apply a function to some cells at once, block by block, lazily.
+
+    Parameters
+    ----------
+    function
+        Of arrays (C, ...) and the numbers of the cells (C,); its result is (C, ...).
+    arrays, cores
+        Arrays, and the dimensions of each besides those of cells; the first has all cells.
+    output, sizes
+        Dimensions of the result besides those of cells, with the sizes of new ones.
+    """
+    first = arrays[0]
+    result: xr.DataArray = xr.apply_ufunc(
+        partial(_by_cells, function, (*map(len, cores), 0)),
+        *arrays,
+        cell_numbers(first, cores[0]),
+        input_core_dims=[*cores, ()],
+        output_core_dims=[output],
+        dask="parallelized",
+        output_dtypes=[first.dtype],
+        dask_gufunc_kwargs={"output_sizes": dict(sizes or {})},
+    )
+    return result
+
+
+def _by_cells(
     function: Callable[..., np.ndarray], cores: tuple[int, ...], *arrays: np.ndarray
 ) -> np.ndarray:
     """Apply a function of arrays (C, ...) to some cells at once.

@@ -137,6 +137,11 @@ def resolve_model(
     ds = as_dataset(obj) if isinstance(obj, xr.DataArray) else obj
     cells = cells_of(ds)
     known = [n for n in fields_along(ds, cells.dims) if ds[n].ndim > len(cells.dims)]
+    if not known:
+        raise FlexclimError(
+            f"{role} has no numbers along time and {' and '.join(map(repr, cells.dims))}. Add a "
+            "field, or check its dimensions."
+        )
     names = names_of(variables) or known
     for name in names:
         if name not in known:
@@ -144,11 +149,6 @@ def resolve_model(
                 f"{role} has no field {name!r} in time; it has {', '.join(map(repr, known))}. "
                 "Name some of these."
             )
-    if not names:
-        raise FlexclimError(
-            f"{role} has no numbers along time and {' and '.join(map(repr, cells.dims))}. Add a "
-            "field, or check its dimensions."
-        )
     return Model(dataset=ds, cells=cells, names=tuple(names), role=role)
 
 

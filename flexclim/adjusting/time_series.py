@@ -116,11 +116,17 @@ def series_of(ds: xr.Dataset, name: str, dims: Sequence[str], role: str) -> Seri
             "xarray.decode_cf, or assign dates."
         )
     times = field[valid].variable
+    if times.size == 0:
+        raise FlexclimError(
+            f"{name!r} of {role} has no times: its dimension {valid!r} has size 0. Select others."
+        )
     if times.dtype.kind == "M" and np.isnat(times.values).any():
         raise FlexclimError(f"times of {role} have missing values. Drop them with .dropna.")
     own = np.result_type(field.dtype, np.float32)
     return Series(
-        field=xr.DataArray(field.variable, name=name).transpose(..., times.dims[0]).astype(own),
+        field=xr.DataArray(field.variable, name=name)
+        .transpose(..., times.dims[0])
+        .astype(own, copy=False),
         times=xr.DataArray(times, name=valid),
         role=role,
         reading=Reading(

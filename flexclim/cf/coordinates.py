@@ -85,17 +85,34 @@ def grid_coordinates(
     several = min(grid.domain.shape) > 1
     if rows in result and several and kind != grid.as_kind(None).domain.kind:
         result[rows].attrs[GRID_KIND] = kind_text(kind, grid.y_step)
-    if grid.corners is not None and grid.corner_names is not None:
-        for name, corners, of in zip(
-            grid.corner_names,
-            grid.corners,
-            (grid.latitude_name, grid.longitude_name),
-            strict=True,
-        ):
-            known = variables[name]
-            (dim,) = set(known.dims) - {grid.y, grid.x}
-            result[name] = xr.Variable((grid.y, grid.x, dim), corners.astype(known.dtype), {})
-            result[str(of)].attrs["bounds"] = name
+    if grid.corners is not None:
+        result |= _corners(grid, source, result, taken)
+    return result
+
+
+def _corners(
+    grid: Grid,
+    source: xr.Dataset | xr.DataArray,
+    known: Mapping[str, xr.Variable],
+    taken: Container[str],
+) -> dict[str, xr.Variable]:
+    """Return the corners of curvilinear cells, and positions that name them."""
+    assert grid.corners is not None
+    variables = source.variables if isinstance(source, xr.Dataset) else source.coords
+    result = {}
+    for at, own in enumerate((grid.latitude_name, grid.longitude_name)):
+        of = known[str(own)]
+        if grid.corner_names is None:
+            name, dtype = f"{own}_vertices", of.dtype
+            if name in taken or name in variables:
+                return {}
+            dim = next(n for n in ("vertices", "nv", "corner") if source.sizes.get(n, 4) == 4)
+        else:
+            name = grid.corner_names[at]
+            (dim,) = map(str, set(variables[name].dims) - {grid.y, grid.x})
+            dtype = variables[name].dtype
+        result[name] = xr.Variable((grid.y, grid.x, dim), grid.corners[at].astype(dtype), {})
+        result[str(own)] = xr.Variable(of.dims, of.data, {**of.attrs, "bounds": name})
     return result
 
 

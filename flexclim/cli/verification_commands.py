@@ -29,6 +29,10 @@ def verify(
             "[default: the 90 % quantile of the truth]"
         ),
     ] = None,
+    climate: Annotated[
+        bool,
+        typer.Option("--climate", help="Compare climates, not weather: years need not be paired."),
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Self-contained HTML file to write.")] = None,
     save: Annotated[
         str | None, typer.Option(help="Where to save all scores: .nc or .zarr.")
@@ -37,11 +41,15 @@ def verify(
 ) -> None:
     """Score a forecast against the truth, with interpolation as baseline.
 
+    With --climate, means, quantiles, cycles, extremes and spells of the forecast, and of the coarse
+    fields, are put beside those of the truth. Grids, calendars and times may differ.
+
     \b
     Examples:
       flexclim verify fine.zarr truth.nc
       flexclim verify fine.zarr truth.nc --coarse coarse.nc --report report.html
       flexclim verify fine.zarr truth.nc --variables u10 --thresholds u10=12 --save scores.nc
+      flexclim verify fine.zarr era5.nc --coarse gcm.nc --climate --report climate.html
     """  # noqa: D301
     from flexclim import verify as scoring
     from flexclim.stores.datasets import open_input, write_dataset
@@ -64,7 +72,13 @@ def verify(
                 )
         fields = [one[names] for one in fields]
     base = open_input(coarse) if coarse else None
-    scores = scoring.evaluate(fields[0], fields[1], base, thresholds=events)
+    if climate:
+        if events is not None:
+            raise typer.BadParameter("--thresholds are for scores of events, not for --climate.")
+        sources = {"forecast": fields[0]} | ({} if base is None else {"coarse": base})
+        scores = scoring.climate.evaluate(sources, fields[1])
+    else:
+        scores = scoring.evaluate(fields[0], fields[1], base, thresholds=events)
     typer.echo(table_text(scores))
     if save is not None:
         typer.echo(write_dataset(scores, save, overwrite=overwrite))

@@ -10,12 +10,15 @@ from itertools import product
 
 import numpy as np
 
+from flexclim.errors import GridError
 from flexclim.grids.regridding.corners import corners_between
 
 # Places of the corners within a cell, down and right.
 PLACES = (0, 0), (0, 1), (1, 1), (1, 0)
-# Cells that are looked at to learn in which order a file has corners.
+# Cells that are looked at to learn in which order a file has corners, and whether they fit.
 SAMPLE = 500
+# Share by which the usual cell may be larger or smaller than the distance of centres tells.
+MISFIT = 0.1
 
 
 def cell_corners(
@@ -36,12 +39,20 @@ def cell_corners(
         missing, and by default, corners lie between centres.
     wraps
         Whether the first column follows on the last one.
+
+    Raises
+    ------
+    GridError
+        If given corners make the usual cell more than 10 % larger or smaller than the distance of
+        the centres does.
     """
-    between = np.stack(corners_between(latitude, longitude, wraps=wraps))
+    north, east = corners_between(latitude, longitude, wraps=wraps)
+    between = np.stack([north, east % 360 if np.nanmax(longitude) > 180 else east])
     if given is None or given[0].shape != between.shape[1:]:
         return between
     known = np.stack(given).astype(float)
     known = known[..., _order(known, between)]
+    _check_size(known, between)
     return np.where(np.isnan(known).any(axis=0), between, known)
 
 
@@ -54,6 +65,22 @@ def _order(known: np.ndarray, between: np.ndarray) -> list[int]:
     ]
     apart = [np.nanmean(np.linalg.norm(mine - theirs[:, order], axis=-1)) for order in orders]
     return orders[int(np.argmin(apart))]
+
+
+def _check_size(known: np.ndarray, between: np.ndarray) -> None:
+    """Check that cells neither overlap nor leave holes, by their areas."""
+    some = np.unique(np.linspace(0, known[0, ..., 0].size - 1, SAMPLE).astype(int))
+    areas = [
+        polygon_area(unit_vectors(*one.reshape(2, -1, 4)[:, some])) for one in (known, between)
+    ]
+    sound = np.isfinite(areas[0] + areas[1]) & (areas[1] > 0)
+    ratio = float(np.median(areas[0][sound] / areas[1][sound])) if sound.any() else 1.0
+    if abs(ratio - 1) > MISFIT:
+        raise GridError(
+            f"cells {'overlap' if ratio > 1 else 'leave holes'}: by their corners they have "
+            f"{100 * ratio:.0f} % of the area between their neighbours. Correct the corners, or "
+            "drop them with .drop_vars."
+        )
 
 
 def split_corners(corners: np.ndarray, factor: int) -> np.ndarray:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", bound="np.ndarray | da.Array")
 LARGEST_FACTOR = 10_000  # of refinement; larger ones are mistakes
+# Corners are written for so many fine cells: areas from centres differ where cells are large.
+FEW_CELLS = 2**20
 DEGREE_KM = 111.195  # of a great circle, on a sphere of 6371 km
 
 
@@ -223,6 +225,11 @@ class Grid:
         assert isinstance(self.longitude, np.ndarray)
         corners = cell_corners(self.latitude, self.longitude, wraps=self.domain.wrap)
         return replace(self, corners=corners)
+
+    def with_few_corners(self, factor: int) -> Grid:
+        """Return this grid, with corners unless it is split into very many fine cells."""
+        height, width = self.domain.shape
+        return self.with_corners() if height * width * factor**2 <= FEW_CELLS else self
 
     def canonical(self, array: A) -> A:
         """Return an array (..., y, x), numpy or dask, in canonical order."""

@@ -16,7 +16,8 @@ from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.variable_names import TEMPERATURE
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.arguments import shown
-from flexclim.grids.regridding.targets import Target
+from flexclim.grids.regridding.cells import Cells
+from flexclim.grids.regridding.targets import Target, centres_of
 from flexclim.planning.source import Source, StaticField, resolve_static
 from flexclim.planning.static_units import convert_statics
 from flexclim.planning.variable_groups import available_statics
@@ -46,16 +47,24 @@ class LapseRate:
         Elevation of the model's surface in m, on its own grid.
     changed
         The temperatures, by name, with the size of 1 K in their units.
+    pixels
+        Centres of the fine cells, if these are HEALPix; None: they are rows and columns.
     """
 
     rate: float
     elevation: np.ndarray
     orography: StaticField
     changed: Mapping[str, float]
+    pixels: Target | None = None
 
 
 def plan_lapse_rate(
-    rate: object, to: Any, target: Target, source: Source, fields: Mapping[str, xr.DataArray]
+    rate: object,
+    to: Any,
+    target: Target,
+    source: Source,
+    fields: Mapping[str, xr.DataArray],
+    cells: Cells,
 ) -> LapseRate:
     """Find elevations and temperatures; compute no field.
 
@@ -67,8 +76,8 @@ def plan_lapse_rate(
         The target as given, which holds elevations, and as understood.
     source
         Holds the user's static fields.
-    fields
-        Output, by name.
+    fields, cells
+        Output by name, and its fine cells.
 
     Raises
     ------
@@ -93,6 +102,7 @@ def plan_lapse_rate(
         elevation=_elevation_of(to, target),
         orography=_orography_of(source),
         changed=changed,
+        pixels=None if cells.pixels is None else centres_of(cells),
     )
 
 

@@ -169,13 +169,8 @@ def plan_target(
         )
     lapse = None
     if aim.lapse_rate is not None:
-        if len(cells.shape) == 1:
-            raise GridError(
-                "lapse_rate needs rows and columns, and the input has HEALPix cells. Take it to "
-                "rows and columns with .flex.regrid (flexclim.regrid) first."
-            )
         fields = {name: fine[name] for name in names}
-        lapse = plan_lapse_rate(aim.lapse_rate, aim.to, target, source, fields)
+        lapse = plan_lapse_rate(aim.lapse_rate, aim.to, target, source, fields, cells)
     return OutputTarget(target=target, plane=cells.dims, parts=parts, weights=weights, lapse=lapse)
 
 

@@ -61,8 +61,8 @@ def choose_refinement(
         needed = _ratio(source, target)
         if needed <= SLACK:
             raise GridError(
-                f"the target ({target.text}) is no finer than the input (1 / {needed:.3g} of its "
-                "spacing). Use .flex.regrid (flexclim.regrid) instead."
+                f"the target ({target.text}) is no finer than the input (its cells are "
+                f"{_times(1 / needed)} as wide). Use .flex.regrid (flexclim.regrid) instead."
             )
     if factor is not None:
         factor = whole_factor(factor)
@@ -142,10 +142,19 @@ def _smallest(needed: float, target: Target, served: Iterable[int]) -> tuple[int
                 "than the input"
             )
     raise GridError(
-        f"the target ({target.text}) is {needed:.3g} times finer than the input, and models reach "
+        f"the target ({target.text}) is {_times(needed)} finer than the input, and models reach "
         f"{reached[-1]} in {STAGES} steps. Pass a coarser one, or downscale by {reached[-1]} and "
         "use .flex.regrid (flexclim.regrid) on the result."
     )
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio in words.
+
+    >>> _times(3.333), _times(1234.5)
+    ('3.33 times', '1234 times')
+    """
+    return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:.0f} times"
 
 
 def _largest_sensible(source: Source, choice: Choice, served: Iterable[int]) -> tuple[int, str]:

@@ -161,7 +161,7 @@ def interpolate(
             obj, partial(_interpolate_cells, found=cells, factor=factor, method=method)
         )
     coarse = find_grid(obj, cast("Kind | None", grid))
-    fine = coarse.refined(factor)
+    fine = coarse.with_few_corners(factor).refined(factor)
     domain = coarse.domain
 
     def finer(values: np.ndarray, *, vector: bool = False) -> np.ndarray:

@@ -8,7 +8,10 @@ from dask.delayed import Delayed
 
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import interpolate
+from flexclim.grids.regridding.cells import row_cells
+from flexclim.grids.regridding.methods import weights_between
 from flexclim.grids.regridding.sparse_weights import masked_means
+from flexclim.grids.regridding.targets import Target
 from flexclim.grids.remap import remapper
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.elevations import OROGRAPHY
@@ -73,8 +76,18 @@ def temperature_change(output: OutputTarget, grid: Grid, factor: int, scale: flo
         surface = interpolate(surface, grid.domain, factor, "bicubic")
         grid = grid.refined(factor)
     surface = grid.restore(surface)
+    if lapse.pixels is not None:
+        surface = _on_pixels(surface, grid, lapse.pixels)
     parts = zip(output.parts, output.weights, strict=True)
     found = [weights.sums(surface[part]) for part, weights in parts]
     total, share = (np.sum(each, axis=0) for each in zip(*found, strict=True))
     height = lapse.elevation - masked_means(total, share, NAN_THRESHOLD)
     return np.asarray(-lapse.rate / 1000 * scale * height)
+
+
+def _on_pixels(surface: np.ndarray, grid: Grid, pixels: Target) -> np.ndarray:
+    """Return a field (y, x) on rows and columns at the centres of pixels, as members are taken."""
+    assert grid.y_values is not None
+    assert grid.x_values is not None
+    rows = row_cells((grid.y, grid.x), grid.y_values, grid.x_values)
+    return weights_between(rows, pixels, "bilinear").means(surface.ravel(), 1.0)

@@ -13,6 +13,7 @@ from flexclim.cf.description import describe_fields
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.provenance import provenance
 from flexclim.cf.related_variables import Relation
+from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.output_target import OutputTarget
 from flexclim.planning.plan import Attributes
 from flexclim.planning.source import Source
@@ -89,12 +90,16 @@ def describe(
         name: xr.Variable((REALIZATION, *dims[name]), array) for name, array in arrays.items()
     }
     models = dict.fromkeys(group.model.name for group in groups)
+    first = plans[0]
+    grid = source.grid_for(first.sampling.grid.domain.kind)
+    if isinstance(first, DownscalingPlan):
+        grid = grid.with_few_corners(first.factor)
     by_variable = attributes_by_variable(plans, groups)
     shared = shared_attributes(by_variable)
     result = describe_fields(
         fields,
         source.dataset,
-        plans[0].fine_grid(source.grid_for(plans[0].sampling.grid.domain.kind)),
+        first.fine_grid(grid),
         action=f"{action} with {' and '.join(models)}",
         attributes=shared | provenance(),
     )

@@ -23,10 +23,13 @@ from flexclim.execution.workers import active_client
 from flexclim.files import PARTIAL, store_errors
 from flexclim.stores.grib import ONE_DATASET, grib_options, is_grib
 from flexclim.stores.layout import time_coordinate
+from flexclim.stores.metadata import allow_texts
 from flexclim.stores.place import Place
 
 # Attribute of an output: mantissa bits that its values keep, if they were rounded.
 KEEP_BITS = "flexclim_keep_bits"
+# One of them is in the folder of each Zarr store.
+ZARR_FILES = "zarr.json", ".zgroup", ".zmetadata", ".zattrs"
 Opening: TypeAlias = Callable[..., xr.Dataset]
 # Encodings that describe how a file is divided.
 CHUNKS = "chunks", "shards", "preferred_chunks", "chunksizes", "contiguous"
@@ -57,6 +60,8 @@ def open_input(path: str | os.PathLike[str] | Store) -> xr.Dataset:
         Place(path)  # raises if the server does not answer
     elif not (path := Path(cast(str, path))).exists():
         raise FlexclimError(f"{path} does not exist. Give a NetCDF file or a Zarr store.")
+    elif path.is_dir() and not any((path / name).exists() for name in ZARR_FILES):
+        raise FlexclimError(f"{path} is a folder, but no Zarr store. Give a file or store in it.")
     grib = not remote and is_grib(cast(str, path))
     options: dict[str, Any] = {}
     if grib:
@@ -157,7 +162,7 @@ def write_dataset(ds: xr.Dataset, path: str, *, overwrite: bool = False) -> str:
     place = Place(path)
     if not overwrite and place.keys():
         raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
-    with store_errors(path, ""), progress_bar():
+    with store_errors(path, ""), progress_bar(), allow_texts():
         ds.to_zarr(place.store, mode="w", encoding=encodings(ds), consolidated=False)
     return path
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import dask.array as da
@@ -41,18 +42,31 @@ def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byte
         empty[name] = field.copy(data=blocks)
     memory: dict[str, Buffer] = {}
     try:
-        ds.assign(empty).to_zarr(
-            MemoryStore(memory),
-            mode="w-",
-            compute=False,
-            encoding=encoding,
-            zarr_format=3,
-            consolidated=False,
-            write_empty_chunks=True,
-        )
+        with allow_texts():
+            ds.assign(empty).to_zarr(
+                MemoryStore(memory),
+                mode="w-",
+                compute=False,
+                encoding=encoding,
+                zarr_format=3,
+                consolidated=False,
+                write_empty_chunks=True,
+            )
     except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
         raise StoreError(_unwritable(ds, error)) from error
     return {key: buffer.to_bytes() for key, buffer in memory.items()}
+
+
+@contextmanager
+def allow_texts() -> Iterator[None]:
+    """Write texts of fixed length, such as names of stations, without zarr's warning.
+
+    Zarr registers their type as an extension (``fixed_length_utf32``). Those of variable length
+    come back as NumPy's StringDType, which NetCDF can't hold.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"The data type \(FixedLengthUTF32")
+        yield
 
 
 def _unwritable(ds: xr.Dataset, error: Exception) -> str:
@@ -86,7 +100,7 @@ def consolidate(place: Place) -> None:
     if place.has_snapshots:
         return
     if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
-        with warnings.catch_warnings():
+        with allow_texts():
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             zarr.consolidate_metadata(place.store)
 

@@ -14,6 +14,7 @@ from flexclim.verify.metrics.groups import by_group
 from flexclim.verify.metrics.histogram_distances import histogram_distance, perkins, wasserstein
 from flexclim.verify.metrics.multivariate import energy_score, variogram_score
 from flexclim.verify.metrics.persistence import correlation_time
+from flexclim.verify.metrics.precipitation_objects import sal
 from flexclim.verify.metrics.probability import brier, brier_decomposition, reliability, roc
 from flexclim.verify.metrics.quantile_scores import interval_score, quantile_score
 from flexclim.verify.metrics.quantiles import exceedance, quantiles
@@ -81,6 +82,7 @@ __all__ = [
     "rfne",
     "rmse",
     "roc",
+    "sal",
     "seam",
     "skill_score",
     "spectral_bias",

@@ -34,6 +34,20 @@ def test_polygons_from_geojson(tmp_path):
     assert regions_of(open_target(str(path))).labels == ["Rhone"]
 
 
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp"])
+def test_polygons_from_geographic_files(tmp_path, suffix):
+    """In metres of a projection, which are taken to degrees."""
+    geopandas = pytest.importorskip("geopandas")
+    shapely = pytest.importorskip("shapely")
+    boxes = [shapely.box(5, 44, 8, 47), shapely.box(9, 45, 10, 46)]
+    frame = geopandas.GeoDataFrame({"name": ["Rhone", "Po"]}, geometry=boxes, crs="EPSG:4326")
+    path = tmp_path / f"basins{suffix}"
+    frame.to_crs("EPSG:3857").to_file(path)
+    found, expected = regions_of(open_target(str(path))), regions_of(frame)
+    assert found.labels == ["Rhone", "Po"]
+    np.testing.assert_allclose(found.areas, expected.areas, rtol=1e-6)
+
+
 def test_grids_from_netcdf(tmp_path):
     path = tmp_path / "grid.nc"
     xr.Dataset(coords={"lat": [1.0, 2.0], "lon": [3.0, 4.0]}).to_netcdf(path)

@@ -1,5 +1,7 @@
 """The command that scores forecasts: what it passes on, prints and saves."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -55,3 +57,32 @@ def test_variables_and_thresholds_are_chosen_and_scores_saved(files, tmp_path, c
 def test_wrong_arguments_are_errors(files, capsys, arguments, code, message):
     assert run("verify", *files, *arguments) == code
     assert message in capsys.readouterr().err
+
+
+def test_verify_compares_climates_of_other_years_and_grids(capsys, tmp_path):
+    def write(name, first, step, warmer, members=()):
+        time = xr.date_range(first, periods=730)
+        axis = 50 + step * np.arange(round(4 / step)) + step / 2
+        shape = (*members, 730, axis.size, axis.size)
+        values = 280 + warmer + np.random.default_rng(0).normal(size=shape)
+        dims = ("realization", "time", "lat", "lon")[-len(shape) :]
+        coords = {"time": time, "lat": axis, "lon": axis}
+        field = xr.DataArray(values, coords, dims, "tas", {"units": "K"})
+        field.to_netcdf(tmp_path / name)
+        return tmp_path / name
+
+    fine = write("fine.nc", "2002-01-01", 0.5, 1, members=(2,))
+    truth, coarse = (write(f"{n}.nc", "2001-01-01", 1.0, w) for n, w in (("truth", 0), ("gcm", 3)))
+    report = tmp_path / "climate.html"
+    options = "--coarse", coarse, "--climate", "--report", report
+    assert run("verify", fine, truth, *options) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split() == ["variable", "statistic", "truth", "forecast", "coarse"]
+    cells = [re.split(r"\s{2,}", line) for line in printed[1:-1]]
+    rows = {statistic: numbers for _, statistic, *numbers in cells}
+    assert [round(float(one)) for one in rows["mean, K"]] == [280, 281, 283]
+    assert rows["|bias|, K"][0] == "–"
+    assert float(rows["|bias|, K"][2]) == pytest.approx(3, abs=0.2)
+    assert printed[-1] == str(report)
+    assert "Climate of simulations" in report.read_text()
+    assert run("verify", fine, truth, "--climate", "--thresholds", "tas=280") == 2

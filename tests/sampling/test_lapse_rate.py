@@ -2,9 +2,11 @@ import coarse_fields
 import numpy as np
 import pytest
 import xarray as xr
+from grid_kinds import healpix_field
 
 import flexclim
 from flexclim.errors import FlexclimError, GridError
+from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.models.channels import Static
 
 HEIGHTS = [100.0, 1500.0, 0.0]
@@ -87,6 +89,29 @@ def test_the_bundled_orography_serves_coarse_input(region, stations, toy_model):
     near = stations.isel(station=[0]).assign_coords(lat=("station", [50.6]), lon=("station", [0.4]))
     with pytest.raises(GridError, match="lapse_rate needs the orography of the input's model"):
         run(fine, toy_model, near, lapse_rate=6.5)
+
+
+@pytest.mark.parametrize("aware", [False, True])
+def test_pixels_have_the_surface_of_their_centres(toy_model, make_toy, aware):
+    """Orography rises by 10 m at each degree north, which means over cells reproduce."""
+    field = healpix_field(2).rename("tas") + 280
+    field.attrs |= {"units": "K", "standard_name": "air_temperature", "grid_mapping": "crs"}
+    lat, lon = np.arange(-89.0, 90, 2), np.arange(1.0, 360, 2)
+    slope = xr.Dataset({"orog": (("lat", "lon"), (10 * (lat + 90))[:, None] + 0 * lon)})
+    slope = slope.assign_coords(lat=lat, lon=lon)
+    slope.orog.attrs["units"] = "m"
+    model = make_toy(read=2, statics=(Static(name="orog", mean=500, std=500),))
+    model = model if aware else toy_model
+    there = cells_of(healpix_field(4))
+    place = [1000, 1500, 2100]
+    stations = xr.Dataset(
+        {"elevation": ("station", HEIGHTS)},
+        {"lat": ("station", there.latitude[place]), "lon": ("station", there.longitude[place])},
+    )
+    plain = run(field, model, stations, **({"static": slope} if aware else {}))
+    found = run(field, model, stations, static=slope, lapse_rate=6.5)
+    expected = -6.5 * (np.array(HEIGHTS) - 10 * (there.latitude[place] + 90)) / 1000
+    np.testing.assert_allclose(found - plain, np.broadcast_to(expected, found.shape), atol=0.03)
 
 
 @pytest.mark.parametrize(

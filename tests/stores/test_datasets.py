@@ -185,7 +185,8 @@ def test_what_is_no_field_gets_one_line(field, tmp_path, kind):
         path.write_bytes(content[: len(content) // 2])
     elif kind == "folder":
         path.mkdir()
-    with pytest.raises(FlexclimError, match=r"a\.nc") as error:
+    expected = r"a\.nc is a folder, but no Zarr store" if kind == "folder" else r"a\.nc"
+    with pytest.raises(FlexclimError, match=expected) as error:
         open_input(path)
     assert "\n" not in str(error.value)
     assert "Give" in str(error.value)

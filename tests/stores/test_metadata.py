@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import xarray as xr
 from toys import PLAN, contents, toy
 
 from flexclim.errors import StoreError
 from flexclim.stores import check_store, progress_of, write_store
+from flexclim.stores.datasets import open_input
 
 
 @pytest.fixture
@@ -49,3 +51,14 @@ def test_metadata_that_can_not_be_mended_is_reported_in_one_line(store, content)
     with pytest.raises(StoreError, match=r"t/zarr\.json is damaged") as error:
         write_store(toy(), store, PLAN)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("error:The data type")
+def test_names_are_written_without_a_warning(tmp_path):
+    names = np.array([f"S{n}" for n in range(8)])
+    ds = toy(4, 2).assign_coords(lon=names, place=("lat", names))
+    write_store(ds, tmp_path / "a.zarr", PLAN)
+    assert check_store(tmp_path / "a.zarr") == {}
+    opened = open_input(tmp_path / "a.zarr")
+    assert opened.lon.values.tolist() == names.tolist()
+    assert opened.place.dtype == names.dtype

@@ -107,7 +107,7 @@ def checked_edges(
             raise GridError(
                 f"cells of {name!r} {what}: {100 * share.sum() / extent:.0f} % of their extent, "
                 f"more than {100 * TOLERATED:.0f} %. Correct the bounds, drop them with "
-                '.drop_vars, or pass method="nearest" or "bilinear".'
+                '.drop_vars, or use .flex.regrid with method="nearest" or "bilinear".'
             )
     return edges
 

@@ -42,6 +42,6 @@ def check_holes(latitude: np.ndarray, longitude: np.ndarray, cells: Polygons) ->
     if share > LONELY:
         raise GridError(
             f"cells leave holes: beside {100 * share:.0f} % of their corners lies no other cell. "
-            'Correct their bounds, drop them with .drop_vars, or pass method="nearest" or '
-            '"bilinear".'
+            "Correct their bounds, drop them with .drop_vars, or use .flex.regrid with "
+            'method="nearest" or "bilinear".'
         )

@@ -165,7 +165,7 @@ def check_coverage(share: np.ndarray, source: Cells, target: Target) -> None:
     if twice > OVERLAP:
         text = (
             f"cells of the input overlap by {100 * twice:.0f} % of their area. Check their "
-            'positions and bounds, or pass method="nearest".'
+            'positions and bounds, or use .flex.regrid with method="nearest".'
         )
         if twice > LARGEST_OVERLAP:
             raise GridError(text)

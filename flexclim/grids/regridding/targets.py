@@ -96,6 +96,17 @@ class Target:
         return self.cells.areas
 
 
+def centres_of(cells: Cells) -> Target:
+    """Return the centres of cells as points."""
+    return Target(
+        dims=cells.dims,
+        shape=cells.shape,
+        latitude=cells.latitude,
+        longitude=cells.longitude,
+        text=f"{cells.size} points",
+    )
+
+
 def target_of(to: Any, source: Cells, *, bounds: bool = True) -> Target:
     """Return what ``to`` means.
 

@@ -69,7 +69,9 @@ class Layout:
             plane = {grid.y, grid.x}
             positions = {name: one for name, one in known.items() if set(one.dims) <= plane}
             template = self.template[::side, ::side].assign_coords(positions)
-            bounds = {name: one for name, one in known.items() if name not in positions}
+            bounds: dict[Hashable, xr.Variable] = {
+                name: one for name, one in known.items() if name not in positions
+            }
             return replace(self, template=template, bounds=bounds)
         if grid.domain.kind == "point":
             return replace(self, template=self.template[::side, ::side], bounds={})
@@ -154,6 +156,7 @@ def stored_variable(
     _check_continuous(properties, name, title)
     hint = f"healpix:{reading.healpix}" if reading.healpix else None
     cells = find_cell_list(dataset, hint, [name])
+    plane: tuple[str, ...]
     if cells is None:
         field = _without_repeated_column(dataset[name])
         grid = find_grid(field)
@@ -175,7 +178,7 @@ def stored_variable(
     return Stored(variable, name, title, properties.missing), layout, times_of(field, time, title)
 
 
-def _template(field: xr.DataArray, plane: tuple[str, str]) -> xr.DataArray:
+def _template(field: xr.DataArray, plane: tuple[str, ...]) -> xr.DataArray:
     positions = {
         key: part.variable
         for key, part in field.coords.items()
@@ -186,7 +189,7 @@ def _template(field: xr.DataArray, plane: tuple[str, str]) -> xr.DataArray:
 
 
 def _bounds(
-    dataset: xr.Dataset, field: xr.DataArray, plane: tuple[str, str]
+    dataset: xr.Dataset, field: xr.DataArray, plane: tuple[str, ...]
 ) -> dict[Hashable, xr.Variable]:
     """Return the bounds that the positions of a field name, if they fit it."""
     own = [part for part in field.coords.values() if set(part.dims) <= set(plane)]

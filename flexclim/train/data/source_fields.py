@@ -233,8 +233,9 @@ def _averaged(
         sines = sines[::-1, ::-1]
     rows = row_blocks(height, side, point=point, row_sines=sines)
     columns = axis_blocks(width, side, point=point, wrap=grid.domain.wrap)
-    areas = None if grid.corners is None else grid.restore(grid.cell_areas)
-    return layout.coarsened(grid, side), (rows, columns, areas)
+    areas = grid.cell_areas
+    weights = rows, columns, None if areas is None else grid.restore(areas)
+    return layout.coarsened(grid, side), weights
 
 
 def _check_grids(layouts: list[Layout], title: str) -> None:

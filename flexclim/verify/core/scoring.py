@@ -80,6 +80,12 @@ def vector_pair(
     FlexclimError
         If both Datasets do not hold the components, or in different units.
     """
+    if not (isinstance(forecast, xr.Dataset) and isinstance(truth, xr.Dataset)):
+        raise FlexclimError(
+            f"vector={vector!r} names variables of two Datasets, and the forecast is a "
+            f"{type(forecast).__name__}, the truth a {type(truth).__name__}. Pass Datasets that "
+            "hold both components."
+        )
     known = common_variables(forecast, truth)
     names = [vector] if isinstance(vector, str) else list(vector)
     if len(names) < 2 or any(name not in known for name in names):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.core.matching import check_coordinates
+from flexclim.verify.core.option_checks import show
 from flexclim.verify.core.scoring import common_variables
 
 Score = TypeVar("Score", xr.DataArray, xr.Dataset)
@@ -61,6 +62,10 @@ def by_group(
     >>> by_group(verify.mae, xr.zeros_like(truth), truth, sea).to_pandas().to_dict()
     {'land': 0.0, 'sea': 0.5}
     """
+    if not callable(score):
+        raise FlexclimError(
+            f"score={show(score)} is no function. Pass one such as flexclim.verify.crps."
+        )
     if not isinstance(groups, xr.DataArray):
         raise FlexclimError(
             f"groups of type {type(groups).__name__} have no dimensions to match: give a DataArray "

@@ -35,6 +35,11 @@ def skill_score(score: Fields, reference: Fields, perfect: float = 0.0) -> Field
     DataArray or Dataset
         1: perfect; 0: as good as the reference; below 0: worse. NaN where the reference is perfect.
 
+    Raises
+    ------
+    AlignmentError
+        If the reference has a dimension that the score lacks, or other coordinates or variables.
+
     Notes
     -----
     Wilks (2019), Statistical Methods in the Atmospheric Sciences, 4th ed., eq. 9.4.
@@ -43,12 +48,39 @@ def skill_score(score: Fields, reference: Fields, perfect: float = 0.0) -> Field
     0.75
     """
     perfect = check_number("perfect", perfect)
+    _check_same_cases(score, reference)
     room = reference - perfect
     skill = 1 - (score - perfect) / room.where(room != 0)
     parts = skill.data_vars.values() if isinstance(skill, xr.Dataset) else [skill]
     for part in parts:
         part.attrs = {"long_name": "skill score", "units": "1"}
     return skill
+
+
+def _check_same_cases(score: Fields, reference: Fields) -> None:
+    """Raise AlignmentError if a ratio would drop variables or points, or add dimensions."""
+    if isinstance(score, xr.Dataset) is not isinstance(reference, xr.Dataset):
+        kinds = type(score).__name__, type(reference).__name__
+        raise AlignmentError(
+            f"the score is a {kinds[0]}, the reference a {kinds[1]}. Give DataArrays or Datasets."
+        )
+    if isinstance(score, xr.Dataset) and set(score.data_vars) != set(reference.data_vars):
+        raise AlignmentError(
+            f"the score has {list(score.data_vars)}, the reference {list(reference.data_vars)}. "
+            "Select the same variables."
+        )
+    if more := [str(dim) for dim in reference.dims if dim not in score.dims]:
+        raise AlignmentError(
+            f"the reference has the dimension {more[0]!r}, the score {tuple(score.dims)}. Average "
+            "the reference over it first."
+        )
+    try:
+        xr.align(score, reference, join="exact", copy=False)
+    except ValueError:
+        raise AlignmentError(
+            f"the score and the reference differ in coordinates of {list(map(str, reference.dims))}"
+            ". Select the same ones."
+        ) from None
 
 
 @suggest_options

@@ -111,6 +111,11 @@ def two_cell_noise(
     Dataset
         (kept dimensions..., axis) ``forecast``, ``truth`` and ``ratio``; axis y, x and both.
 
+    Raises
+    ------
+    FlexclimError
+        If the fields have fewer than 3 rows or columns.
+
     Notes
     -----
     Shapiro (1970), Rev. Geophys. 8, 359-387.
@@ -208,6 +213,11 @@ def increments_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr
 def two_cell_noise_of(pair: Pair, weights: Weights = "area", dim: Dims = None) -> xr.Dataset:
     """Score an aligned pair with :func:`two_cell_noise`."""
     wrap = pair.plane.wrap
+    if min(sizes := [pair.truth.sizes[name] for name in pair.plane.dims]) < 3:
+        raise FlexclimError(
+            f"two_cell_noise compares cells with those on both sides, and the fields have "
+            f"{sizes[0]} x {sizes[1]} cells. Give at least 3 x 3."
+        )
 
     def squares(fields: np.ndarray, weight: np.ndarray) -> np.ndarray:
         along_y = _removed(fields, "y", wrap=False)

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from flexclim.plotting.colours import signed
@@ -62,6 +63,18 @@ def variables_of(climate: xr.Dataset) -> list[str]:
     """Return the names of the variables of a climate evaluation."""
     names = [str(name) for name in climate.data_vars]
     return [name.partition(".")[2] for name in names if name.startswith("seasonal_cycle.")]
+
+
+def climate_table(climate: xr.Dataset) -> pd.DataFrame:
+    """Return statistics and indices of each variable, a column for each source."""
+    rows = {}
+    for variable in variables_of(climate):
+        columns = _statistics(climate, variable) | _indices(climate, variable)
+        for heading, values in columns.items():
+            each = values.reindex({SOURCE: climate[SOURCE]}).values
+            rows[variable, heading] = dict(zip(map(str, climate[SOURCE].values), each, strict=True))
+    found = pd.DataFrame.from_dict(rows, orient="index")
+    return found.rename_axis(["variable", "statistic"])
 
 
 def climate_sections(climate: xr.Dataset) -> str:

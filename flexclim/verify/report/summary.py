@@ -9,7 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from flexclim.errors import FlexclimError, suggest_options
+from flexclim.verify.climate.climate_scores import is_climate
 from flexclim.verify.metrics.significance import bootstrap
+from flexclim.verify.report.climate_page import climate_table
 
 ROOTS = ("rmse", "spread")
 
@@ -140,12 +142,16 @@ def intervals(scores: xr.Dataset, name: str, against: str | None = None) -> xr.D
 def table(scores: xr.Dataset) -> pd.DataFrame:
     """Return the summary as a table: rows are variables and candidates, columns are scores.
 
+    Of the climate of simulations, rows are variables and statistics, columns are sources.
+
     >>> scores = xr.Dataset({"crps.u": ("candidate", [0.5])}, {"candidate": ["forecast"]})
     >>> table(scores)
                         CRPS
     variable candidate
     u        forecast    0.5
     """
+    if is_climate(scores):
+        return climate_table(scores)
     means = summary(scores)
     names = [(v, c) for v in variables_of(scores) for c in map(str, means["candidate"].values)]
     columns = {

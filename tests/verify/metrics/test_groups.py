@@ -56,5 +56,7 @@ def test_groups_of_another_grid_or_without_labels_raise_an_error(winds):
         verify.by_group(verify.crps, forecast, truth, truth * np.nan)
     with pytest.raises(FlexclimError, match="have the dimension 'level'"):
         verify.by_group(verify.crps, forecast, truth, truth.expand_dims(level=2))
+    with pytest.raises(FlexclimError, match=r"score='crps' is no function. Pass one such as flex"):
+        verify.by_group("crps", forecast, truth, truth)
     with pytest.raises(FlexclimError, match="groups of type list"):
         verify.by_group(verify.crps, forecast, truth, ["sea"])

@@ -86,6 +86,8 @@ def test_components_are_two_variables_in_the_same_units(patches):
     for vector in (("u10", "v10"), ("u10",), "u10"):
         with pytest.raises(FlexclimError, match="does not name two or more of the variables"):
             verify.energy_score(*datasets, vector=vector)
+    with pytest.raises(FlexclimError, match="two Datasets, and the forecast is a DataArray, the "):
+        verify.energy_score(*patches, vector=("u10", "v10"))
     with pytest.raises(FlexclimError, match="the components have different units"):
         verify.energy_score(*datasets, vector=("u10", "t2m"))
 

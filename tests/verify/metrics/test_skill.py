@@ -44,3 +44,22 @@ def test_a_reference_must_fit(ensemble):
         verify.crpss(forecast, truth, truth.u10)
     with pytest.raises(FlexclimError, match="no 'u10' in the reference"):
         verify.crpss(forecast, truth, truth.rename(u10="v10"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        (xr.DataArray(np.ones((2, 3)), dims=["time", "x"]), r"has the dimension 'x', the score \("),
+        (xr.DataArray([1.0, 1], {"time": [1, 2]}), "differ in coordinates of"),
+        (xr.DataArray(np.ones(3), dims=["time"]), "differ in coordinates of"),
+        (xr.Dataset({"u": 1.0}), "the score is a DataArray, the reference a Dataset"),
+    ],
+)
+def test_scores_of_other_cases_have_no_ratio(reference, message):
+    score = xr.DataArray([0.5, 0.25], {"time": [0, 1]}, ["time"])
+    with pytest.raises(AlignmentError, match=message):
+        verify.skill_score(score, reference)
+    np.testing.assert_array_equal(verify.skill_score(score, xr.DataArray(0.5)), [0, 0.5])
+    both = score.to_dataset(name="u"), score.to_dataset(name="v")
+    with pytest.raises(AlignmentError, match=r"the score has \['u'\], the reference \['v'\]"):
+        verify.skill_score(*both)

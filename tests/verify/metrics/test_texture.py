@@ -133,6 +133,13 @@ def test_waves_of_two_cells_keep_their_variance_and_waves_of_four_a_quarter():
         np.testing.assert_allclose(found.sel(axis=["y", "both"]), 0, atol=1e-30)
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (2, 5), (5, 2)])
+def test_waves_of_two_cells_need_three(shape):
+    field = xr.DataArray(np.ones(shape), dims=["y", "x"])
+    with pytest.raises(FlexclimError, match=f"have {shape[0]} x {shape[1]} cells. Give at least"):
+        verify.two_cell_noise(field, field)
+
+
 @pytest.mark.parametrize("lags", [(), (5,), [1, 9]])
 def test_lags_fit_the_grid(fields, lags):
     with pytest.raises(FlexclimError, match="are no distances within 5 x 6 cells"):
