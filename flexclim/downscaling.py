@@ -106,7 +106,8 @@ def downscale(
         dimension ``realization`` (or ``number``, ``member``, ``ensemble``, ``member_id``, ``ens``)
         get one fine member for each coarse member, of the same number.
     steps
-        Sampling steps. Default: the model's.
+        Sampling steps; 1 halves the cost where the card says that members were trained for it.
+        Default: the model's.
     seed
         Random seed; each seed gives another ensemble.
     variables
@@ -180,7 +181,8 @@ def downscale(
     -----
     FlexclimWarning
         If the grid or, when they are computed, the values lie far outside the range of the
-        model's training data, or are negative against the field's names; once per call.
+        model's training data, or are negative against the field's names; once per call. If members
+        were trained for other numbers of sampling steps.
 
     Examples
     --------

@@ -30,7 +30,7 @@ from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_attributes_of, with_matches, with_statics
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.forecast_graph import lazy_rollout
-from flexclim.sampling.output import as_given, warn_of_spacing, write
+from flexclim.sampling.output import as_given, warn_of_spacing, warn_of_steps, write
 from flexclim.sampling.part_readers import statics_reader
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
@@ -235,6 +235,7 @@ def _planned(
         for group in groups
     ]
     warn_of_spacing(plans, groups)
+    warn_of_steps(plans, groups)
     longest = max(plan.past for plan in plans)
     source = source.with_dataset(source.dataset.isel({time: slice(-longest, None)}))
     arrays: dict[str, da.Array] = {}

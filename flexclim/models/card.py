@@ -172,6 +172,22 @@ class ModelCard(StrictSettings):
         """Tasks of the model: downscaling, forecasting, or both."""
         return ("downscaling",) * bool(self.factors) + ("forecasting",) * bool(self.leads)
 
+    @property
+    def trained_steps(self) -> tuple[int, ...]:
+        """Numbers of sampler steps for which members were trained; empty if the recipe is unknown.
+
+        >>> recipe = {"diffusion": {"steps": 2}, "ensemble": {"steps": 500, "one_step": 0.5}}
+        >>> ModelCard(name="toy", recipe=recipe).trained_steps
+        (1, 2)
+        """
+        ensemble, diffusion = (self.recipe.get(part) for part in ("ensemble", "diffusion"))
+        if not (isinstance(ensemble, dict) and isinstance(diffusion, dict)):
+            return ()
+        steps = diffusion.get("steps")
+        if not (isinstance(steps, int) and ensemble.get("steps")):
+            return ()
+        return (1, steps) if ensemble.get("one_step") and steps > 1 else (steps,)
+
     def far_spacing(self, spacing_km: float) -> str:
         """Describe how a fine grid's spacing differs from those of training.
 

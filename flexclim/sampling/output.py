@@ -11,7 +11,7 @@ import dask
 import numpy as np
 import xarray as xr
 
-from flexclim import stores
+from flexclim import errors, stores
 from flexclim.cf.fields import pick
 from flexclim.errors import FlexclimError
 from flexclim.execution.cluster import equip
@@ -154,6 +154,20 @@ def check_keep_bits(keep_bits: int | None) -> int | None:
     if not is_whole(keep_bits) or keep_bits not in range(1, 24):
         raise FlexclimError(f"keep_bits={shown(keep_bits)} is not a whole number from 1 to 23.")
     return int(keep_bits)
+
+
+def warn_of_steps(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:
+    """Warn, once per model, if its members were trained for other numbers of sampler steps."""
+    steps = plans[0].sampling.steps
+    models = {group.model.sha256: group.model for group in groups}
+    for model in models.values():
+        trained = model.card.trained_steps
+        if trained and steps not in trained:
+            errors.warn(
+                f"members of {model.name!r} were trained for steps={' or '.join(map(str, trained))}"
+                f", and with steps={steps} their spread may be far off. Leave steps out, or verify "
+                "the spread."
+            )
 
 
 def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:

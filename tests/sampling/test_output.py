@@ -1,6 +1,7 @@
 """What a store says of its making, and requests that do not match it."""
 
 import json
+import warnings
 
 import coarse_fields
 import numpy as np
@@ -105,3 +106,13 @@ def test_notes_of_a_lazy_field_are_warnings(region, toy_model, split):
     fine = downscale(region.chunk(), 4, model=toy_model, members=1, steps=1)
     with pytest.warns(FlexclimWarning, match="memory did not suffice"):
         fine.compute()
+
+
+@pytest.mark.parametrize(("steps", "weight", "warned"), [(1, 0, 1), (1, 0.5, 0), (2, 0, 0)])
+def test_steps_that_members_were_not_trained_for_are_said(toy_model, steps, weight, warned):
+    recipe = {"diffusion": {"steps": 2}, "ensemble": {"steps": 9, "one_step": weight}}
+    model = toy_model.replace(card={"recipe": recipe})
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        downscale(field(1).chunk(), 4, model=model, members=1, steps=steps)
+    assert sum(f"steps={steps} their spread" in str(one.message) for one in found) == warned
