@@ -1,5 +1,7 @@
 """Slices of large lazy fields: the values of the whole, from the windows that they depend on."""
 
+import pickle
+
 import dask
 import numpy as np
 import pytest
@@ -125,8 +127,8 @@ def test_chunks_follow_those_of_the_input(model):
     assert fine.chunks[-2:] == ((48, 49), (60, 60))
 
 
-def test_a_graph_is_complete_without_optimisation(model):
-    fine = lazy(CELLS, model)
+def test_a_graph_is_complete_without_optimisation_and_elsewhere(model):
+    fine = pickle.loads(pickle.dumps(lazy(CELLS, model)))
     with dask.config.set({"optimization.fuse.active": False}):
         found = fine.data[..., :9, :9].compute(optimize_graph=False)
     assert found.shape == (1, 1, 9, 9)
