@@ -17,7 +17,7 @@ Span = tuple[int, int]
 Crop = Callable[[Span, Span], da.Array]
 
 
-class CroppedArray(da.Array):  # type: ignore[misc]
+class CroppedArray(da.Array):
     """A dask array (..., y, x) whose slices along y and x are computed on their own.
 
     Operations other than slices return plain dask arrays.
@@ -34,15 +34,19 @@ class CroppedArray(da.Array):  # type: ignore[misc]
 
     def __getitem__(self, index: Any) -> da.Array:
         """Return a slice, as dask does."""
-        plain = index if isinstance(index, tuple) else (index,)
-        if not all(one is Ellipsis or isinstance(one, slice | int | np.integer) for one in plain):
-            return super().__getitem__(index)
-        whole = normalize_index(plain, self.shape)
+        cropped, rest = self._cropped(index if isinstance(index, tuple) else (index,))
+        plain: da.Array = super().__getitem__(index) if cropped is self else cropped[rest]
+        return plain
+
+    def _cropped(self, index: tuple[Any, ...]) -> tuple[da.Array, tuple[Any, ...]]:
+        """Return what holds a slice and little else, and the index of the slice within it."""
+        if not all(one is Ellipsis or isinstance(one, slice | int | np.integer) for one in index):
+            return self, index
+        whole = normalize_index(index, self.shape)
         spans, rest = zip(*map(_span, whole[-2:], self.shape[-2:]), strict=True)
-        if spans == tuple((0, size) for size in self.shape[-2:]) or 0 in _sizes(spans):
-            return super().__getitem__(index)
-        cropped = self.crop(*spans)
-        return cropped[(*whole[:-2], *rest)]
+        if spans == tuple((0, size) for size in self.shape[-2:]) or any(a == b for a, b in spans):
+            return self, index
+        return self.crop(*spans), (*whole[:-2], *rest)
 
 
 def mapped(function: Callable[[da.Array], da.Array], array: da.Array) -> da.Array:
@@ -63,7 +67,3 @@ def _span(index: slice | int, size: int) -> tuple[Span, slice | int]:
     low, high = min(positions[0], positions[-1]), max(positions[0], positions[-1])
     rest = slice(None, None, positions.step) if positions.step != 1 else slice(None)
     return (low, high + 1), rest
-
-
-def _sizes(spans: tuple[Span, ...]) -> list[int]:
-    return [high - low for low, high in spans]

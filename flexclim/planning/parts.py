@@ -109,10 +109,10 @@ def part_of(
         needed = sorted(read)
     ends = tiles.rows.starts[0], tiles.rows.starts[-1] + tiles.rows.tile
     last = len(tiles.rows.starts) - 1
-    across_poles = any(
+    around = region.columns[1] > tiles.columns.size or any(
         (i == 0 and ends[0] < 0) or (i == last and ends[1] > tiles.rows.size) for i, _ in used[0]
     )
-    rows, columns = _cells_read(needed, coarse, factor, entire=across_poles)
+    rows, columns = _cells_read(needed, coarse, factor, entire=around)
     return _part(region, tiles, coarse, factor, used, rows, columns)
 
 

@@ -26,6 +26,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(downscaling_plan, "FEW_WINDOWS", 8)
     monkeypatch.setattr(block_sizes, "LARGEST", 40)
     monkeypatch.setattr(block_sizes, "SMALLEST", 40)
+    monkeypatch.setattr(downscaling_plan, "FEW", 16)
 
 
 @pytest.fixture
@@ -137,7 +138,8 @@ def test_a_graph_is_complete_without_optimisation_and_elsewhere(model):
 
 
 def test_stations_need_their_own_windows(model, evaluated):
-    stations = xr.Dataset(coords={"lat": ("s", [47.0, 46.0]), "lon": ("s", [7.5, 8.2])})
+    places = {"lat": ("s", [47.0, 46.0, -3.0]), "lon": ("s", [7.5, 8.2, -62.0])}
+    stations = xr.Dataset(coords=places)
     fine = in_memory(CELLS, model).sel(lat=stations.lat, lon=stations.lon, method="nearest")
     whole = sum(evaluated)
     for coarse in (CELLS, CELLS.chunk()):
