@@ -35,7 +35,9 @@ class CroppedArray(da.Array):
     def __getitem__(self, index: Any) -> da.Array:
         """Return a slice, as dask does."""
         cropped, rest = self._cropped(index if isinstance(index, tuple) else (index,))
-        plain: da.Array = super().__getitem__(index) if cropped is self else cropped[rest]
+        if cropped is not self:
+            return cropped[rest]
+        plain: da.Array = super().__getitem__(index)  # type: ignore[no-untyped-call]
         return plain
 
     def _cropped(self, index: tuple[Any, ...]) -> tuple[da.Array, tuple[Any, ...]]:

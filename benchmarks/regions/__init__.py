@@ -1,0 +1,1 @@
+"""Cost of small regions over many times, relative to a larger field."""
