@@ -248,8 +248,10 @@ def _drawn(blocks: list[Block]) -> Drawing[np.ndarray]:
     axes: list[Axes] = []
     for part, block in zip(parts, blocks, strict=False):
         axes += _draw_block(part, block, 1 if single else columns)
-    heights = sum(rows[::across]) * (0.93 * WIDTH * shape_of(axes[0]) + 0.25) + down * 0.5
-    figure.set_size_inches(WIDTH * columns + 0.9 * across, heights)
+    shape = shape_of(axes[0])
+    width = WIDTH / max(1.0, shape)  # tall maps are narrower instead of higher
+    height = sum(rows[::across]) * (0.93 * width * shape + 0.25) + down * 0.5
+    figure.set_size_inches(width * columns + 0.9 * across, height)
     return Drawing(figure, np.array(axes, dtype=object))
 
 

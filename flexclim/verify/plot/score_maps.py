@@ -97,7 +97,9 @@ def worst_case(scores: xr.Dataset, variable: str) -> Drawing[np.ndarray]:
     for index, (name, field, style) in enumerate(panels):
         ax = map_or_plain_axes(figure, rows, 2, index + 1, field)
         axes.append(field_map(field, ax, title=name, **style).axes)
-    figure.set_size_inches(2 * WIDTH, rows * (0.85 * WIDTH * shape_of(axes[0]) + 0.4))
+    shape = shape_of(axes[0])
+    width = WIDTH / max(1.0, 1.5 * shape)  # tall maps are narrower instead of higher
+    figure.set_size_inches(2 * width + 1, rows * (0.85 * width * shape + 0.4))
     return Drawing(figure, np.array(axes, dtype=object))
 
 
