@@ -4,8 +4,7 @@
                                      [--parts last all] [--data FOLDER] [--output FOLDER]
                                      [--markdown FILE]
 
-The data are GFS 10 m wind around Japan at 0.25 degree (104 x 120 cells, x4), which the bundled
-models have not seen: times evenly spaced over July to 2 August 2026 to learn from, 4 and 5 August
+The data are GFS 10 m wind around Japan at 0.25 degree (104 x 120 cells, x4): times evenly spaced over July to 2 August 2026 to learn from, 4 and 5 August
 to choose the weights, 7 and 8 August to score. Fine-tuned are the last blocks of the decoder
 (`LAST_BLOCKS`), or all weights, on the few-step sampler alone. Scores are of whole fields, 8
 members: fair CRPS in percent below the error of bicubic interpolation, spread/skill, and
@@ -93,7 +92,7 @@ def settings(model: Model, count: int, part: str, folder: Path, steps: int) -> d
     assert isinstance(ensemble, dict)
     return {
         "name": f"{model.name}-{count}",
-        "start": model.name,
+        "start": str(model.folder),
         "data": {
             "folder": str(folder),
             "factors": {FACTOR: 1},
