@@ -4,8 +4,9 @@
                                      [--parts last all] [--data FOLDER] [--output FOLDER]
                                      [--markdown FILE]
 
-The data are GFS 10 m wind around Japan at 0.25 degree (104 x 120 cells, x4): times evenly spaced over July to 2 August 2026 to learn from, 4 and 5 August
-to choose the weights, 7 and 8 August to score. Fine-tuned are the last blocks of the decoder
+The data are GFS 10 m wind around Japan at 0.25 degree (104 x 120 cells, x4): times evenly spaced
+over July to 2 August 2026 to learn from, 4 and 5 August to choose the weights, 7 and 8 August to
+score. Fine-tuned are the last blocks of the decoder
 (`LAST_BLOCKS`), or all weights, on the few-step sampler alone. Scores are of whole fields, 8
 members: fair CRPS in percent below the error of bicubic interpolation, spread/skill, and
 log-spectral distance in dB, averaged over both components.
@@ -89,7 +90,9 @@ def settings(model: Model, count: int, part: str, folder: Path, steps: int) -> d
     """Return the recipe that fine-tunes a model: its own network, the few-step sampler alone."""
     mine = model.card.recipe
     network, diffusion, ensemble = (mine[name] for name in ("network", "diffusion", "ensemble"))
+    data = mine["data"]
     assert isinstance(ensemble, dict)
+    assert isinstance(data, dict)
     return {
         "name": f"{model.name}-{count}",
         "start": str(model.folder),
@@ -97,6 +100,7 @@ def settings(model: Model, count: int, part: str, folder: Path, steps: int) -> d
             "folder": str(folder),
             "factors": {FACTOR: 1},
             "points": 0,
+            "label": data.get("label"),
             "sources": [
                 {
                     "path": "wind.nc",

@@ -51,7 +51,8 @@ SYMBOLS = (
     r"meter|metre|meters|metres|g|gram|K|kelvin|degC|degF|celsius|A|ampere|mol|mole|cd|Hz|N|Pa|"
     r"bar|bars|mb|millibar|atm|J|W|V|C|T|Wb|S|rad|sr|degree|degrees|deg|arc_degree|degree_north|"
     r"degrees_north|degree_east|degrees_east|degree_Celsius|degrees_Celsius|L|l|liter|litre|ha|"
-    r"Celsius|°C|Dobson|knot|knots|kt|inch|in|ft|foot|feet|mile|miles|Bq|Gy|Sv|Jy|DU|dobson|gpm|gpdm|eV|ppm|"
+    r"Celsius|°C|Dobson|"
+    r"knot|knots|kt|inch|in|ft|foot|feet|mile|miles|Bq|Gy|Sv|Jy|DU|dobson|gpm|gpdm|eV|ppm|"
     r"ppv|ppb|ppbv|ppmv|dB|dBZ|Z|percent|count|counts|yr|week"
 )
 PREFIXES = r"Y|Z|E|P|T|G|M|k|h|da|d|c|m|u|µ|μ|n|p|f|a|hecto|kilo|milli|micro|mega"
