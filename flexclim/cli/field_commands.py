@@ -238,6 +238,7 @@ def _write_benchmark(arguments: dict[str, Any]) -> None:
               "variables": None, "factor": None, "constraints": None}  # fmt: skip
     if given := [name for name, default in unused.items() if arguments.pop(name) != default]:
         raise typer.BadParameter(f"--{given[0].replace('_', '-')} does not go with --layout.")
+    options.need_folder(arguments["target"])
     keep_memory()
     if arguments["to"] is not None:
         arguments["to"] = open_target(arguments["to"])

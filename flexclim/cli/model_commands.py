@@ -72,6 +72,7 @@ def pull(
     """  # noqa: D301
     from flexclim.models import sharing
 
+    options.need_folder(folder)
     sharing.pull(place, folder, sha256=sha256)
     typer.echo(str(folder))
 

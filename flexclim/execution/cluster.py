@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -96,13 +98,20 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
         with _client_of(scheduler):
             yield
         return
-    with dask.config.set(_settings()), _cluster(workers) as cluster, Client(cluster):
+    with dask.config.set(_settings()), _cluster(workers) as cluster, Client(cluster) as client:
+        client.run(_ignore_interrupts)
         try:
             yield
         except BaseException as error:
             if not isinstance(error, Exception):  # stopped: workers are killed as they compute
                 logging.getLogger("distributed").setLevel(logging.CRITICAL)
             raise
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to workers too, to the process that ends them."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _client_of(scheduler: str | None) -> Client:

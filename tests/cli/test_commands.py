@@ -216,6 +216,8 @@ COMMANDS_WITH_OUTPUT = [
     ("verify", "a.nc", "b.nc", "--save", "OUT.nc"),
     ("import-minflex", "a.pt", "OUT"),
     ("demo", "--out", "OUT"),
+    ("models", "pull", "toy", "OUT"),
+    ("downscale", "in", "OUT", "--layout", "cordex-ml-bench", "-m", "toy"),
 ]
 
 
