@@ -35,10 +35,13 @@ def small(steps: int) -> list[str]:
 
 
 def region(folder: Path, name: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Return coarse and fine fields, with rain per hour, and heights of a region."""
+    """Return coarse and fine fields, with rain per hour, and heights of the area of both."""
     coarse = xr.open_dataset(folder / f"meteonet_{name}_arpege_0p1.nc")[[*PREDICTORS]].load()
     fine = xr.open_dataset(folder / f"meteonet_{name}_arome_0p025.nc").load()
     static = xr.open_dataset(folder / f"meteonet_{name}_static.nc").load()
+    for dim in ("latitude", "longitude"):
+        within = (coarse[dim] > fine[dim].min() - 1e-3) & (coarse[dim] < fine[dim].max() + 1e-3)
+        coarse = coarse.isel({dim: np.flatnonzero(within)})
     return _hourly(coarse), _hourly(fine), static
 
 

@@ -137,7 +137,7 @@ def _far_values(
     """Yield where values leave the range of training by a share of it."""
     low, high = min(p.values[0] for p in known), max(p.values[1] for p in known)
     margin = FAR_VALUES * (high - low)
-    units = f" {known[0].units}" if known[0].units else ""
+    units = f" {known[0].units}" if known[0].units not in ("", "1") else ""
     trained = f"training had {span((low, high))}"
     if found.lowest < low - margin:
         yield f"{name!r} falls to {found.lowest:.4g}{units}; {trained}"
@@ -150,7 +150,7 @@ def _far_anomalies(
 ) -> Iterator[str]:
     """Yield where normalised anomalies of a predictor leave the range of training."""
     seen = min(p.values[0] for p in known), max(p.values[1] for p in known)
-    units = f" {known[0].units}" if known[0].units else ""
+    units = f" {known[0].units}" if known[0].units not in ("", "1") else ""
     values = transform(np.array([found.lowest, found.highest, *seen]), variable)
     low, high, lowest, highest = ((values - variable.mean) / variable.std).tolist()
     for verb, value, anomaly, beyond in (
