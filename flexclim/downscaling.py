@@ -26,6 +26,7 @@ from flexclim.planning.prognosis_input import resolve_input
 from flexclim.planning.refinement import choose_refinement
 from flexclim.planning.source import Source
 from flexclim.resampling.rows_and_columns import GridHint
+from flexclim.sampling.days import split_days
 from flexclim.sampling.estimation import Estimate, estimate_of
 from flexclim.sampling.lapse_rate import lazy_changes
 from flexclim.sampling.output import as_given, in_chunks, write
@@ -50,6 +51,7 @@ def downscale(
     *,
     to: Any = None,
     lapse_rate: float | None = None,
+    time_factor: int | None = None,
     model: str | Model | None = None,
     members: int | None = None,
     steps: int | None = None,
@@ -95,6 +97,10 @@ def downscale(
         the surface of the model to the elevation of ``to``, which needs a coordinate or variable
         such as ``elevation`` in m. The model's surface is the orography in ``static``, else the
         bundled one where the input's spacing is at least 2/3 of a degree. Default: no change.
+    time_factor
+        Times of a day (UTC) that days are split into, such as 4, instead of a downscaling in
+        space, by a ``model`` trained for it. Members keep the daily mean, or the sum where
+        cell_methods says so, and a daily minimum and maximum given beside it.
     model
         Name, folder or file of a model, or a loaded model. Its variables are found by name or
         meaning, and units are converted. Default: the bundled model for these variables, this
@@ -204,6 +210,7 @@ def downscale(
     aim = Aim(to=to, lapse_rate=lapse_rate)
     options = DownscalingOptions(
         factor=factor,
+        time_factor=time_factor,
         members=members,
         steps=steps,
         seed=seed,
@@ -232,6 +239,7 @@ def downscale_to_zarr(
     *,
     to: Any = None,
     lapse_rate: float | None = None,
+    time_factor: int | None = None,
     model: str | Model | None = None,
     members: int | None = None,
     steps: int | None = None,
@@ -259,7 +267,7 @@ def downscale_to_zarr(
 
     Parameters
     ----------
-    obj, factor, to, lapse_rate
+    obj, factor, to, lapse_rate, time_factor
         As for :func:`downscale`.
     store
         A folder, a URL such as ``s3://bucket/fine.zarr``, or a ``zarr`` store object. A store of
@@ -289,6 +297,7 @@ def downscale_to_zarr(
     aim = Aim(to=to, lapse_rate=lapse_rate)
     options = DownscalingOptions(
         factor=factor,
+        time_factor=time_factor,
         members=members,
         steps=steps,
         seed=seed,
@@ -368,6 +377,8 @@ def _planned(
     source: Source, options: DownscalingOptions, choice: Choice, aim: Aim
 ) -> PlannedEnsemble:
     """Choose factors, plan each downscaling, and average to the target; compute nothing."""
+    if options.time_factor is not None:
+        return split_days(source, options, choice, aim, new_run())
     target = None if aim.to is None else read_target(aim.to, source)
     refinement = choose_refinement(source, choice, options.factor, target)
     given, run = source, new_run()

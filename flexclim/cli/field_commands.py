@@ -52,6 +52,10 @@ def downscale(
     factor: options.FactorOrNone = None,
     to: options.To = None,
     lapse_rate: options.LapseRate = None,
+    time_factor: Annotated[
+        int | None,
+        typer.Option(help="Split days into so many times, such as 4, with a --model for it."),
+    ] = None,
     model: options.ModelName = None,
     members: options.Members = None,
     steps: options.Steps = None,
@@ -119,14 +123,15 @@ def downscale(
       flexclim downscale coarse.nc local.nc --to stations.csv --lapse-rate 6.5
       flexclim downscale levels.nc rain.nc --to orography.nc -m my-prognosis-model
       flexclim downscale NZ/NZ_domain submission --layout cordex-ml-bench -m runs/nz/model
+      flexclim downscale daily.nc six_hourly.nc --time-factor 4 --model runs/wind_days/model
       flexclim downscale coarse.nc fine.zarr -f 4 --dry-run
     """  # noqa: D301
     arguments = dict(locals())
     if arguments.pop("layout") is not None:
         _write_benchmark(arguments)
         return
-    if factor is None and to is None:
-        raise typer.BadParameter("Give --factor, such as 4, or --to.")
+    if factor is None and to is None and time_factor is None:
+        raise typer.BadParameter("Give --factor, such as 4, --to or --time-factor.")
     import flexclim
 
     if constraints is not None:

@@ -245,8 +245,10 @@ class Grid:
         Raises
         ------
         GridError
-            If ``factor`` is not a whole number of at least 2, or a cell on a pole would be split.
+            If ``factor`` is not a whole number, or a cell on a pole would be split.
         """
+        if factor == 1:
+            return self
         factor = whole_factor(factor)
         domain = self.domain.refine(factor)
         point = domain.kind == "point"

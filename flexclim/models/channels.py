@@ -16,6 +16,29 @@ COMPUTED = "latitude", "day_of_year", "solar_time"
 LABELS = "factor", "lead", "spacing", "component", "day_of_year", "variable", "given"
 
 
+def hours_of(count: int) -> range:
+    """Return the hours of ``count`` times of a day, which is a divisor of 24.
+
+    >>> list(hours_of(4))
+    [0, 6, 12, 18]
+    """
+    return range(0, 24, 24 // count)
+
+
+def value_at(name: str, hour: int) -> str:
+    """Return the name of the channel of a variable at an hour of the day.
+
+    >>> value_at("u10", 6)
+    'u10+06'
+    """
+    return f"{name}+{hour:02d}"
+
+
+def interpolated_at(name: str, hour: int) -> str:
+    """Return the name of the channel of a daily variable interpolated to an hour of the day."""
+    return f"{name}~{hour:02d}"
+
+
 class Variable(StrictSettings):
     """An input channel of the network: a coarse variable, transformed and normalised.
 

@@ -15,7 +15,7 @@ from flexclim.models.channels import Label, Static, Target, Variable, is_optiona
 from flexclim.models.strict_settings import StrictSettings
 from flexclim.nn.configuration import DiffusionSettings, Method, NetworkSettings
 
-Factor = Annotated[int, Field(ge=2, le=64)]
+Factor = Annotated[int, Field(ge=1, le=64)]  # 1: of a model that splits days
 NoiseScale = Annotated[float, Field(ge=0, le=100)]
 ANY = "any"
 SUPERRES, FORECAST = "superres", "forecast"  # names of task encoders
@@ -95,6 +95,9 @@ class ModelSettings(StrictSettings):
         Further predictors; their channels follow those of the inputs.
     factors
         Refinement factors of training; empty for a model that only forecasts.
+    times
+        Times of a day that the targets are, named by
+        :func:`~flexclim.models.channels.value_at`; 1: the model does not split days.
     residual_scale
         Standard deviation of each target's scaled residual, by factor; the unit of the network's
         output.
@@ -119,6 +122,7 @@ class ModelSettings(StrictSettings):
     targets: tuple[Target, ...] | None = Field(default=None, min_length=1, max_length=1024)
     statics: tuple[Static, ...] = Field(default=(), max_length=1024)
     factors: tuple[Factor, ...] = ()
+    times: int = Field(default=1, ge=1, le=24)
     residual_scale: dict[Factor, tuple[Annotated[float, Field(gt=0)], ...]] = Field(default={})
     forecast: Forecasting | None = None
 
@@ -201,6 +205,8 @@ class ModelSettings(StrictSettings):
             raise ValueError(
                 f"label_size is {self.network.label_size}, but label has {size} numbers"
             )
+        if (self.factors == (1,)) != (self.times > 1):
+            raise ValueError(f"times {self.times} does not go with factors {self.factors}")
         if missing := set(self.factors) - set(self.residual_scale):
             raise ValueError(f"residual_scale lacks factor {min(missing)}")
         if wrong := [f for f, values in self.residual_scale.items() if len(values) != channels]:

@@ -11,7 +11,7 @@ import pandas as pd
 from dask.base import is_dask_collection
 
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.grids.arguments import is_one_of, shown
+from flexclim.grids.arguments import is_one_of, is_whole, shown
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
 from flexclim.models.channels import Target
@@ -53,6 +53,7 @@ class DownscalingOptions(SamplingOptions):
     """
 
     factor: int | None = None
+    time_factor: int | None = None
     stage: int = 0
     conserve: bool | None = None
     noise: str = "independent"
@@ -66,6 +67,12 @@ class DownscalingOptions(SamplingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_switch("conserve", self.conserve)
+        count = self.time_factor
+        if count is not None and (not is_whole(count) or not 2 <= count <= 24 or 24 % count):
+            raise FlexclimError(
+                f"time_factor={shown(count)} does not divide the 24 hours of a day. Pass 4 for "
+                "times 6 hours apart."
+            )
         object.__setattr__(self, "constraints", constraint_names(self.constraints))
         if not is_one_of(self.noise, NOISES):
             raise FlexclimError(f"noise={shown(self.noise)} is not one of {', '.join(NOISES)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dask.array as da
 import xarray as xr
@@ -41,6 +41,10 @@ class PlannedEnsemble:
         The ensemble whose members are refined again; None: ``source`` is the user's.
     output
         The target of its fields; None: they lie on the fine grid.
+    made_into
+        By target, the variable that it became part of; empty: each is a variable of its own.
+    also_read
+        Variables of ``source`` that are read besides the models' inputs.
     """
 
     source: Source
@@ -51,6 +55,8 @@ class PlannedEnsemble:
     constraints: Sequence[Relation] = ()
     earlier: PlannedEnsemble | None = None
     output: OutputTarget | None = None
+    made_into: Mapping[str, str] = field(default_factory=dict)
+    also_read: tuple[str, ...] = ()
 
     @property
     def stages(self) -> list[PlannedEnsemble]:
@@ -62,11 +68,13 @@ class PlannedEnsemble:
         """The variables that are read, of what the user gave."""
         first = self.stages[0]
         names = dict.fromkeys(name for group in first.groups for name in group.inputs)
-        return first.source.dataset[list(names)]
+        return first.source.dataset[[*names, *first.also_read]]
 
     @property
     def returned(self) -> list[str]:
         """The variables that are returned."""
+        if self.made_into:
+            return list(dict.fromkeys(self.made_into.values()))
         return [name for group in self.groups for name in group.outputs.values()]
 
 

@@ -227,7 +227,10 @@ def _target_settings(planned: PlannedEnsemble) -> dict[str, Any]:
                 del settings["name"]
                 if target.noise_of is None:  # so that plans are those of earlier versions
                     del settings["noise_of"]
-                units = str(planned.fields[name].attrs.get("units", ""))
+                shown = planned.fields.get(planned.made_into.get(name, name))
+                if shown is None:
+                    continue
+                units = str(shown.attrs.get("units", ""))
                 found[name] = settings | {"vector": channel.vector, "units": units}
     return found
 

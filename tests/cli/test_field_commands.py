@@ -21,7 +21,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     options = ["--factor", "4", "-n", "3", "--steps", "2", "--seed", "7", "--variables", "u10,v10"]
     options += ["--to", "0.25", "--lapse-rate", "6.5"]
     options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
-    options += ["--constraints", "dew_point"]
+    options += ["--constraints", "dew_point", "--time-factor", "4"]
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
     options += ["--precision", "float32", "--no-compile", "--keep-bits", 9]
     assert run("downscale", coarse, target, *options) == 0
@@ -31,7 +31,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     progress = named.pop("progress", False)
     assert not progress
     assert named == {
-        "factor": 4, "to": 0.25, "lapse_rate": 6.5, "model": None,
+        "factor": 4, "to": 0.25, "lapse_rate": 6.5, "time_factor": 4, "model": None,
         "members": 3, "steps": 2, "seed": 7,
         "variables": ["u10", "v10"], "conserve": False, "non_negative": True, "grid": "point",
         "static": None, "noise": "ar1", "noise_timescale": "6h",

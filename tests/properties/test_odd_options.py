@@ -49,7 +49,9 @@ def odd(name):
     return [value for kind, value in ODD.items() if kind not in heavy]
 
 
-@pytest.mark.parametrize("name", [*SHARED, "conserve", "noise", "noise_timescale", "factor", "obj"])
+@pytest.mark.parametrize(
+    "name", [*SHARED, "conserve", "noise", "noise_timescale", "time_factor", "factor", "obj"]
+)
 def test_downscale(name, toy_model):
     options = {"obj": coarse_fields.region().chunk(), "factor": 4, "model": toy_model, "steps": 1}
     if name == "noise_timescale":

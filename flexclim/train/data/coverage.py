@@ -52,7 +52,7 @@ def coverage(
                 covered = summarise_coverage(statistics, name, units.get(name, ""), spacing, task)
                 update = {
                     "values": extremes(source, name, min(factors, default=1), covered.values),
-                    "hours": correlation_hours(source, name, factors),
+                    "hours": correlation_hours(source, name, [one for one in factors if one > 1]),
                 }
                 found.append(covered.model_copy(update=update))
     return tuple(found)

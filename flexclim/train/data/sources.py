@@ -18,6 +18,7 @@ from flexclim.planning.source import resolve_static
 from flexclim.planning.static_units import convert_statics
 from flexclim.sampling.statics import static_fields
 from flexclim.train.data.common_units import CommonUnits
+from flexclim.train.data.day_fields import open_days
 from flexclim.train.data.halves import Half, area_means, half_of
 from flexclim.train.data.nesting import align
 from flexclim.train.data.paired_source import PairedSource, match_times
@@ -227,7 +228,11 @@ def _coarsened(
     weight: float,
     units: CommonUnits,
 ) -> Coarsened:
-    fields = open_fields(settings, data.folder, list(dict.fromkeys(inputs + targets)))
+    names = list(dict.fromkeys(inputs + targets))
+    if data.times > 1:
+        fields = open_days(settings, data.folder, names, data.times)
+    else:
+        fields = open_fields(settings, data.folder, names)
     fields = units.convert(fields, dict.fromkeys(inputs) | _bases(data, targets))
     chosen = split_times(fields.times, fields.usable, settings, data.gap, split, fields.title)
     chosen = chosen[_halved(data, split, fields, chosen)]

@@ -13,6 +13,7 @@ from flexclim.cf.predictor_names import read_name
 from flexclim.models.channels import COMPUTED, LABELS
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.channel_settings import Input, LabelPart, Predictor, Target
+from flexclim.train.recipes.day_channels import check_times, split_channels
 from flexclim.train.recipes.source_settings import SourceSettings
 
 
@@ -104,6 +105,13 @@ class Data(Settings):
         min_length=1,
         description="refinement factors, with the relative share of patches for each",
     )
+    times: int = Field(
+        default=1,
+        ge=1,
+        le=24,
+        description="times of a day of each variable, as channels: the model splits days into "
+        "them, from the daily mean and its neighbours; 1: none",
+    )
     forecast: Forecast = Field(default=Forecast(), description="training of forecasts")
     label: tuple[LabelPart, ...] | None = Field(
         default=None,
@@ -173,6 +181,14 @@ class Data(Settings):
             return () if self.named else ("flip_y", "flip_x", "turn")
         return self.augment
 
+    @model_validator(mode="before")
+    @classmethod
+    def _times_as_channels(cls, values: object) -> object:
+        """Name a channel for each time of the day, where variables are named alone."""
+        if not isinstance(values, dict) or not isinstance(values.get("times"), int):
+            return values
+        return values | split_channels(values)
+
     @field_validator("inputs", mode="after")
     @classmethod
     def _with_lags(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
@@ -184,6 +200,8 @@ class Data(Settings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        if self.times > 1:
+            check_times(self)
         self._check_predictors()
         self._check_halves()
         for number, source in enumerate(self.sources):
@@ -199,7 +217,7 @@ class Data(Settings):
                 raise ValueError("a pair has one factor, that of its grids")
         if not self.named and (self.targets or self.statics or self.scaling == "fixed"):
             raise ValueError("targets, statics and fixed scaling need inputs by name")
-        if bad := [factor for factor in self.factors if not 2 <= factor <= 64]:
+        if bad := [one for one in self.factors if not 2 <= one <= 64 and self.times == 1]:
             raise ValueError(f"factor {bad[0]} is not between 2 and 64")
         if bad_share := [share for share in self.factors.values() if not share > 0]:
             raise ValueError(f"the share {bad_share[0]:g} of a factor is not positive")
