@@ -35,10 +35,9 @@ class CroppedArray(da.Array):
     def __getitem__(self, index: Any) -> da.Array:
         """Return a slice, as dask does."""
         cropped, rest = self._cropped(index if isinstance(index, tuple) else (index,))
-        if cropped is not self:
-            return cropped[rest]
-        plain: da.Array = super().__getitem__(index)  # type: ignore[no-untyped-call]
-        return plain
+        whole = super().__getitem__
+        found: da.Array = whole(index) if cropped is self else cropped[rest]  # type: ignore[no-untyped-call]
+        return found
 
     def _cropped(self, index: tuple[Any, ...]) -> tuple[da.Array, tuple[Any, ...]]:
         """Return what holds a slice and little else, and the index of the slice within it."""

@@ -141,8 +141,8 @@ def boxes_of(
         for end, part, side in zip(ends, (down, across), largest, strict=True)
     )
     found: dict[Block, Box] = {}
-    for piece in itertools.product(*pieces):
-        inside = [block for block in itertools.product(*piece) if asked[block]]
+    for in_rows, in_columns in itertools.product(*pieces):
+        inside = [block for block in itertools.product(in_rows, in_columns) if asked[block]]
         if inside:
             found |= dict.fromkeys(inside, _box(inside, ends))
     return found

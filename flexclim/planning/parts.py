@@ -103,8 +103,8 @@ def part_of(
         used.insert(0, set())
         read: set[Area] = set()
         for area in needed:
-            rows, columns, extent = _windows_in(area, tiles)
-            used[0] |= {(i, j) for i in rows for j in columns}
+            down, across, extent = _windows_in(area, tiles)
+            used[0] |= {(i, j) for i in down for j in across}
             read |= set(_areas(extent, tiles.domain))
         needed = sorted(read)
     ends = tiles.rows.starts[0], tiles.rows.starts[-1] + tiles.rows.tile
@@ -133,14 +133,15 @@ def part_grid(grid: Grid, rows: Span, columns: Span) -> Grid:
     """Return the subgrid of some canonical rows and columns, in stored order."""
     height, width = grid.domain.shape
     y = slice(*along(rows, height, grid.flip_y))
-    entire = columns == (0, width)
-    shift = grid.shift_x if entire else 0
-    x = np.arange(*along(columns, width, grid.flip_x))
-    x_values = grid.x_values
-    if x_values is not None and not entire:
+    x: slice | np.ndarray = slice(*along(columns, width, grid.flip_x))
+    shift, x_values = grid.shift_x, grid.x_values
+    cut = grid.domain.wrap and columns != (0, width)
+    if cut:
         # Stored columns may begin within the part.
-        x = (x + (-grid.shift_x if grid.flip_x else grid.shift_x)) % width
-        x_values = np.unwrap(x_values[x], period=360) if grid.domain.wrap else x_values[x]
+        first = np.arange(*along(columns, width, grid.flip_x))
+        x, shift = (first + (-shift if grid.flip_x else shift)) % width, 0
+    if x_values is not None:
+        x_values = np.unwrap(x_values[x], period=360) if cut else x_values[x]
     return replace(
         grid,
         domain=part_domain(grid.domain, rows, columns),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
+from dask.typing import DaskCollection
 
 from flexclim.execution.cropped_arrays import CroppedArray, Span
 from flexclim.planning.block_sizes import Sizes
@@ -65,7 +67,8 @@ def _array(
     sizes = _within(planes.plan.blocks, rows, columns)
     name = f"{shared.targets[number].name}-{tokenize(planes.token, number, rows, columns)}"
     layer = ChunkLayer(name, planes, number, sizes, (rows[0], columns[0]))
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=arrays)
+    read = cast(Sequence[DaskCollection], arrays)
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=read)
     groups = tuple(len(group) for group in shared.member_groups)
     chunks = (groups, *((1,) * size for size in planes.lead.values()), *sizes)
     array = da.Array(graph, name, chunks, dtype=shared.targets[number].dtype)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class Tasks(dict[Key, Any]):
         return last
 
 
-class ChunkLayer(Layer):  # type: ignore[misc]
+class ChunkLayer(Layer):
     """Chunks of a target: (name, group of members, *plane, row, column) of blocks.
 
     Tasks are made when the layer is culled, or all of them when it is read.
@@ -129,14 +129,14 @@ class ChunkLayer(Layer):  # type: ignore[misc]
         self, keys: set[Key], all_hlg_keys: Collection[Key]
     ) -> tuple[Layer, Mapping[Key, set[Key]]]:
         """Return a layer of the tasks that some keys need, and what each depends on."""
-        made = self._make(key for key in keys if isinstance(key, tuple) and key[0] == self.name)
+        made = self._make({key for key in keys if isinstance(key, tuple) and key[0] == self.name})
         return network_layer(made, self.planes.plan.sampling.run), made.dependencies
 
     def _make(self, keys: Iterable[Key]) -> Tasks:
         asked: dict[Members, set[Block]] = defaultdict(set)
         for key in keys:
-            assert isinstance(key, tuple)
-            asked[key[1:-2]].add(key[-2:])
+            numbers = cast(tuple[Any, ...], key)[1:]
+            asked[numbers[:-2]].add(numbers[-2:])
         tasks, dtype = Tasks(), self.planes.plan.sampling.targets[self.number].dtype
         places: dict[frozenset[Block], list[tuple[Block, _Place]]] = {}
         for members, blocks in asked.items():
@@ -185,18 +185,19 @@ class _Sampled:
 
     def members(self, members: Members, tasks: Tasks) -> Key:
         """Return the key of a block (T, M, 1, ..., y', x') of a group of members."""
-        key = (f"downscale-{self.token}", *members)
+        key: Key = (f"downscale-{self.token}", *members)
         if key in tasks:
             return key
         shared = self.planes.plan.sampling
         group, *index = members
         identity = self.planes.identities.at(dict(zip(self.planes.lead, index, strict=True)))
-        numbers, prepared = shared.member_groups[group], []
+        numbers = shared.member_groups[group]
+        prepared: list[Key] = []
         for number in numbers if shared.paired else (0,):
-            one = (f"prepare-{self.token}", number, *index)
+            one: Key = (f"prepare-{self.token}", number, *index)
             if one not in tasks:
                 at = (number, *index) if shared.paired else index
-                own = [(name, *at, 0, 0) for name in self.planes.names]
+                own: list[Key] = [(name, *at, 0, 0) for name in self.planes.names]
                 task = (prepare_planes, own, *self.read, self.part, identity)
                 tasks.add(one, task, [*own, *filter(None, self.read)])
             prepared.append(one)
@@ -205,6 +206,6 @@ class _Sampled:
 
 def cut(block: np.ndarray, number: int, rows: slice, columns: slice, dtype: str) -> np.ndarray:
     """Return rows and columns of one target of a block (T, M, 1, ..., y', x')."""
-    part = block[number][..., rows, columns]
+    part: np.ndarray = block[number][..., rows, columns]
     # A view would keep the whole block.
     return part.astype(dtype, copy=part.size < block.size)

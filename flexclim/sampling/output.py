@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dask
 import numpy as np
@@ -65,10 +65,9 @@ def in_chunks(planned: PlannedEnsemble, chunks: Chunks) -> PlannedEnsemble:
             "or leave chunks out."
         )
     fields = {name: planned.fields[name] for name in planned.returned}
-    if not isinstance(chunks, Mapping):
-        asked = dict.fromkeys(next(iter(fields.values())).dims[-2:], chunks)
-    else:
-        asked = dict(chunks)
+    plane = next(iter(fields.values())).dims[-2:]
+    asked: Mapping[Any, Any]
+    asked = chunks if isinstance(chunks, Mapping) else dict.fromkeys(plane, chunks)
     known = {dim for field in fields.values() for dim in field.dims}
     if unknown := [dim for dim in asked if dim not in known]:
         raise FlexclimError(

@@ -31,7 +31,8 @@ class StaticsReader:
     def __call__(self, part: Plan) -> Delayed:
         """Return the static fields of a part."""
         read = dask.delayed(static_fields, pure=True)
-        return read(self.fields, part.fine_grid(self.grid), self.wanted)
+        found: Delayed = read(self.fields, part.fine_grid(self.grid), self.wanted)
+        return found
 
     def __dask_tokenize__(self) -> object:
         return self.fields, self.grid, self.wanted
@@ -46,7 +47,8 @@ class MeansReader:
     def __call__(self, part: DownscalingPlan) -> Delayed:
         """Return the block means of a part."""
         weigh = dask.delayed(curvilinear_means, pure=True)
-        return weigh(part.coarse_grid(self.grid), part.factor)
+        found: Delayed = weigh(part.coarse_grid(self.grid), part.factor)
+        return found
 
     def __dask_tokenize__(self) -> object:
         return self.grid

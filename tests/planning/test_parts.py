@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from regional_winds import field as winds
 
+from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Domain
-from flexclim.planning.parts import part_of
+from flexclim.planning.parts import part_grid, part_of
 from flexclim.planning.regions import Region
 from flexclim.planning.tiles import plan_tiles
 
@@ -81,3 +83,18 @@ def test_windows_are_those_that_pixels_depend_on(coarse, areas):
     assert (low + top, west + first) == (spans[0], left)
     assert 0 <= west < east
     assert east <= plan.domain.shape[1] or plan.domain.wrap
+
+
+@pytest.mark.parametrize("west", [-180.0, 0.0, 180.0])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_part_of_a_globe_keeps_its_longitudes(west, flipped):
+    """Where stored columns begin within the part too."""
+    lon = west + np.arange(0.0, 360, 6)
+    field = winds(np.arange(87.0, -90, -6), lon[::-1] if flipped else lon)
+    grid = find_grid(field.isel(time=0))
+    whole = grid.canonical(np.broadcast_to(field.lon.values, grid.domain.shape))[0]
+    for columns in ((10, 25), (25, 40), (40, 58)):
+        part = part_grid(grid, (5, 12), columns)
+        found = part.canonical(part.x_values[None])[0]
+        np.testing.assert_allclose(found % 360, whole[slice(*columns)] % 360)
+        assert (np.diff(found) == 6).all()

@@ -10,7 +10,7 @@ from regional_winds import field
 
 import flexclim
 from flexclim.execution.cropped_arrays import CroppedArray
-from flexclim.models.channels import Target, Variable
+from flexclim.models.channels import Static, Target, Variable
 from flexclim.planning import block_sizes, downscaling_plan
 from flexclim.sampling.tiled_sampler import TiledSampler
 
@@ -65,6 +65,18 @@ def test_slices_equal_the_whole(coarse, model):
         np.testing.assert_allclose(
             fine.isel(part).values, whole.isel(part).values, atol=1e-5 * scale, rtol=0
         )
+
+
+@pytest.mark.parametrize("coarse", [CELLS, REGION], ids=["cells", "region"])
+def test_static_fields_and_amplitudes_of_noise_are_those_of_the_whole(coarse, make_toy):
+    statics = Static(name="latitude"), Static(name="solar_time")
+    model = make_toy(read=4, halo=8, statics=statics, noise_amplitude=0.5)
+    whole, fine = in_memory(coarse, model), lazy(coarse, model)
+    scale = float(whole.std())
+    for top, left in ((40, 56), (30, 0), (60, 30)):
+        part = np.s_[..., top : top + 9, left : left + 9]
+        found = fine.data[part].compute()
+        np.testing.assert_allclose(found, whole.values[part], atol=1e-5 * scale, rtol=0)
 
 
 def test_whole_planes_take_no_more_passes(model, evaluated):
