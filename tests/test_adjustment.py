@@ -462,9 +462,11 @@ def test_adjusted_fields_are_downscaled():
     assert "adjust(tas" in fine.attrs["history"]
 
 
-@pytest.mark.long
-def test_a_region_over_ninety_years():
-    cells = (24, 32)
+@pytest.mark.parametrize(
+    "cells",
+    [pytest.param((6, 8), marks=pytest.mark.slow), pytest.param((24, 32), marks=pytest.mark.long)],
+)
+def test_a_region_over_ninety_years(cells):
     reference, past = climate(1981, 30, cells), climate(1981, 30, cells, model=True)
     later = climate(2011, 60, cells, model=True)
     now, then = (one.flex.adjust(reference=reference, historical=past) for one in (past, later))
