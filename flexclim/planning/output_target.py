@@ -93,6 +93,12 @@ class OutputTarget:
         return [slice(first, min(first + side, rows)) for first in range(0, rows, side)]
 
     @property
+    def used(self) -> list[Part]:
+        """Places of the parts that hold some of the target."""
+        pairs = zip(self.parts, self.weights, strict=True)
+        return [part for part, weights in pairs if not weights.empty]
+
+    @property
     def method(self) -> str:
         """How values are taken from the fine grid, in words."""
         if self.target.kind == "points":

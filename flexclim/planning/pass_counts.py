@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
+
+from flexclim.planning.block_sizes import boxes_of
 from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.plan import SamplingPlan
 
@@ -26,6 +30,26 @@ class PassCounts:
 def passes_of_parts(plan: DownscalingPlan) -> PassCounts:
     """Count the passes that sample all members of one plane, in all its regions."""
     return sum((passes_of(part.sampling) for part in plan.parts), PassCounts())
+
+
+def passes_at(plan: DownscalingPlan, places: Sequence[tuple[slice, slice]]) -> PassCounts:
+    """Count the passes that sample the chunks of one plane that lie at some places.
+
+    Passes of smaller batches count by their share of a full one.
+    """
+    assert plan.blocks is not None
+    ends = [np.cumsum([0, *one]) for one in plan.blocks]
+    blocks = [
+        (int(np.searchsorted(ends[0], y.start)), int(np.searchsorted(ends[1], x.start)))
+        for y, x in places
+    ]
+    total = PassCounts()
+    for box in dict.fromkeys(boxes_of(blocks, ends, plan.region).values()):
+        part = plan.within(box).sampling
+        found = passes_of(part)
+        share = part.batch / plan.sampling.batch
+        total += PassCounts(ceil(found.network * share), ceil(found.encoder * share))
+    return total
 
 
 def passes_of(plan: SamplingPlan) -> PassCounts:

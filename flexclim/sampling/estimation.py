@@ -14,7 +14,7 @@ from flexclim.execution.progress import duration_text
 from flexclim.execution.workers import active_client, workers_of
 from flexclim.models.facts import rows_html, rows_text
 from flexclim.planning.downscaling_plan import DownscalingPlan
-from flexclim.planning.pass_counts import passes_of_parts
+from flexclim.planning.pass_counts import passes_at, passes_of_parts
 from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.downscaling_graph import REGIONS_AT_ONCE
 from flexclim.sampling.output import check_keep_bits
@@ -112,7 +112,11 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
     for stage, plan in plans:
         one = plan.sampling
         assert isinstance(plan, DownscalingPlan)
-        count = passes_of_parts(plan) * _planes(stage.source[one.inputs[0]], one)
+        if plan.blocks is None or planned.output is None:
+            count = passes_of_parts(plan)
+        else:
+            count = passes_at(plan, planned.output.used)
+        count *= _planes(stage.source[one.inputs[0]], one)
         if (key := (one.model.sha256, one.batch)) not in timed:
             timed[key] = _seconds_per_pass(one)
         network, encoder = timed[key]

@@ -3,6 +3,7 @@
 import coarse_fields
 import numpy as np
 import pytest
+import xarray as xr
 
 from flexclim.downscaling import downscale, estimate
 from flexclim.sampling import estimation
@@ -61,3 +62,14 @@ def test_regions_count_their_own_windows(counted, toy_model, monkeypatch):
     monkeypatch.setattr("flexclim.planning.downscaling_plan.region_shape", lambda fine: (64, 64))
     field = coarse_fields.region(1, 17, 17)
     check(counted, field, model=toy_model, members=1, batch=4, steps=1)
+
+
+def test_places_count_the_windows_around_them(counted, toy_model, monkeypatch):
+    monkeypatch.setattr("flexclim.planning.downscaling_plan.FEW_WINDOWS", 8)
+    monkeypatch.setattr("flexclim.planning.downscaling_plan.FEW", 16)
+    field = coarse_fields.region(1, 24, 24)
+    lat, lon = float(field.lat[3]), float(field.lon[4])
+    stations = xr.Dataset(coords={"lat": ("s", [lat]), "lon": ("s", [lon])})
+    check(counted, field, model=toy_model, members=2, batch=1, to=stations)
+    whole = estimate(field, 4, model=toy_model, members=2, batch=1)
+    assert counted.count("_denoise") < whole.passes / 2
