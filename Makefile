@@ -32,8 +32,6 @@ bench:
 
 # EXECUTE=cache runs only pages whose code has changed; EXECUTE=off runs none and shows no pictures.
 EXECUTE ?= force
-comma := ,
-unseen := myst-nb.lexer$(comma)mystnb.glue_ref
-strictness := $(if $(filter off,$(EXECUTE)),-D suppress_warnings=$(unseen),-W --keep-going)
+strictness := $(if $(filter off,$(EXECUTE)),-D suppress_warnings=myst-nb.lexer,-W --keep-going)
 docs:
 	$(BIN)sphinx-build $(strictness) -D nb_execution_mode=$(EXECUTE) -b html docs docs/_build/html

@@ -26,6 +26,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "output_checks",
+    "pictures",
 ]
 exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "furo"
