@@ -121,6 +121,9 @@ def _spectrum(axes: Axes, sampled: Sampled, target: int) -> None:
     positive = truth[truth > 0]
     if positive.size:
         axes.set_ylim(positive.min() / 10, positive.max() * 3)
+    ticks = [2**n for n in range(1, 12) if 2**n <= wavelength[0]]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.invert_xaxis()
     axes.set_xlabel("wavelength, cells")
     axes.legend(frameon=False, fontsize=7)

@@ -44,6 +44,7 @@ def test_rows_are_patches_of_targets_and_columns_show_the_same_range(sampled):
     assert len({axes.images[0].get_clim() for axes in maps[:4]}) == 1
     spectra = [axes for axes in figure.axes if axes.lines]
     assert len(spectra) == 2
+    assert [label.get_text() for label in spectra[1].get_xticklabels()] == ["2", "4", "8", "16"]
     x, y = spectra[1].lines[0].get_data()
     assert (x[0], x[-1]) == (16, 2)
     assert np.array_equal(y, sampled.powers[0, 1])
