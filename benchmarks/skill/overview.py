@@ -45,7 +45,7 @@ class Line:
     measure
         How.
     steps
-        Sampler steps of the members.
+        Sampler steps of the members; 0: as many as the model takes by default.
     months
         Only fields of these; none: all.
     halves
@@ -57,14 +57,14 @@ class Line:
     text: str
     case: str
     measure: Measure
-    steps: int = 2
+    steps: int = 0
     months: Sequence[int] = ()
     halves: bool = False
     ideal: Measure | None = None
 
-    def cells(self, result: Result, model: str) -> list[str] | None:
+    def cells(self, result: Result, model: Model) -> list[str] | None:
         """Return the text, model, value, baseline and reference; None where there is no score."""
-        row = result.model_row(model, self.steps)
+        row = result.model_row(model.name, self.steps or model.settings.steps)
         if row is None:
             return None
         if self.months and not (row := measures.of_months(row, self.months)).indices:
@@ -78,7 +78,7 @@ class Line:
             values[2] = self.ideal(row, plain, real)
         elif self.halves and len(row.indices) > 1:
             values[2] = self.measure(measures.halves(row), plain, real)
-        return [self.text, model, *("" if isnan(v) else f"{v:.3f}" for v in values)]
+        return [self.text, model.name, *("" if isnan(v) else f"{v:.3f}" for v in values)]
 
 
 SCORES: dict[str, Measure] = {
@@ -169,10 +169,11 @@ def overview_table(results: Mapping[str, Result], models: Sequence[Model]) -> Ta
         for line in LINES
         if line.case in results
         for model in models
-        if (cells := line.cells(results[line.case], model.name)) is not None
+        if (cells := line.cells(results[line.case], model)) is not None
     ]
     heads = ["model", "value", "bicubic + real residuals", "halves of the truth, or own member"]
-    note = "x4, 2 steps unless said. 1 is ideal for ratios, 0 for distances."
+    steps = ", ".join(f"{model.settings.steps} of {model.name}" for model in models)
+    note = f"x4; steps unless said: {steps}. 1 is ideal for ratios, 0 for distances."
     return Table("What members get right", heads, rows, note)
 
 
@@ -181,14 +182,14 @@ def regime_table(results: Mapping[str, Result], models: Sequence[Model]) -> Tabl
     rows, heads = [], []
     for result in results.values():
         for model in models:
-            row = result.model_row(model.name, 2)
+            row = result.model_row(model.name, model.settings.steps)
             if row is None or not result.case.regimes:
                 continue
             found = _regimes(row)
             heads = list(found)
             rows.append([f"{result.case.name}: {model.name}", *found.values()])
     note = "Share of the two outer ranks over that of a calibrated ensemble, and spread/skill."
-    return Table("Calibration by regime at 2 steps", heads, rows, note)
+    return Table("Calibration by regime", heads, rows, note)
 
 
 def _regimes(row: Row) -> dict[str, str]:

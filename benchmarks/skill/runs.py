@@ -132,7 +132,7 @@ class Bench:
         count = self._get(case, "RIVALS", {"what": "count"}, lambda: len(study.split.test))
         rows = [row for rival in rivals if (row := self._rival(study, rival, count))]
         for model in served:
-            for steps, wanted in case.steps.items():
+            for steps, wanted in ({model.settings.steps: None} | case.steps).items():
                 if self.steps is not None and steps not in self.steps:
                     continue
                 rows += self._model(study, model, steps, self._some(count, wanted))
@@ -169,7 +169,11 @@ class Bench:
         def work(index: int) -> dict[str, dict[str, Record]]:
             fine = sampling.sample(model, case, study.coarse(index), steps, self.folder)
             members = {name: fine[name].values[:, 0] for name in made}
-            found = {"members": self._scores(study, index, members, structured=steps > 1)}
+            found = {
+                "members": self._scores(
+                    study, index, members, structured=steps >= model.settings.steps
+                )
+            }
             if steps == 1:
                 means = {name: values.mean(0) for name, values in members.items()}
                 found["mean"] = self._scores(study, index, means, structured=False)

@@ -49,11 +49,10 @@ def sample(
     static = None
     if any(not one.computed for one in model.settings.statics):
         static = xr.open_dataset(folder / STATICS)
-    used = model.replace(method="ddim") if steps == 1 else model
     lazy = flexclim.downscale(
         coarse.chunk(),
         case.factor,
-        model=used,
+        model=model,
         members=members,
         steps=steps,
         seed=SEED,
@@ -69,7 +68,7 @@ def sample(
 def seam(
     model: Model, case: Case, fields: list[xr.Dataset], folder: Path
 ) -> dict[str, dict[str, float]]:
-    """Measure `verify.seam` of the first variable at 2 steps.
+    """Measure `verify.seam` of the first variable at the steps that the model takes.
 
     Returns
     -------
@@ -87,9 +86,9 @@ def seam(
     ]
     truth = xr.concat(moved, "time")
     coarse = flexclim.coarsen(truth, case.factor, grid="cell")
-    fine = sample(model, case, coarse, 2, folder, members=SEAM_MEMBERS)
+    fine = sample(model, case, coarse, model.settings.steps, folder, members=SEAM_MEMBERS)
     with moved_borders():
-        elsewhere = sample(model, case, coarse, 2, folder, members=SEAM_MEMBERS)
+        elsewhere = sample(model, case, coarse, model.settings.steps, folder, members=SEAM_MEMBERS)
     field = fine[name].assign_attrs(flexclim_tiles=fine.attrs["flexclim_tiles"])
     references = {
         "as it is": None,

@@ -130,7 +130,7 @@ def seam_table(results: Sequence[Result]) -> Table:
             heads = [f"{kind} {how}" for kind, ways in found.items() for how in ways]
             values = [f"{value:.4f}" for ways in found.values() for value in ways.values()]
             rows.append([f"{result.case.name}: {model}", *values])
-    return Table("Seams at 2 steps", heads, rows, "The ratio is 1 without seams.")
+    return Table("Seams", heads, rows, "The ratio is 1 without seams.")
 
 
 def below(value: float, base: float) -> str:

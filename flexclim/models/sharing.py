@@ -70,10 +70,9 @@ def push(model: str | os.PathLike[str] | Model, place: str, *, overwrite: bool =
     registry = registry_at(listed) if places.read(listed, LARGEST) else Registry(url=BESIDE)
     known = registry.models.get(loaded.name)
     if known and (known.weights, known.model) != (own.weights, own.model) and not overwrite:
-        part = "weights" if known.weights != own.weights else "settings or card"
         raise ModelError(
-            f"{where} holds another model of this name, with other {part}. Give another place, or "
-            "overwrite it (overwrite=True, --overwrite)."
+            f"{where} holds another model (weights {known.weights[:12]}, not {own.weights[:12]}). "
+            "Give another place, or pass overwrite."
         )
     pictures = _pictures(loaded.folder)
     for path in (*pictures, loaded.folder / WEIGHTS_FILE, loaded.folder / MODEL_FILE):

@@ -45,13 +45,16 @@ def sample(
         Decreasing from 1 to 0; one network evaluation for each but the last.
     method
         ``"ddim"``: Song et al. (2021), eta = 0. ``"euler"``: Euler's method in the angle, which
-        does not damp the unpredictable part.
+        does not damp the unpredictable part. A single step returns the estimate with both: along
+        the whole arc Euler's method would leave the noise in the residual.
 
     Returns
     -------
     Tensor
         (B, ...) residual.
     """
+    if len(times) == 2:
+        method = "ddim"
     for now, then in pairwise(times):
         state = advance(state, estimate(state, now), diffusion, now, then, method)
     return state

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,8 @@ from benchmarks.skill.cases import CASES
 from benchmarks.skill.overview import LINES, Line
 from benchmarks.skill.rivals import ANYWHERE, BICUBIC, SAME
 from benchmarks.skill.runs import Result, Row
+
+TOY = SimpleNamespace(name="toy", settings=SimpleNamespace(steps=2))
 
 
 def record(time="2014-01-20T00", crps=1.0, size=1.0, truth=1.0):
@@ -44,7 +48,7 @@ def result():
 
 def value(result, measure, **options):
     line = Line(text="x", case=result.case.name, measure=measure, **options)
-    return [float(cell) if cell else None for cell in line.cells(result, "toy")[2:]]
+    return [float(cell) if cell else None for cell in line.cells(result, TOY)[2:]]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ def test_seasons_take_their_months(result):
     for months, indices in (((12, 1, 2), (0, 2)), ((6, 7, 8), (1,)), ((9, 10, 11), ())):
         assert measures.of_months(row, months).indices == indices
     line = Line(text="x", case="", measure=measures.spread_skill, months=(9, 10, 11))
-    assert line.cells(result, "toy") is None
+    assert line.cells(result, TOY) is None
 
 
 def test_every_line_with_halves_of_the_truth_is_measured_on_them():
@@ -106,16 +110,11 @@ def test_outer_ranks_and_spread_of_regimes(result):
 
 
 def test_lines_are_of_models_that_were_scored(result):
-    class Known:
-        name = "toy"
-
-    class Other:
-        name = "other"
-
-    table = overview.overview_table({result.case.name: result}, [Other(), Known()])
+    other = SimpleNamespace(name="other", settings=TOY.settings)
+    table = overview.overview_table({result.case.name: result}, [other, TOY])
     assert {row[1] for row in table.rows} == {"toy"}
-    lines = [line for line in LINES if line.case == result.case.name and line.steps == 2]
+    lines = [line for line in LINES if line.case == result.case.name and line.steps == 0]
     assert len(table.rows) == len(lines)
-    assert overview.regime_table({result.case.name: result}, [Other()]).rows == []
+    assert overview.regime_table({result.case.name: result}, [other]).rows == []
     result.rows[1] = make_row(*[record()] * 4, name=ANYWHERE)
     assert value(result, measures.over_bicubic) == [0.6, 1.0, None]

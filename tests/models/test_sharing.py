@@ -78,7 +78,7 @@ def test_another_model_of_the_name_is_kept(shared, folder, model, tmp_path):
     assert push(folder, str(shared)) == str(shared / "toy")
     louder = model.replace(noise_scale=2.0)
     louder.save(tmp_path / "louder")
-    with pytest.raises(ModelError, match="of this name, with other settings or card"):
+    with pytest.raises(ModelError, match="holds another model"):
         push(louder, str(shared))
     push(louder, str(shared), overwrite=True)
     assert pull(str(shared / "toy"), tmp_path / "mine").settings.noise_scale == 2.0

@@ -50,7 +50,14 @@ def test_ddim_shrinks_what_is_unpredictable(steps):
     assert float(found) == pytest.approx(math.cos(math.pi / 2 / steps) ** steps, abs=1e-4)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("method", ["ddim", "euler"])
+def test_one_step_returns_the_estimate(method):
+    state, clean = torch.randn(2, 3, 4, 4)
+    found = sample(lambda *_: clean, state, Diffusion(), time_grid(1), method)
+    assert torch.equal(found, clean)
+
+
+@pytest.mark.parametrize("steps", [2, 5])
 def test_euler_does_not(steps):
     state = torch.ones(1, 1, dtype=torch.float64)
     diffusion = Diffusion()
