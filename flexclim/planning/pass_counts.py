@@ -32,7 +32,7 @@ def passes_of_parts(plan: DownscalingPlan) -> PassCounts:
     return sum((passes_of(part.sampling) for part in plan.parts), PassCounts())
 
 
-def passes_at(plan: DownscalingPlan, places: Sequence[tuple[slice, slice]]) -> PassCounts:
+def passes_at(plan: DownscalingPlan, places: Sequence[tuple[slice, ...]]) -> PassCounts:
     """Count the passes that sample the chunks of one plane that lie at some places.
 
     Passes of smaller batches count by their share of a full one.
