@@ -161,8 +161,7 @@ def downscale(
         raised before any work. Default: the existing store's setting, else False.
     chunks
         Of a lazy result, as for ``xarray.DataArray.chunk``; a number is for rows and columns.
-        Default: one plane or, where it is large, pieces of it: those of the input, if these are
-        large enough. A slice is computed alone, whatever the chunks.
+        Default: a plane, or pieces of a large one. A slice is computed alone in any case.
 
     Returns
     -------
@@ -389,9 +388,8 @@ def _planned(
         if choice.static_optional and not any(group.model.settings.statics for group in groups):
             source = replace(source, static=None)
         choice = next_choice(choice, groups)
-        if number < len(refinement.factors):
-            groups = with_all_targets(groups)
         last = number == len(refinement.factors)
+        groups = groups if last else with_all_targets(groups)
         options = replace(options, places=last and target is not None and target.kind != "cells")
         planned = plan_stage(source, groups, next_options(options, planned, factor), run, planned)
     assert planned is not None
