@@ -130,14 +130,20 @@ def make_forecaster(make_toy):
 
 
 @pytest.fixture
+def single_planes(monkeypatch):
+    """Have tasks take one plane each, of small fields too."""
+    monkeypatch.setattr("flexclim.planning.task_sizes.PASSES", 0)
+
+
+@pytest.fixture
 def sampled(monkeypatch):
-    """Return the (time, members) of each task that samples, as they come."""
+    """Return the (time, members) of each plane that tasks sample, as they come."""
     from flexclim.sampling import planes as ensemble
 
     calls, sample = [], ensemble.sample
 
     def noted(prepared, plan, place, members):
-        calls.append((place.time[5:13], members))
+        calls.extend((one.time[5:13], members) for one in place)
         return sample(prepared, plan, place, members)
 
     for module in ("downscaling_graph", "forecast_graph"):

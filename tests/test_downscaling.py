@@ -152,12 +152,13 @@ def test_planning_computes_nothing(region, toy_model):
         fine.compute(scheduler="synchronous")
 
 
+@pytest.mark.usefixtures("single_planes")
 def test_slicing_computes_only_what_is_needed(globe, fine_globe, toy_model, monkeypatch):
     calls = []
     sample = flexclim.sampling.downscaling_graph.sample_members
 
     def counted(prepared, plan, place, members):
-        calls.append((place.time, members))
+        calls.extend((one.time, members) for one in place.every())
         return sample(prepared, plan, place, members)
 
     monkeypatch.setattr("flexclim.sampling.downscaling_graph.sample_members", counted)

@@ -33,6 +33,7 @@ def test_a_store_holds_what_downscale_returns(region, toy_model, tmp_path, lazy)
     assert stored.attrs["flexclim_model_sha256"] == toy_model.sha256
 
 
+@pytest.mark.usefixtures("single_planes")
 def test_a_stopped_run_goes_on(toy_model, tmp_path, sampled, monkeypatch):
     """Shards hold 16 times; those of the first are kept."""
     options = {"model": toy_model, "members": 2, "batch": 4, "steps": 1}

@@ -113,6 +113,7 @@ def test_rolling_and_flipping_the_globe_do_so_to_the_result(run, globe, whole):
     )
 
 
+@pytest.mark.usefixtures("single_planes")
 def test_planning_computes_nothing_and_targets_share_their_tasks(
     region, static, model, monkeypatch
 ):

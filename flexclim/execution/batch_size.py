@@ -39,14 +39,18 @@ def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
     return numbers * (4 if precision == "float32" else 2)
 
 
-def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
-    """Return whether the features of ``tiles`` tiles are kept between sampler steps.
+def kept_tiles(network: NetworkSettings, batch: int) -> int:
+    """Return of how many tiles the features may be kept between sampler steps.
 
-    They are if they take at most half the memory of a forward pass of ``batch`` tiles; otherwise
-    they are recomputed at each step.
+    They take at most half the memory of a forward pass of ``batch`` tiles.
     """
     limit = min(batch * pass_bytes(network) // 2, MAX_FEATURE_BYTES)
-    return tiles * feature_bytes(network) <= limit
+    return int(limit // feature_bytes(network))
+
+
+def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
+    """Return whether the features of ``tiles`` tiles are kept; else each step recomputes them."""
+    return tiles <= kept_tiles(network, batch)
 
 
 def choose_batch(network: NetworkSettings, device: str, precision: str, free: int) -> int:

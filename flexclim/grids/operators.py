@@ -325,7 +325,14 @@ def _along_axes(
     """Apply one matrix along y and one along x, in float64."""
     lead, (height, width) = field.shape[:-2], field.shape[-2:]
     flat = np.asarray(field, float).reshape(-1, height, width)
-    result = np.empty((flat.shape[0], in_rows.shape[0], in_columns.shape[0]))
-    for index, plane in enumerate(flat):
-        result[index] = (in_columns @ (in_rows @ plane).T).T
-    return result.reshape(*lead, *result.shape[1:])
+    rows, columns = in_rows.shape[0], in_columns.shape[0]
+    result = np.empty((flat.shape[0], rows, columns))
+    together = max(1, AT_ONCE // max(1, rows * columns))
+    for first in range(0, len(flat), together):
+        planes = flat[first : first + together]
+        count = len(planes)
+        done = in_rows @ planes.swapaxes(0, 1).reshape(height, -1)
+        turned = done.reshape(rows, count, width).transpose(2, 1, 0).reshape(width, -1)
+        done = (in_columns @ turned).reshape(columns, count, rows)
+        result[first : first + count] = done.transpose(1, 2, 0)
+    return result.reshape(*lead, rows, columns)

@@ -255,8 +255,13 @@ def plan_downscaling(
     _check_time(source, inputs[0], options, settings, model.name)
     fine = grid.domain.refine(factor)
     assert settings.targets is not None
-    tile = choose_tile(settings.network.tiles, fine)
-    overlap = options.overlap or min(settings.halo, min(tile) // 2)
+    tile, overlap = choose_tile(
+        settings.network.tiles, fine, factor, settings.halo, options.overlap
+    )
+    tiles = plan_tiles(fine, tile, factor, overlap)
+    region = options.region or region_shape(fine)
+    many = tiles.count > FEW_WINDOWS
+    blocks = _blocks(source, inputs, fine, region, options) if many else None
     sampling = plan_sampling(
         source,
         inputs,
@@ -273,17 +278,12 @@ def plan_downscaling(
         task=SUPERRES,
         grid=grid,
         spacing_km=source.grid.spacing_km / factor,
-        tiles=plan_tiles(fine, tile, factor, overlap),
+        tiles=tiles,
         run=run,
+        several_planes=region == fine.shape and blocks is None,
         stage=options.stage,
         noise=options.noise,
         persistence=_persistence(options, model, inputs, factor, grid.spacing_km / factor),
-    )
-    region = options.region or region_shape(fine)
-    blocks = (
-        _blocks(source, inputs, fine, region, options)
-        if sampling.tiles.count > FEW_WINDOWS
-        else None
     )
     return DownscalingPlan(sampling=sampling, factor=factor, region=region, blocks=blocks)
 

@@ -107,8 +107,9 @@ def plan_forecast(
     assert settings.forecast is not None
     grid = source.grid_for(settings.grid).without_positions()
     lead = step_hours(source[time].values, settings.forecast, model.name)
-    tile = choose_tile(settings.network.tiles, grid.domain)
-    overlap = options.overlap or min(settings.halo, min(tile) // 2)
+    tile, overlap = choose_tile(
+        settings.network.tiles, grid.domain, 1, settings.halo, options.overlap
+    )
     sampling = plan_sampling(
         source,
         inputs,

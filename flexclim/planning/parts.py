@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flexclim.execution.batch_size import keeps_features
+from flexclim.execution.batch_size import kept_tiles
 from flexclim.grids.domain import Domain
 from flexclim.grids.grid import Grid
 from flexclim.models.settings import SCALING_REACH
@@ -126,7 +126,7 @@ def filled(plan: SamplingPlan) -> SamplingPlan:
     while sum(-(-count // batch) * batch for count in counts) > (1 + PADDING) * sum(counts):
         batch //= 2
     network = plan.settings.network.model_copy(update={"tile": plan.tiles.tile})
-    return replace(plan, batch=batch, keeps_features=keeps_features(network, counts[0], plan.batch))
+    return replace(plan, batch=batch, keeps_features=counts[0] <= kept_tiles(network, plan.batch))
 
 
 def part_grid(grid: Grid, rows: Span, columns: Span) -> Grid:

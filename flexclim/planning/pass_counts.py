@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -27,9 +29,28 @@ class PassCounts:
         return PassCounts(self.network * times, self.encoder * times)
 
 
-def passes_of_parts(plan: DownscalingPlan) -> PassCounts:
-    """Count the passes that sample all members of one plane, in all its regions."""
-    return sum((passes_of(part.sampling) for part in plan.parts), PassCounts())
+def passes_of_field(plan: DownscalingPlan, sizes: Mapping[Hashable, int]) -> PassCounts:
+    """Count the passes that sample all members of all planes of a field, in all its regions.
+
+    Parameters
+    ----------
+    sizes
+        Of the dimensions before (y, x).
+    """
+    shared = plan.sampling
+    groups: Counter[int] = Counter({1: 1})  # how many tasks take so many planes
+    for dim in shared.dims[:-2]:
+        lengths = Counter(s.stop - s.start for s in shared.plane_groups(dim, sizes[dim]))
+        pairs = product(groups.items(), lengths.items())
+        groups = Counter()
+        for (planes, count), (more, times) in pairs:
+            groups[planes * more] += count * times
+    counts = (
+        passes_of(part.sampling, planes) * times
+        for part in plan.parts
+        for planes, times in groups.items()
+    )
+    return sum(counts, PassCounts())
 
 
 def passes_at(plan: DownscalingPlan, places: Sequence[tuple[slice, ...]]) -> PassCounts:
@@ -52,16 +73,19 @@ def passes_at(plan: DownscalingPlan, places: Sequence[tuple[slice, ...]]) -> Pas
     return total
 
 
-def passes_of(plan: SamplingPlan) -> PassCounts:
-    """Count the passes that sample all members of one plane, or of one part of it."""
+def passes_of(plan: SamplingPlan, planes: int = 1) -> PassCounts:
+    """Count the passes that sample all members of planes that tasks take together.
+
+    The planes are whole, or those of one part of the field.
+    """
     total = PassCounts()
     windows = [len(step) for step in plan.active] or [plan.tiles.count] * plan.steps
     if plan.keeps_features:
-        planes = len(plan.member_numbers) if plan.paired else 1
-        total += PassCounts(0, ceil(windows[0] / plan.batch)) * planes
+        inputs = len(plan.member_numbers) if plan.paired else 1
+        total += PassCounts(0, ceil(windows[0] * planes / plan.batch)) * inputs
     for group in plan.member_groups:
         for count in windows:
-            total += _of_step(plan, count, len(group))
+            total += _of_step(plan, count * planes, len(group))
     return total
 
 

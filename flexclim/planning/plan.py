@@ -20,7 +20,7 @@ from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates
 from flexclim.errors import FlexclimError, ModelError
-from flexclim.execution.batch_size import choose_batch, keeps_features
+from flexclim.execution.batch_size import choose_batch, kept_tiles
 from flexclim.execution.devices import choose_device
 from flexclim.grids.grid import Grid
 from flexclim.models.channels import Variable
@@ -29,13 +29,12 @@ from flexclim.models.settings import FORECAST, ModelSettings
 from flexclim.nn.keyed_noise import Persistence
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
+from flexclim.planning.task_sizes import choose_task_size
 from flexclim.planning.tiles import TilePlan
 
 Attributes = dict[str, str | int | float]
 
 MEMBERS = 8  # default ensemble size
-# Members of a task that share the inputs of a field, and the maximum number of their cells.
-TOGETHER, TOGETHER_CELLS = 4, 2**22
 NO_PERSISTENCE = Persistence(seconds=0.0)
 
 
@@ -137,10 +136,13 @@ class SamplingPlan(Tokenized):
         How forward passes run.
     keeps_features
         Whether encoded features of the windows are kept between steps and members.
-    min_members_per_task
-        Minimum number of members that one task computes.
-    breaks
-        Members at which a new task starts, so that members of a store are not recomputed.
+    members_per_task
+        Number of members that one task computes, if there are as many.
+    planes_per_task, along
+        Number of planes that one task computes, along a dimension; empty: there is none.
+    breaks, plane_break
+        Members, and a plane along ``along``, at which a new task starts, so that what a store
+        holds is not recomputed.
     run
         Identifies one call by the user, for warnings and notes; it changes no value.
     """
@@ -173,8 +175,11 @@ class SamplingPlan(Tokenized):
     precision: str
     compiled: bool
     keeps_features: bool
-    min_members_per_task: int
+    members_per_task: int
+    planes_per_task: int = 1
+    along: str = ""
     breaks: tuple[int, ...] = ()
+    plane_break: int = 0
     run: str = dataclasses.field(default="", compare=False)
 
     @property
@@ -186,22 +191,17 @@ class SamplingPlan(Tokenized):
         return self.settings.inputs or ()
 
     @property
-    def members_per_task(self) -> int:
-        """Members computed together: enough to fill a batch, or ``min_members_per_task``."""
-        return min(
-            len(self.member_numbers), max(self.min_members_per_task, self.batch // self.tiles.count)
-        )
-
-    @property
     def member_groups(self) -> list[tuple[int, ...]]:
         """Positions among ``member_numbers`` of the members that each task computes."""
-        count = len(self.member_numbers)
-        ends = [0, *(end for end in self.breaks if end < count), count]
-        return [
-            tuple(range(start, min(start + self.members_per_task, stop)))
-            for first, stop in pairwise(ends)
-            for start in range(first, stop, self.members_per_task)
-        ]
+        spans = _spans(len(self.member_numbers), self.members_per_task, self.breaks)
+        return [tuple(range(*span)) for span in spans]
+
+    def plane_groups(self, dim: str, size: int) -> list[slice]:
+        """Return the positions along a dimension before (y, x) that each task computes."""
+        if dim != self.along:
+            return [slice(n, n + 1) for n in range(size)]
+        spans = _spans(size, self.planes_per_task, (self.plane_break,))
+        return [slice(*span) for span in spans]
 
     def attributes(self) -> Attributes:
         """Return the attributes that record how an output was made."""
@@ -223,6 +223,16 @@ class SamplingPlan(Tokenized):
         return attributes
 
 
+def _spans(count: int, side: int, breaks: Sequence[int]) -> list[tuple[int, int]]:
+    """Cut ``count`` positions into spans of at most ``side`` that start anew at breaks."""
+    ends = [0, *(end for end in breaks if 0 < end < count), count]
+    return [
+        (start, min(start + side, stop))
+        for first, stop in pairwise(ends)
+        for start in range(first, stop, side)
+    ]
+
+
 def plan_sampling(
     source: Source,
     inputs: Sequence[str],
@@ -236,11 +246,14 @@ def plan_sampling(
     spacing_km: float,
     tiles: TilePlan,
     run: str,
+    several_planes: bool = False,
     stage: int = 0,
     noise: str = "independent",
     persistence: Persistence = NO_PERSISTENCE,
 ) -> SamplingPlan:
     """Resolve the options that downscaling and forecasting share, with defaults of the model.
+
+    ``several_planes`` says whether a task may compute several planes.
 
     Raises
     ------
@@ -257,11 +270,20 @@ def plan_sampling(
     precision = options.precision or ("float32" if device == "cpu" else "bf16")
     network = settings.network.model_copy(update={"tile": tiles.tile})
     batch = options.batch or choose_batch(network, device, precision, free)
-    keeps = keeps_features(network, tiles.count, batch)
     entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)
-    # Members share features that are not kept, and on a GPU the host-side work as well.
-    share = entire and not (keeps and device == "cpu")
-    together = min(TOGETHER, TOGETHER_CELLS // math.prod(tiles.domain.shape)) if share else 1
+    numbers, kept = _member_numbers(field, options.members), kept_tiles(network, batch)
+    along = max(lead, key=lambda dim: field.sizes[dim], default="")
+    size = choose_task_size(
+        planes=field.sizes[along] if along and several_planes else 1,
+        members=len(numbers),
+        tiles=tiles.count,
+        batch=batch,
+        cells=math.prod(tiles.domain.shape),
+        kept_tiles=kept,
+        entire=entire and several_planes,
+        # Members share features that are not kept, and on a GPU the host-side work as well.
+        share=entire and (tiles.count > kept or device != "cpu"),
+    )
     return SamplingPlan(
         inputs=tuple(inputs),
         targets=tuple(targets),
@@ -274,7 +296,7 @@ def plan_sampling(
         grid=grid,
         spacing_km=spacing_km,
         tiles=tiles,
-        member_numbers=_member_numbers(field, options.members),
+        member_numbers=numbers,
         paired=REALIZATION in field.dims,
         steps=options.steps or settings.steps,
         method=settings.method,
@@ -288,9 +310,12 @@ def plan_sampling(
         device=device,
         precision=precision,
         compiled=bool(options.compile),
-        keeps_features=keeps,
-        min_members_per_task=max(1, together),
+        keeps_features=tiles.count * size.planes <= kept,
+        members_per_task=size.members,
+        planes_per_task=size.planes,
+        along=along,
         breaks=options.breaks,
+        plane_break=options.held.get(along, 0),
         run=run,
     )
 

@@ -20,7 +20,8 @@ class SamplingOptions:
     """Options of the user that downscaling and forecasting share; None where flexclim chooses.
 
     ``breaks`` are members at which a new task starts, so that members that a store already holds
-    are not recomputed with new ones. ``entire`` states that all of the output will be computed,
+    are not recomputed with new ones; ``held`` is the same for positions along a dimension.
+    ``entire`` states that all of the output will be computed,
     not just slices. ``known_bounds`` are those of the variables of an existing store.
     """
 
@@ -34,6 +35,7 @@ class SamplingOptions:
     device: str | None = None
     precision: str | None = None
     breaks: tuple[int, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
     entire: bool = False
     known_bounds: Mapping[str, Bounds] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ within a ramp in the middle of their overlap; weights sum to one in every pixel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +16,9 @@ import numpy as np
 
 from flexclim.errors import GridError
 from flexclim.grids.domain import Border, Domain
+
+# The share of the cells of all windows that a smaller tile has to save.
+SAVED = 0.1
 
 
 @dataclass(frozen=True)
@@ -110,22 +114,45 @@ class TilePlan:
         }
 
 
-def choose_tile(tiles: Sequence[tuple[int, int]], domain: Domain) -> tuple[int, int]:
-    """Return the smallest tile that holds a whole domain, else the largest.
+def choose_tile(
+    tiles: Sequence[tuple[int, int]],
+    domain: Domain,
+    factor: int,
+    halo: int,
+    overlap: int | None = None,
+) -> tuple[tuple[int, int], int]:
+    """Return the tile whose windows cover a domain with fewest cells in all, and their overlap.
+
+    A smaller tile has to save more than ``SAVED`` of the cells.
 
     Parameters
     ----------
     tiles
         Sizes that the network serves, the largest first.
+    domain
+        The fine domain.
+    factor
+        Fine cells along one side of a coarse cell; windows start at its multiples.
+    halo
+        Overlap that the model asks for; less where half a tile is.
+    overlap
+        As the user states it, if so; only tiles that it fits are chosen.
 
-    >>> choose_tile([(64, 64), (32, 32)], Domain(shape=(24, 30)))
-    (32, 32)
-    >>> choose_tile([(64, 64), (32, 32)], Domain(shape=(24, 40)))
-    (64, 64)
+    >>> for shape in ((24, 30), (30, 60), (96, 128), (256, 256)):
+    ...     print(choose_tile([(64, 64), (32, 32)], Domain(shape=shape), 4, 8))
+    ((32, 32), 8)
+    ((32, 32), 8)
+    ((32, 32), 8)
+    ((64, 64), 8)
     """
-    height, width = domain.shape
-    fitting = [tile for tile in tiles if height <= tile[0] and width <= tile[1]]
-    return min(fitting, key=prod, default=tiles[0])
+    fitting = [tile for tile in tiles if overlap is None or overlap <= min(tile) // 2]
+    best, fewest = tiles[0], math.inf
+    for tile in fitting:
+        own = overlap or min(halo, min(tile) // 2)
+        cells = plan_tiles(domain, tile, factor, own).count * prod(tile)
+        if cells < (1 - SAVED) * fewest:
+            best, fewest = tile, cells
+    return best, overlap or min(halo, min(best) // 2)
 
 
 def plan_tiles(

@@ -1,6 +1,7 @@
 """Planes as blocks of dask arrays: cut from inputs, and assembled into outputs.
 
-Legend: I inputs, T targets, M members, y x an input plane, Y X the sampled plane.
+Legend: I inputs, T targets, M members, P planes of a task, y x an input plane, Y X the sampled
+plane.
 """
 
 from __future__ import annotations
@@ -24,11 +25,19 @@ from flexclim.sampling.network_inputs import stacked
 
 
 def planes_of(field: xr.DataArray, plan: SamplingPlan) -> da.Array:
-    """Return a field as a dask array with one chunk per plane."""
+    """Return a field as a dask array with one chunk for the planes of each task."""
     field = field.transpose(*([REALIZATION] if plan.paired else []), *plan.dims)
     data = field.data if isinstance(field.data, da.Array) else da.from_array(field.data, name=False)
-    chunked: da.Array = data.rechunk({**dict.fromkeys(range(data.ndim - 2), 1), -2: -1, -1: -1})
+    members = [(1,) * field.sizes[REALIZATION]] if plan.paired else []
+    planes = [*members, *plane_chunks(field, plan), -1, -1]
+    chunked: da.Array = data.rechunk(dict(enumerate(planes)))
     return chunked
+
+
+def plane_chunks(field: xr.DataArray, plan: SamplingPlan) -> list[tuple[int, ...]]:
+    """Return how many positions along each dimension before (y, x) each task computes."""
+    groups = (plan.plane_groups(dim, field.sizes[dim]) for dim in plan.dims[:-2])
+    return [tuple(part.stop - part.start for part in parts) for parts in groups]
 
 
 def canonical_planes(planes: Sequence[np.ndarray], plan: SamplingPlan, where: str) -> np.ndarray:
@@ -43,11 +52,25 @@ def canonical_planes(planes: Sequence[np.ndarray], plan: SamplingPlan, where: st
     )
 
 
-def block_of(fields: np.ndarray, grid: Grid, plan: SamplingPlan) -> np.ndarray:
-    """Return fields (M, T, Y, X) of a canonical grid as a block in stored order."""
-    stored = grid.restore(fields.swapaxes(0, 1))
-    shape = *stored.shape[:2], *(1,) * len(plan.dims[:-2]), *stored.shape[-2:]
-    return cast(np.ndarray, stored.reshape(shape).astype(_dtype_of(plan)))
+def block_of(
+    fields: np.ndarray, grid: Grid, plan: SamplingPlan, sizes: Sequence[int]
+) -> np.ndarray:
+    """Return fields (M, P, T, Y, X) of a canonical grid as a block in stored order.
+
+    ``sizes`` are those of the block along dimensions between members and plane, P together.
+    """
+    stored = grid.restore(np.moveaxis(fields, 2, 0))
+    shape = *stored.shape[:2], *sizes, *stored.shape[-2:]
+    block = stored.reshape(shape).astype(_dtype_of(plan))
+    return cast(np.ndarray, block[0] if len(plan.targets) == 1 else block)
+
+
+def block_key(name: str, plan: SamplingPlan, *index: int) -> Key:
+    """Return the key of a block: its targets together, then ``index``, the group of members first.
+
+    A single target has no index of its own, which saves a task for each block.
+    """
+    return cast(Key, (name, *((0,) if len(plan.targets) > 1 else ()), *index))
 
 
 def lazy_targets(
@@ -62,8 +85,8 @@ def lazy_targets(
     ----------
     layers
         Tasks by the name of their graph layer, each of which may depend on the ones before it.
-        Tasks of the last layer return blocks (T, M, 1, ..., Y, X) by key ``(name, 0, group number,
-        ...)``.
+        Tasks of the last layer return blocks (T, M, ..., Y, X), of a single target (M, ..., Y, X),
+        by :func:`block_key`.
     dependencies
         The dask collections that the tasks read.
     chunks
@@ -79,6 +102,9 @@ def lazy_targets(
         read = read | {name}
     name = [*layers][-1]
     groups = tuple(len(group) for group in plan.member_groups)
+    if len(plan.targets) == 1:
+        alone = da.Array(graph, name, (groups, *chunks), dtype=_dtype_of(plan))
+        return {plan.targets[0].name: alone}
     both = (len(plan.targets),), groups, *chunks
     together = da.Array(graph, name, both, dtype=_dtype_of(plan))
     return {

@@ -1,6 +1,7 @@
-"""Downscaled members as lazy arrays: one task prepares a plane, others sample its members.
+"""Downscaled members as lazy arrays: one task prepares some planes, others sample their members.
 
-Legend: I inputs, T targets, M members, y x the coarse plane, y' x' the fine one.
+Legend: P planes of a task, I inputs, T targets, M members, y x the coarse plane, y' x' the fine
+one.
 """
 
 from __future__ import annotations
@@ -21,19 +22,28 @@ from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 from dask.typing import Key
 
+from flexclim.cf.physical_bounds import Limits
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.network_tasks import network_layer
 from flexclim.grids.conservation import BlockMeans
 from flexclim.grids.grid import Grid
 from flexclim.grids.operators import interpolate
 from flexclim.planning.downscaling_plan import DownscalingPlan
-from flexclim.planning.pass_counts import passes_of_parts
-from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
+from flexclim.planning.pass_counts import passes_of_field
+from flexclim.sampling.blocks import (
+    block_key,
+    block_of,
+    canonical_planes,
+    lazy_targets,
+    plane_chunks,
+    planes_of,
+)
 from flexclim.sampling.local_scaling import fill_missing
+from flexclim.sampling.network_inputs import stacked
 from flexclim.sampling.plane_identity import (
     PlaneIdentities,
     PlaneIdentity,
-    plane_named_in_errors,
+    planes_named_in_errors,
 )
 from flexclim.sampling.planes import (
     Prepared,
@@ -60,7 +70,7 @@ def lazy_members(
     """Return the dask array (realization, ..., y', x') of all members of each target.
 
     One task samples a group of members of all targets at one time (and level, ...) in one region,
-    so a slice computes no others.
+    or at several times where a field is small, so a slice computes few others.
 
     Parameters
     ----------
@@ -75,7 +85,7 @@ def lazy_members(
     shared, first = plan.sampling, fields[0]
     lead = shared.dims[:-2]
     planes = [planes_of(field, shared) for field in fields]
-    indices = list(itertools.product(*(range(first.sizes[dim]) for dim in lead)))
+    positions = [list(enumerate(shared.plane_groups(dim, first.sizes[dim]))) for dim in lead]
     groups = shared.member_groups
     coarse = range(len(shared.member_numbers) if shared.paired else 1)
     keys = [delayed.key for delayed in statics]
@@ -85,26 +95,27 @@ def lazy_members(
     parts = [(region, plan.of(region)) for region in plan.regions]
     tasks: dict[Key, object] = {}
     identities = PlaneIdentities(first, shared)
-    for index in indices:
-        identity = identities.at(dict(zip(lead, index, strict=True)))
+    for numbered in itertools.product(*positions):
+        index, where = zip(*numbered, strict=True) if lead else ((), ())
+        own_identities = identities.part(dict(zip(lead, where, strict=True)))
         for (region, part), static, mean in itertools.zip_longest(parts, keys, weights):
             prepared = [(prepare, n, *index, *region.index) for n in coarse]
             for n in coarse:
                 at = (n, *index) if shared.paired else index
                 own = [(plane.name, *at, 0, 0) for plane in planes]
-                tasks[prepared[n]] = (prepare_planes, own, static, mean, part, identity)
+                tasks[prepared[n]] = (prepare_planes, own, static, mean, part, own_identities)
             for number, group in enumerate(groups):
                 read = [prepared[n] for n in group] if shared.paired else prepared
-                task = (sample_members, read, part, identity, group)
-                tasks[(members, 0, number, *index, *region.index)] = task
+                task = (sample_members, read, part, own_identities, group)
+                tasks[block_key(members, shared, number, *index, *region.index)] = task
     chunks = [
-        *((1,) * first.sizes[dim] for dim in lead),
+        *plane_chunks(first, shared),
         *(
             tuple(min(side, size - start) for start in range(0, size, side))
             for size, side in zip(shared.tiles.domain.shape, plan.region, strict=True)
         ),
     ]
-    passes = passes_of_parts(plan).network * len(indices)
+    passes = passes_of_field(plan, first.sizes).network
     layers = {members: network_layer(tasks, shared.run, passes)}
     return lazy_targets(layers, [*planes, *statics, *means], chunks, shared)
 
@@ -114,19 +125,41 @@ def prepare_planes(
     statics: dict[str, np.ndarray] | None,
     means: BlockMeans | None,
     plan: DownscalingPlan,
-    identity: PlaneIdentity,
+    identities: PlaneIdentities,
 ) -> Prepared:
-    """Check, fill and scale the coarse planes, and run the task encoder on their windows."""
-    with plane_named_in_errors(identity, _part_text(plan)), _region_slot(plan):
-        return replace(_prepared(planes, statics, plan, identity), means=means)
+    """Check, fill and scale coarse planes (..., y, x), and run the task encoder on their windows.
+
+    ``planes`` are the inputs, each of all planes whose identities are given.
+    """
+    every = identities.every()
+    with planes_named_in_errors(every, _part_text(plan)), _region_slot(plan):
+        return replace(_prepared(planes, statics, plan, every), means=means)
 
 
 def _prepared(
     planes: list[np.ndarray],
     statics: dict[str, np.ndarray] | None,
     plan: DownscalingPlan,
-    identity: PlaneIdentity,
+    identities: Sequence[PlaneIdentity],
 ) -> Prepared:
+    inputs = [one.reshape(-1, *one.shape[-2:]) for one in planes]
+    checked = [
+        _checked(list(own), plan, identity)
+        for *own, identity in zip(*inputs, identities, strict=True)
+    ]
+    coarse, missing, limits = (list(each) for each in zip(*checked, strict=True))
+    given = stacked(coarse)
+    seen = inputs_of(given, plan, predictors_of(statics, plan.sampling, identities))
+    fine_missing = None
+    if any(one.any() for one in missing):
+        fine_missing = stacked([_fine_missing(one, plan) for one in missing])
+    return Prepared(given, seen, fine_missing, tuple(limits), encode(seen, plan, identities))
+
+
+def _checked(
+    planes: list[np.ndarray], plan: DownscalingPlan, identity: PlaneIdentity
+) -> tuple[np.ndarray, np.ndarray, tuple[Limits, ...]]:
+    """Return one plane (I, y, x) without gaps, where they were, and the limits of its targets."""
     where = str(identity)
     grid = plan.sampling.grid
     whole = grid if plan.shift_x is None else replace(grid, shift_x=plan.shift_x)
@@ -137,52 +170,55 @@ def _prepared(
     missing = np.isnan(coarse[inside])
     coarse = fill_missing(coarse)[inside].astype(float)
     warn_if_far(coarse, plan.sampling, where)
-    predictors = predictors_of(statics, plan.sampling, identity)
-    inputs = inputs_of(coarse, plan, predictors)
-    fine_missing = _fine_missing(missing, plan) if missing.any() else None
-    return Prepared(coarse, inputs, fine_missing, limits, encode(inputs, plan, identity))
+    return coarse, missing, limits
 
 
 def sample_members(
     prepared: list[Prepared],
     plan: DownscalingPlan,
-    identity: PlaneIdentity,
+    identities: PlaneIdentities,
     members: tuple[int, ...],
 ) -> np.ndarray:
-    """Sample members of one plane; (targets, members, 1, ..., y', x') in stored order."""
-    with plane_named_in_errors(identity, _part_text(plan)), _region_slot(plan):
-        return _sampled(prepared, plan, identity, members)
+    """Sample members of some planes; (targets, members, ..., y', x') in stored order.
+
+    Of a single target it is (members, ..., y', x').
+    """
+    every = identities.every()
+    with planes_named_in_errors(every, _part_text(plan)), _region_slot(plan):
+        return _sampled(prepared, plan, every, members, identities.sizes)
 
 
 def _sampled(
     prepared: list[Prepared],
     plan: DownscalingPlan,
-    identity: PlaneIdentity,
+    identities: Sequence[PlaneIdentity],
     members: tuple[int, ...],
+    sizes: Sequence[int],
 ) -> np.ndarray:
-    fine = sample(prepared, plan, identity, members)
-    for number, plane in zip(range(len(members)), itertools.cycle(prepared)):
-        keep_within(fine[number], plane.limits)
-        _conserve(fine[number], plane, plan)
-        if plane.missing is not None:
-            fine[number][plane.missing] = np.nan
+    fine = sample(prepared, plan, identities, members)
+    for own, shared in zip(fine, itertools.cycle(prepared)):
+        for number, plane in enumerate(own):
+            keep_within(plane, shared.limits[number])
+            _conserve(plane, shared, number, plan)
+            if shared.missing is not None:
+                plane[shared.missing[number]] = np.nan
     grid = plan.sampling.grid.refined(plan.factor)
     if plan.part is not None:
         rows, columns = plan.part.core
         fine = fine[..., slice(*rows), :]
         if columns != (0, fine.shape[-1]):
             fine, grid = fine.take(range(*columns), -1, mode="wrap"), replace(grid, shift_x=0)
-    return block_of(fine, grid, plan.sampling)
+    return block_of(fine, grid, plan.sampling, sizes)
 
 
-def _conserve(fine: np.ndarray, prepared: Prepared, plan: DownscalingPlan) -> None:
-    """Restore the block means of one member (T, y', x'), in place."""
+def _conserve(fine: np.ndarray, prepared: Prepared, plane: int, plan: DownscalingPlan) -> None:
+    """Restore the block means of one member (T, y', x') of a plane by its number, in place."""
     for number, target in enumerate(plan.sampling.targets):
         if target.conserve:
             assert target.base is not None
             means = prepared.means or _block_means(plan)
-            coarse = prepared.given[target.base]
-            low, high = prepared.limits[number]
+            coarse = prepared.given[plane, target.base]
+            low, high = prepared.limits[plane][number]
             if low > -np.inf:
                 means.multiply(fine[number], coarse, high)
             else:

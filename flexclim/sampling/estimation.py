@@ -14,7 +14,7 @@ from flexclim.execution.progress import duration_text
 from flexclim.execution.workers import active_client, workers_of
 from flexclim.models.facts import rows_html, rows_text
 from flexclim.planning.downscaling_plan import DownscalingPlan
-from flexclim.planning.pass_counts import passes_at, passes_of_parts
+from flexclim.planning.pass_counts import passes_at, passes_of_field
 from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.downscaling_graph import REGIONS_AT_ONCE
 from flexclim.sampling.output import check_keep_bits
@@ -112,11 +112,11 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
     for stage, plan in plans:
         one = plan.sampling
         assert isinstance(plan, DownscalingPlan)
+        first_input = stage.source[one.inputs[0]]
         if plan.blocks is None or planned.output is None:
-            count = passes_of_parts(plan)
+            count = passes_of_field(plan, first_input.sizes)
         else:
-            count = passes_at(plan, planned.output.used)
-        count *= _planes(stage.source[one.inputs[0]], one)
+            count = passes_at(plan, planned.output.used) * _planes(first_input, one)
         if (key := (one.model.sha256, one.batch)) not in timed:
             timed[key] = _seconds_per_pass(one)
         network, encoder = timed[key]
@@ -173,7 +173,9 @@ def _memory(plan: Plan, fields: xr.Dataset) -> int:
     task = cells * (MEMBER_CELL_BYTES * members + INPUT_CELL_BYTES * len(shared.inputs))
     if shared.keeps_features:
         task += shared.tiles.count * feature_bytes(network, shared.precision)
-    count = _planes(next(iter(fields.data_vars.values())), shared) * len(parts)
+    task *= shared.planes_per_task
+    planes = _planes(next(iter(fields.data_vars.values())), shared)
+    count = -(-planes // shared.planes_per_task) * len(parts)
     at_once = min(count * len(shared.member_groups), threads_for(fields, shared.device))
     if len(parts) > 1 and cpu:
         at_once = min(at_once, REGIONS_AT_ONCE)

@@ -26,12 +26,18 @@ from flexclim.execution.network_tasks import network_layer
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.leads import later
 from flexclim.planning.pass_counts import passes_of
-from flexclim.sampling.blocks import block_of, canonical_planes, lazy_targets, planes_of
+from flexclim.sampling.blocks import (
+    block_key,
+    block_of,
+    canonical_planes,
+    lazy_targets,
+    planes_of,
+)
 from flexclim.sampling.local_scaling import fill_missing
 from flexclim.sampling.plane_identity import (
     PlaneIdentities,
     PlaneIdentity,
-    plane_named_in_errors,
+    planes_named_in_errors,
     time_text,
 )
 from flexclim.sampling.planes import (
@@ -132,7 +138,7 @@ def _tasks(
             task = (next_states, read, before, static, plan, places[step], group)
             network[states[step]] = task
         for position, step in enumerate(plan.kept):
-            block = _key(output, 0, number, *at[position], 0, 0)
+            block = block_key(output, sampling, number, *at[position], 0, 0)
             blocks[block] = (kept_states, states[step], read, plan)
     return reading, network, blocks
 
@@ -154,7 +160,7 @@ def identity_at(last: PlaneIdentity, step: int, plan: ForecastPlan) -> PlaneIden
 
 def read_past(planes: list[np.ndarray], plan: ForecastPlan, identity: PlaneIdentity) -> Past:
     """Check and fill past planes, and warn if they are far from the training data."""
-    with plane_named_in_errors(identity):
+    with planes_named_in_errors([identity]):
         where = f"times up to {identity}"
         found = canonical_planes(planes, plan.sampling, where)
         past = found.reshape(plan.past, -1, *found.shape[-2:])
@@ -170,10 +176,10 @@ def prepare_past(
     past: Past, statics: dict[str, np.ndarray] | None, plan: ForecastPlan, identity: PlaneIdentity
 ) -> Prepared:
     """Return the inputs of the first step, which members share, with their encoded features."""
-    with plane_named_in_errors(identity):
-        planes = past.planes
-        inputs = inputs_of(planes, plan, predictors_of(statics, plan.sampling, identity))
-        return Prepared(planes, inputs, None, past.limits, encode(inputs, plan, identity))
+    with planes_named_in_errors([identity]):
+        planes = past.planes[None]
+        inputs = inputs_of(planes, plan, predictors_of(statics, plan.sampling, [identity]))
+        return Prepared(planes, inputs, None, (past.limits,), encode(inputs, plan, [identity]))
 
 
 def first_states(
@@ -184,7 +190,7 @@ def first_states(
     members: tuple[int, ...],
 ) -> np.ndarray:
     """Advance members by their first step; (M, T, Y, X) float64, canonical."""
-    with plane_named_in_errors(identity):
+    with planes_named_in_errors([identity]):
         return _states(prepared, pasts, plan, identity, members)
 
 
@@ -201,14 +207,15 @@ def next_states(
     ``pasts``, one in all or one per member, precede them while there are fewer than
     the model reads.
     """
-    with plane_named_in_errors(identity):
+    with planes_named_in_errors([identity]):
         prepared = []
         for member, history in enumerate(np.stack(states, 1)):
             past = pasts[member % len(pasts)]
             if len(states) < plan.past:
                 history = np.concatenate([past.planes[len(states) - plan.past :], history])
-            inputs = inputs_of(history, plan, predictors_of(statics, plan.sampling, identity))
-            prepared.append(Prepared(history, inputs, None, past.limits, None))
+            given = history[None]
+            inputs = inputs_of(given, plan, predictors_of(statics, plan.sampling, [identity]))
+            prepared.append(Prepared(given, inputs, None, (past.limits,), None))
         return _states(prepared, pasts, plan, identity, members)
 
 
@@ -220,7 +227,7 @@ def _states(
     members: tuple[int, ...],
 ) -> np.ndarray:
     """Sample members, and fill cells missing in the past: the network was not trained on gaps."""
-    states = sample(prepared, plan, identity, members)
+    states = sample(prepared, plan, [identity], members)[:, 0]
     for member, own in enumerate(states):
         missing, limits = pasts[member % len(pasts)][1:]
         keep_within(own, limits)
@@ -230,10 +237,11 @@ def _states(
 
 
 def kept_states(states: np.ndarray, pasts: list[Past], plan: ForecastPlan) -> np.ndarray:
-    """Return states as a block of the output, (T, M, 1, ..., Y, X) in stored order."""
+    """Return states as a block of the output in stored order; see :func:`block_of`."""
     states = states.copy()
     for member, own in enumerate(states):
         missing = pasts[member % len(pasts)].missing
         if missing is not None:
             own[missing] = np.nan
-    return block_of(states, plan.sampling.grid, plan.sampling)
+    sizes = (1,) * len(plan.sampling.dims[:-2])
+    return block_of(states[:, None], plan.sampling.grid, plan.sampling, sizes)

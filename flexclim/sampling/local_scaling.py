@@ -36,6 +36,10 @@ class Scaled:
     inputs: np.ndarray
     amplitude: np.ndarray
 
+    def as_planes(self) -> Scaled:
+        """Return the same field as the only one of several, (1, ..., y, x)."""
+        return Scaled(self.base[None], self.inputs[None], self.amplitude[None])
+
 
 # Computes a slice of rows of the fine grid.
 Rows = Callable[[slice], Scaled]

@@ -32,7 +32,7 @@ def downscaling_inputs(
     Parameters
     ----------
     coarse
-        (I, h, w) on ``domain``, without NaN, in the variables' units.
+        (..., I, h, w) on ``domain``, without NaN, in the variables' units.
     domain
         The coarse domain.
     factor
@@ -40,22 +40,22 @@ def downscaling_inputs(
     settings
         From :meth:`ModelSettings.named`: with inputs and targets.
     statics
-        (S, Y, X) float32 from :mod:`flexclim.sampling.statics`; None: the model takes none.
+        (..., S, Y, X) float32 from :mod:`flexclim.sampling.statics`; None: the model takes none.
 
     Returns
     -------
     Rows
-        For a slice of fine rows: ``inputs`` (I + S, Y, X) float32; in transformed units ``base``
-        (T, Y, X) float64, to which the residual is added, and ``amplitude`` (T, Y, X) float64, one
-        unit of the network's output (0 where the field is constant).
+        For a slice of fine rows: ``inputs`` (..., I + S, Y, X) float32; in transformed units
+        ``base`` (..., T, Y, X) float64, to which the residual is added, and ``amplitude``
+        (..., T, Y, X) float64, one unit of the network's output (0 where the field is constant).
     """
     assert settings.inputs is not None
     assert settings.targets is not None
-    assert len(coarse) == len(settings.inputs), coarse.shape
+    assert coarse.shape[-3] == len(settings.inputs), coarse.shape
     inputs, targets = settings.inputs, settings.targets
     scaled = {
         one.name: _input_rows(transform(field, one), domain, factor, settings, one)
-        for one, field in zip(inputs, coarse, strict=True)
+        for one, field in zip(inputs, np.moveaxis(coarse, -3, 0), strict=True)
     }
 
     def scaled_rows(rows: slice) -> Scaled:
@@ -71,8 +71,8 @@ def downscaling_inputs(
                 base.append(parts[target.base].base + shift if shift else parts[target.base].base)
                 amplitude.append(parts[target.base].amplitude * size)
         if statics is not None:
-            read += list(statics[:, rows])
-        return Scaled(stacked(base), stacked(read), stacked(amplitude))
+            read += list(np.moveaxis(statics[..., rows, :], -3, 0))
+        return Scaled(stacked(base, -3), stacked(read, -3), stacked(amplitude, -3))
 
     return scaled_rows
 
@@ -229,6 +229,6 @@ def _input_rows(
     return scaled_rows
 
 
-def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack arrays along a new first dimension, without a copy if there is just one."""
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+def stacked(arrays: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
+    """Stack arrays along a new dimension, without a copy if there is just one."""
+    return np.expand_dims(arrays[0], axis) if len(arrays) == 1 else np.stack(arrays, axis)

@@ -113,7 +113,10 @@ def write(
     begun = stores.begun_run(place)
     source = source.with_dataset(_chunked(source.dataset))
     options = replace(options, entire=True)
-    planned = plan(source, options if begun is None else as_begun(options, begun, place))
+    if begun is not None:
+        time = stores.time_dimension(source.dataset)
+        options = as_begun(options, begun, place, time)
+    planned = plan(source, options)
     request = store_plan(planned, keep_bits)
     if keep_bits is not None:
         planned.fields.attrs[KEEP_BITS] = keep_bits

@@ -7,8 +7,10 @@ the field or not, so a plane that is selected keeps the identity that it has wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +90,14 @@ class Values:
         """Return the value at a position of each dimension."""
         return self.values[tuple(index[dim] for dim in self.dims)]
 
+    def part(self, where: Mapping[str, slice]) -> Values:
+        """Return the values in a slice of each dimension."""
+        # An index of no dimension would turn an array into a scalar.
+        return Values(self.dims, self.values[(*(where[dim] for dim in self.dims), ...)])
+
 
 class PlaneIdentities:
-    """The identities of the planes of a field.
+    """The identities of the planes of a field, each made when it is asked for.
 
     Parameters
     ----------
@@ -110,8 +117,28 @@ class PlaneIdentities:
         self.values = {name: Values.of(field[name].variable) for name in names}
         dated = {*field.coords, *(self.valid.dims if self.valid else ())}
         self.unnamed = [dim for dim in self.lead if dim not in dated]
+        self.where = {dim: slice(0, field.sizes[dim]) for dim in self.lead}
+        self._check_values()
         if plan.noise == "ar1":
             self._check_times(field)
+
+    def part(self, where: Mapping[str, slice]) -> PlaneIdentities:
+        """Return those of some planes, by a slice of each dimension; it holds no others."""
+        some = copy(self)
+        some.where = dict(where)
+        some.values = {name: values.part(where) for name, values in self.values.items()}
+        some.valid = None if self.valid is None else self.valid.part(where)
+        return some
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of the dimensions before (y, x)."""
+        return tuple(self.where[dim].stop - self.where[dim].start for dim in self.lead)
+
+    def every(self) -> list[PlaneIdentity]:
+        """Return the identities of all planes in order."""
+        indices = itertools.product(*map(range, self.sizes))
+        return [self.at(dict(zip(self.lead, index, strict=True))) for index in indices]
 
     def at(self, index: Mapping[str, int]) -> PlaneIdentity:
         """Identify the plane at ``index``, a position of each dimension before (y, x)."""
@@ -121,7 +148,8 @@ class PlaneIdentities:
         rest: list[str] = []
         member = None
         for dim in self.unnamed:
-            (moments if dim in self._times_unnamed else rest).append(f"{dim}#{index[dim]}")
+            number = f"{dim}#{self.where[dim].start + index[dim]}"
+            (moments if dim in self._times_unnamed else rest).append(number)
         for name, role in self.roles.items():
             value, text = here[name], f"{name}={value_text(here[name])}"
             if role == "member" and member is None:
@@ -139,6 +167,21 @@ class PlaneIdentities:
             moments=tuple(sorted(moments)),
             member=member,
         )
+
+    def _check_values(self) -> None:
+        """Raise if a time is missing, or a coordinate that the label holds is no number."""
+        for name in self.labels:
+            for value in self.values[name].values.flat:
+                _number(name, value)
+        missing = [] if self.valid is None else np.argwhere(pd.isna(self.valid.values))
+        if len(missing):
+            assert self.valid is not None
+            index = zip(self.valid.dims, missing[0], strict=True)
+            place = ", ".join(f"{dim}={position}" for dim, position in index)
+            raise FlexclimError(
+                f"the time of {self.name!r}{f' at position {place}' * bool(place)} is missing "
+                "(NaT). Give it a date, or leave it out."
+            )
 
     def _check_times(self, field: xr.DataArray) -> None:
         """Raise if fields at different times would count as simultaneous."""
@@ -159,12 +202,6 @@ class PlaneIdentities:
         if self.valid is None:
             return None
         when: Time = self.valid.at(index)
-        if pd.isna(when):
-            place = ", ".join(f"{dim}={position}" for dim, position in index.items())
-            raise FlexclimError(
-                f"the time of {self.name!r}{f' at position {place}' * bool(place)} is missing "
-                "(NaT). Give it a date, or leave it out."
-            )
         return when
 
     def _moment(self, here: Mapping[str, Any], when: Time | None) -> tuple[str, list[str]]:
@@ -211,12 +248,14 @@ def time_text(value: Time) -> tuple[str, float]:
 
 
 @contextmanager
-def plane_named_in_errors(identity: PlaneIdentity, part: str = "") -> Iterator[None]:
-    """Add the time and the part of the plane to an error as a note."""
+def planes_named_in_errors(identities: Sequence[PlaneIdentity], part: str = "") -> Iterator[None]:
+    """Add the times and the part of planes to an error as a note."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"time {identity}{part}")
+        first, *others = map(str, identities)
+        times = f"times {first} to {others[-1]}" if others else f"time {first}"
+        error.add_note(f"{times}{part}")
         raise
 
 

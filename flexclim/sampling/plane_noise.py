@@ -1,6 +1,6 @@
-"""The noise of one plane, keyed by the pixel, on the sampling device.
+"""The noise of planes, keyed by the pixel, on the sampling device.
 
-Legend: T targets, M members, Y X the sampled plane.
+Legend: P planes, T targets, M members, Y X the sampled plane.
 """
 
 from __future__ import annotations
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AMPLITUDE = "noise amplitude"  # stands for a variable in the key of the amplitude's nodes
+
+
+def noise_of_planes(
+    plan: DownscalingPlan | ForecastPlan,
+    identities: Sequence[PlaneIdentity],
+    numbers: Sequence[int],
+) -> np.ndarray | Tensor:
+    """Return the noise of members by number, on the sampling device.
+
+    It is (P, M, T, Y, X); (M, P, T, Y, X) where each member has planes of its own.
+    """
+    parts = [plane_noise(plan, identity, numbers) for identity in identities]
+    paired = plan.sampling.paired
+    if len(parts) == 1:
+        return parts[0][:, None] if paired else parts[0][None]
+    _, stack, _ = _noise_functions(plan.sampling.device)
+    return stack(parts, 1 if paired else 0)
 
 
 def plane_noise(

@@ -1,9 +1,9 @@
-"""One plane of an ensemble: its network inputs and its sampled members.
+"""Planes that a task takes together: their network inputs and their sampled members.
 
-Downscaling and forecasting share these functions.
+Downscaling and forecasting share these functions; a forecast has one plane at a time.
 
-Legend: I inputs or past snapshots, T targets, M members, C channels of the network's inputs,
-S static channels, Y X the sampled plane.
+Legend: P planes, I inputs or past snapshots, T targets, M members, C channels of the network's
+inputs, S static channels, Y X the sampled plane.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Rows
 from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
 from flexclim.sampling.plane_identity import PlaneIdentity
-from flexclim.sampling.plane_noise import plane_noise
+from flexclim.sampling.plane_noise import noise_of_planes
 from flexclim.sampling.statics import static_channels
 from flexclim.sampling.training_range import warn_of_sign
 
@@ -43,21 +43,21 @@ Plan = DownscalingPlan | ForecastPlan
 
 @dataclass(frozen=True)
 class Prepared:
-    """One plane ready to be sampled; members may share it.
+    """Planes ready to be sampled; members may share them.
 
     Parameters
     ----------
     given
-        Coarse planes (I, y, x), or past ones (K, T, Y, X), in the variables' units.
+        Coarse planes (P, I, y, x), or past ones (1, K, T, Y, X), in the variables' units.
     inputs
-        (C, Y, X), the network's inputs.
+        (P, C, Y, X), the network's inputs.
     missing
-        (T, Y, X), cells without a value; None: there are none.
+        (P, T, Y, X), cells without a value; None: there are none.
     limits
-        Lowest and highest value of each target.
+        Lowest and highest value of each target, for each plane.
     features
-        Encoded windows; None where the plan does not keep them, or where they stayed on the GPU
-        of another process.
+        Encoded windows of all planes; None where the plan does not keep them, or where they stayed
+        on the GPU of another process.
     means
         Block means of curvilinear cells.
     """
@@ -65,7 +65,7 @@ class Prepared:
     given: np.ndarray
     inputs: np.ndarray
     missing: np.ndarray | None
-    limits: tuple[Limits, ...]
+    limits: tuple[tuple[Limits, ...], ...]
     features: TaskFeatures | None
     means: BlockMeans | None = None
 
@@ -86,16 +86,19 @@ class Prepared:
 
 
 def predictors_of(
-    statics: Mapping[str, np.ndarray] | None, plan: SamplingPlan, identity: PlaneIdentity
+    statics: Mapping[str, np.ndarray] | None,
+    plan: SamplingPlan,
+    identities: Sequence[PlaneIdentity],
 ) -> np.ndarray | None:
-    """Return the channels of static fields, (P, Y, X); None where the model takes none."""
+    """Return the channels of static fields, (P, S, Y, X); None where the model takes none."""
     if statics is None:
         return None
-    return static_channels(statics, plan.settings.statics, plan.tiles.domain.shape, identity.when)
+    wanted, shape = plan.settings.statics, plan.tiles.domain.shape
+    return stacked([static_channels(statics, wanted, shape, one.when) for one in identities])
 
 
 def inputs_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None) -> np.ndarray:
-    """Return the network's inputs (C, Y, X) from planes and static fields (S, Y, X)."""
+    """Return the network's inputs (P, C, Y, X) from planes and static fields (P, S, Y, X)."""
     rows_at = rows_of(given, plan, statics)
     parts = [rows_at(rows).inputs for rows in row_bands(plan.sampling.tiles.domain.shape)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
@@ -105,55 +108,62 @@ def rows_of(given: np.ndarray, plan: Plan, statics: np.ndarray | None = None) ->
     """Return a function that computes network inputs, base and amplitude for a slice of rows."""
     settings = plan.sampling.settings
     if isinstance(plan, ForecastPlan):
-        return forecast_inputs(given, plan.lead, settings, statics)
+        (past,), (own,) = given, (None,) if statics is None else statics
+        alone = forecast_inputs(past, plan.lead, settings, own)
+        return lambda rows: alone(rows).as_planes()
     return downscaling_inputs(given, plan.coarse, plan.factor, settings, statics)
 
 
-def encode(inputs: np.ndarray, plan: Plan, identity: PlaneIdentity) -> TaskFeatures | None:
+def encode(
+    inputs: np.ndarray, plan: Plan, identities: Sequence[PlaneIdentity]
+) -> TaskFeatures | None:
     """Run the task encoder on all windows; None where features are not kept."""
     if not plan.sampling.keeps_features:
         return None
     sampler = sampler_of(plan.sampling)
-    features = sampler.encode(inputs, _label(plan, identity))
+    features = sampler.encode(inputs, _labels(plan, identities))
     _note_split(sampler, plan.sampling.run)
     return features
 
 
 def sample(
-    prepared: Sequence[Prepared], plan: Plan, identity: PlaneIdentity, members: Sequence[int]
+    prepared: Sequence[Prepared],
+    plan: Plan,
+    identities: Sequence[PlaneIdentity],
+    members: Sequence[int],
 ) -> np.ndarray:
-    """Sample members of one plane.
+    """Sample members of some planes.
 
     Parameters
     ----------
     prepared
         One that all members share, or one per member.
+    identities
+        Of the P planes.
     members
         Positions among the plan's ``member_numbers``.
 
     Returns
     -------
     ndarray
-        (M, T, Y, X) in the targets' units, canonical; signs and block means are not corrected.
+        (M, P, T, Y, X) in the targets' units, canonical; signs and block means are not corrected.
     """
     shared = plan.sampling
-    sampler, label = sampler_of(shared), _label(plan, identity)
-    inputs = stacked([one.inputs for one in prepared])
+    sampler = sampler_of(shared)
+    labels = np.tile(_labels(plan, identities), (len(prepared), 1))
+    inputs = _joined([one.inputs for one in prepared])
     features = _together([one.features for one in prepared])
     if shared.keeps_features and features is None:
-        features = sampler.encode(inputs, label)
-    residual = sampler.sample(
-        inputs,
-        label,
-        plane_noise(plan, identity, [shared.member_numbers[position] for position in members]),
-        shared.steps,
-        shared.method,
-        features,
-    )
+        features = sampler.encode(inputs, labels)
+    numbers = [shared.member_numbers[position] for position in members]
+    noise = noise_of_planes(plan, identities, numbers)
+    flat = noise.reshape(-1, *noise.shape[2:])
+    residual = sampler.sample(inputs, labels, flat, shared.steps, shared.method, features)
     _note_split(sampler, shared.run)
     if shared.active:
         return_memory()
-    return _in_units(prepared, plan, residual)
+    residual = residual.reshape(noise.shape)
+    return _in_units(prepared, plan, residual if shared.paired else residual.swapaxes(0, 1))
 
 
 def limits_of(given: np.ndarray, plan: SamplingPlan, where: str) -> tuple[Limits, ...]:
@@ -206,7 +216,7 @@ def sampler_of(plan: SamplingPlan) -> TiledSampler:
 
 
 def _in_units(prepared: Sequence[Prepared], plan: Plan, residual: np.ndarray) -> np.ndarray:
-    """Return members (M, T, Y, X) in the targets' units from the network's residuals."""
+    """Return members (M, P, T, Y, X) in the targets' units from the network's residuals."""
     targets, fine = plan.sampling.settings.targets, np.empty(residual.shape)
     assert targets is not None
     for number, one in enumerate(prepared):
@@ -235,15 +245,25 @@ def _note_split(sampler: TiledSampler, run: str) -> None:
         )
 
 
-def _label(plan: Plan, identity: PlaneIdentity) -> np.ndarray:
-    """Return the label of a plane, (L,)."""
-    return label_values(
-        plan.sampling.settings.labels,
-        factor=plan.factor if isinstance(plan, DownscalingPlan) else None,
-        lead=plan.lead if isinstance(plan, ForecastPlan) else None,
-        spacing_km=plan.sampling.spacing_km,
-        along=plan.sampling.properties[0].along,
-        when=identity.when,
-        variable=plan.sampling.targets[0].name,
-        known=dict(identity.known),
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Join arrays along their first dimension, without a copy if there is just one."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _labels(plan: Plan, identities: Sequence[PlaneIdentity]) -> np.ndarray:
+    """Return the labels of planes, (P, L)."""
+    return np.stack(
+        [
+            label_values(
+                plan.sampling.settings.labels,
+                factor=plan.factor if isinstance(plan, DownscalingPlan) else None,
+                lead=plan.lead if isinstance(plan, ForecastPlan) else None,
+                spacing_km=plan.sampling.spacing_km,
+                along=plan.sampling.properties[0].along,
+                when=identity.when,
+                variable=plan.sampling.targets[0].name,
+                known=dict(identity.known),
+            )
+            for identity in identities
+        ]
     )

@@ -103,15 +103,16 @@ def _output_settings(output: OutputTarget) -> dict[str, Any]:
     return found
 
 
-def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
+def as_begun(options: R, begun: stores.Begun, place: stores.Place, time: str | None) -> R:
     """Fill options from the existing store, so that values stay equal.
 
     These are those of forward passes, the bounds of variables, which attributes that were lost on
     the way do not tell, constraints between variables, and the time scale of AR(1) noise of stores
-    that have no other share of it.
+    that have no other share of it. ``time`` is the dimension along which a longer input extends
+    the store.
     """
     plan = begun.plan
-    batch, members = plan.get("batch"), plan.get("members")
+    batch, members, times = (plan.get(name) for name in ("batch", "members", "times"))
     if options.batch is None and isinstance(batch, int):
         options = replace(options, batch=batch)
     if isinstance(options, DownscalingOptions) and options.constraints is None:
@@ -128,7 +129,8 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place) -> R:
         targets = plan.get("targets", {})
         bounds = {name: Bounds(**one["bounds"]) for name, one in targets.items()}
     breaks = (*begun.breaks, members) if isinstance(members, int) else begun.breaks
-    return replace(options, breaks=breaks, known_bounds=bounds)
+    held = {time: times} if time is not None and isinstance(times, int) else {}
+    return replace(options, breaks=breaks, held=held, known_bounds=bounds)
 
 
 def plan_so_far(

@@ -1,8 +1,8 @@
 """Sample the residual of a whole field: the state is global, the network is evaluated on tiles.
 
-Legend: W windows, M members, N input fields (one, or one per member), T targets, C input channels
-of the task encoder, L numbers of the label, B windows per forward pass, P places (each a window of
-a member), Y X the fine field, h w one window.
+Legend: W windows, M fields to sample, N input fields (each of M / N of these), T targets, C input
+channels of the task encoder, L numbers of the label, B windows per forward pass, P places (each a
+window of a field to sample), Y X the fine field, h w one window.
 """
 
 from __future__ import annotations
@@ -98,14 +98,17 @@ class TiledSampler:
 
     @torch.inference_mode()
     def encode(self, inputs: np.ndarray, label: np.ndarray) -> TaskFeatures:
-        """Run the task encoder once on every window that is evaluated, with a label (L,).
+        """Run the task encoder once on every window of fields that is evaluated.
 
         Parameters
         ----------
         inputs
             (C, Y, X) or (N, C, Y, X).
+        label
+            (L,) or (N, L).
         """
         framed, labels = self._framed_inputs(inputs), self._labels(label)
+        labels = labels.expand(len(framed), -1)
         every = torch.cartesian_prod(torch.arange(len(framed), device=self.device), self._read)
 
         def encode_batch(places: Tensor) -> TaskFeatures:
@@ -125,14 +128,15 @@ class TiledSampler:
         method: Method,
         features: TaskFeatures | None = None,
     ) -> np.ndarray:
-        """Sample the residuals of M members.
+        """Sample the residuals of M fields, such as the members of N planes.
 
         Parameters
         ----------
         inputs
-            (C, Y, X) float32 inputs of the task encoder; (M, C, Y, X) if each member has its own.
+            (C, Y, X) or (N, C, Y, X) float32 inputs of the task encoder: each for M / N fields
+            that follow on each other.
         label
-            (L,) float32, of all windows.
+            (L,) or (N, L) float32.
         noise
             (M, T, Y, X) float32 standard normal, preferably on the sampling device.
         features
@@ -144,6 +148,7 @@ class TiledSampler:
             (M, T, Y, X) float32.
         """
         framed, labels = self._framed_inputs(inputs), self._labels(label)
+        labels = labels.expand(len(framed), -1)
         active = iter(self.active or itertools.repeat(range(self.windows)))
         mean = None
 
@@ -172,7 +177,8 @@ class TiledSampler:
             torch.randn((*size, channels), device=self.device).permute(0, 3, 1, 2)
             for channels in (config.channels, config.conditions[self.task])
         )
-        label, t = self._labels(np.empty(0)), torch.full((self.batch,), 0.5, device=self.device)
+        label = self._labels(np.empty(0)).expand(self.batch, -1)
+        t = torch.full((self.batch,), 0.5, device=self.device)
 
         def encode() -> TaskFeatures:
             return joined(
@@ -208,15 +214,16 @@ class TiledSampler:
         framed = frame_field(state, self.tiles, self._frame, vector=self._turning)
         canvas = torch.zeros_like(framed)
         t = torch.full((self.batch,), at, device=self.device)
-        # Windows vary slowest: members with the same input field share the features of a window.
+        # Windows vary slowest: fields with the same inputs share the features of a window.
         places = list(itertools.product(windows, range(len(state))))
-        sharing = len(state) if len(inputs) == 1 and features is None else 1
+        each = len(state) // len(inputs)
+        sharing = each if features is None else 1
         size = self.batch * sharing
         batches = [places[first : first + size] for first in range(0, len(places), size)]
 
         def weighted(batch: Sequence[tuple[int, int]]) -> Tensor:
             index, members = to_device(np.array(batch).T.copy(), self.device)
-            fields = members if len(inputs) > 1 else torch.zeros_like(members)
+            fields = members // each
             own: Iterable[Tensor | None] = itertools.repeat(None)
             if features is not None:
                 read = features
@@ -227,9 +234,9 @@ class TiledSampler:
                 if sharing > 1:
                     shared = torch.arange(len(batch), device=self.device) // sharing
                     own = torch.split(shared, self.batch)
-            split = torch.split(members, self.batch), torch.split(index, self.batch)
+            split = (torch.split(one, self.batch) for one in (label[fields], members, index))
             passes = zip(*split, own, strict=False)
-            return torch.cat([self._weighted(framed, t, read, label, *args) for args in passes])
+            return torch.cat([self._weighted(framed, t, read, *args) for args in passes])
 
         results = self._run([partial(weighted, batch) for batch in batches])
         for number, (batch, tiles) in enumerate(zip(batches, results, strict=True)):
@@ -258,7 +265,7 @@ class TiledSampler:
         ``own`` are the indices of each place's features; None: they are in the same order.
         """
         count = len(members)
-        members, index = _padded(members, self.batch), _padded(index, self.batch)
+        members, index, label = (_padded(one, self.batch) for one in (members, index, label))
         noisy = self._cut(framed, members, index)
         if own is not None:
             features = features.take(_padded(own, self.batch))
@@ -305,8 +312,9 @@ class TiledSampler:
 
     def _encode(self, framed: Tensor, label: Tensor, fields: Tensor, index: Tensor) -> TaskFeatures:
         """Encode up to B windows of fields; the result is padded to B with the last window."""
-        inputs = self._cut(framed, _padded(fields, self.batch), _padded(index, self.batch))
-        parts = self._in_parts(lambda part: self._encoder(self.task, inputs[part], label[part]))
+        fields, index = _padded(fields, self.batch), _padded(index, self.batch)
+        inputs, own = self._cut(framed, fields, index), label[fields]
+        parts = self._in_parts(lambda part: self._encoder(self.task, inputs[part], own[part]))
         return joined(parts)
 
     def _cut(self, framed: Tensor, fields: Tensor, index: Tensor) -> Tensor:
@@ -330,10 +338,11 @@ class TiledSampler:
         return exact
 
     def _labels(self, label: np.ndarray) -> Tensor:
-        """Repeat a label (L,) for each sample of a batch, (B, L); zeros for an empty label."""
-        numbers = torch.zeros(self.network.config.label_size, device=self.device)
-        numbers[: label.size] = torch.from_numpy(label)
-        return numbers.expand(self.batch, -1)
+        """Return labels (L,) or (N, L) as (1, L) or (N, L); zeros for empty ones."""
+        known = np.atleast_2d(label)
+        numbers = np.zeros((len(known), self.network.config.label_size), np.float32)
+        numbers[:, : known.shape[1]] = known
+        return to_device(numbers, self.device)
 
     def _framed_inputs(self, inputs: np.ndarray) -> Tensor:
         """Return fields with their frames, (N, C, Y + frame, X + frame)."""
@@ -348,9 +357,9 @@ class TiledSampler:
         return torch.tensor(vectors, device=self.device)[:, None, None]
 
 
-def _padded(numbers: Tensor, size: int) -> Tensor:
-    """Pad a tensor to ``size`` by repeating its last number."""
-    return torch.cat([numbers, numbers[-1:].expand(size - len(numbers))])
+def _padded(rows: Tensor, size: int) -> Tensor:
+    """Pad a tensor to ``size`` rows by repeating its last one."""
+    return torch.cat([rows, rows[-1:].expand(size - len(rows), *rows.shape[1:])])
 
 
 def joined(parts: Sequence[TaskFeatures]) -> TaskFeatures:

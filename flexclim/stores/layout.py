@@ -7,10 +7,10 @@ point reads much more than it needs; ``docs/reports/store-robustness-and-reading
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import xarray as xr
 
 from flexclim.cf.time_coordinates import find_times
@@ -19,6 +19,9 @@ from flexclim.cf.times import is_time
 MEMBERS = "realization"
 # Times of a chunk and of a shard, and the fine cells of a chunk along y and x.
 CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
+# Small planes, several of which are sampled together, have more times: those of as many tasks, of
+# as many cells as a shard or chunk of larger planes has.
+SHARD_CELLS, CHUNK_CELLS = SHARD_TIMES * 256**2, CHUNK_TIMES * CHUNK_SIDE**2
 # Points or regions of a chunk, which holds all times of its shard.
 CHUNK_PLACES = CHUNK_SIDE**2
 # Bytes that the blocks of members sampled together may hold until they are written; twice as many
@@ -55,6 +58,9 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     Layout(shards=(1, 8, 768, 1536), chunks=(1, 4, 128, 128))
     Layout(shards=(1, 4, 768, 1536), chunks=(1, 4, 128, 128))
     Layout(shards=(1, 1, 768, 1536), chunks=(1, 1, 128, 128))
+    >>> small = da.zeros((8, 365, 96, 128), chunks=(8, 4, -1, -1), dtype="float32")
+    >>> choose_layout(xr.DataArray(small, dims=dims), "time")
+    Layout(shards=(1, 64, 96, 128), chunks=(1, 4, 96, 128))
     """
     dims = [*map(str, field.dims)]
     listed = dims[-2] in (MEMBERS, time)
@@ -62,11 +68,14 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
     largest = CHUNK_PLACES if listed else CHUNK_SIDE
     sides = [_sides(field.chunksizes[dim], largest) for dim in plane]
-    held = together * int(np.prod([shard for shard, _ in sides])) * field.dtype.itemsize
-    room = HELD_BYTES // held
+    cells, read_cells = (math.prod(each) for each in zip(*sides, strict=True))
+    room = HELD_BYTES // (together * cells * field.dtype.itemsize)
     whole = CHUNK_TIMES if room < CHUNK_TIMES <= 2 * room else room
-    times = _power_of_two(min(SHARD_TIMES, whole))
-    read = times if listed else min(times, CHUNK_TIMES)
+    blocks = max(field.chunksizes[time]) if time in lead else 1
+    most = min(blocks * SHARD_TIMES, max(SHARD_TIMES, SHARD_CELLS // cells))
+    times = _power_of_two(min(most, whole))
+    read = max(CHUNK_TIMES, _power_of_two(CHUNK_CELLS // read_cells))
+    read = times if listed else min(times, read)
     pairs = [(times, read) if dim == time else (1, 1) for dim in lead]
     shards, chunks = zip(*pairs, *sides, strict=True)
     return Layout(shards=shards, chunks=chunks)

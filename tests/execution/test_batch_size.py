@@ -18,7 +18,7 @@ from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscal
 from flexclim.planning.source import resolve
 from flexclim.planning.tiles import plan_tiles
 from flexclim.sampling.downscaling_graph import prepare_planes
-from flexclim.sampling.plane_identity import PlaneIdentity
+from flexclim.sampling.plane_identity import PlaneIdentities
 from flexclim.sampling.tiled_sampler import TiledSampler
 
 
@@ -135,11 +135,9 @@ def test_features_stay_on_their_gpu(toy_model):
     on_gpu = replace(prepared, features=SimpleNamespace(maps=[SimpleNamespace(is_cuda=True)]))
     sent = pickle.loads(pickle.dumps(on_gpu))
     assert sent.features is None
-    found, expected = (members.sample_members([p], plan, PLACE, (0,)) for p in (sent, prepared))
+    place = PlaneIdentities(field(), plan.sampling)
+    found, expected = (members.sample_members([p], plan, place, (0,)) for p in (sent, prepared))
     np.testing.assert_array_equal(found, expected)
-
-
-PLACE = PlaneIdentity(time="2018-09-14T00")
 
 
 def planned(model):
@@ -149,5 +147,7 @@ def planned(model):
 
 def prepared_field(model):
     """Return what members share, and at least how many bytes it has."""
-    prepared = prepare_planes([field().values], None, None, planned(model), PLACE)
+    plan = planned(model)
+    place = PlaneIdentities(field(), plan.sampling)
+    prepared = prepare_planes([field().values], None, None, plan, place)
     return prepared, prepared.inputs.nbytes + prepared.features.maps[0].nbytes

@@ -51,11 +51,18 @@ def check(counted, field, **options):
     ],
 )
 def test_counts_are_those_of_the_sampler(counted, toy_model, monkeypatch, keeps, paired, options):
-    monkeypatch.setattr("flexclim.planning.plan.keeps_features", lambda *_: keeps)
+    monkeypatch.setattr("flexclim.planning.plan.kept_tiles", lambda *_: 100 * keeps)
     field = coarse_fields.region(1, 9, 9)
     if paired:
         field = field.expand_dims(realization=np.arange(options["members"])).copy()
     check(counted, field, model=toy_model, **options)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_tasks_of_several_planes_share_passes(counted, toy_model, monkeypatch, keeps):
+    monkeypatch.setattr("flexclim.planning.plan.kept_tiles", lambda *_: 100 * keeps)
+    field = coarse_fields.region(11, 9, 9).expand_dims(level=[850, 500])
+    check(counted, field, model=toy_model, members=3, batch=4)
 
 
 def test_regions_count_their_own_windows(counted, toy_model, monkeypatch):

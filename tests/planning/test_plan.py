@@ -15,6 +15,7 @@ from flexclim.execution import batch_size
 from flexclim.execution.batch_size import pass_bytes
 from flexclim.nn.keyed_noise import Persistence
 from flexclim.planning import plan as request
+from flexclim.planning import task_sizes
 from flexclim.planning.downscaling_plan import DownscalingOptions, plan_downscaling
 from flexclim.planning.source import resolve
 
@@ -38,14 +39,16 @@ def test_members_of_large_fields_share_features_that_are_not_kept(toy_model, mon
     most = pass_bytes(network) // batch_size.feature_bytes(network)
     assert batch_size.keeps_features(network, most, 2)
     assert not batch_size.keeps_features(network, most + 1, 2)
-    assert members_a_task() == [1, 1]
-    monkeypatch.setattr(request, "keeps_features", lambda *_: False)
     assert members_a_task() == [4, 1]  # of a lazy field one member may be all that is wanted
+    monkeypatch.setattr(task_sizes, "PASSES", 1)
+    assert members_a_task() == [1, 1]
+    monkeypatch.setattr(request, "kept_tiles", lambda *_: 0)
+    assert members_a_task() == [4, 1]
     again = downscale(field(), 4, **options)
     np.testing.assert_allclose(again, kept, atol=1e-5 * float(kept.std()))
-    monkeypatch.setattr(request, "TOGETHER_CELLS", 2 * 56 * 56)
+    monkeypatch.setattr(task_sizes, "TOGETHER_CELLS", 2 * 56 * 56)
     assert members_a_task() == [2, 1]
-    monkeypatch.setattr(request, "TOGETHER_CELLS", 0)
+    monkeypatch.setattr(task_sizes, "TOGETHER_CELLS", 0)
     assert members_a_task() == [1, 1]
 
 

@@ -1,5 +1,7 @@
 """Planes come out of inputs, and go into outputs, in the order in which files are stored."""
 
+from dataclasses import replace
+
 import coarse_fields
 import numpy as np
 import pytest
@@ -22,11 +24,14 @@ def planned(field, model):
     return plan_downscaling(source, ["t"], ["t"], model, options)
 
 
-def test_each_plane_is_one_chunk(field, toy_model):
+def test_the_planes_of_a_task_are_one_chunk(toy_model):
+    field = coarse_fields.region(7)
     plan = planned(field, toy_model).sampling
-    planes = planes_of(field.chunk(time=2, lat=3), plan)
-    assert planes.numblocks == (field.sizes["time"], 1, 1)
-    np.testing.assert_array_equal(planes.blocks[1].compute()[0], field.values[1])
+    for side, last, chunks in ((1, 0, (1,) * 7), (2, 0, (2, 2, 2, 1)), (4, 3, (3, 4))):
+        own = replace(plan, planes_per_task=side, plane_break=last)
+        planes = planes_of(field.chunk(time=2, lat=3), own)
+        assert planes.chunks == (chunks, (8,), (8,))
+        np.testing.assert_array_equal(planes.compute(), field.values)
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -36,8 +41,8 @@ def test_a_block_of_canonical_planes_is_the_plane_again(field, toy_model, flip):
     plane = field.values[:1]
     canonical = canonical_planes([plane], plan, "somewhere")
     assert canonical.shape == (1, *plane.shape[-2:])
-    members = np.stack([canonical, canonical + 1])
+    members = np.stack([canonical, canonical + 1])[:, None]
     grid: Grid = plan.grid
-    block = block_of(members, grid, plan)
-    assert block.shape == (1, 2, 1, *plane.shape[-2:])
-    np.testing.assert_array_equal(block[0, :, 0], [plane[0], plane[0] + 1])
+    block = block_of(members, grid, plan, (1,))
+    assert block.shape == (2, 1, *plane.shape[-2:])
+    np.testing.assert_array_equal(block[:, 0], [plane[0], plane[0] + 1])

@@ -11,7 +11,7 @@ from flexclim.planning.source import resolve
 from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.local_scaling import fill_missing
-from flexclim.sampling.plane_identity import PlaneIdentity
+from flexclim.sampling.plane_identity import PlaneIdentities
 
 
 def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
@@ -22,9 +22,10 @@ def test_what_fills_a_hole_may_lie_beyond_a_region(toy_model):
     plan = plan_downscaling(resolve(holed.to_dataset()), ["u10"], ["u10"], toy_model, asked)
     part = next(p for p in plan.parts if p.part.rows[0] > 40 and p.part.columns[0] > 20)
     plane = holed.values[0]
-    made = members.prepare_planes([plane], None, None, part, PlaneIdentity())
+    identities = PlaneIdentities(holed, part.sampling)
+    made = members.prepare_planes([plane], None, None, part, identities)
     whole = fill_missing(plane)[slice(*part.part.rows), slice(*part.part.columns)]
-    np.testing.assert_array_equal(made.given[0], whole)
+    np.testing.assert_array_equal(made.given[0, 0], whole)
     assert whole.std() > 0
 
 

@@ -13,7 +13,7 @@ from flexclim.planning.source import resolve
 from flexclim.sampling.plane_identity import (
     PlaneIdentities,
     PlaneIdentity,
-    plane_named_in_errors,
+    planes_named_in_errors,
     time_text,
 )
 
@@ -61,6 +61,8 @@ def identities(toy_model):
         found = PlaneIdentities(source["t"], plan)
         lead = {dim: range(source["t"].sizes[dim]) for dim in plan.dims[:-2]}
         every = [dict(zip(lead, index, strict=True)) for index in itertools.product(*lead.values())]
+        parts = [found.part({d: slice(n, n + 1) for d, n in index.items()}) for index in every]
+        assert found.every() == [one for part in parts for one in part.every()]
         return {tuple(index.items()): found.at(index) for index in every}
 
     return identities
@@ -242,8 +244,12 @@ def test_times_of_other_calendars():
 
 def test_errors_name_the_plane():
     with pytest.raises(ValueError, match="bad") as caught:  # noqa: SIM117
-        with plane_named_in_errors(
-            PlaneIdentity(time="2018", rest=("level=500",)), ", rows 0 to 4"
+        with planes_named_in_errors(
+            [PlaneIdentity(time="2018", rest=("level=500",))], ", rows 0 to 4"
         ):
             raise ValueError("bad")
     assert caught.value.__notes__ == ["time 2018 level=500, rows 0 to 4"]
+    with pytest.raises(ValueError, match="bad") as caught:  # noqa: SIM117
+        with planes_named_in_errors([PlaneIdentity(time=f"201{n}") for n in (7, 8, 9)]):
+            raise ValueError("bad")
+    assert caught.value.__notes__ == ["times 2017 to 2019"]

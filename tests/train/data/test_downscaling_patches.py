@@ -14,7 +14,7 @@ from flexclim.sampling import downscaling_graph as members
 from flexclim.sampling import planes as ensemble
 from flexclim.sampling.local_scaling import Scaled, scale_locally
 from flexclim.sampling.network_inputs import downscaling_inputs, physical
-from flexclim.sampling.plane_identity import PlaneIdentity
+from flexclim.sampling.plane_identity import PlaneIdentities
 from flexclim.sampling.statics import static_fields
 from flexclim.train import load_recipe
 from flexclim.train.data.downscaling_patches import Patches
@@ -196,20 +196,20 @@ def test_a_patch_is_what_sampling_sees_there(
         seen, residual = patch.inputs, patch.residual
         place = (slice(None), slice(row, row + 32), slice(column, column + 32))
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
-        time = PlaneIdentity(when=window.time)
+        time = PlaneIdentities(coarse[inputs[0]].sel(time=window.time), plan.sampling)
         prepared = members.prepare_planes(planes, predictors, None, plan, time)
-        within = np.abs(prepared.inputs[place]) < 10  # training clips what lies beyond
+        within = np.abs(prepared.inputs[0][place]) < 10  # training clips what lies beyond
         assert within.mean() > 0.99
         np.testing.assert_allclose(
-            np.where(within, seen, 0), np.where(within, prepared.inputs[place], 0), atol=2e-3
+            np.where(within, seen, 0), np.where(within, prepared.inputs[0][place], 0), atol=2e-3
         )
         # What training asks the network for makes the truth when sampling adds it.
         scaled = ensemble.rows_of(prepared.given, plan)(ALL)
-        answer = np.zeros(scaled.base.shape)
+        answer = np.zeros(scaled.base.shape[1:])
         answer[place] = residual
-        made = physical(scaled, answer, settings.targets)[place]
+        made = physical(scaled, answer, settings.targets)[0][place]
         truth = np.stack([fine[name].sel(time=window.time).values[::-1] for name in targets])
-        clipped = (np.abs(residual) >= 10) | (scaled.amplitude[place] == 0)
+        clipped = (np.abs(residual) >= 10) | (scaled.amplitude[0][place] == 0)
         assert clipped.mean() < 0.3
         difference = np.where(clipped, 0, made - truth[place])
         assert np.abs(difference).max() < 1e-3 * truth.std()
