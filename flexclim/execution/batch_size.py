@@ -42,15 +42,11 @@ def feature_bytes(network: NetworkSettings, precision: str = "float32") -> int:
 def kept_tiles(network: NetworkSettings, batch: int) -> int:
     """Return of how many tiles the features may be kept between sampler steps.
 
-    They take at most half the memory of a forward pass of ``batch`` tiles.
+    They take at most half the memory of a forward pass of ``batch`` tiles; of more tiles they are
+    recomputed at each step.
     """
     limit = min(batch * pass_bytes(network) // 2, MAX_FEATURE_BYTES)
     return int(limit // feature_bytes(network))
-
-
-def keeps_features(network: NetworkSettings, tiles: int, batch: int) -> bool:
-    """Return whether the features of ``tiles`` tiles are kept; else each step recomputes them."""
-    return tiles <= kept_tiles(network, batch)
 
 
 def choose_batch(network: NetworkSettings, device: str, precision: str, free: int) -> int:

@@ -164,7 +164,8 @@ def _on_children(
         dims = [dim for dim in lead if dim in given.dims]
         coarse = given.transpose(*dims, source.cells.dim).variable.data
         coarse = coarse if isinstance(coarse, da.Array) else da.from_array(coarse, name=False)
-        coarse = coarse.rechunk({coarse.ndim - 1: -1})
+        blocks = [data.chunks[lead.index(dim)] for dim in dims]
+        coarse = coarse.rechunk(dict(enumerate([*blocks, -1])))
         arguments += [coarse, (*(lead.index(dim) for dim in dims), n)]
     # The bounds of the plan are in the model's units, of which 0 is the same.
     bounds = properties.bounds if plan.bounds.upper is not None else plan.bounds

@@ -22,7 +22,7 @@ CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
 # Small planes, several of which are sampled together, have more times: those of as many tasks, of
 # as many cells as a shard or chunk of larger planes has.
 SHARD_CELLS, CHUNK_CELLS = SHARD_TIMES * 256**2, CHUNK_TIMES * CHUNK_SIDE**2
-# Points or regions of a chunk, which holds all times of its shard.
+# Points or regions of a chunk, which holds SHARD_TIMES or, of fewer of them, more.
 CHUNK_PLACES = CHUNK_SIDE**2
 # Bytes that the blocks of members sampled together may hold until they are written; twice as many
 # where that gives whole chunks.
@@ -74,8 +74,8 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     blocks = max(field.chunksizes[time]) if time in lead else 1
     most = min(blocks * SHARD_TIMES, max(SHARD_TIMES, SHARD_CELLS // cells))
     times = _power_of_two(min(most, whole))
-    read = max(CHUNK_TIMES, _power_of_two(CHUNK_CELLS // read_cells))
-    read = times if listed else min(times, read)
+    fewest = SHARD_TIMES if listed else CHUNK_TIMES
+    read = min(times, max(fewest, _power_of_two(CHUNK_CELLS // read_cells)))
     pairs = [(times, read) if dim == time else (1, 1) for dim in lead]
     shards, chunks = zip(*pairs, *sides, strict=True)
     return Layout(shards=shards, chunks=chunks)

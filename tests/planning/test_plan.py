@@ -37,8 +37,7 @@ def test_members_of_large_fields_share_features_that_are_not_kept(toy_model, mon
     options = {"model": toy_model, "members": 6, "batch": 2, "device": "cpu"}
     network, kept = planned(field()).sampling.settings.network, downscale(field(), 4, **options)
     most = pass_bytes(network) // batch_size.feature_bytes(network)
-    assert batch_size.keeps_features(network, most, 2)
-    assert not batch_size.keeps_features(network, most + 1, 2)
+    assert batch_size.kept_tiles(network, 2) == most
     assert members_a_task() == [4, 1]  # of a lazy field one member may be all that is wanted
     monkeypatch.setattr(task_sizes, "PASSES", 1)
     assert members_a_task() == [1, 1]

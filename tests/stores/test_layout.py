@@ -24,6 +24,22 @@ def test_blocks_that_divide_the_plane_are_shards():
     assert choose_layout(field, None) == Layout(shards=(1, 1, 300, 127), chunks=(1, 1, 100, 127))
 
 
+def test_small_planes_have_more_times():
+    """As many as 16 tasks sample, of no more cells than a shard of 256 x 256 cells and 16 times."""
+
+    def found(shape, blocks, dims=DIMS):
+        sizes = (8, *blocks, *(-1 for _ in shape))
+        values = da.zeros((8, 10950, *shape), chunks=sizes, dtype="float32")
+        return choose_layout(xr.DataArray(values, dims=dims[: 2 + len(shape)]), "time")
+
+    assert found((16, 16), (16,)) == Layout(shards=(1, 256, 16, 16), chunks=(1, 256, 16, 16))
+    assert found((48, 48), (16,)) == Layout(shards=(1, 256, 48, 48), chunks=(1, 16, 48, 48))
+    assert found((96, 128), (4,)) == Layout(shards=(1, 64, 96, 128), chunks=(1, 4, 96, 128))
+    assert found((96, 128), (1,)) == Layout(shards=(1, 16, 96, 128), chunks=(1, 4, 96, 128))
+    assert found((50,), (4,)) == Layout(shards=(1, 64, 50), chunks=(1, 64, 50))
+    assert found((16384,), (4,)) == Layout(shards=(1, 64, 16384), chunks=(1, 16, 16384))
+
+
 def test_time_and_lazy_variables_are_found():
     times = np.datetime64("2020-01-01", "ns") + np.arange(2) * np.timedelta64(1, "D")
     ds = xr.Dataset({"t": ("valid", da.zeros(2)), "n": ("valid", [1, 2])}, {"valid": times})
