@@ -96,7 +96,8 @@ def lazy_members(
     tasks: dict[Key, object] = {}
     identities = PlaneIdentities(first, shared)
     for numbered in itertools.product(*positions):
-        index, where = zip(*numbered, strict=True) if lead else ((), ())
+        index = tuple(number for number, _ in numbered)
+        where = (part for _, part in numbered)
         own_identities = identities.part(dict(zip(lead, where, strict=True)))
         for (region, part), static, mean in itertools.zip_longest(parts, keys, weights):
             prepared = [(prepare, n, *index, *region.index) for n in coarse]
