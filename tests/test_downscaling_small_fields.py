@@ -12,9 +12,7 @@ import flexclim
 from flexclim.planning.plan import SamplingPlan
 from flexclim.planning.task_sizes import TaskSize
 
-DRY = xr.DataArray(
-    [0, 1, 0, 2, 0, 3, 0], dims="time"
-)  # factors that leave whole planes without rain
+DRY = xr.DataArray([0, 1, 0, 2, 0], dims="time")  # leaves whole planes without rain
 
 
 @pytest.fixture
@@ -136,7 +134,7 @@ def test_a_stopped_run_goes_on(field, toy_model, taking, tmp_path, monkeypatch, 
     noted = flexclim.sampling.downscaling_graph.sample
 
     def dies(*arguments):
-        if len(sampled) == 4:
+        if len(sampled) >= 3:
             raise KeyboardInterrupt
         return noted(*arguments)
 
@@ -146,9 +144,10 @@ def test_a_stopped_run_goes_on(field, toy_model, taking, tmp_path, monkeypatch, 
         with pytest.raises(KeyboardInterrupt):
             run(members=2, steps=1)
     assert flexclim.stores.progress_of(tmp_path / "a.zarr").done["t"] == 4
+    left = 5 - len(sampled)
     sampled.clear()
     stored = run(members=2, steps=1)
-    assert len(sampled) == 1
+    assert len(sampled) == left
     fine = flexclim.downscale(field, 4, model=toy_model, members=2, steps=1)
     np.testing.assert_array_equal(stored.t, fine)
 
