@@ -51,7 +51,7 @@ BLOCKINGS = (2, 3), (4, 1)
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        {"batch": 4},
         {"batch": 3, "noise": "ar1", "noise_timescale": "9h"},
         {"batch": 5, "noise": "frozen", "overlap": 16, "steps": 1},
     ],
@@ -73,7 +73,7 @@ def test_rain_keeps_its_bounds_and_means_plane_by_plane(field, toy_model, taking
     rain = (abs(field).fillna(1) * DRY).assign_attrs(
         units="mm", standard_name="precipitation_amount"
     )
-    run = partial(flexclim.downscale, rain.rename("pr"), 4, model=toy_model, members=2)
+    run = partial(flexclim.downscale, rain.rename("pr"), 4, model=toy_model, members=2, batch=4)
     taking(1, 1)
     alone = run()
     taking(4, 2)
@@ -83,7 +83,7 @@ def test_rain_keeps_its_bounds_and_means_plane_by_plane(field, toy_model, taking
 
 
 def test_members_with_planes_of_their_own(toy_model, taking):
-    run = partial(flexclim.downscale, ensemble(), 4, model=toy_model)
+    run = partial(flexclim.downscale, ensemble(), 4, model=toy_model, batch=4)
     taking(1, 1)
     alone = run()
     for planes, members in BLOCKINGS:
@@ -117,7 +117,7 @@ def test_several_variables_levels_and_times_of_a_label(make_toy, taking):
     one = coarse_fields.region(5, 6, 9)
     ds = xr.Dataset({"u10": one, "v10": one[::-1].assign_coords(time=one.time)})
     ds = ds.expand_dims(height=[2.0, 10.0], axis=1) * xr.DataArray([1.0, 2.0], dims="height")
-    run = partial(flexclim.downscale, ds, 4, model=model, members=2)
+    run = partial(flexclim.downscale, ds, 4, model=model, members=2, batch=4)
     taking(1, 1)
     alone = run()
     taking(4, 2)
@@ -139,24 +139,26 @@ def test_a_stopped_run_goes_on(field, toy_model, taking, tmp_path, monkeypatch, 
         return noted(*arguments)
 
     run = partial(flexclim.downscale_to_zarr, field, tmp_path / "a.zarr", 4, model=toy_model)
+    run = partial(run, members=2, steps=1, batch=4)
     with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
         patch.setattr("flexclim.sampling.downscaling_graph.sample", dies)
         with pytest.raises(KeyboardInterrupt):
-            run(members=2, steps=1)
+            run()
     assert flexclim.stores.progress_of(tmp_path / "a.zarr").done["t"] == 4
     left = 5 - len(sampled)
     sampled.clear()
-    stored = run(members=2, steps=1)
+    stored = run()
     assert len(sampled) == left
-    fine = flexclim.downscale(field, 4, model=toy_model, members=2, steps=1)
+    fine = flexclim.downscale(field, 4, model=toy_model, members=2, steps=1, batch=4)
     np.testing.assert_array_equal(stored.t, fine)
 
 
 def test_a_store_extends_with_new_tasks(field, toy_model, taking, tmp_path, monkeypatch):
     """What it holds is not computed again, and what is added has the same values."""
     taking(4, 2)
-    run = partial(flexclim.downscale_to_zarr, store=tmp_path / "a.zarr", factor=4, model=toy_model)
-    run(field[:3], members=2)
+    options = {"factor": 4, "model": toy_model, "members": 2, "steps": 1, "batch": 4}
+    run = partial(flexclim.downscale_to_zarr, store=tmp_path / "a.zarr", **options)
+    run(field[:3])
     planned, groups = [], SamplingPlan.plane_groups
 
     def noted(*given):
@@ -164,10 +166,10 @@ def test_a_store_extends_with_new_tasks(field, toy_model, taking, tmp_path, monk
         return planned[-1]
 
     monkeypatch.setattr(SamplingPlan, "plane_groups", noted)
-    stored = run(field, members=2)
+    stored = run(field)
     assert [(part.start, part.stop) for part in planned[-1]] == [(0, 3), (3, 5)]
     taking(1, 1)
-    close(stored.t, flexclim.downscale(field, 4, model=toy_model, members=2))
+    close(stored.t, flexclim.downscale(field, **options))
 
 
 def test_decades_are_planned_in_few_tasks(toy_model):
