@@ -7,6 +7,7 @@ cells; the time does not depend on the weights.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import xarray as xr
 
 import flexclim
 from benchmarks.skill.tables import Table
+from flexclim.execution.allocation import keep_memory
 from flexclim.models.card import ModelCard
 from flexclim.models.model import Model, new_model
 from flexclim.nn.flex import Flex
@@ -88,3 +90,16 @@ def small_fields(name: str, rounds: int) -> Table:
     heads = ["coarse field", "times", "CPU s", "over 64 x 64"]
     note = "CPU seconds for a million fine cells and member."
     return Table(f"Small fields, x{FACTOR}, {MEMBERS} members", heads, rows, note)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="flex-nano")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    keep_memory()  # as the command line does
+    print(small_fields(options.model, options.rounds).markdown())
+
+
+if __name__ == "__main__":
+    main()
