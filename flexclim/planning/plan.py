@@ -310,7 +310,7 @@ def plan_sampling(
         device=device,
         precision=precision,
         compiled=bool(options.compile),
-        keeps_features=tiles.count * size.planes <= kept,
+        keeps_features=tiles.count <= kept,
         members_per_task=size.members,
         planes_per_task=size.planes,
         along=along,

@@ -16,6 +16,8 @@ TOGETHER = 4
 # Forward passes that a task takes for a sampler step, if its fields are small: some seconds of
 # work, so that a slice of a lazy result computes little else.
 PASSES = 8
+# Features that are kept for the planes of a task, over those that may be kept for one plane.
+KEPT = 2
 # Cost of the task encoder over that of the network, and the share of the lowest cost of a plane
 # by which a smaller task may be dearer.
 ENCODER, SLACK = 1 / 3, 0.02
@@ -59,7 +61,7 @@ def choose_task_size(
     batch
         Windows of a forward pass.
     kept_tiles
-        Windows of which features may be kept.
+        Windows of a plane of which features may be kept.
     entire
         Whether all members will be computed. Otherwise a member should not be computed with more
         others than fill a forward pass.
@@ -72,7 +74,7 @@ def choose_task_size(
     >>> choose_task_size(tiles=6, cells=96 * 128, entire=True, **sizes)
     TaskSize(planes=4, members=8)
     >>> choose_task_size(tiles=6, cells=96 * 128, entire=False, **sizes)
-    TaskSize(planes=4, members=2)
+    TaskSize(planes=8, members=2)
     >>> choose_task_size(tiles=500, cells=720 * 1440, entire=False, **sizes)
     TaskSize(planes=1, members=1)
     """
@@ -84,7 +86,7 @@ def choose_task_size(
     together = min(members, together)
     most = min(planes, TOGETHER_CELLS // (cells * together))
     if tiles <= kept_tiles:
-        most = min(most, kept_tiles // tiles)
+        most = min(most, KEPT * kept_tiles // tiles)
     most = min(most, 2 * ceil(wanted / (together * tiles)) - 1)
     powers = [1 << n for n in range(max(1, most).bit_length())]
 
