@@ -25,7 +25,6 @@ from flexclim.planning.plan import (
     Attributes,
     SamplingPlan,
     TargetPlan,
-    Tokenized,
     bounds_of,
     plan_sampling,
 )
@@ -33,6 +32,7 @@ from flexclim.planning.regions import Region, Span, along, region_shape, regions
 from flexclim.planning.sampling_options import SamplingOptions, check_switch
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import choose_tile, plan_tiles
+from flexclim.planning.tokenized import Tokenized
 from flexclim.planning.variable_constraints import Names, constraint_names
 
 NOISES = "independent", "frozen", "ar1"

@@ -15,13 +15,13 @@ from flexclim.planning.plan import (
     Attributes,
     SamplingPlan,
     TargetPlan,
-    Tokenized,
     bounds_of,
     plan_sampling,
 )
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.tiles import choose_tile, plan_tiles
+from flexclim.planning.tokenized import Tokenized
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

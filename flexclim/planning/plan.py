@@ -7,13 +7,11 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 from typing import Literal
 from uuid import uuid4
 
 import xarray as xr
-from dask.base import is_dask_collection, tokenize
+from dask.base import is_dask_collection
 
 from flexclim.cf.ensembles import REALIZATION, numbers_of
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
@@ -29,36 +27,14 @@ from flexclim.models.settings import FORECAST, ModelSettings
 from flexclim.nn.keyed_noise import Persistence
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
-from flexclim.planning.task_sizes import choose_task_size
+from flexclim.planning.task_sizes import choose_task_size, spans_of
 from flexclim.planning.tiles import TilePlan
+from flexclim.planning.tokenized import Tokenized
 
 Attributes = dict[str, str | int | float]
 
 MEMBERS = 8  # default ensemble size
 NO_PERSISTENCE = Persistence(seconds=0.0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tokenized:
-    """Plain data that is compared and hashed by a token, since it holds arrays.
-
-    Fields declared with ``compare=False`` do not count.
-    """
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self.token == other.token
-
-    def __hash__(self) -> int:
-        return hash(self.token)
-
-    @cached_property
-    def token(self) -> str:
-        """A hash of everything that determines the values, equal in every process."""
-        names = [item.name for item in dataclasses.fields(self) if item.compare]
-        return str(tokenize({name: getattr(self, name) for name in names}))
-
-    def __dask_tokenize__(self) -> str:
-        return self.token
 
 
 def new_run() -> str:
@@ -193,14 +169,14 @@ class SamplingPlan(Tokenized):
     @property
     def member_groups(self) -> list[tuple[int, ...]]:
         """Positions among ``member_numbers`` of the members that each task computes."""
-        spans = _spans(len(self.member_numbers), self.members_per_task, self.breaks)
+        spans = spans_of(len(self.member_numbers), self.members_per_task, self.breaks)
         return [tuple(range(*span)) for span in spans]
 
     def plane_groups(self, dim: str, size: int) -> list[slice]:
         """Return the positions along a dimension before (y, x) that each task computes."""
         if dim != self.along:
             return [slice(n, n + 1) for n in range(size)]
-        spans = _spans(size, self.planes_per_task, (self.plane_break,))
+        spans = spans_of(size, self.planes_per_task, (self.plane_break,))
         return [slice(*span) for span in spans]
 
     def attributes(self) -> Attributes:
@@ -221,16 +197,6 @@ class SamplingPlan(Tokenized):
         if self.statics:
             attributes["flexclim_static"] = " ".join(self.statics)
         return attributes
-
-
-def _spans(count: int, side: int, breaks: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut ``count`` positions into spans of at most ``side`` that start anew at breaks."""
-    ends = [0, *(end for end in breaks if 0 < end < count), count]
-    return [
-        (start, min(start + side, stop))
-        for first, stop in pairwise(ends)
-        for start in range(first, stop, side)
-    ]
 
 
 def plan_sampling(

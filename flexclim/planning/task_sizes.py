@@ -6,7 +6,9 @@ planes, which share what is done once per task; the graph of decades of days sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
 # Fine cells of all members that a task samples.
@@ -99,3 +101,17 @@ def choose_task_size(
     lowest = min(map(cost, powers))
     cheap = [n for n in powers if cost(n) <= (1 + SLACK) * lowest]
     return TaskSize(planes=max(enough[0], cheap[0]), members=together)
+
+
+def spans_of(count: int, side: int, breaks: Sequence[int]) -> list[tuple[int, int]]:
+    """Cut ``count`` positions into spans of at most ``side`` that start anew at breaks.
+
+    >>> spans_of(7, 4, [5])
+    [(0, 4), (4, 5), (5, 7)]
+    """
+    ends = [0, *(end for end in breaks if 0 < end < count), count]
+    return [
+        (start, min(start + side, stop))
+        for first, stop in pairwise(ends)
+        for start in range(first, stop, side)
+    ]

@@ -12,12 +12,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-<<<<<<< HEAD
-from typing import Any, cast
-=======
 from types import EllipsisType
-from typing import Any
->>>>>>> d6ffa27 (Small fields: several planes in one task, tiles that fit them; benchmarks of regions and planning)
+from typing import Any, cast
 
 import numpy as np
 
@@ -140,16 +136,10 @@ class ChunkLayer(Layer):
     def _make(self, keys: Iterable[Key]) -> Tasks:
         asked: dict[Members, set[Block]] = defaultdict(set)
         for key in keys:
-<<<<<<< HEAD
             numbers = cast(tuple[Any, ...], key)[1:]
             asked[numbers[:-2]].add(numbers[-2:])
-        tasks, dtype = Tasks(), self.planes.plan.sampling.targets[self.number].dtype
-=======
-            assert isinstance(key, tuple)
-            asked[key[1:-2]].add(key[-2:])
         tasks, targets = Tasks(), self.planes.plan.sampling.targets
         number, dtype = self.number if len(targets) > 1 else ..., targets[self.number].dtype
->>>>>>> d6ffa27 (Small fields: several planes in one task, tiles that fit them; benchmarks of regions and planning)
         places: dict[frozenset[Block], list[tuple[Block, _Place]]] = {}
         for members, blocks in asked.items():
             same = frozenset(blocks)
@@ -196,47 +186,27 @@ class _Sampled:
         self.read = [one and tasks.add_delayed(one(self.part)) for one in readers]
 
     def members(self, members: Members, tasks: Tasks) -> Key:
-<<<<<<< HEAD
-        """Return the key of a block (T, M, 1, ..., y', x') of a group of members."""
-        key: Key = (f"downscale-{self.token}", *members)
-=======
         """Return the key of a block of a group of members, as in :func:`sample_members`."""
-        key = (f"downscale-{self.token}", *members)
->>>>>>> d6ffa27 (Small fields: several planes in one task, tiles that fit them; benchmarks of regions and planning)
+        key: Key = (f"downscale-{self.token}", *members)
         if key in tasks:
             return key
         shared = self.planes.plan.sampling
         group, *index = members
-<<<<<<< HEAD
-        identity = self.planes.identities.at(dict(zip(self.planes.lead, index, strict=True)))
-        numbers = shared.member_groups[group]
-        prepared: list[Key] = []
-=======
         where = {dim: slice(n, n + 1) for dim, n in zip(self.planes.lead, index, strict=True)}
         identities = self.planes.identities.part(where)
-        numbers, prepared = shared.member_groups[group], []
->>>>>>> d6ffa27 (Small fields: several planes in one task, tiles that fit them; benchmarks of regions and planning)
+        numbers = shared.member_groups[group]
+        prepared: list[Key] = []
         for number in numbers if shared.paired else (0,):
             one: Key = (f"prepare-{self.token}", number, *index)
             if one not in tasks:
                 at = (number, *index) if shared.paired else index
-<<<<<<< HEAD
                 own: list[Key] = [(name, *at, 0, 0) for name in self.planes.names]
-                task = (prepare_planes, own, *self.read, self.part, identity)
-=======
-                own = [(name, *at, 0, 0) for name in self.planes.names]
                 task = (prepare_planes, own, *self.read, self.part, identities)
->>>>>>> d6ffa27 (Small fields: several planes in one task, tiles that fit them; benchmarks of regions and planning)
                 tasks.add(one, task, [*own, *filter(None, self.read)])
             prepared.append(one)
         return tasks.add(key, (sample_members, prepared, self.part, identities, numbers), prepared)
 
 
-<<<<<<< HEAD
-def cut(block: np.ndarray, number: int, rows: slice, columns: slice, dtype: str) -> np.ndarray:
-    """Return rows and columns of one target of a block (T, M, 1, ..., y', x')."""
-    part: np.ndarray = block[number][..., rows, columns]
-=======
 def cut(
     block: np.ndarray, number: int | EllipsisType, rows: slice, columns: slice, dtype: str
 ) -> np.ndarray:
@@ -244,7 +214,6 @@ def cut(
 
     ``number`` is that of the target; ``...``: there is only one, and the block has no T.
     """
-    part = block[number][..., rows, columns]
->>>>>>> d6ffa27 (Small fields: several planes in one task, tiles that fit them; benchmarks of regions and planning)
+    part: np.ndarray = block[number][..., rows, columns]
     # A view would keep the whole block.
     return part.astype(dtype, copy=part.size < block.size)
