@@ -133,6 +133,7 @@ def test_a_second_writer_is_refused_at_once(region, toy_model, tmp_path):
         assert time.perf_counter() - begun < 1
 
 
+@pytest.mark.usefixtures("single_planes")
 def test_an_input_that_vanishes_is_told_in_one_line(toy_model, tmp_path):
     options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
     source = tmp_path / "coarse.zarr"
