@@ -50,9 +50,7 @@ def winds():
 @pytest.fixture(scope="module")
 def run(toy_model):
     def run(ds, **options):
-        return downscale(
-            ds, 4, **{"model": toy_model, "members": 2, "batch": 4, "steps": 1} | options
-        )
+        return downscale(ds, 4, **{"model": toy_model, "members": 2, "batch": 4} | options)
 
     return run
 
@@ -240,7 +238,7 @@ def test_a_store_holds_what_downscale_returns_and_is_continued(
 ):
     ds, options = (
         temperatures(times=3, apart=0.02),
-        {"model": toy_model, "members": 1, "batch": 4, "steps": 1},
+        {"model": toy_model, "members": 1, "batch": 4},
     )
     expected = run(ds, members=1)
     imposed = flexclim.sampling.imposed_constraints.impose
@@ -269,7 +267,7 @@ def plan_of(path):
 
 def test_a_store_goes_on_as_it_was_begun(run, toy_model, tmp_path):
     ds, path = temperatures(times=1), tmp_path / "a.zarr"
-    options = {"model": toy_model, "batch": 4, "steps": 1}
+    options = {"model": toy_model, "batch": 4}
     downscale_to_zarr(ds, path, 4, **options, members=1, constraints=False)
     plan = plan_of(path)
     assert "constraints" not in plan
@@ -283,7 +281,7 @@ def test_a_store_goes_on_as_it_was_begun(run, toy_model, tmp_path):
 
 def test_a_store_with_constraints_is_extended_with_them(run, toy_model, tmp_path):
     ds, path = temperatures(times=1), tmp_path / "a.zarr"
-    options = {"model": toy_model, "batch": 4, "steps": 1}
+    options = {"model": toy_model, "batch": 4}
     downscale_to_zarr(ds, path, 4, **options, members=1, constraints=["dew_point"])
     assert plan_of(path)["constraints"] == {"tdps <= tas": "dew_point"}
     stored = downscale_to_zarr(ds, path, 4, **options, members=2)

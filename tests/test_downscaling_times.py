@@ -22,7 +22,7 @@ def constant():
 @pytest.fixture
 def run(toy_model):
     def run(obj, **options):
-        usual = {"members": 1, "steps": 1, "precision": "float32", "device": "cpu"}
+        usual = {"members": 1, "steps": 2, "precision": "float32", "device": "cpu"}
         return downscale(obj, 4, model=toy_model, **(usual | options))
 
     return run

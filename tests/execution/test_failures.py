@@ -6,6 +6,7 @@ from coarse_fields import region
 from flexclim.errors import FlexclimError
 
 
+@pytest.mark.usefixtures("single_planes")
 def test_a_time_that_can_not_be_sampled_is_named_and_the_rest_written(
     toy_model, tmp_path, monkeypatch
 ):
@@ -18,11 +19,11 @@ def test_a_time_that_can_not_be_sampled_is_named_and_the_rest_written(
     field = region(18, 6, 6)
     sample, tries = members._sampled, []
 
-    def fails(prepared, plan, place, group):
-        if place.time.startswith("2018-09-18T06"):
-            tries.append(place.time)
+    def fails(prepared, plan, places, *args):
+        if places[0].time.startswith("2018-09-18T06"):
+            tries.append(places[0].time)
             raise RuntimeError("the device is lost")
-        return sample(prepared, plan, place, group)
+        return sample(prepared, plan, places, *args)
 
     options = {"factor": 4, "model": toy_model, "members": 1, "batch": 1}
     with monkeypatch.context() as patch:

@@ -12,7 +12,7 @@ from flexclim.errors import FlexclimError, ModelError, StoreError
 from flexclim.models.channels import Target, Variable, hours_of, interpolated_at, value_at
 
 DAYS = 4
-OPTIONS = {"time_factor": 4, "members": 2, "steps": 1, "batch": 4, "device": "cpu"}
+OPTIONS = {"time_factor": 4, "members": 2, "steps": 2, "batch": 4, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_nothing_is_computed_before_it_is_asked_for(splitter):
 
     with dask.config.set(scheduler=refuse):
         lazy = downscale(field.chunk(time=2), model=splitter, **OPTIONS)
-    assert lazy.chunksizes["time"] == (4,) * DAYS
+    assert lazy.chunksizes["time"] == (8,) * (DAYS // 2)
     part = lazy.isel(realization=[1], time=slice(5, 7)).compute()
     np.testing.assert_array_equal(part.values, whole.values[1:, 5:7])
 
@@ -217,7 +217,7 @@ def test_a_model_of_space_knows_no_time_factor(toy_model):
 
 @pytest.mark.parametrize(
     ("low", "high", "message"),
-    [(1, -1, "minimum of 't' is above its maximum in 48 cells"), (2, 3, "is beyond its minimum")],
+    [(1, -1, "minimum of 't' is above its maximum in 192 cells"), (2, 3, "is beyond its minimum")],
 )
 def test_extremes_out_of_order_are_named(splitter, low, high, message):
     field = daily()

@@ -28,6 +28,7 @@ def settings(inputs, targets, scaling="fixed", residual_scale=None, operator="bl
     """Settings as downscaling_inputs() uses them; it asks for no network."""
     scales = residual_scale or (1.0,) * len(targets)
     return SimpleNamespace(
+        perfect_prognosis=False,
         inputs=inputs,
         targets=targets,
         scaling=scaling,

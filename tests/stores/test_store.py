@@ -38,7 +38,7 @@ def test_what_is_written_is_read(tmp_path):
     assert json.loads(found.attrs["flexclim_plan"]) == PLAN
     assert len(found.attrs["flexclim_plan_sha256"]) == 64
     array = zarr.open_array(store, path="t")
-    assert (array.shards, array.chunks) == ((1, 16, 8, 8), (1, 4, 8, 8))
+    assert (array.shards, array.chunks) == ((1, 16, 8, 8), (1, 16, 8, 8))
     assert sorted(os.listdir(store.parent)) == ["a.zarr", "a.zarr.lock"]
 
 

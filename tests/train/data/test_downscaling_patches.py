@@ -196,7 +196,7 @@ def test_a_patch_is_what_sampling_sees_there(
         seen, residual = patch.inputs, patch.residual
         place = (slice(None), slice(row, row + 32), slice(column, column + 32))
         planes = [coarse[name].sel(time=window.time).values for name in inputs]
-        time = PlaneIdentities(coarse[inputs[0]].sel(time=window.time), plan.sampling)
+        time = PlaneIdentities(coarse[inputs[0]].sel(time=[window.time]), plan.sampling)
         prepared = members.prepare_planes(planes, predictors, None, plan, time)
         within = np.abs(prepared.inputs[0][place]) < 10  # training clips what lies beyond
         assert within.mean() > 0.99
