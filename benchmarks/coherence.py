@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import Collection
 from rich.console import Console
 
 import flexclim
@@ -114,7 +114,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def noises(model: Model, coarse: xr.Dataset) -> dict[str, dict[str, str]]:
+def noises(model: Model, coarse: xr.Dataset) -> dict[str, dict[str, Any]]:
     """Return the options of each kind of noise."""
     name = str(next(iter(coarse.data_vars)))
     spacing = flexclim.find_grid(coarse[name], "cell").spacing_km / FACTOR
@@ -175,7 +175,7 @@ def animate(films: Mapping[str, xr.DataArray], path: Path) -> None:
     shown = {name: films[name] for name in names}
     shown = {n: f.isel(realization=0) if "realization" in f.dims else f for n, f in shown.items()}
     figure = Figure(figsize=(8, 1.9), dpi=90, layout="constrained")
-    meshes = []
+    meshes: list[Collection] = []
     for place, (name, title) in enumerate(names.items(), 1):
         axes = map_axes(figure, 1, 3, place, shown[name][0])
         style = {"cmap": "RdBu_r", "vmin": -18, "vmax": 18}
@@ -185,7 +185,7 @@ def animate(films: Mapping[str, xr.DataArray], path: Path) -> None:
     bar.set_label("u10, m s⁻¹", fontsize=7)
     bar.ax.tick_params(labelsize=6)
 
-    def draw(step: int) -> list[QuadMesh]:
+    def draw(step: int) -> list[Collection]:
         for mesh, film in zip(meshes, shown.values(), strict=True):
             mesh.set_array(film[step].values)
         stamp = str(shown["truth"].time.values[step])[:13].replace("T", " ")

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +81,9 @@ def interpolated(fields: xr.Dataset) -> xr.Dataset:
     around = [means.shift(day=1), means, means.shift(day=-1)]
     hours = np.unique(fields.time.dt.hour.values)
     made = [
-        sum(float(w) * part for w, part in zip(weights, around, strict=True)).sel(day=inner.day)
+        reduce(add, [float(w) * one for w, one in zip(weights, around, strict=True)]).sel(
+            day=inner.day
+        )
         for weights in day_weights(hours.size)
     ]
     return xr.concat(made, xr.DataArray(hours, dims="hour", name="hour"))

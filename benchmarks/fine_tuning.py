@@ -93,24 +93,25 @@ def settings(model: Model, count: int, part: str, folder: Path, steps: int) -> d
     data = mine["data"]
     assert isinstance(ensemble, dict)
     assert isinstance(data, dict)
-    return {
+    sources: dict[str, object] = {
+        "folder": str(folder),
+        "factors": {FACTOR: 1},
+        "points": 0,
+        "label": data.get("label"),
+        "sources": [
+            {
+                "path": "wind.nc",
+                "variables": WIND,
+                "signed": True,
+                "train": TRAIN,
+                "validate": VALIDATE,
+            }
+        ],
+    }
+    made: dict[str, object] = {
         "name": f"{model.name}-{count}",
         "start": str(model.folder),
-        "data": {
-            "folder": str(folder),
-            "factors": {FACTOR: 1},
-            "points": 0,
-            "label": data.get("label"),
-            "sources": [
-                {
-                    "path": "wind.nc",
-                    "variables": WIND,
-                    "signed": True,
-                    "train": TRAIN,
-                    "validate": VALIDATE,
-                }
-            ],
-        },
+        "data": sources,
         "network": network,
         "diffusion": diffusion,
         "ensemble": ensemble | {"steps": steps, "learning_rate": 3e-4, "ema": 0.9},
@@ -126,6 +127,7 @@ def settings(model: Model, count: int, part: str, folder: Path, steps: int) -> d
         },
         "output": str(folder / "run"),
     }
+    return made
 
 
 def scores(model: Model, wind: xr.Dataset) -> tuple[str, str, str]:

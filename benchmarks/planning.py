@@ -14,7 +14,9 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import dask
@@ -43,7 +45,7 @@ def main() -> None:
     coarse = days(options.years)
     print(f"{coarse.sizes['time']} days x {options.members} members")
     for name, plan in (("array", array_tasks), ("store", store_tasks)):
-        tasks, seconds, busy = least(lambda p=plan: p(coarse, options.members), options.rounds)
+        tasks, seconds, busy = least(partial(plan, coarse, options.members), options.rounds)
         print(f"{name}: {tasks} tasks, {seconds:.2f} s, {busy:.2f} s of CPU", flush=True)
 
 
@@ -73,7 +75,7 @@ def array_tasks(coarse: xr.DataArray, members: int) -> int:
 def store_tasks(coarse: xr.DataArray, members: int) -> int:
     """Return how many tasks write a store."""
 
-    def count(graph: HighLevelGraph, rounds: list[list[object]], *_: object) -> None:
+    def count(graph: HighLevelGraph, rounds: list[list[Any]], *_: object) -> None:
         raise Planned(len(dict(graph.cull({key for keys in rounds for key in keys}))))
 
     with tempfile.TemporaryDirectory() as folder, patch.object(engine, "run_locally", count):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -79,7 +80,7 @@ def compare(folder: Path, model: Path, members: int, every: int) -> xr.Dataset:
 def _scores(forecast: xr.DataArray, truth: xr.DataArray) -> xr.Dataset:
     mean = forecast.mean("realization") if "realization" in forecast.dims else forecast
     ensemble = forecast if "realization" in forecast.dims else forecast.expand_dims(realization=[0])
-    estimator = "fair" if ensemble.sizes["realization"] > 1 else "ecdf"
+    estimator: Literal["fair", "ecdf"] = "fair" if ensemble.sizes["realization"] > 1 else "ecdf"
     return xr.Dataset(
         {
             "crps": verify.crps(ensemble, truth, estimator=estimator),
@@ -113,5 +114,5 @@ def _columns(coarse: xr.Dataset, static: xr.Dataset) -> Mapping[str, xr.DataArra
     like = fine[LOG]
     placed = static.reindex_like(like, method="nearest", tolerance=1e-3)
     found = {name: fine[name] for name in PREDICTORS}
-    found[LOG] = np.log1p(found[LOG].clip(min=0))
+    found[LOG] = xr.DataArray(np.log1p(found[LOG].clip(min=0)))
     return found | {name: placed[name].broadcast_like(like).fillna(0) for name in STATICS}

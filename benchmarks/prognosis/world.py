@@ -63,19 +63,19 @@ def make_world(
     trend = trend + 1.5 * np.sin(np.arange(times.size) / 3)  # weather of the whole domain
     weather = _Weather(times.size, random)
     lat, lon = np.arange(34.0, 58.1, 2), np.arange(-6.0, 22.1, 2)
-    fine = [first + STEP * (np.arange(side) + 0.5) for first in FIRST]
+    rows, columns = (first + STEP * (np.arange(side) + 0.5) for first in FIRST)
     orog = _orography(side, random)
     height = {"units": "m", "standard_name": "surface_altitude"}
-    static = xr.Dataset({"orog": (DIMS[1:], orog, height)}, _positions(*fine))
+    static = xr.Dataset({"orog": (DIMS[1:], orog, height)}, _positions(rows, columns))
     mean = (
-        weather.temperature(trend, *fine)
+        weather.temperature(trend, rows, columns)
         + 8
         - LAPSE * orog
-        + 1.5 * np.tanh(weather.humidity(trend, *fine) - 3)
+        + 1.5 * np.tanh(weather.humidity(trend, rows, columns) - 3)
     )
     texture = _texture(times.size, side, random)
     attrs = {"standard_name": "air_temperature", "units": "K", "cell_methods": "time: mean"}
-    places = {"time": times} | _positions(*fine)
+    places = {"time": times} | _positions(rows, columns)
     return World(
         predictors=_predictors(weather, trend, times, lat, lon),
         target=xr.Dataset({"tas": (DIMS, np.float32(mean + texture), attrs)}, places),

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -83,7 +84,8 @@ def slices(coarse: xr.DataArray, model: str) -> Table:
 def places(fine: xr.DataArray) -> dict[str, tuple[int, int]]:
     """Return the first row and column of each slice."""
     height, width = fine.shape[-2:]
-    seam = fine.chunks[-2][0], fine.chunks[-1][0]
+    chunks = fine.chunksizes
+    seam = [chunks[dim][0] for dim in fine.dims[-2:]]
     return {
         "middle": (height // 3, width // 3),
         "date line": (height // 3, 0),
@@ -119,7 +121,7 @@ def gap(found: xr.DataArray, wanted: xr.DataArray, whole: xr.DataArray | None = 
     return f"{float(abs(found - wanted).max()) / scale:.0e}"
 
 
-def timed(run) -> tuple[float, xr.DataArray]:
+def timed(run: Callable[[], xr.DataArray]) -> tuple[float, xr.DataArray]:
     """Return the CPU seconds that a computation takes, and its result."""
     began = time.process_time()
     found = run()
@@ -132,7 +134,7 @@ def counted() -> Iterator[list[int]]:
     counts: list[int] = []
     plain = TiledSampler._denoise
 
-    def denoise(self: TiledSampler, noisy: Tensor, *others: Tensor) -> Tensor:
+    def denoise(self: TiledSampler, noisy: Tensor, *others: Any) -> Tensor:
         counts.append(len(noisy))
         return plain(self, noisy, *others)
 

@@ -132,7 +132,7 @@ class Bench:
         count = self._get(case, "RIVALS", {"what": "count"}, lambda: len(study.split.test))
         rows = [row for rival in rivals if (row := self._rival(study, rival, count))]
         for model in served:
-            for steps, wanted in ({model.settings.steps: None} | case.steps).items():
+            for steps, wanted in {model.settings.steps: None, **case.steps}.items():
                 if self.steps is not None and steps not in self.steps:
                     continue
                 rows += self._model(study, model, steps, self._some(count, wanted))

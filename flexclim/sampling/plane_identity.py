@@ -93,7 +93,8 @@ class Values:
     def part(self, where: Mapping[str, slice]) -> Values:
         """Return the values in a slice of each dimension."""
         # An index of no dimension would turn an array into a scalar.
-        return Values(self.dims, self.values[(*(where[dim] for dim in self.dims), ...)])
+        index: tuple[Any, ...] = (*(where[dim] for dim in self.dims), ...)
+        return Values(self.dims, self.values[index])
 
 
 class PlaneIdentities:
@@ -173,9 +174,10 @@ class PlaneIdentities:
         for name in self.labels:
             for value in self.values[name].values.flat:
                 _number(name, value)
-        missing = [] if self.valid is None else np.argwhere(pd.isna(self.valid.values))
+        if self.valid is None:
+            return
+        missing = np.argwhere(pd.isna(self.valid.values))
         if len(missing):
-            assert self.valid is not None
             index = zip(self.valid.dims, missing[0], strict=True)
             place = ", ".join(f"{dim}={position}" for dim, position in index)
             raise FlexclimError(

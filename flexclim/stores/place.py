@@ -62,13 +62,13 @@ class Place:
         self.is_repository = is_repository(store)
         # A snapshot is complete; icechunk has no consolidated metadata to mark that.
         self.has_snapshots = self.is_repository or is_session_store(store)
+        self.path: Path | None = None
         if is_repository(store):
-            self.path, self.store, self.name = None, session_store(store), name_of(store)
+            self.store, self.name = session_store(store), name_of(store)
             self._own_store, self._prefix = _own_files(self.store)
             return
         if not isinstance(store, str | os.PathLike | Store):
             raise StoreError(f"{shown(store)} is no place for a store. Give a path or a URL.")
-        self.path: Path | None = None
         if isinstance(store, Store):
             self.store, self.name = store, str(store)
         elif "://" in str(store):
