@@ -31,7 +31,7 @@ def demo(
     \b
     Examples:
       flexclim demo
-      flexclim demo --out /tmp/demo
+      flexclim demo --out my-demo
       flexclim demo --forecast
     """  # noqa: D301
     keep_memory()
