@@ -1,6 +1,7 @@
 """How tests share the cores of a machine; fixtures lie in tests/conftest.py."""
 
 import os
+import signal
 
 import pytest
 
@@ -10,6 +11,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")  # figures of pyplot open no window
+# A shell lets what it starts in the background ignore Ctrl-C; tests of it send one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

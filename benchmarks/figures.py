@@ -103,12 +103,14 @@ def show(model: Model, case: Case, folder: Path, count: int, docs: Path) -> str:
         ),
     }
     rows = "\n".join(f"| {what} | {value:.3f} |" for what, value in numbers.items())
+    steps = model.settings.steps
+    counted_steps = f"{steps} step" + "s" * (steps > 1)
     name, times = shown.truth.name, shown.truth.sizes["time"]
     return (
         f"## {case.title}\n\n"
         f"![Maps, spectra and rank histogram](../../images/models/{path.name})\n\n"
         f"`{name}`, {times} test fields, {shown.members.sizes['realization']} members at "
-        f"{model.settings.steps} steps. Above, the window of {WINDOW} x {WINDOW} cells whose CRPS "
+        f"{counted_steps}. Above, the window of {WINDOW} x {WINDOW} cells whose CRPS "
         "is the median of all windows; below it the worst one, with the highest CRPS.\n\n"
         f"| | |\n|---|---|\n{rows}\n"
     )

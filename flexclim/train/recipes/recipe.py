@@ -93,7 +93,7 @@ class Trainer(Settings):
     )
     learning_rate: float = Field(default=4e-4, gt=0, description="peak learning rate")
     warmup: int = Field(
-        default=200, ge=0, description="steps of linear warm-up, followed by cosine decay to zero"
+        default=200, ge=0, description="steps of linear warm-up, followed by cosine decay to 1 %"
     )
     weight_decay: float = Field(
         default=0.01, ge=0, description="weight decay, per unit of learning rate"
