@@ -82,6 +82,7 @@ def test_rain_keeps_its_bounds_and_means_plane_by_plane(field, toy_model, taking
     np.testing.assert_array_equal(found.isel(time=[0, 2, 4]), 0)
 
 
+@pytest.mark.slow
 def test_members_with_planes_of_their_own(toy_model, taking):
     run = partial(flexclim.downscale, ensemble(), 4, model=toy_model, batch=4)
     taking(1, 1)
@@ -91,6 +92,7 @@ def test_members_with_planes_of_their_own(toy_model, taking):
         close(run(), alone)
 
 
+@pytest.mark.slow
 def test_features_that_are_not_kept(field, toy_model, taking, monkeypatch):
     run = partial(flexclim.downscale, field, 4, model=toy_model, members=3, batch=2)
     taking(1, 1)
@@ -100,6 +102,7 @@ def test_features_that_are_not_kept(field, toy_model, taking, monkeypatch):
     close(run(), alone)
 
 
+@pytest.mark.slow
 def test_several_variables_levels_and_times_of_a_label(make_toy, taking):
     """Labels and static fields differ between the planes of a task."""
     from flexclim.models.channels import Label, Static, Target, Variable

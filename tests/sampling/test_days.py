@@ -127,6 +127,7 @@ def test_nothing_is_computed_before_it_is_asked_for(splitter):
     np.testing.assert_array_equal(part.values, whole.values[1:, 5:7])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["independent", "frozen", "ar1"])
 def test_noise_belongs_to_pixel_member_and_day(splitter, noise):
     field = daily()
@@ -148,6 +149,7 @@ def test_a_store_is_written_and_continued(splitter, tmp_path):
         downscale_to_zarr(field.isel(time=slice(2)), store, model=splitter, members=2, **options)
 
 
+@pytest.mark.slow
 def test_daily_extremes_belong_to_the_request_of_a_store(splitter, tmp_path):
     field, store = daily(), tmp_path / "fine.zarr"
     lowest = (field - 3).assign_attrs(field.attrs)

@@ -67,6 +67,7 @@ def test_slices_equal_the_whole(coarse, model):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coarse", [CELLS, REGION], ids=["cells", "region"])
 def test_static_fields_and_amplitudes_of_noise_are_those_of_the_whole(coarse, make_toy):
     statics = Static(name="latitude"), Static(name="solar_time")
@@ -173,6 +174,7 @@ def test_chunks_share_the_windows_that_both_need(model, evaluated):
     np.testing.assert_allclose(found[1], whole[..., :36, 40:], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_converted_units_leave_slices_alone(make_toy, evaluated):
     model = make_toy(
         card={"variables": ("u10",), "inputs": ("u10",), "units": {"u10": "km h-1"}},
