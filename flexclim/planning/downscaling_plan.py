@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -47,8 +47,8 @@ SLICE_CELLS = 2**20
 class DownscalingOptions(SamplingOptions):
     """Options of the user for a downscaling; None where flexclim chooses.
 
-    ``stage`` counts the downscalings whose output is the input. ``known_timescale`` is that of an
-    existing store's AR(1) noise in seconds, which is kept. ``places`` states that points or regions
+    ``stage`` counts the downscalings whose output is the input. ``known_timescales`` are those of
+    an existing store's AR(1) noise in seconds, by stage, which are kept. ``places`` states that points or regions
     are taken from the output; ``chunks`` are those of a lazy output.
     """
 
@@ -58,7 +58,7 @@ class DownscalingOptions(SamplingOptions):
     conserve: bool | None = None
     noise: str = "independent"
     noise_timescale: str | None = None
-    known_timescale: float | None = None
+    known_timescales: Mapping[int, float] = field(default_factory=dict)
     constraints: Names = None
     region: tuple[int, int] | None = None
     places: bool = False
@@ -281,6 +281,7 @@ def plan_downscaling(
         tiles=tiles,
         run=run,
         several_planes=region == fine.shape and blocks is None,
+        component=source.properties(targets[0]).along,
         stage=options.stage,
         noise=options.noise,
         persistence=_persistence(options, model, inputs, factor, grid.spacing_km / factor),
@@ -369,8 +370,8 @@ def _persistence(
         return Persistence(seconds=_seconds(options.noise_timescale))
     if options.noise != "ar1":
         return NO_PERSISTENCE
-    if options.known_timescale is not None:
-        return Persistence(seconds=options.known_timescale)
+    if (seconds := options.known_timescales.get(options.stage)) is not None:
+        return Persistence(seconds=seconds)
     found = model.card.persistence(inputs[0], factor, spacing_km)
     if found is None:
         raise ModelError(

@@ -15,7 +15,7 @@ from dask.base import is_dask_collection
 
 from flexclim.cf.ensembles import REALIZATION, numbers_of
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
-from flexclim.cf.quantities import FieldProperties
+from flexclim.cf.quantities import Direction, FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.batch_size import choose_batch, kept_tiles
@@ -108,6 +108,9 @@ class SamplingPlan(Tokenized):
         How noise at different times is related, and the correlation of AR(1) noise in time.
     statics, labels
         Names of static predictors, and of coordinates in the label.
+    component
+        For the label, the direction of the first target of a downscaling, if it is the component
+        of a vector.
     batch, device, precision, compiled
         How forward passes run.
     keeps_features
@@ -146,6 +149,7 @@ class SamplingPlan(Tokenized):
     persistence: Persistence = NO_PERSISTENCE
     statics: tuple[str, ...]
     labels: tuple[str, ...]
+    component: Direction | None = None
     batch: int
     device: str
     precision: str
@@ -213,13 +217,15 @@ def plan_sampling(
     tiles: TilePlan,
     run: str,
     several_planes: bool = False,
+    component: Direction | None = None,
     stage: int = 0,
     noise: str = "independent",
     persistence: Persistence = NO_PERSISTENCE,
 ) -> SamplingPlan:
     """Resolve the options that downscaling and forecasting share, with defaults of the model.
 
-    ``several_planes`` says whether a task may compute several planes.
+    ``several_planes`` says whether a task may compute several planes; ``component`` is that of
+    the plan.
 
     Raises
     ------
@@ -272,6 +278,7 @@ def plan_sampling(
         persistence=persistence,
         statics=tuple(static.name for static in settings.statics),
         labels=_labels(source, field, lead, settings, model.name),
+        component=component,
         batch=batch,
         device=device,
         precision=precision,

@@ -354,8 +354,27 @@ def _keep(
             f"the maximum of {title!r} at once; there the extreme that is far from the mean is not "
             "reached.",
         )
-    kept = keep_daily(members, mean, lowest, highest, non_negative=non_negative)
+    kept = _keep_known(members, mean, lowest, highest, non_negative=non_negative)
     return kept.astype(members.dtype)
+
+
+def _keep_known(
+    members: np.ndarray,
+    mean: np.ndarray,
+    lowest: np.ndarray | None,
+    highest: np.ndarray | None,
+    *,
+    non_negative: bool,
+) -> np.ndarray:
+    """Make members (..., K) keep daily values; where an extreme is missing, the other ones."""
+    kept = keep_daily(members, mean, lowest, highest, non_negative=non_negative)
+    if lowest is not None and (gone := np.isnan(lowest)).any():
+        others = _keep_known(members, mean, None, highest, non_negative=non_negative)
+        kept = np.where(gone[..., None], others, kept)
+    if highest is not None and (gone := np.isnan(highest)).any():
+        others = _keep_known(members, mean, lowest, None, non_negative=non_negative)
+        kept = np.where(gone[..., None], others, kept)
+    return kept
 
 
 def _checked(
@@ -382,6 +401,6 @@ def _checked(
                 f"{extreme[wrong][0]:.6g}. Correct them, or leave the extremes out."
             )
     return (
-        None if lowest is None else np.fmin(lowest, mean),
-        None if highest is None else np.fmax(highest, mean),
+        None if lowest is None else np.minimum(lowest, mean),
+        None if highest is None else np.maximum(highest, mean),
     )

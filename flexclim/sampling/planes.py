@@ -259,7 +259,7 @@ def _labels(plan: Plan, identities: Sequence[PlaneIdentity]) -> np.ndarray:
                 factor=plan.factor if isinstance(plan, DownscalingPlan) else None,
                 lead=plan.lead if isinstance(plan, ForecastPlan) else None,
                 spacing_km=plan.sampling.spacing_km,
-                along=plan.sampling.properties[0].along,
+                along=plan.sampling.component,
                 when=identity.when,
                 variable=plan.sampling.targets[0].name,
                 known=dict(identity.known),

@@ -118,8 +118,8 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place, time: str | N
     if isinstance(options, DownscalingOptions) and options.constraints is None:
         named = tuple(dict.fromkeys(plan.get("constraints", {}).values()))
         options = replace(options, constraints=named)
-    if isinstance(options, DownscalingOptions) and "noise_constant_share" not in plan:
-        options = replace(options, known_timescale=plan.get("noise_timescale_seconds"))
+    if isinstance(options, DownscalingOptions):
+        options = replace(options, known_timescales=_timescales(plan))
     if options.compile is None:
         options = replace(options, compile=plan.get("compiled") == "true")
     if is_older(begun):
@@ -131,6 +131,21 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place, time: str | N
     breaks = (*begun.breaks, members) if isinstance(members, int) else begun.breaks
     held = {time: times} if time is not None and isinstance(times, int) else {}
     return replace(options, breaks=breaks, held=held, known_bounds=bounds)
+
+
+def _timescales(plan: Mapping[str, Any]) -> dict[int, float]:
+    """Return the time scale of AR(1) noise of each downscaling, if there is no other share of it.
+
+    Variables that differ in it, or in its shares, have those of their model's card.
+    """
+    made = [plan[key] for key in plan if key.startswith("downscaling ")]
+    found = {}
+    for stage, one in enumerate([*made, plan]):
+        parts = one, *one.get("variables", {}).values()
+        seconds = one.get("noise_timescale_seconds")
+        if seconds is not None and not any("noise_constant_share" in part for part in parts):
+            found[stage] = seconds
+    return found
 
 
 def plan_so_far(

@@ -124,7 +124,7 @@ class Place:
 
     def write(self, key: str, content: bytes) -> None:
         """Write a file, whole or not at all."""
-        _write(self.store, key, content)
+        write_file(self.store, key, content)
 
     def delete(self, key: str) -> None:
         """Delete a file, if it exists."""
@@ -136,7 +136,7 @@ class Place:
 
     def write_own(self, name: str, content: bytes) -> None:
         """Write one of flexclim's own files."""
-        _write(self._own_store, self._prefix + name, content)
+        write_file(self._own_store, self._prefix + name, content)
 
     def replace_own(self, name: str, content: bytes, known: bytes | None) -> bool:
         """Write one of flexclim's own files if its content is ``known``; None: if there is none.
@@ -155,7 +155,7 @@ class Place:
             buffer = default_buffer_prototype().buffer.from_bytes(content)
             sync(store.set_if_not_exists(key, buffer))
         else:
-            _write(store, key, content)
+            write_file(store, key, content)
         return isinstance(store, MemoryStore)
 
     def delete_own(self, name: str) -> None:
@@ -233,5 +233,6 @@ def _read(store: Store, key: str) -> bytes | None:
     return None if found is None else found.to_bytes()
 
 
-def _write(store: Store, key: str, content: bytes) -> None:
+def write_file(store: Store, key: str, content: bytes) -> None:
+    """Write a file of a store, whole or not at all; no other request is made."""
     sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))

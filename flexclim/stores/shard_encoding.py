@@ -49,8 +49,25 @@ def encoded_shard(array: ZarrArray, region: tuple[slice, ...], values: np.ndarra
     files: dict[str, Buffer] = {}
     place = StorePath(MemoryStore(files), "")
     alone: AsyncArray[Any] = AsyncArray(array.metadata, place, config=array.async_array.config)
-    with asyncio.Runner() as runner:
-        runner.get_loop().set_default_executor(_SameThread(1))
-        runner.run(alone.setitem(region, values))
+
+    def fill() -> None:
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(_SameThread(1))
+            runner.run(alone.setitem(region, values))
+
+    if _has_loop():  # that of a notebook, where dask's scheduler is synchronous
+        with ThreadPoolExecutor(1) as other:
+            other.submit(fill).result()
+    else:
+        fill()
     (content,) = files.values()
     return content.to_bytes()
+
+
+def _has_loop() -> bool:
+    """Return whether an event loop runs in the calling thread, which can't run a second one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

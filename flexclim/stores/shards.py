@@ -22,7 +22,7 @@ from numcodecs import BitRound
 from zarr.abc.store import Store
 
 from flexclim.files import store_errors
-from flexclim.stores.place import Place, ZarrArray
+from flexclim.stores.place import Place, ZarrArray, write_file
 from flexclim.stores.shard_encoding import encoded_shard
 
 Index = tuple[int, ...]
@@ -113,7 +113,7 @@ def write_item(destination: Destination, blocks: Sequence[np.ndarray]) -> Index:
                 array[item.region] = values
             return item.index
         key = f"{item.variable}/{array.metadata.encode_chunk_key(item.index)}"
-        Place(destination.store).write(key, encoded_shard(array, item.region, values))
+        write_file(destination.store, key, encoded_shard(array, item.region, values))
     return item.index
 
 

@@ -102,6 +102,21 @@ def test_members_keep_daily_extremes_that_are_given(make_toy):
         np.testing.assert_allclose(statistic, [expected] * 2, atol=1e-5 * scale + 1e-7 * 300)
 
 
+@pytest.mark.parametrize("extreme", ["tmin", "tmax"])
+def test_days_without_an_extreme_keep_the_other_values(make_toy, extreme):
+    field = daily("t")
+    given = xr.Dataset({"t": field, "tmin": field - 2, "tmax": field + 3})
+    for name in ("tmin", "tmax"):
+        given[name].attrs["units"] = "K"
+    given[extreme][0] = np.nan
+    model = split_model(make_toy, "t")
+    found = by_day(downscale(given, model=model, **OPTIONS).t)
+    alone = by_day(downscale(given.drop_vars(extreme), model=model, **OPTIONS).t)
+    np.testing.assert_allclose(found[:, 0], alone[:, 0], atol=1e-4)
+    assert (np.ptp(found[:, 0], axis=1) > 0.1).all()
+    assert np.abs(found[:, 1] - alone[:, 1]).max() > 0.01
+
+
 def test_members_keep_daily_sums_and_stay_above_zero(make_toy):
     model = split_model(make_toy, "tp", units="mm")
     attributes = {"units": "mm", "standard_name": "precipitation_amount"}

@@ -1,5 +1,6 @@
 """Shards that are encoded in the calling thread are those that zarr writes."""
 
+import asyncio
 import threading
 
 import numpy as np
@@ -59,3 +60,15 @@ def test_chunks_are_compressed_in_the_calling_thread(monkeypatch):
     whole = slice(0, 64), slice(0, 64)
     encoded_shard(array, whole, np.ones((64, 64), "float32"))
     assert threads == {threading.get_ident()}
+
+
+def test_it_works_where_an_event_loop_runs():
+    array = zarr.create_array(
+        MemoryStore(), shape=(8,), chunks=(4,), shards=(8,), dtype="float32", compressors=None
+    )
+
+    async def in_a_notebook():
+        return encoded_shard(array, (slice(0, 8),), np.ones(8, "float32"))
+
+    whole = encoded_shard(array, (slice(0, 8),), np.ones(8, "float32"))
+    assert asyncio.run(in_a_notebook()) == whole
