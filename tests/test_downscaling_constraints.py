@@ -84,6 +84,14 @@ def test_the_order_is_never_broken_and_block_means_are_kept(free, fine):
     np.testing.assert_array_equal(fine.tas.values, free.tas.values)  # what bounds others stays
 
 
+def test_chunks_that_cut_blocks_change_nothing(run, fine, monkeypatch):
+    monkeypatch.setattr("flexclim.planning.downscaling_plan.FEW_WINDOWS", 0)
+    ds = temperatures(times=2)
+    lazy = run(ds.chunk(), chunks={"lat": 10, "lon": 9})
+    assert lazy.tasmin.chunksizes["lat"] == (10, 10, 4)
+    np.testing.assert_allclose(lazy.tasmin.values, fine.tasmin.values, atol=1e-3)
+
+
 def test_variables_with_the_same_noise_vary_together(free, fine):
     def correlation(fine, name):
         one, other = (fine[name] - fine[name].mean("realization") for name in (name, "tas"))

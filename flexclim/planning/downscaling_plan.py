@@ -48,8 +48,8 @@ class DownscalingOptions(SamplingOptions):
     """Options of the user for a downscaling; None where flexclim chooses.
 
     ``stage`` counts the downscalings whose output is the input. ``known_timescales`` are those of
-    an existing store's AR(1) noise in seconds, by stage, which are kept. ``places`` states that points or regions
-    are taken from the output; ``chunks`` are those of a lazy output.
+    an existing store's AR(1) noise in seconds, by stage, which are kept. ``places`` states that
+    points or regions are taken from the output; ``chunks`` are those of a lazy output.
     """
 
     factor: int | None = None

@@ -53,7 +53,8 @@ def constrained(
         plan, target = planned[one.moved]
         field = fields[one.moved]
         moved = field.data
-        if target.conserve and plan.coarse.kind == "point":  # chunks would cut blocks
+        nested = field.dims[-2:] != plan.sampling.dims[-2:]
+        if target.conserve and not nested and _cuts_blocks(moved.chunks[-2:], plan):
             moved = moved.rechunk({moved.ndim - 2: plan.region[0], moved.ndim - 1: plan.region[1]})
         data = da.map_blocks(
             impose,
@@ -61,7 +62,7 @@ def constrained(
             *(fields[name].data.rechunk(moved.chunks) for name in one.others),
             constraint=one,
             plan=plan,
-            nested=field.dims[-2:] != plan.sampling.dims[-2:],
+            nested=nested,
             conserve=target.conserve,
             areas=_fine_areas(grid, plan) if target.conserve else None,
             dtype=moved.dtype,
@@ -69,6 +70,12 @@ def constrained(
         )
         changed[one.moved] = field.copy(data=data).assign_attrs({CONSTRAINTS: str(one)})
     return fields.assign(changed)
+
+
+def _cuts_blocks(chunks: Sequence[tuple[int, ...]], plan: DownscalingPlan) -> bool:
+    """Return whether chunks along rows and columns cut blocks, whose means are kept as a whole."""
+    ends = np.concatenate([np.cumsum(sizes) for sizes in chunks])
+    return plan.coarse.kind == "point" or bool((ends % plan.factor).any())
 
 
 def impose(

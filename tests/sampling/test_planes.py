@@ -38,3 +38,11 @@ def test_what_turns_at_a_pole_is_told_to_the_sampler(model, energy, region):
     names = ["u10", "v10", "tp"]
     assert turning(model, names, names) == [[True, True, False], [True, True] + [False] * 7]
     assert turning(energy, names[:2], ["ke", "u100"]) == [[False, True], [True, True]]
+
+
+def test_the_label_holds_the_component_of_the_target(energy, region):
+    source = with_targets(resolve(region), energy)
+    names, options = ["u10", "v10"], DownscalingOptions(factor=4)
+    plan = plan_downscaling(source, names, ["ke", "u100"], energy, options)
+    assert plan.sampling.properties[0].along == "x"
+    assert plan.sampling.component is None
