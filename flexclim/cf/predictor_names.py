@@ -27,6 +27,7 @@ VERTICAL_STANDARD_NAMES = (
     *("air_pressure", "height", "altitude", "geopotential_height", "depth"),
     *("model_level_number", "atmosphere_hybrid_sigma_pressure_coordinate"),
 )
+LARGEST_HPA = 1100.0  # larger numbers of levels are in the units of the file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,9 @@ def _position(field: xr.DataArray, dim: Hashable, level: float) -> int | None:
     own = values if pressure is None else values * pressure.scale + pressure.offset
     if not units and values.max() > 2000:  # pressures in Pa that do not say so
         own = values / 100
-    for known in (own, values):
+    # A number that can be in hPa is never one in Pa: q@1000 is not the level of 1000 Pa.
+    in_own_units = pressure is None or level > LARGEST_HPA
+    for known in (own, values) if in_own_units else (own,):
         near = np.flatnonzero(np.isclose(known, level, rtol=1e-5, atol=0))
         if near.size:
             return int(near[0])

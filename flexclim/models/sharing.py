@@ -74,6 +74,8 @@ def push(model: str | os.PathLike[str] | Model, place: str, *, overwrite: bool =
             f"{where} holds another model (weights {known.weights[:12]}, not {own.weights[:12]}). "
             "Give another place, or pass overwrite."
         )
+    if not (known or overwrite):
+        _check_unlisted(where, loaded.folder)
     pictures = _pictures(loaded.folder)
     for path in (*pictures, loaded.folder / WEIGHTS_FILE, loaded.folder / MODEL_FILE):
         places.write(places.joined(where, path.name), path.read_bytes())
@@ -193,6 +195,24 @@ def _check_registered(place: str, folder: Path) -> None:
                 f"{file} of {place} has the sha256 {found[:12]}, not {wanted[:12]} of {listed}. "
                 "It was changed after it was published; ask its author."
             )
+
+
+def _check_unlisted(where: str, folder: Path) -> None:
+    """Check that a folder that no registry lists is free, or holds an earlier push of this model.
+
+    Raises
+    ------
+    ModelError
+        If it holds another model, or a README.md of something else.
+    """
+    there = places.read(places.joined(where, MODEL_FILE), LARGEST_FILE)
+    if there is None and places.read(places.joined(where, CARD_FILE), LARGEST_FILE) is None:
+        return
+    if there != (folder / MODEL_FILE).read_bytes():
+        raise ModelError(
+            f"{where} holds another model, or other files, and is in no {REGISTRY_FILE}. Give "
+            "another place, or pass overwrite."
+        )
 
 
 def _install(fetched: Path, target: Path, model: Model) -> None:

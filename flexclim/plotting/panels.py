@@ -175,10 +175,11 @@ class _Panels:
     def blocks(self) -> Iterator[Block]:
         """Yield the maps of each plane of an ensemble, or those of all planes at once."""
         name = str(self.field.attrs.get("long_name", self.field.name))
-        planes = {
-            _place(plane, self.others): plane
-            for plane in _planes(self.field.compute(), self.others)
-        }
+        planes: dict[str, xr.DataArray] = {}
+        for number, plane in enumerate(_planes(self.field.compute(), self.others)):
+            place = _place(plane, self.others)
+            # Of planes without coordinates, or closer in time than a minute, none is lost.
+            planes[f"{place} ({number})".strip() if place in planes else place] = plane
         if not self.ensemble:
             yield Block(name, planes)
             return

@@ -32,6 +32,14 @@ def test_a_level_is_found_in_any_units(dim):
     assert "'q' has the levels" in levels_text(ds, "q@300")
 
 
+def test_a_level_in_hectopascals_is_not_one_in_pascals():
+    plev = ("plev", [92500.0, 1000.0], {"units": "Pa"})
+    ds = xr.Dataset({"q": ("plev", [1.0, 2.0])}, {"plev": plev})
+    assert on_level(ds, "q@1000") is None
+    assert float(on_level(ds, "q@10")) == 2
+    assert float(on_level(ds, "q@92500")) == 1
+
+
 def test_positions_stay_and_coordinates_of_levels_go():
     places = {"lat": (("y", "x"), [[1.0, 2]]), "plev": [500.0], "name": ("plev", ["low"])}
     ds = xr.Dataset({"q": (("plev", "y", "x"), [[[1.0, 2]]])}, places)

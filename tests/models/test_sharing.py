@@ -86,6 +86,22 @@ def test_another_model_of_the_name_is_kept(shared, folder, model, tmp_path):
         pull(str(shared / "toy"), folder)
 
 
+def test_a_folder_that_no_registry_lists_is_kept(folder, model, tmp_path):
+    group = tmp_path / "group"
+    model.replace(noise_scale=2.0).save(group / "toy")
+    (tmp_path / "notes" / "toy").mkdir(parents=True)
+    (tmp_path / "notes" / "toy" / "README.md").write_text("mine")
+    for place in (group, tmp_path / "notes"):
+        with pytest.raises(ModelError, match=r"or other files, and is in no registry\.json"):
+            push(folder, str(place))
+    assert load_model(group / "toy").settings.noise_scale == 2.0
+    assert (tmp_path / "notes" / "toy" / "README.md").read_text() == "mine"
+    push(folder, str(group), overwrite=True)
+    (group / "registry.json").unlink()  # as after a push that was interrupted
+    push(folder, str(group))
+    assert (group / "registry.json").is_file()
+
+
 def test_what_is_no_model_is_one_line(tmp_path, model):
     with pytest.raises(ModelError, match=r"holds no model\.json"):
         pull(str(tmp_path), tmp_path / "mine")

@@ -71,6 +71,16 @@ def test_fields_without_members_have_a_map_for_each_time(ensemble):
     np.testing.assert_array_equal(shown(axes[1]), ensemble["u10"][0, 1])
 
 
+def test_planes_without_coordinates_all_have_a_map(ensemble):
+    one = ensemble["u10"].isel(number=0)
+    _, axes = plot(one.drop_vars("time"))
+    np.testing.assert_array_equal(shown(axes[0]), one[0])
+    np.testing.assert_array_equal(shown(axes[1]), one[1])
+    seconds = np.array(["2020-01-01T00:00:10", "2020-01-01T00:00:20"], "M8[ns]")
+    _, axes = plot(one.assign_coords(time=seconds))
+    assert [ax.get_title() for ax in axes] == ["2020-01-01 00:00", "2020-01-01 00:00 (1)"]
+
+
 def test_stations_and_grids_without_positions_are_drawn(ensemble):
     stations = ensemble.isel(time=0).stack(station=("lat", "lon")).reset_index("station")
     _, axes = plot(stations["u10"], members=1, quantiles=())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flexclim.cf.quantities import vector_direction
+from flexclim.cf.quantities import Direction, vector_direction
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH, ModelSettings
@@ -26,6 +26,7 @@ from flexclim.train.data.windows import Window
 from flexclim.train.recipes.data_settings import Data
 
 LARGEST_INPUT = 10.0
+TURNED: dict[Direction, Direction] = {"x": "y", "y": "x"}
 STENCIL = 3  # coarse cells around a patch that bicubic interpolation reads
 
 
@@ -37,6 +38,12 @@ class DrawnPatch:
     coarse: np.ndarray
     factor: int
     source: TrainingSource
+
+    @property
+    def along(self) -> Direction | None:
+        """Direction of the first target in this patch, which may be turned; None for scalars."""
+        found = vector_direction(self.source.target_fields.named(self.source.targets[0]))
+        return TURNED[found] if found and self.window.turned else found
 
     def read(self, name: str) -> np.ndarray:
         """Return a variable's coarse field, or its truth where it is not an input."""
@@ -89,7 +96,7 @@ class Patches(TaskBatches):
             settings.labels,
             factor=factor,
             spacing_km=drawn.source.grid.spacing_km,
-            along=vector_direction(drawn.source.target_fields.named(drawn.source.targets[0])),
+            along=drawn.along,
             when=drawn.window.time,
             variable=drawn.source.targets[0],
             known=drawn.source.settings.label,

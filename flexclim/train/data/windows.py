@@ -47,6 +47,8 @@ class Window:
         datetime64 or cftime, or an index where the source has no dates.
     paired
         Whether inputs are coarse already.
+    turned
+        Whether rows and columns were swapped, so that components along x run along y.
     """
 
     inputs: np.ndarray
@@ -58,6 +60,7 @@ class Window:
     time: Time
     paired: bool = False
     areas: np.ndarray | None = None
+    turned: bool = False
 
     def coarse(self, factor: int) -> np.ndarray:
         """Return the inputs (I, y, x) on the coarse grid."""
@@ -110,6 +113,7 @@ class Window:
             areas=None if self.areas is None else self.areas.T,
             inner=self.inner[::-1],
             statics={name: values.T for name, values in self.statics.items()},
+            turned=not self.turned,
         )
 
 

@@ -83,6 +83,16 @@ def test_patches_are_turned_only_where_cells_are_alike(where, share, request, re
     assert abs(np.mean(turned) - share) < 0.3 * bool(share) + 1e-9
 
 
+def test_the_label_of_a_component_turns_with_the_patch(plane, read, make):
+    made = make(read(plane, "data.augment=[turn]", "data.label=[component]"))
+    signs = {"u10": 1, "v10": -1}
+    drawn = [made.draw(0, number) for number in range(16)]
+    assert {one.window.turned for one in drawn} == {True, False}
+    for number, one in enumerate(drawn):
+        sign = signs[one.source.targets[0]] * (-1 if one.window.turned else 1)
+        assert made.patch(0, number).label.tolist() == [sign]
+
+
 def test_statics_are_cut_with_the_patch(folder, read, make):
     latitude, longitude = np.linspace(90, -90, 65), np.arange(128) * 360 / 128
     height = latitude[:, None] * 1000 + longitude
