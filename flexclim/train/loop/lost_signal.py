@@ -100,7 +100,9 @@ def _biases(
     device: torch.device,
 ) -> np.ndarray:
     """Return the mean error (T,) of members on patches of some sources, in the targets' units."""
-    patches = Patches(sources, recipe.data, settings, recipe.trainer.seed + 2)
+    # In mirrored patches, errors of vector components would have the other sign and cancel.
+    data = recipe.data.model_copy(update={"augment": ()})
+    patches = Patches(sources, data, settings, recipe.trainer.seed + 2)
     sums = np.zeros((2, len(settings.targets or ())))
     for position in range(PATCHES):
         batch = patches.batch(0, 1, position)

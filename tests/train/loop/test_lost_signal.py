@@ -67,6 +67,22 @@ def test_what_a_model_loses_is_that_of_its_base(recipe, monkeypatch, share, lost
     assert signal.lost_percent == pytest.approx(lost, abs=8 if lost else 1e-3)
 
 
+def test_patches_are_not_mirrored(recipe, monkeypatch):
+    """Errors of components change sign in mirror images, and would cancel."""
+    mirrored = recipe.model_copy(
+        update={"data": recipe.data.model_copy(update={"augment": ("flip_x", "flip_y")})}
+    )
+    made, patches = [], lost_signal.Patches
+    monkeypatch.setattr(
+        lost_signal, "Patches", lambda s, data, *rest: made.append(data) or patches(s, data, *rest)
+    )
+    monkeypatch.setattr(
+        lost_signal, "_members", lambda batch, *_: np.stack(2 * [batch.residual[0]])
+    )
+    change_signals(mirrored, open_training_data(mirrored), None, torch.device("cpu"))
+    assert [data.flips for data in made] == [(), ()]
+
+
 def test_the_report_is_one_line():
     signal = ChangeSignal(variable="tas", units="K", truth=2.0, model=1.5)
     assert str(signal) == (
