@@ -129,3 +129,22 @@ def _within(
         low, np.maximum(wanted - 1 - inner, 0), np.where(high, np.minimum(wanted, 1), moved)
     )
     return np.asarray(lowest + span * share)
+
+
+def keep_known(
+    members: np.ndarray,
+    mean: np.ndarray,
+    lowest: np.ndarray | None,
+    highest: np.ndarray | None,
+    *,
+    non_negative: bool,
+) -> np.ndarray:
+    """Make members (..., K) keep daily values; where an extreme is missing, the other ones."""
+    kept = keep_daily(members, mean, lowest, highest, non_negative=non_negative)
+    if lowest is not None and (gone := np.isnan(lowest)).any():
+        others = keep_known(members, mean, None, highest, non_negative=non_negative)
+        kept = np.where(gone[..., None], others, kept)
+    if highest is not None and (gone := np.isnan(highest)).any():
+        others = keep_known(members, mean, lowest, None, non_negative=non_negative)
+        kept = np.where(gone[..., None], others, kept)
+    return kept

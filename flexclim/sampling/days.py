@@ -30,7 +30,7 @@ from flexclim.planning.output_target import Aim
 from flexclim.planning.source import Source
 from flexclim.planning.variable_groups import group_variables
 from flexclim.planning.variable_matching import Match, adopted, match
-from flexclim.resampling.day_operators import day_weights, keep_daily, unreachable
+from flexclim.resampling.day_operators import day_weights, keep_known, unreachable
 from flexclim.sampling.planned_ensemble import PlannedEnsemble
 from flexclim.sampling.stages import plan_stage
 
@@ -354,27 +354,8 @@ def _keep(
             f"the maximum of {title!r} at once; there the extreme that is far from the mean is not "
             "reached.",
         )
-    kept = _keep_known(members, mean, lowest, highest, non_negative=non_negative)
+    kept = keep_known(members, mean, lowest, highest, non_negative=non_negative)
     return kept.astype(members.dtype)
-
-
-def _keep_known(
-    members: np.ndarray,
-    mean: np.ndarray,
-    lowest: np.ndarray | None,
-    highest: np.ndarray | None,
-    *,
-    non_negative: bool,
-) -> np.ndarray:
-    """Make members (..., K) keep daily values; where an extreme is missing, the other ones."""
-    kept = keep_daily(members, mean, lowest, highest, non_negative=non_negative)
-    if lowest is not None and (gone := np.isnan(lowest)).any():
-        others = _keep_known(members, mean, None, highest, non_negative=non_negative)
-        kept = np.where(gone[..., None], others, kept)
-    if highest is not None and (gone := np.isnan(highest)).any():
-        others = _keep_known(members, mean, lowest, None, non_negative=non_negative)
-        kept = np.where(gone[..., None], others, kept)
-    return kept
 
 
 def _checked(
