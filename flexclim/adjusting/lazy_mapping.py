@@ -30,9 +30,9 @@ def blocks_of(series: Series) -> Chunks:
     """Return chunks of whole series: those of the field if they are small enough, else others."""
     field, time = series.field, series.time
     if field.chunks is not None:
-        largest = {dim: max(sizes) for dim, sizes in field.chunksizes.items()}
+        largest = {dim: max(sizes) for dim, sizes in field.variable.chunksizes.items()}
         if largest[time] == field.sizes[time] and prod(largest.values()) <= BLOCK:
-            return {dim: sizes for dim, sizes in field.chunksizes.items() if dim != time}
+            return {dim: sizes for dim, sizes in field.variable.chunksizes.items() if dim != time}
     chunks: dict[Hashable, int] = {}
     left = max(BLOCK // field.sizes[time], 1)
     for dim in reversed(field.dims[:-1]):

@@ -304,7 +304,7 @@ def _blocks(
     if options.entire or not any(is_dask_collection(field.data) for field in fields):
         return None
     first, plane = fields[0], (source.grid.y, source.grid.x)
-    given = [first.chunksizes.get(dim, (first.sizes[dim],)) for dim in plane]
+    given = [first.variable.chunksizes.get(dim, (first.sizes[dim],)) for dim in plane]
     sizes = block_sizes(fine.shape, region, options.factor, given)
     return asked_sizes(options.chunks, sizes, fine.shape, plane)
 

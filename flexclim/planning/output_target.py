@@ -159,7 +159,7 @@ def plan_target(
     # A number of degrees, or a level of HEALPix, covers the extent of the fine cells.
     by_extent = bool(np.isscalar(aim.to))
     target = target_of(aim.to, cells) if by_extent else read
-    chunks = (field.chunksizes[dim] for dim in cells.dims)
+    chunks = (field.variable.chunksizes[dim] for dim in cells.dims)
     parts = [*itertools.product(*(_slices(sizes) for sizes in chunks))]
     weights = _weights(cells, target, parts)
     share = np.sum([one.covered for one in weights], axis=0)

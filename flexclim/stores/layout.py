@@ -65,13 +65,13 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     dims = [*map(str, field.dims)]
     listed = dims[-2] in (MEMBERS, time)
     lead, plane = (dims[:-1], dims[-1:]) if listed else (dims[:-2], dims[-2:])
-    together = max(field.chunksizes[MEMBERS]) if MEMBERS in lead else 1
+    together = max(field.variable.chunksizes[MEMBERS]) if MEMBERS in lead else 1
     largest = CHUNK_PLACES if listed else CHUNK_SIDE
-    sides = [_sides(field.chunksizes[dim], largest) for dim in plane]
+    sides = [_sides(field.variable.chunksizes[dim], largest) for dim in plane]
     cells, read_cells = (math.prod(each) for each in zip(*sides, strict=True))
     room = HELD_BYTES // (together * cells * field.dtype.itemsize)
     whole = CHUNK_TIMES if room < CHUNK_TIMES <= 2 * room else room
-    blocks = max(field.chunksizes[time]) if time in lead else 1
+    blocks = max(field.variable.chunksizes[time]) if time in lead else 1
     most = min(blocks * SHARD_TIMES, max(SHARD_TIMES, SHARD_CELLS // cells))
     times = _power_of_two(min(most, whole))
     fewest = SHARD_TIMES if listed else CHUNK_TIMES

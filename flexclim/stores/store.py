@@ -166,7 +166,7 @@ def _member_block(ds: xr.Dataset, work: Work, key: Key) -> int:
     if MEMBERS not in ds[item.variable].dims:
         return 0
     axis = ds[item.variable].dims.index(MEMBERS)
-    ends = np.cumsum(ds[item.variable].chunksizes[MEMBERS])
+    ends = np.cumsum(ds[item.variable].variable.chunksizes[MEMBERS])
     return int(np.searchsorted(ends, item.region[axis].start, side="right"))
 
 
