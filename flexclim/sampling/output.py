@@ -38,7 +38,9 @@ R = TypeVar("R", bound=SamplingOptions)
 def as_given(obj: T, planned: PlannedEnsemble) -> T:
     """Return the output as a Dataset or DataArray like ``obj``, computed if that is in memory."""
     result = planned.fields
-    if not any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
+    if any(dask.is_dask_collection(field.data) for field in planned.inputs.values()):
+        result = _chunked_alike(result, planned.returned)
+    else:
         runs = [plan.sampling.run for plan in planned.plans]
         client, passes = active_client(), partial(passes_in, result.__dask_graph__())
         with collecting(runs, client) as notes, progress_bar(passes, here=client is None):
@@ -47,6 +49,19 @@ def as_given(obj: T, planned: PlannedEnsemble) -> T:
         result.attrs |= attributes_of(left, result)
         warn_of(left)
     return result if isinstance(obj, xr.Dataset) else _only(result, planned.returned)
+
+
+def _chunked_alike(result: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """Return lazy positions and bounds in the chunks of the named fields, as ``.chunks`` needs."""
+    fields = [result[name].variable for name in names]
+    sizes = {dim: size for field in fields for dim, size in field.chunksizes.items()}
+    changed = {
+        name: one.chunk({dim: sizes[dim] for dim in one.dims if dim in sizes})
+        for name, one in result.variables.items()
+        if one.chunks is not None and name not in list(names)
+    }
+    places = {name: one for name, one in changed.items() if name in result.coords}
+    return result.assign(changed).assign_coords(places)
 
 
 def in_chunks(planned: PlannedEnsemble, chunks: Chunks) -> PlannedEnsemble:

@@ -189,7 +189,7 @@ def test_steps_are_added_in_the_second_stage(folder, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.ddp
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_rehearsal(folder, monkeypatch, capfd):
     """Pack, check, measure, train a step, go on in another call, and bring the model back."""
     path = write_recipe(folder)
@@ -219,7 +219,11 @@ def test_rehearsal(folder, monkeypatch, capfd):
     assert stopped.spent > 0
     assert [row["step"] for row in read_log(run / "run" / "log.csv")] == ["1"]
     out = folder / "out"
-    assert call("run", path, *small, "--minutes", 3, "--ranks", 2, "--results", out) == 0
+    for minutes in (2, 4, 8, 16):  # the steps fit into the time, unless other work slows them down
+        timing = "--minutes", minutes, "--ranks", 2, "--results", out
+        assert call("run", path, *small, *timing) == 0
+        if training.Job.read(run).done:
+            break
     assert training.Job.read(run).done
     steps = [int(row["step"]) for row in read_log(run / "run" / "log.csv")]
     assert steps == list(range(1, len(steps) + 1))

@@ -4,6 +4,7 @@ import json
 import warnings
 
 import coarse_fields
+import grid_kinds
 import numpy as np
 import pytest
 import zarr
@@ -116,3 +117,21 @@ def test_steps_that_members_were_not_trained_for_are_said(toy_model, steps, weig
         warnings.simplefilter("always")
         downscale(field(1).chunk(), 4, model=model, members=1, steps=steps)
     assert sum(f"steps={steps} their spread" in str(one.message) for one in found) == warned
+
+
+def placed(ds):
+    """Return a projected grid that has latitudes and longitudes, too."""
+    north, east = np.meshgrid(ds["y"] / 1.2e5, ds["x"] / 1.2e5, indexing="ij")
+    places = (("latitude", north, "degrees_north"), ("longitude", east, "degrees_east"))
+    return ds.assign_coords(
+        {name: (("y", "x"), at, {"standard_name": name, "units": unit}) for name, at, unit in places}
+    )
+
+
+@pytest.mark.parametrize("cells", [256, 16])
+def test_positions_have_the_chunks_of_lazy_fields(toy_model, cells):
+    coarse, fine = placed(grid_kinds.projected(cells)), placed(grid_kinds.projected(4 * cells))
+    options = {"factor": 4} if cells == 256 else {"to": fine.drop_vars("t").chunk(y=10)}
+    lazy = downscale(coarse.chunk(), model=toy_model, members=1, **options)
+    assert lazy["latitude"].chunks is not None
+    assert lazy.chunks["y"] == lazy["t"].variable.chunksizes["y"]
