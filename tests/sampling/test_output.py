@@ -122,9 +122,9 @@ def test_steps_that_members_were_not_trained_for_are_said(toy_model, steps, weig
 def placed(ds):
     """Return a projected grid that has latitudes and longitudes, too."""
     north, east = np.meshgrid(ds["y"] / 1.2e5, ds["x"] / 1.2e5, indexing="ij")
-    places = (("latitude", north, "degrees_north"), ("longitude", east, "degrees_east"))
     return ds.assign_coords(
-        {name: (("y", "x"), at, {"standard_name": name, "units": unit}) for name, at, unit in places}
+        latitude=(("y", "x"), north, {"standard_name": "latitude", "units": "degrees_north"}),
+        longitude=(("y", "x"), east, {"standard_name": "longitude", "units": "degrees_east"}),
     )
 
 
