@@ -73,7 +73,7 @@ def make_world(
         - LAPSE * orog
         + 1.5 * np.tanh(weather.humidity(trend, rows, columns) - 3)
     )
-    texture = _texture(times.size, side, random)
+    texture = smooth_noise(times.size, side, random)
     attrs = {"standard_name": "air_temperature", "units": "K", "cell_methods": "time: mean"}
     places = {"time": times} | _positions(rows, columns)
     return World(
@@ -142,11 +142,11 @@ def _positions(lat: np.ndarray, lon: np.ndarray) -> dict[str, xr.Variable]:
 
 def _orography(side: int, random: np.random.Generator) -> np.ndarray:
     """Return heights of 0 to about 1500 m with ridges of all sizes."""
-    rough = _texture(1, side, random)[0]
+    rough = smooth_noise(1, side, random)[0]
     return np.asarray(1500 / (1 + np.exp(-1.5 * rough / rough.std())))
 
 
-def _texture(count: int, side: int, random: np.random.Generator) -> np.ndarray:
+def smooth_noise(count: int, side: int, random: np.random.Generator) -> np.ndarray:
     """Return (count, side, side) noise of 0.7 K with a spectrum of k^-3."""
     wave = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
     shape = np.where(wave >= 2 / side, np.maximum(wave, 1 / side), np.inf) ** -2

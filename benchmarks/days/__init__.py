@@ -1,0 +1,1 @@
+"""Daily fields split into 6-hourly ones, beside interpolation and a mean diurnal cycle."""
