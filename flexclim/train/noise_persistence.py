@@ -2,12 +2,14 @@
 
 Members follow the truth in time as far as the coarse input determines them, even with independent
 noise, and change with it, even with frozen noise. Between these two the correlation of members is
-taken as linear in that of the noise.
+not linear in that of the noise: it is measured with half-correlated noise too, and taken as
+quadratic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from flexclim.cf.times import is_time, seconds_of
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError
 from flexclim.grids.discovery import find_grid
-from flexclim.models.card import Coverage, NoisePersistence
+from flexclim.models.card import NoisePersistence
 from flexclim.models.model import Model, load_model
 from flexclim.resampling import coarsen, interpolate
 from flexclim.stores import time_dimension
@@ -27,6 +29,7 @@ from flexclim.stores import time_dimension
 FEWEST_TIMES = 8
 LONGEST = 0.5  # longest lag, as a share of the series
 TIME_SCALES = 60  # that are tried
+HALF = NoisePersistence(hours=1.0, constant=0.5, lasting=0.0)  # at all lags
 LONG_ENOUGH = 36.0  # hours; shorter lags do not tell a daily cycle from a slow decay
 
 
@@ -70,11 +73,15 @@ def calibrate_persistence(
     time, hours = _even_times(fine)
     kind = options.get("grid")
     coarse = coarsen(fine, factor, grid=kind)
+    sample = partial(downscale, coarse, factor, members=members, **options)
+    independent = sample(model=loaded, noise="independent")
+    names = [str(name) for name, one in independent.items() if REALIZATION in one.dims]
+    half = _with_noise(loaded, names, factor, coarse, HALF)
     ensembles = [
-        downscale(coarse, factor, model=loaded, members=members, noise=noise, **options)
-        for noise in ("independent", "frozen")
+        independent,
+        sample(model=half, noise="ar1"),
+        sample(model=loaded, noise="frozen"),
     ]
-    names = [str(name) for name, one in ensembles[0].items() if REALIZATION in one.dims]
     base = interpolate(coarse[names], factor, grid=kind)
     longest = int(LONGEST * fine.sizes[time])
     parts = [fine[names], *ensembles]
@@ -85,7 +92,7 @@ def calibrate_persistence(
         for part in parts
     ]
     found = fit_persistence(hours * np.arange(1, longest + 1), *curves)
-    return loaded.replace(card={"coverage": _with_noise(loaded, names, factor, coarse, found)})
+    return _with_noise(loaded, names, factor, coarse, found)
 
 
 def lag_correlations(residual: xr.DataArray, time: str, longest: int) -> np.ndarray:
@@ -103,11 +110,23 @@ def lag_correlations(residual: xr.DataArray, time: str, longest: int) -> np.ndar
 
 
 def fit_persistence(
-    hours: np.ndarray, truth: np.ndarray, independent: np.ndarray, frozen: np.ndarray
+    hours: np.ndarray,
+    truth: np.ndarray,
+    independent: np.ndarray,
+    half: np.ndarray,
+    frozen: np.ndarray,
 ) -> NoisePersistence:
-    """Fit the correlation of noise from those of the truth and of members, at lags in hours."""
+    """Fit the correlation of noise from those of the truth and of members, at lags in hours.
+
+    Parameters
+    ----------
+    hours, truth
+        Lags, and the correlation of the truth at each.
+    independent, half, frozen
+        That of members whose noise has the correlation 0, 0.5 and 1 at all lags.
+    """
     reach = np.maximum(frozen - independent, 1e-6)
-    wanted = np.clip((truth - independent) / reach, 0, 1)
+    wanted = needed_correlation(truth, independent, half, frozen)
     # At lag 0 all shares, that of noise that is new at each time too, sum to 1.
     weights, lags = np.insert(reach, 0, 1e3), np.insert(hours, 0, 0.0)
     goal = weights * np.insert(wanted, 0, 1.0)
@@ -127,10 +146,27 @@ def fit_persistence(
     )
 
 
+def needed_correlation(
+    truth: np.ndarray, independent: np.ndarray, half: np.ndarray, frozen: np.ndarray
+) -> np.ndarray:
+    """Return the correlation of noise, 0 to 1, with which members are correlated like the truth.
+
+    That of members is quadratic in that of noise, through their values at 0, 0.5 and 1.
+
+    >>> needed_correlation(*np.array([[0.25], [0.0], [0.25], [1.0]]))
+    array([0.5])
+    """
+    reach = np.maximum(frozen - independent, 1e-6)
+    slope = np.clip(4 * (half - independent) - reach, 0, 2 * reach)  # at 0; nowhere falling
+    missing = np.clip(truth - independent, 0, reach)
+    root = np.sqrt(np.maximum(slope**2 + 4 * (reach - slope) * missing, 0))
+    return np.asarray(np.clip(2 * missing / np.maximum(slope + root, 1e-12), 0, 1))
+
+
 def _with_noise(
     model: Model, names: Sequence[str], factor: int, coarse: xr.Dataset, found: NoisePersistence
-) -> tuple[Coverage, ...]:
-    """Return the card's coverage with the correlation in the nearest entries of the variables."""
+) -> Model:
+    """Return a model whose card has the correlation in the nearest entries of the variables."""
     spacing = find_grid(coarse).spacing_km / factor
     entries = list(model.card.coverage)
     for name in names:
@@ -145,7 +181,7 @@ def _with_noise(
             if part.variable == name and part.spacing_km == nearest.spacing_km:
                 noise = part.noise | {factor: found}
                 entries[number] = part.model_copy(update={"noise": noise})
-    return tuple(entries)
+    return model.replace(card={"coverage": tuple(entries)})
 
 
 def _even_times(fine: xr.Dataset) -> tuple[str, float]:

@@ -13,6 +13,7 @@ from flexclim.train.noise_persistence import (
     calibrate_persistence,
     fit_persistence,
     lag_correlations,
+    needed_correlation,
 )
 
 
@@ -42,17 +43,40 @@ def test_known_shares_are_found():
     hours = 6.0 * np.arange(1, 13)
     noise = 0.2 + 0.5 * np.exp(-hours / 9) + 0.1 * np.cos(2 * np.pi * hours / 24)
     independent, frozen = 0.2 * np.exp(-hours / 20), 0.6 + 0.3 * np.exp(-hours / 30)
-    truth = independent + (frozen - independent) * noise
-    found = fit_persistence(hours, truth, independent, frozen)
+    half = independent + 0.3 * (frozen - independent)
+
+    def members(correlation):  # 0.2 and 0.8 of it and of its square
+        return independent + (frozen - independent) * (0.2 + 0.8 * correlation) * correlation
+
+    np.testing.assert_allclose(members(0.5), half)
+    found = fit_persistence(hours, members(noise), independent, half, frozen)
     assert found.hours == pytest.approx(9, rel=0.1)
     shares = found.constant, found.lasting, found.daily
     np.testing.assert_allclose(shares, (0.2, 0.5, 0.1), atol=0.03)
 
 
+@pytest.mark.parametrize("curve", [1.0, 0.3, -0.3, 0.0])
+def test_the_needed_correlation_is_that_of_the_members(curve):
+    noise = np.linspace(0, 1, 11)
+    independent, frozen = 0.1, 0.7
+
+    def members(correlation):
+        return 0.1 + 0.6 * ((1 - curve) * correlation + curve * correlation**2)
+
+    found = needed_correlation(members(noise), independent, members(0.5), frozen)
+    np.testing.assert_allclose(found, noise, atol=1e-6)
+
+
+def test_unreachable_correlations_are_the_nearest():
+    truth = np.array([0.0, 0.9])
+    found = needed_correlation(truth, *(np.full(2, one) for one in (0.1, 0.3, 0.7)))
+    np.testing.assert_array_equal(found, [0, 1])
+
+
 def test_members_that_persist_by_themselves_get_independent_noise():
     hours = np.arange(1.0, 9)
     steady = np.full(8, 0.5)
-    found = fit_persistence(hours, steady, steady, np.full(8, 0.9))
+    found = fit_persistence(hours, steady, steady, np.full(8, 0.6), np.full(8, 0.9))
     assert found.constant == found.lasting == found.daily == 0
 
 
