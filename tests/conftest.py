@@ -17,6 +17,22 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture(params=["folder", "icechunk"])
+def make_kept(request, tmp_path):
+    """Return what makes new stores of one kind."""
+    from kept_stores import Kept, new_store
+
+    if request.param == "icechunk":
+        pytest.importorskip("icechunk")
+    return lambda name="a.zarr": Kept(new_store(request.param, tmp_path / name))
+
+
+@pytest.fixture
+def kept(make_kept):
+    """Return a new store, in a folder or in an icechunk repository."""
+    return make_kept()
+
+
 @pytest.fixture
 def close_figures():
     """Start and end without a figure of pyplot."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from kept_stores import slow_with_icechunk
 
 import flexclim
 from flexclim import stores
@@ -54,9 +55,10 @@ def options(model):
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_store_holds_what_forecast_returns(past, options, tmp_path, lazy):
+@slow_with_icechunk
+def test_a_store_holds_what_forecast_returns(past, options, kept, lazy):
     given = past.chunk(time=1) if lazy else past
-    stored = forecast_to_zarr(given, tmp_path / "a.zarr", 3, **options)
+    stored = forecast_to_zarr(given, kept.store, 3, **options)
     ahead = forecast(past, 3, **options)
     np.testing.assert_array_equal(stored["u10"].values, ahead["u10"].values)
     for name in ("time", "lead_time", "forecast_reference_time", "realization"):
@@ -65,8 +67,9 @@ def test_a_store_holds_what_forecast_returns(past, options, tmp_path, lazy):
     assert (plan["members"], plan["times"], plan["lead_hours"]) == (2, 3, 6.0)
 
 
-def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, sampled):
-    """Members that are whole are kept; a group is written before the next one begins."""
+@slow_with_icechunk
+def test_a_stopped_run_goes_on(past, wind, kept, monkeypatch, sampled):
+    """A group is written before the next one begins; members that are whole stay in a folder."""
     past, options = past.assign(v10=-past["u10"]), {"model": wind, "members": 3, "batch": 1}
     sample = flexclim.sampling.forecast_graph.sample
 
@@ -78,21 +81,24 @@ def test_a_stopped_run_goes_on(past, wind, tmp_path, monkeypatch, sampled):
     with monkeypatch.context() as patch, dask.config.set(scheduler="threads", num_workers=1):
         patch.setattr("flexclim.sampling.forecast_graph.sample", dies)
         with pytest.raises(KeyboardInterrupt):
-            forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
+            forecast_to_zarr(past, kept.store, 19, **options)
     assert {members for _, members in sampled} == {(0,)}
-    assert stores.progress_of(tmp_path / "a.zarr").done == {"u10": 2, "v10": 2}
+    found = stores.progress_of(kept.store)
+    assert found.done == {"u10": 2, "v10": 2} if kept.in_folder else found is None
     sampled.clear()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="The specified chunks separate")
-        stored = forecast_to_zarr(past, tmp_path / "a.zarr", 19, **options)
-    assert sorted(members for _, members in sampled) == [(1,)] * 19 + [(2,)] * 19
+        stored = forecast_to_zarr(past, kept.store, 19, **options)
+    again = (1, 2) if kept.in_folder else (0, 1, 2)
+    assert sorted(members for _, members in sampled) == [(m,) for m in again for _ in range(19)]
     ahead = forecast(past, 19, **options)
     for name in ("u10", "v10"):
         np.testing.assert_array_equal(stored[name].values, ahead[name].values)
 
 
-def test_more_members_and_leads_extend(past, options, tmp_path, sampled):
-    place = tmp_path / "a.zarr"
+@slow_with_icechunk
+def test_more_members_and_leads_extend(past, options, kept, sampled):
+    place = kept.store
     forecast_to_zarr(past, place, 2, **options)
     sampled.clear()
     stored = forecast_to_zarr(past, place, 2, **(options | {"members": 5}))
@@ -109,8 +115,9 @@ def test_more_members_and_leads_extend(past, options, tmp_path, sampled):
     assert sampled == []
 
 
-def test_another_request_is_refused_and_damage_mended(past, options, tmp_path):
-    place = tmp_path / "a.zarr"
+@slow_with_icechunk
+def test_another_request_is_refused_and_damage_mended(past, options, kept):
+    place = kept.store
     stored = forecast_to_zarr(past, place, 2, **options)
     values = stored["u10"].values
     with pytest.raises(StoreError, match="begun with seed 0, not 1"):
@@ -123,27 +130,27 @@ def test_another_request_is_refused_and_damage_mended(past, options, tmp_path):
         forecast_to_zarr(past, place, 2, noise="ar1", **options)
     # What came before the last times does not count.
     forecast_to_zarr(past.isel(time=slice(1, None)), place, 2, **options)
-    shard = place / "u10" / "c" / "1" / "0" / "0" / "0"
-    shard.write_bytes(shard.read_bytes()[:-9])
+    kept.change({"u10/c/1/0/0/0": kept.read("u10/c/1/0/0/0")[:-9]})
     assert set(stores.check_store(place)) == {"u10/c/1/0/0/0"}
     again = forecast_to_zarr(past, place, 2, **options)
     assert stores.check_store(place) == {}
     np.testing.assert_array_equal(again["u10"].values, values)
 
 
-def test_a_lazy_forecast_is_downscaled_into_a_store(past, toy_model, options, tmp_path, sampled):
+@slow_with_icechunk
+def test_a_lazy_forecast_is_downscaled_into_a_store(past, toy_model, options, kept, sampled):
     """To know it again, a resumed run looks at its first step only."""
     ahead = forecast(past.chunk(), 3, **options)
     fine = {"model": toy_model, "steps": 1, "batch": 4}
-    stored = flexclim.downscale_to_zarr(ahead, tmp_path / "a.zarr", 2, **fine)
+    stored = flexclim.downscale_to_zarr(ahead, kept.store, 2, **fine)
     assert stored.realization.values.tolist() == [0, 1]
     expected = ahead.compute().flex.downscale(2, **fine)
     np.testing.assert_array_equal(stored["u10"].values, expected["u10"].values)
     sampled.clear()
-    flexclim.downscale_to_zarr(ahead, tmp_path / "a.zarr", 2, **fine)
+    flexclim.downscale_to_zarr(ahead, kept.store, 2, **fine)
     assert {step for step, _ in sampled} == {"01-01T00"}
     more = forecast(past.chunk(), 3, **(options | {"members": 4}))
-    grown = flexclim.downscale_to_zarr(more, tmp_path / "a.zarr", 2, **fine)
+    grown = flexclim.downscale_to_zarr(more, kept.store, 2, **fine)
     np.testing.assert_array_equal(grown["u10"].values[:2], stored["u10"].values[:2])
     assert grown.sizes["realization"] == 4
 

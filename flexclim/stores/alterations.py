@@ -18,7 +18,7 @@ from flexclim.cf.times import durations_of, has_duration_units
 from flexclim.errors import StoreError
 from flexclim.stores.faults import fault_of, listed_damage
 from flexclim.stores.layout import MEMBERS, lazy_names, time_dimension
-from flexclim.stores.metadata import array_of
+from flexclim.stores.metadata import array_of, is_finished
 from flexclim.stores.place import Place
 from flexclim.stores.shards import shards_of
 
@@ -54,7 +54,7 @@ def check_unaltered(ds: xr.Dataset, place: Place) -> None:
     """
     group = place.group()
     _check_coordinates(ds, place, group)
-    if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is not None:
+    if is_finished(place):
         known: Mapping[str, str] = json.loads(str(group.attrs.get(FIRST_SHARDS, "{}")))
         damaged = listed_damage(place)
         for key, digest in known.items():

@@ -23,12 +23,10 @@ from flexclim.stores.layout import (
     time_coordinate,
     time_dimension,
 )
-from flexclim.stores.metadata import METADATA, array_of, small_files
+from flexclim.stores.metadata import GROWING, METADATA, array_of, small_files
 from flexclim.stores.place import Place, ZarrArray
 from flexclim.stores.shards import Index, Region, region_of, shards_of
 
-# Attribute of the root group while the store is extended.
-GROWING = "flexclim_growing"
 # A shard that waits for times: its hash until it gets them, their axis, and where they start.
 Waiting = tuple[str, int, int]
 

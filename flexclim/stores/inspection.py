@@ -13,7 +13,7 @@ from flexclim.stores.begun import begun_run
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import growing_shards, held_region
 from flexclim.stores.lock import is_locked
-from flexclim.stores.metadata import METADATA, array_of, metadata_faults
+from flexclim.stores.metadata import METADATA, array_of, is_finished, metadata_faults
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.shards import shards_of
 
@@ -76,15 +76,13 @@ def progress_of(store: StoreLike) -> Progress | None:
             keys = {key for key, _ in shards_of(array)}
             total[name] = len(keys)
             done[name] = len((keys & there) - growing.keys())
-    opened = zarr.open_group(place.store, mode="r")
-    finished = place.has_snapshots or opened.metadata.consolidated_metadata is not None
     return Progress(
         plan=begun.plan,
         done=done,
         total=total,
         stored=place.size(),
         writing=is_locked(place),
-        complete=finished and done == total and not broken,
+        complete=is_finished(place) and done == total and not broken,
         damage=listed_damage(place) | broken,
         version=str(group.attrs.get("flexclim_version", "?")),
     )

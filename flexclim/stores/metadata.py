@@ -23,6 +23,8 @@ from flexclim.stores.place import Place, ZarrArray
 
 # The file of metadata of a group or an array.
 METADATA = "zarr.json"
+# Attribute of the root group while the store is extended.
+GROWING = "flexclim_growing"
 
 
 def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, bytes]:
@@ -103,6 +105,13 @@ def consolidate(place: Place) -> None:
         with allow_texts():
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             zarr.consolidate_metadata(place.store)
+
+
+def is_finished(place: Place) -> bool:
+    """Return whether the last call that wrote a store came to its end."""
+    if place.has_snapshots:  # in a session, that of a call that failed may be uncommitted
+        return GROWING not in place.group().attrs
+    return zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is not None
 
 
 def restore_metadata(place: Place) -> None:

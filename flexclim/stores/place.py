@@ -27,10 +27,13 @@ from flexclim.files import PARTIAL
 from flexclim.grids.arguments import shown
 from flexclim.stores.icechunk_repository import (
     commit,
+    delete_notes,
     is_repository,
     is_session_store,
     name_of,
+    read_note,
     session_store,
+    write_note,
 )
 
 if TYPE_CHECKING:
@@ -59,11 +62,13 @@ class Place:
     """
 
     def __init__(self, store: StoreLike) -> None:
-        self.is_repository = is_repository(store)
-        # A snapshot is complete; icechunk has no consolidated metadata to mark that.
-        self.has_snapshots = self.is_repository or is_session_store(store)
+        self.repository: Repository | None = None
+        # A snapshot is complete; icechunk has no consolidated metadata to mark that. Commits keep
+        # out a second writer.
+        self.has_snapshots = is_repository(store) or is_session_store(store)
         self.path: Path | None = None
         if is_repository(store):
+            self.repository = store
             self.store, self.name = session_store(store), name_of(store)
             self._own_store, self._prefix = _own_files(self.store)
             return
@@ -132,11 +137,16 @@ class Place:
 
     def read_own(self, name: str) -> bytes | None:
         """Return the content of one of flexclim's own files; None if there is none."""
+        if self.repository is not None:
+            return read_note(self.repository, name)
         return _read(self._own_store, self._prefix + name)
 
     def write_own(self, name: str, content: bytes) -> None:
         """Write one of flexclim's own files."""
-        write_file(self._own_store, self._prefix + name, content)
+        if self.repository is not None:
+            write_note(self.repository, name, content)
+        else:
+            write_file(self._own_store, self._prefix + name, content)
 
     def replace_own(self, name: str, content: bytes, known: bytes | None) -> bool:
         """Write one of flexclim's own files if its content is ``known``; None: if there is none.
@@ -160,11 +170,14 @@ class Place:
 
     def delete_own(self, name: str) -> None:
         """Delete one of flexclim's own files, if it exists."""
-        sync(self._own_store.delete(self._prefix + name))
+        if self.repository is not None:
+            delete_notes(self.repository)
+        else:
+            sync(self._own_store.delete(self._prefix + name))
 
     def commit(self, message: str) -> None:
         """Make what was written so far a snapshot of an icechunk repository; else do nothing."""
-        if self.is_repository:
+        if self.repository is not None:
             commit(self.store, message, self.name)
 
     def group(self, mode: Literal["r", "r+"] = "r") -> zarr.Group:
@@ -197,7 +210,7 @@ def _remote(url: str) -> FsspecStore:
 
 def _own_files(store: Store) -> tuple[Store, str]:
     """Return where flexclim's own files lie: a store, and the prefix of their keys."""
-    if is_session_store(store):  # commits keep out a second writer, checksums find damage
+    if is_session_store(store):  # takes keys of Zarr alone
         return MemoryStore(), OWN_PREFIX
     if isinstance(store, LocalStore):
         return LocalStore(store.root.parent), f"{store.root.name}."
@@ -229,8 +242,19 @@ async def _put_if_known(store: Any, key: str, content: bytes, known: bytes | Non
 
 
 def _read(store: Store, key: str) -> bytes | None:
-    found = sync(store.get(key, default_buffer_prototype()))
+    try:
+        found = sync(store.get(key, default_buffer_prototype()))
+    except Exception:
+        if is_session_store(store) and _is_of_no_array(store, key):
+            return None
+        raise
     return None if found is None else found.to_bytes()
+
+
+def _is_of_no_array(store: Store, key: str) -> bool:
+    """Return whether a key is that of a chunk whose array is gone, which icechunk raises for."""
+    array, chunk, _ = key.partition("/c")
+    return bool(chunk) and not sync(store.exists(f"{array}/zarr.json"))
 
 
 def write_file(store: Store, key: str, content: bytes) -> None:

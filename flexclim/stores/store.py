@@ -25,7 +25,6 @@ from flexclim.stores.begun import check_plan
 from flexclim.stores.creation import create, is_new
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
 from flexclim.stores.growth import (
-    GROWING,
     along,
     check_arrays,
     check_times,
@@ -35,7 +34,7 @@ from flexclim.stores.growth import (
 )
 from flexclim.stores.layout import MEMBERS, lazy_names, time_dimension
 from flexclim.stores.lock import locked
-from flexclim.stores.metadata import array_of, consolidate, restore_metadata
+from flexclim.stores.metadata import GROWING, array_of, consolidate, restore_metadata
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.shards import ZARR_SETTINGS, Item, Work, plan_work, region_of, shards_of
 
@@ -103,7 +102,7 @@ def write_store(
         can't be written.
     """
     place = store if isinstance(store, Place) else Place(store)
-    if place.is_repository and active_client() is not None:
+    if place.repository is not None and active_client() is not None:
         raise StoreError(
             f"{place} takes writes of one process. Close the dask cluster, or write a Zarr store."
         )
@@ -127,7 +126,8 @@ def write_store(
             _write_items(ds, place, items, options)
         with store_errors(place.name, ""):
             _finish(place)
-        place.commit(f"flexclim: {', '.join(f'{n} {dim}' for dim, n in ds.sizes.items())}")
+            place.commit(f"flexclim: {', '.join(f'{n} {dim}' for dim, n in ds.sizes.items())}")
+            list_damage(place, {})
     return place
 
 
@@ -220,7 +220,6 @@ def _finish(place: Place) -> None:
     if (hashes := first_shards(place)).items() - group.attrs.asdict().items():
         group.update_attributes(hashes)  # before metadata are consolidated, which marks the end
     consolidate(place)
-    list_damage(place, {})
 
 
 def _with_coordinates_computed(ds: xr.Dataset) -> xr.Dataset:

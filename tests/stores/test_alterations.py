@@ -3,26 +3,28 @@
 import numpy as np
 import pytest
 import xarray as xr
-from toys import PLAN, shards, toy
+from kept_stores import slow_with_icechunk
+from toys import PLAN, toy
 
 from flexclim.errors import StoreError
-from flexclim.stores import check_store, progress_of, write_store
+from flexclim.stores import Place, check_store, progress_of, write_store
 
 
 @pytest.fixture
-def written(store):
+def written(kept):
     """Return a complete store, opened in memory with the encodings of its files."""
-    write_store(small(), store, PLAN)
-    return xr.open_zarr(store, chunks=None).load()
+    write_store(small(), kept.store, PLAN)
+    return xr.open_zarr(Place(kept.store).store, chunks=None, consolidated=kept.in_folder).load()
 
 
 @pytest.fixture
-def copied(tmp_path):
+def copied(make_kept):
     """Return what writes a copy as any program may: with all attributes."""
 
     def copy(ds):
-        ds.to_zarr(tmp_path / "copy.zarr", zarr_format=3)
-        return tmp_path / "copy.zarr"
+        kept = make_kept("copy.zarr")
+        kept.save(ds)
+        return kept
 
     return copy
 
@@ -47,15 +49,15 @@ def small(times=20, members=3):
 )
 def test_a_copy_of_something_else_is_not_continued(written, copied, change, named):
     copy = copied(change(written))
-    before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+    before = copy.contents(), copy.read("zarr.json")
     for sizes in ({}, {"members": 5, "times": 24}):
         with pytest.raises(StoreError, match=named):
-            write_store(small(**sizes), copy, PLAN)
-    assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+            write_store(small(**sizes), copy.store, PLAN)
+    assert before == (copy.contents(), copy.read("zarr.json"))
 
 
 def test_a_copy_of_changed_values_is_no_store_of_ours(written, copied):
-    copy = copied(written + 1)
+    copy = copied(written + 1).store
     assert progress_of(copy) is None
     with pytest.raises(StoreError, match="is not a store that flexclim began"):
         check_store(copy)
@@ -63,31 +65,32 @@ def test_a_copy_of_changed_values_is_no_store_of_ours(written, copied):
 
 def test_a_whole_copy_is_continued(written, copied):
     calls = []
-    write_store(toy(times=20, members=5, calls=calls), copied(written), PLAN)
+    write_store(toy(times=20, members=5, calls=calls), copied(written).store, PLAN)
     assert {member for member, _ in calls} == {2, 3, 4}  # the block of 2 is computed again
 
 
-def test_rounding_of_coordinates_does_not_count(written, store):
+def test_rounding_of_coordinates_does_not_count(written, kept):
     near = small()
     near = near.assign_coords(lat=near["lat"] * (1 + 1e-12))
-    write_store(near, store, PLAN)
-    with xr.open_zarr(store, chunks=None) as opened:
+    write_store(near, kept.store, PLAN)
+    with kept.open() as opened:
         np.testing.assert_array_equal(opened["lat"], near["lat"])
 
 
-def test_an_altered_shard_is_told_and_a_damaged_one_repaired(written, store):
-    first = shards(store)[-1].parents[4] / "c" / "0" / "0" / "0" / "0"
-    whole = first.read_bytes()
-    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+def test_an_altered_shard_is_told_and_a_damaged_one_repaired(written, kept):
+    first = "t/c/0/0/0/0"
+    whole = kept.read(first)
+    kept.change({first: whole[:-1] + bytes([whole[-1] ^ 1])})
     with pytest.raises(StoreError, match="has another t/c/0/0/0/0 than flexclim wrote"):
-        write_store(small(), store, PLAN)
-    assert set(check_store(store)) == {"t/c/0/0/0/0"}
-    write_store(small(), store, PLAN)
-    assert first.read_bytes() == whole
-    assert check_store(store) == {}
+        write_store(small(), kept.store, PLAN)
+    assert set(check_store(kept.store)) == {first}
+    write_store(small(), kept.store, PLAN)
+    assert kept.read(first) == whole
+    assert check_store(kept.store) == {}
 
 
-def test_a_store_that_was_extended_or_stopped_is_continued(store):
+@slow_with_icechunk
+def test_a_store_that_was_extended_or_stopped_is_continued(kept):
     """The first shard changes where it waits for times."""
     for sizes in (
         {"times": 3},
@@ -95,20 +98,22 @@ def test_a_store_that_was_extended_or_stopped_is_continued(store):
         {"times": 5, "members": 4},
         {"times": 20, "members": 4},
     ):
-        write_store(small(**sizes), store, PLAN)
+        write_store(small(**sizes), kept.store, PLAN)
     xr.testing.assert_equal(
-        xr.open_zarr(store).load(), small(times=20, members=4).compute().drop_attrs(deep=False)
+        kept.open().load(), small(times=20, members=4).compute().drop_attrs(deep=False)
     )
 
 
-def test_stores_without_hashes_are_continued(store):
+def test_stores_without_hashes_are_continued(kept):
     """As 0.1.0 wrote them."""
     import zarr
 
-    write_store(small(), store, PLAN)
-    group = zarr.open_group(store, use_consolidated=False)
-    del group.attrs["flexclim_first_shards"]
-    zarr.consolidate_metadata(store)
+    write_store(small(), kept.store, PLAN)
+    place = Place(kept.store)
+    del place.group("r+").attrs["flexclim_first_shards"]
+    if kept.in_folder:
+        zarr.consolidate_metadata(kept.store)
+    place.commit("as 0.1.0")
     calls = []
-    write_store(toy(times=20, members=3, calls=calls), store, PLAN)
+    write_store(toy(times=20, members=3, calls=calls), kept.store, PLAN)
     assert calls == []

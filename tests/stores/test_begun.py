@@ -1,15 +1,16 @@
 """A store that was begun with another plan."""
 
 import pytest
-from toys import PLAN, contents, toy
+from toys import PLAN, toy
 
 from flexclim.errors import StoreError
 from flexclim.stores import write_store
 
 
-def test_another_plan_is_refused_by_name(store):
+def test_another_plan_is_refused_by_name(kept):
+    store = kept.store
     write_store(toy(), store, PLAN)
-    before = contents(store)
+    before, moment = kept.contents(), kept.moment()
     with pytest.raises(StoreError, match=r"begun with seed 0, not 1; steps null, not 4\. Repeat"):
         write_store(toy(), store, PLAN | {"seed": 1, "steps": 4})
     many = {f"k{i}": i for i in range(9)}
@@ -18,4 +19,5 @@ def test_another_plan_is_refused_by_name(store):
     for other in (toy(side=9), toy(times=39), toy(members=4)):
         with pytest.raises(StoreError, match=r"and this request|has times from"):
             write_store(other, store, PLAN)
-    assert before == contents(store)
+    assert before == kept.contents()
+    assert kept.written_since(moment) == set()

@@ -4,22 +4,28 @@ import itertools
 
 import pytest
 import xarray as xr
-from toys import PLAN, contents, toy
+from toys import PLAN, toy
 
 from flexclim.errors import StoreError
 from flexclim.stores import Place, progress_of, write_store
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "zarr"])
-def test_what_others_wrote_is_not_touched(tmp_path, store, kind):
+def test_stores_of_others_are_not_touched(kept):
+    kept.save(toy())
+    before = kept.contents()
+    with pytest.raises(StoreError, match="flexclim did not begin it"):
+        write_store(toy(), kept.store, PLAN)
+    assert kept.contents() == before
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_files_of_others_are_not_touched(tmp_path, store, kind):
     if kind == "file":
         store.write_text("years of work")
-    elif kind == "folder":
+    else:
         store.mkdir()
         (store / "work.txt").write_text("years of work")
         (store / "own.partial").write_text("mine")
-    else:
-        toy().to_zarr(store, consolidated=False)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError, match="flexclim did not begin it"):
         write_store(toy(), store, PLAN)
@@ -47,20 +53,22 @@ def kill_creation(store, monkeypatch, last):
             write_store(toy(), store, PLAN)
 
 
-def test_a_creation_that_was_killed_is_begun_again(store, monkeypatch):
+def test_a_creation_that_was_killed_is_begun_again(kept, monkeypatch):
     count = itertools.count(1)
-    kill_creation(store, monkeypatch, lambda _: next(count) == 4)
-    assert progress_of(store) is None
-    write_store(toy(side=9), store, PLAN | {"seed": 1})
-    xr.testing.assert_equal(xr.open_zarr(store).load(), toy(side=9).compute())
+    kill_creation(kept.store, monkeypatch, lambda _: next(count) == 4)
+    assert progress_of(kept.store) is None
+    write_store(toy(side=9), kept.store, PLAN | {"seed": 1})
+    xr.testing.assert_equal(kept.open().load(), toy(side=9).compute())
 
 
-def test_nothing_of_a_creation_that_was_killed_is_left(store, tmp_path, monkeypatch):
-    kill_creation(store, monkeypatch, lambda content: b"flexclim_plan" in content)  # the last file
+def test_nothing_of_a_creation_that_was_killed_is_left(make_kept, monkeypatch):
+    kept, new = make_kept(), make_kept("new.zarr")
+    # The file of the plan is the last.
+    kill_creation(kept.store, monkeypatch, lambda content: b"flexclim_plan" in content)
     other = toy().rename(t="u")
-    write_store(other, store, PLAN)
-    write_store(other, tmp_path / "new.zarr", PLAN)
-    assert contents(store) == contents(tmp_path / "new.zarr")
+    write_store(other, kept.store, PLAN)
+    write_store(other, new.store, PLAN)
+    assert kept.contents() == new.contents()
 
 
 def test_a_creation_that_was_killed_at_its_first_file_is_begun_again(store):

@@ -3,73 +3,70 @@
 import numpy as np
 import pytest
 import xarray as xr
-from toys import PLAN, contents, shards, toy
+from kept_stores import slow_with_icechunk
+from toys import PLAN, toy
 
-from flexclim.stores import check_store, write_store
+from flexclim.stores import Place, check_store, write_store
+from flexclim.stores.faults import DAMAGE
 
 
 @pytest.fixture
-def store(tmp_path):
-    write_store(toy(), tmp_path / "a.zarr", PLAN)
-    return tmp_path / "a.zarr"
+def kept(make_kept):
+    kept = make_kept()
+    write_store(toy(), kept.store, PLAN)
+    return kept
 
 
-def injure(path, kind, random):
-    content = bytearray(path.read_bytes())
+def injured(content, kind, random):
+    """Return what is left of a file."""
     if kind == "missing":
-        path.unlink()
-    elif kind == "truncated":
-        path.write_bytes(content[: random.integers(len(content))])
-    else:
-        content[random.integers(len(content))] ^= 1 << random.integers(8)
-        path.write_bytes(content)
+        return None
+    if kind == "truncated":
+        return content[: random.integers(len(content))]
+    flipped = bytearray(content)
+    flipped[random.integers(len(content))] ^= 1 << random.integers(8)
+    return bytes(flipped)
 
 
-def test_a_hundred_faults_are_found_and_repaired(store, tmp_path):
-    whole, random = contents(store), np.random.default_rng(7)
+@slow_with_icechunk
+def test_a_hundred_faults_are_found_and_repaired(kept):
+    whole, random = kept.contents(), np.random.default_rng(7)
+    every = sorted(kept.chunks())
     repaired = 0
     for kind in ("missing", "truncated", "flipped"):
         for count in (17, 16 + (kind == "flipped")):
-            every = sorted(p for p in store.glob("*/c/**/*") if p.is_file())
-            injured = [every[i] for i in random.choice(len(every), size=count, replace=False)]
-            for path in injured:
-                injure(path, kind, random)
-            keys = {p.relative_to(store).as_posix() for p in injured}
-            found = check_store(store)
-            assert set(found) == keys
-            before = {p: p.stat().st_mtime_ns for p in store.rglob("*") if p not in injured}
-            calls = []
-            write_store(toy(calls=calls), store, PLAN)
-            assert contents(store) == whole
-            hurt = {(int(p.parts[-4]) // 2, int(p.parts[-3])) for p in injured if "t" in p.parts}
-            assert {(m // 2, t // 16) for m, t in calls} == hurt
-            files = [p for p in before if p.is_file() and p != store / "zarr.json"]
-            assert all(p.stat().st_mtime_ns == before[p] for p in files)
-            assert check_store(store) == {}
-            repaired += len(injured)
+            keys = [every[i] for i in random.choice(len(every), size=count, replace=False)]
+            kept.change({key: injured(whole[key], kind, random) for key in keys})
+            assert set(check_store(kept.store)) == set(keys)
+            calls, moment = [], kept.moment()
+            write_store(toy(calls=calls), kept.store, PLAN)
+            assert kept.contents() == whole
+            parts = [key.split("/") for key in keys if key.startswith("t/")]
+            assert {(m // 2, t // 16) for m, t in calls} == {
+                (int(member) // 2, int(time)) for _, _, member, time, *_ in parts
+            }
+            assert kept.written_since(moment) <= set(keys)
+            assert check_store(kept.store) == {}
+            repaired += len(keys)
     assert repaired == 100
-    assert not (tmp_path / "a.zarr.damage").exists()
+    assert Place(kept.store).read_own(DAMAGE) is None
 
 
 @pytest.mark.parametrize("place", ["table", "chunk", "checksum"])
-def test_any_flipped_bit_of_a_shard_is_found(store, place):
-    path = shards(store)[0]
-    content = bytearray(path.read_bytes())
+def test_any_flipped_bit_of_a_shard_is_found(kept, place):
+    content = bytearray(kept.read("t/c/0/0/0/0"))
     content[{"table": -30, "chunk": 20, "checksum": -1}[place]] ^= 16
-    path.write_bytes(content)
-    assert check_store(store) == {path.relative_to(store).as_posix(): "checksum"}
+    kept.change({"t/c/0/0/0/0": bytes(content)})
+    assert check_store(kept.store) == {"t/c/0/0/0/0": "checksum"}
 
 
-def test_an_empty_chunk_in_a_shard_is_found(tmp_path):
+def test_an_empty_chunk_in_a_shard_is_found(make_kept):
     """A lost chunk reads as NaN without any error."""
-    import zarr
-
-    store, data = tmp_path / "a.zarr", toy(times=16, members=2, side=128)  # shards of 4 chunks
-    write_store(data, store, PLAN)
-    path = store / "t" / "c" / "0" / "0" / "0" / "0"
-    zarr.open_array(store, path="t", mode="r+").with_config({"write_empty_chunks": False})[
-        0, 4:8
-    ] = np.nan
-    assert check_store(store) == {path.relative_to(store).as_posix(): "chunks missing"}
-    write_store(data, store, PLAN)
-    xr.testing.assert_equal(xr.open_zarr(store).load(), data.compute())
+    kept, data = make_kept(), toy(times=16, members=2, side=128)  # shards of 4 chunks
+    write_store(data, kept.store, PLAN)
+    place = Place(kept.store)
+    place.group("r+")["t"].with_config({"write_empty_chunks": False})[0, 4:8] = np.nan
+    place.commit("another program")
+    assert check_store(kept.store) == {"t/c/0/0/0/0": "chunks missing"}
+    write_store(data, kept.store, PLAN)
+    xr.testing.assert_equal(kept.open().load(), data.compute())

@@ -5,8 +5,8 @@ import json
 import dask
 import pytest
 import xarray as xr
-import zarr
-from toys import PLAN, contents, shards, toy
+from kept_stores import slow_with_icechunk
+from toys import PLAN, contents, toy
 
 from flexclim.errors import FlexclimError, StoreError
 from flexclim.stores import Place, check_store, progress_of, write_store
@@ -32,32 +32,29 @@ def plain(store):
 
 
 @pytest.mark.parametrize(("members", "times"), [(8, 20), (5, 33), (8, 45)])
-def test_only_what_is_new_is_made(store, tmp_path, members, times):
-    write_store(toy(times=20), store, PLAN)
-    before = {p: p.stat().st_mtime_ns for p in shards(store)}
-    calls = []
-    write_store(
-        toy(times=times, members=members, calls=calls), store, PLAN | {"n": 1}, plan_so_far=PLAN
-    )
+@slow_with_icechunk
+def test_only_what_is_new_is_made(make_kept, members, times):
+    kept, new = make_kept(), make_kept("new.zarr")
+    write_store(toy(times=20), kept.store, PLAN)
+    before, moment = kept.keys("t/c/", "empty/c/"), kept.moment()
+    calls, larger = [], PLAN | {"n": 1}
+    given = toy(times=times, members=members, calls=calls)
+    write_store(given, kept.store, larger, plan_so_far=PLAN)
     old = {(m, t) for m in range(5) for t in range(20)}
     # Blocks of two members: the last of the old ones shares its block with a new one.
     assert not set(calls) & {(m, t) for m, t in old if m < 4}
     assert not (set(calls) & old and members == 5)
     assert len(calls) == len(set(calls))
-    touched = {
-        p.relative_to(store).parts for p, then in before.items() if p.stat().st_mtime_ns != then
-    }
+    touched = [key.split("/") for key in kept.written_since(moment) & set(before)]
     # Of the shards that were there only those that were not full were written.
     assert all(parts[2 if parts[0] == "empty" else 3] == "1" for parts in touched)
     assert bool(touched) == (times > 20)
-    xr.testing.assert_equal(
-        xr.open_zarr(store, consolidated=True).load(), toy(times=times, members=members).compute()
-    )
-    write_store(toy(times=times, members=members), tmp_path / "new.zarr", PLAN)
-    assert plain(store) == plain(tmp_path / "new.zarr")
-    plan = json.loads(zarr.open_group(store).attrs["flexclim_plan"])
-    assert plan["n"] == 1
-    assert check_store(store) == {}
+    xr.testing.assert_equal(kept.open().load(), toy(times=times, members=members).compute())
+    write_store(toy(times=times, members=members), new.store, PLAN)
+    assert kept.chunks() == new.chunks()
+    assert json.loads(kept.attributes()["flexclim_plan"])["n"] == 1
+    assert progress_of(kept.store).complete
+    assert check_store(kept.store) == {}
 
 
 @pytest.mark.parametrize("stop_after", [0, 25, 45])
@@ -88,23 +85,26 @@ def test_a_stopped_extension_goes_on_and_may_be_extended_again(store, tmp_path, 
     assert plain(store) == plain(tmp_path / "new.zarr")
 
 
-def test_a_damaged_shard_that_waits_for_times_is_found_and_computed_again(store, tmp_path):
-    write_store(toy(times=20), store, PLAN)
-    old = store / "t/c/1/1/0/0"
-    content = bytearray(old.read_bytes())
+@slow_with_icechunk
+def test_a_damaged_shard_that_waits_for_times_is_found_and_computed_again(make_kept):
+    kept, new = make_kept(), make_kept("new.zarr")
+    write_store(toy(times=20), kept.store, PLAN)
+    content = bytearray(kept.read("t/c/1/1/0/0"))
     content[-30] ^= 1  # the table of its chunks, which new times need
-    old.write_bytes(content)
+    kept.change({"t/c/1/1/0/0": bytes(content)})
     longer = PLAN | {"times": 30}
     with pytest.raises(FlexclimError, match=r"1 of .* shards failed 3 times: t, realization 1"):
-        write_store(toy(times=30), store, longer, plan_so_far=PLAN)
-    assert check_store(store) == {"t/c/1/1/0/0": "checksum"}
-    write_store(toy(times=30), store, longer)
-    write_store(toy(times=30), tmp_path / "new.zarr", PLAN)
-    assert plain(store) == plain(tmp_path / "new.zarr")
+        write_store(toy(times=30), kept.store, longer, plan_so_far=PLAN)
+    assert check_store(kept.store) == {"t/c/1/1/0/0": "checksum"}
+    # A run that fails leaves nothing in a repository, not even the longer plan.
+    write_store(toy(times=30), kept.store, longer, plan_so_far=longer if kept.in_folder else PLAN)
+    write_store(toy(times=30), new.store, PLAN)
+    assert kept.chunks() == new.chunks()
 
 
-def test_history_states_an_extension_once(store, monkeypatch):
-    write_store(toy(times=20), store, PLAN)
+@slow_with_icechunk
+def test_history_states_an_extension_once(kept, monkeypatch):
+    write_store(toy(times=20), kept.store, PLAN)
     longer = toy(times=30).assign_attrs(history="made\nmade longer")
 
     def dies(self, key, content):
@@ -113,19 +113,20 @@ def test_history_states_an_extension_once(store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Place, "write", dies)  # sizes are not written yet, the plan is
         with pytest.raises(KeyboardInterrupt):
-            write_store(longer, store, PLAN | {"times": 30}, plan_so_far=PLAN)
-    write_store(longer, store, PLAN | {"times": 30})
-    assert xr.open_zarr(store).attrs["history"] == "made\nmade longer"
+            write_store(longer, kept.store, PLAN | {"times": 30}, plan_so_far=PLAN)
+    plan = json.loads(kept.attributes()["flexclim_plan"])
+    write_store(longer, kept.store, PLAN | {"times": 30}, plan_so_far=plan)
+    assert kept.attributes()["history"] == "made\nmade longer"
 
 
-def test_fewer_is_refused(store):
-    write_store(toy(times=20), store, PLAN)
+def test_fewer_is_refused(kept):
+    write_store(toy(times=20), kept.store, PLAN)
     for sizes in ({"times": 19}, {"members": 4}):
         with pytest.raises(StoreError, match=r"and this request realization|has times from"):
-            write_store(toy(**({"times": 20} | sizes)), store, PLAN)
+            write_store(toy(**({"times": 20} | sizes)), kept.store, PLAN)
 
 
-def test_other_times_are_refused(store):
-    write_store(toy(times=20), store, PLAN)
+def test_other_times_are_refused(kept):
+    write_store(toy(times=20), kept.store, PLAN)
     with pytest.raises(StoreError, match="time"):
-        write_store(toy(times=30, first=3), store, PLAN)
+        write_store(toy(times=30, first=3), kept.store, PLAN)

@@ -1,5 +1,12 @@
 """The same requests of a folder and of an icechunk repository give the same store."""
 
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -128,3 +135,59 @@ def test_the_store_of_a_session_is_left_to_its_owner(repository):
     assert session.has_uncommitted_changes
     session.commit("mine")
     assert np.array_equal(read(repository)["t"], small()["t"])
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    icechunk = pytest.importorskip("icechunk")
+    return icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "fine")))
+
+
+@pytest.mark.slow
+def test_a_killed_writer_leaves_nothing(on_disk, tmp_path):
+    folder = tmp_path / "fine"
+    code = (
+        f"import sys, icechunk; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from toys import *; from flexclim.stores import write_store\n"
+        f"place = icechunk.local_filesystem_storage({str(folder)!r})\n"
+        "write_store(toy(wait=0.02), icechunk.Repository.open(place), PLAN)"
+    )
+    begun = messages(on_disk)
+    writer = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    try:
+        while len(list((folder / "chunks").glob("*"))) < 5:
+            assert writer.poll() is None, writer.stderr.read().decode()
+            time.sleep(0.01)
+    finally:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    assert messages(on_disk) == begun
+    assert progress_of(on_disk) is None
+    write_store(toy(), on_disk, PLAN)
+    xr.testing.assert_equal(read(on_disk), toy().compute())
+
+
+def test_damage_that_a_check_found_is_known_to_another_process(on_disk, tmp_path):
+    """It is noted beside the store, which a check leaves alone."""
+    import icechunk
+
+    write_store(small(), on_disk, PLAN)
+    place = Place(on_disk)
+    place.write("t/c/1/0/0/0", b"short")
+    place.commit("another program")
+    before = on_disk.lookup_branch("main")
+    assert check_store(on_disk) == {"t/c/1/0/0/0": "truncated"}
+    assert on_disk.lookup_branch("main") == before
+    again = icechunk.Repository.open(icechunk.local_filesystem_storage(str(tmp_path / "fine")))
+    assert progress_of(again).damage == {"t/c/1/0/0/0": "truncated"}
+    write_store(small(), again, PLAN)
+    assert check_store(again) == {}
+    assert on_disk.list_branches() == {"main"}
+    xr.testing.assert_equal(read(again), small().compute())
+
+
+def test_a_repository_that_can_not_be_opened_is_told_in_one_line(on_disk, tmp_path):
+    shutil.rmtree(tmp_path / "fine" / "refs")
+    with pytest.raises(StoreError, match=r"can't be opened: ref not found `main`\.") as error:
+        check_store(on_disk)
+    assert "\n" not in str(error.value)

@@ -4,10 +4,12 @@ import json
 import os
 
 import pytest
-from toys import PLAN, shards, toy
+from kept_stores import slow_with_icechunk
+from toys import PLAN, toy
 
 from flexclim.errors import StoreError
-from flexclim.stores import check_store, progress_of, write_store
+from flexclim.stores import Place, check_store, progress_of, write_store
+from flexclim.stores.faults import DAMAGE
 
 
 @pytest.fixture
@@ -16,18 +18,22 @@ def store(tmp_path):
     return tmp_path / "a.zarr"
 
 
-def test_progress_reports_damage(store):
+@slow_with_icechunk
+def test_progress_reports_damage(kept):
+    store = kept.store
+    write_store(toy(), store, PLAN)
     assert str(progress_of(store)).startswith("18 of 18 shards (100 %), ")
     assert "complete" in str(progress_of(store))
-    shards(store)[3].write_bytes(b"short")
+    kept.change({"t/c/1/0/0/0": b"short"})
     check_store(store)
     assert "1 files are damaged; the same command repairs them." in str(progress_of(store))
-    shards(store)[4].unlink()
+    kept.change({"t/c/1/1/0/0": None})
     assert str(progress_of(store)).startswith("17 of 18 shards (94 %)")
     # A list that is out of date costs nothing.
     write_store(toy(), store, PLAN)
+    assert progress_of(store).damage == {}
     calls = []
-    (store.parent / "a.zarr.damage").write_text(json.dumps({"t/c/0/0/0/0": "checksum"}))
+    Place(store).write_own(DAMAGE, json.dumps({"t/c/0/0/0/0": "checksum"}).encode())
     write_store(toy(calls=calls), store, PLAN)
     assert calls == []
 
@@ -51,8 +57,8 @@ def test_a_file_that_vanishes_meanwhile_is_not_counted(store, monkeypatch):
     assert progress_of(store) == before
 
 
-def test_what_flexclim_did_not_begin_is_not_judged(store, tmp_path):
-    toy().to_zarr(tmp_path / "b.zarr", consolidated=False)
+def test_what_flexclim_did_not_begin_is_not_judged(kept):
+    kept.save(toy())
     with pytest.raises(StoreError, match="not a store that flexclim began"):
-        check_store(tmp_path / "b.zarr")
-    assert progress_of(tmp_path / "b.zarr") is None
+        check_store(kept.store)
+    assert progress_of(kept.store) is None
