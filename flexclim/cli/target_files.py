@@ -102,6 +102,7 @@ def _read_with_geopandas(path: str) -> Any:
         import geopandas
     except ImportError:
         raise FlexclimError(
-            f"reading {path} needs geopandas. Install it, or convert the file to GeoJSON."
+            f"reading {path} needs geopandas (extra gis). Install it, or convert the file to "
+            "GeoJSON."
         ) from None
     return geopandas.read_file(path)

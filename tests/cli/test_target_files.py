@@ -64,7 +64,7 @@ def test_grids_from_netcdf(tmp_path):
         ("basins.geojson", "[]", "it has no type"),
         ("missing.csv", None, "does not exist"),
         ("missing.nc", None, "does not exist"),
-        ("basins.gpkg", "", "needs geopandas. Install it, or convert"),
+        ("basins.gpkg", "", r"needs geopandas \(extra gis\). Install it, or convert"),
     ],
 )
 def test_what_can_not_be_read_is_named(tmp_path, monkeypatch, name, content, message):
