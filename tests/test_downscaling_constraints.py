@@ -143,6 +143,7 @@ def test_lazy_fields_and_slices_have_the_same_values(run, fine):
     np.testing.assert_allclose(one.tasmin[0, 0].values, fine.tasmin[0, 1].values, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flipped", [{}, {"lat": slice(None, None, -1)}])
 def test_regions_of_a_large_field_keep_their_parts_of_block_means(run, monkeypatch, flipped):
     ds = temperatures(times=1, apart=0.05, rows=32).isel(flipped)

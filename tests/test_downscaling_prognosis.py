@@ -83,6 +83,7 @@ def test_predictors_may_lie_on_several_grids_and_in_other_units(predictors, mode
     xr.testing.assert_allclose(run(ds, model).tasmax, run(predictors, model).tasmax, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_lazy_input_is_computed_later_and_stores_resume(predictors, model, tmp_path):
     whole = run(predictors, model)
     lazy = run(predictors.chunk(time=1), model)

@@ -48,6 +48,7 @@ def close(found, expected):
 BLOCKINGS = (2, 3), (4, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -73,6 +73,7 @@ def test_coordinates_are_those_of_the_target(region, run, to):
     assert float((found - TO[to].coords["lat"] * 0).isnull().sum()) < found.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", TO)
 def test_planes_in_parts_have_the_same_means(region, run, to, monkeypatch):
     region[0, 2, 3] = np.nan

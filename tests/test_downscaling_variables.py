@@ -84,6 +84,7 @@ def test_all_targets_come_back(run, globe, whole):
     close(one[["tp"]], fine[["tp"]].isel(time=[0]))
 
 
+@pytest.mark.slow
 def test_chunks_batches_and_members_change_no_pixel(run, globe, whole):
     expected = only_fields(whole)
     found = run(globe.chunk({"time": 2, "lat": 3, "lon": 5}))

@@ -141,6 +141,7 @@ def test_an_array_and_float64(plain, region):
         np.testing.assert_array_equal(alone.values, ahead.values)
 
 
+@pytest.mark.slow
 def test_chunks_batches_members_and_leads_change_no_value(run, globe):
     whole = run(globe, 3, members=3)
     lazy = run(globe.chunk(time=1, lat=5, lon=7), 3, members=3)

@@ -96,6 +96,7 @@ def test_a_stopped_run_goes_on(past, wind, kept, monkeypatch, sampled):
         np.testing.assert_array_equal(stored[name].values, ahead[name].values)
 
 
+@pytest.mark.slow
 @slow_with_icechunk
 def test_more_members_and_leads_extend(past, options, kept, sampled):
     place = kept.store
@@ -137,6 +138,7 @@ def test_another_request_is_refused_and_damage_mended(past, options, kept):
     np.testing.assert_array_equal(again["u10"].values, values)
 
 
+@pytest.mark.slow
 @slow_with_icechunk
 def test_a_lazy_forecast_is_downscaled_into_a_store(past, toy_model, options, kept, sampled):
     """To know it again, a resumed run looks at its first step only."""
@@ -212,6 +214,7 @@ def run(*arguments):
     return stop.value.code or 0
 
 
+@pytest.mark.slow
 def test_the_shell_forecasts(past, model, tmp_path, capsys):
     past.to_netcdf(tmp_path / "past.nc")
     model.save(tmp_path / "toy")

@@ -59,6 +59,7 @@ def test_wrong_arguments_are_errors(files, capsys, arguments, code, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_verify_compares_climates_of_other_years_and_grids(capsys, tmp_path):
     def write(name, first, step, warmer, members=()):
         time = xr.date_range(first, periods=730)

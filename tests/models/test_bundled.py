@@ -50,6 +50,7 @@ def test_members_have_the_truth_s_fine_scales(september, fine):
     assert float(distance) < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 8])
 def test_other_factors(september, factor):
     # 8 does not divide the 180 rows between the poles.

@@ -58,6 +58,7 @@ def test_counts_are_those_of_the_sampler(counted, toy_model, monkeypatch, keeps,
     check(counted, field, model=toy_model, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keeps", [True, False])
 def test_tasks_of_several_planes_share_passes(counted, toy_model, monkeypatch, keeps):
     monkeypatch.setattr("flexclim.planning.plan.kept_tiles", lambda *_: 100 * keeps)

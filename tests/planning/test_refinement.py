@@ -88,6 +88,7 @@ def test_stations_get_the_largest_factor_that_training_covers(choose, make_toy):
     assert "smallest" in found.reason
 
 
+@pytest.mark.slow
 def test_stations_get_the_factor_of_models_made_for_the_fields(choose):
     ds = coarse_fields.region(1, 8, 8).rename("t2m").assign_attrs(units="K")
     ds = ds.assign_coords(lat=40 - 4 * (ds.lat - 43), lon=4 * ds.lon)

@@ -36,6 +36,7 @@ def opened(data_dir, name):
     return xr.open_dataset(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FOUND)
 def test_files_are_regridded(data_dir, kind):
     name, variable, options, lat, lon = FOUND[kind]

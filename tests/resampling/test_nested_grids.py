@@ -88,6 +88,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 @given(
     change=st.sampled_from(CHANGES),
     roll=st.integers(0, 12),

@@ -28,6 +28,7 @@ def injured(content, kind, random):
     return bytes(flipped)
 
 
+@pytest.mark.slow
 @slow_with_icechunk
 def test_a_hundred_faults_are_found_and_repaired(kept):
     whole, random = kept.contents(), np.random.default_rng(7)

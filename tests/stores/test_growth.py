@@ -57,6 +57,7 @@ def test_only_what_is_new_is_made(make_kept, members, times):
     assert check_store(kept.store) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [0, 25, 45])
 def test_a_stopped_extension_goes_on_and_may_be_extended_again(store, tmp_path, stop_after):
     write_store(toy(times=20), store, PLAN)

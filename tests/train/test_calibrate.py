@@ -162,6 +162,7 @@ def test_the_truth_has_what_the_model_makes(model, truth):
         calibrate(model, truth, 2, coarse=coarse, members=3)
 
 
+@pytest.mark.slow
 def test_from_a_shell(model, truth, tmp_path, capsys):
     source, folder = model.save(tmp_path / "model"), tmp_path / "calibrated"
     truth.to_netcdf(tmp_path / "truth.nc")

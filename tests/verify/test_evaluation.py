@@ -163,6 +163,7 @@ def test_bad_input_is_named(fields):
         verify.evaluate(forecast, truth, seed=0.5)
 
 
+@pytest.mark.slow
 def test_each_chunk_of_a_lazy_forecast_is_computed_once(fields):
     part = {"time": slice(0, 3), "lat": slice(0, 8), "lon": slice(0, 9)}
     forecast, truth, _ = (ds.isel(part) for ds in fields)

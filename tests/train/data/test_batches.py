@@ -108,6 +108,7 @@ def showers(folder, read):
     return recipe
 
 
+@pytest.mark.slow
 def test_rain_aware_sampling(showers, make):
     def wet(recipe):
         made = make(recipe)

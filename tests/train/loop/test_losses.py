@@ -37,6 +37,7 @@ def test_members_of_several_targets(network):
     torch.testing.assert_close(members[1:, 2:3], alone, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more", [{}, {"spectrum": 0.1}, {"texture": 1.0, "amplitude": 0.3}, {"one_step": 1.0}]
 )

@@ -66,6 +66,7 @@ def test_a_log_that_holds_no_scores_yet_is_drawn(tmp_path):
     assert (tmp_path / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_pictures(tmp_path, sampled):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -117,6 +117,7 @@ def test_one_rank_measures_for_all(recipe, monkeypatch):
     assert sent == [measured, {}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crps", [0.5, math.nan], ids=["no better", "not a number"])
 def test_a_stage_ends_early_where_scores_do_not_improve(folder, monkeypatch, capsys, crps, tiny):
     scores, take, taken = Validation.scores, TrainingStep.take, []

@@ -9,6 +9,7 @@ from flexclim.train.loop.processes import Ranks
 from flexclim.train.loop.run import Run
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_by_name(finished_copy, folder, recipe):
     for override, message in (
         ("network.depth=5", "network.depth = 3, not 5"),
@@ -45,6 +46,7 @@ def test_checkpoints_of_before_forecasts_go_on(recipe):
         snapshot.unpack({"text": json.dumps(text)}, recipe)
 
 
+@pytest.mark.slow
 def test_settings_that_may_change_when_a_run_resumes_do(finished_copy, folder, read):
     (finished_copy / "checkpoint-00000006.pt").unlink()  # go back to the end of the first stage
     changed = "trainer.ema=0.5", "trainer.weight_decay=0.3", "ensemble.ema=0.7"

@@ -24,6 +24,7 @@ from flexclim.train.recipes.recipe import Trainer
 HALF = pytest.mark.slow  # on CPUs arithmetic of 16 bits takes several times as long
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -111,6 +112,7 @@ def batch():
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bf16", "fp16"])
 @pytest.mark.parametrize("members", [None, 2])
 def test_a_step_on_unknown_residuals_keeps_weights_finite(

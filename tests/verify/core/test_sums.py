@@ -1,5 +1,6 @@
 import dask
 import numpy as np
+import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ def make_fields():
     return xr.DataArray(values, coords, DIMS), truth
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     chunks=st.tuples(*(st.integers(1, n) for n in SHAPE)),

@@ -3,6 +3,7 @@ import pytest
 from flexclim import FlexclimError, verify
 
 
+@pytest.mark.slow
 def test_the_climate_has_a_report_of_its_own(climate_world, tmp_path):
     text = verify.report(climate_world[1], tmp_path / "climate.html").read_text()
     assert text.count("<img") == 2 * (4 + 2) - 1
