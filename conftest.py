@@ -11,6 +11,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")  # figures of pyplot open no window
+# Values must not depend on the processor.
+os.environ.setdefault("FLEXCLIM_PRECISION", "float32")
 # A shell lets what it starts in the background ignore Ctrl-C; tests of it send one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -108,7 +108,7 @@ def main() -> None:
     ratios = [w / b for w, b in zip(whole, near, strict=True)]
     rate = amount / statistics.median(whole)
     size = f"{options.times} times x {options.members} members"
-    print(f"{options.model}, {size} on {plan.sampling.device}:")
+    print(f"{options.model}, {size} on {plan.sampling.device} in {plan.sampling.precision}:")
     print(f"{plan.sampling.tiles.count} tiles, {rate:.3f} megapixels x members a second")
     print(f"ratio {statistics.median(ratios):.3f} (median of {options.rounds})")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from flexclim._version import __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+os.environ["FLEXCLIM_PRECISION"] = "float32"  # outputs must not depend on the processor
 os.environ["TQDM_DISABLE"] = "1"  # no bars of progress among the outputs of notebooks
 
 project = "flexclim"

@@ -154,7 +154,7 @@ def downscale(
     device
         Such as ``"cpu"`` or ``"cuda"``. Default: a GPU if there is one.
     precision
-        ``"float32"``, ``"bf16"`` or ``"fp16"``. Default: float32 on a CPU, bf16 on a GPU.
+        ``"float32"``, ``"bf16"`` or ``"fp16"``. Default: the store's, else bf16 where faster.
     compile
         Whether to compile the network with ``torch.compile``, which pays off in long runs on a
         GPU. It affects results by rounding only; where compilation does not work, an error is

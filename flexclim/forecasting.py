@@ -30,7 +30,7 @@ from flexclim.planning.source import Source, resolve
 from flexclim.planning.variable_groups import with_attributes_of, with_matches, with_statics
 from flexclim.resampling.rows_and_columns import GridHint
 from flexclim.sampling.forecast_graph import lazy_rollout
-from flexclim.sampling.output import as_given, warn_of_spacing, warn_of_steps, write
+from flexclim.sampling.output import as_given, log_precision, warn_of_spacing, warn_of_steps, write
 from flexclim.sampling.part_readers import statics_reader
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
@@ -101,7 +101,7 @@ def forecast(
     device
         Such as ``"cpu"`` or ``"cuda"``. Default: a GPU if there is one.
     precision
-        ``"float32"``, ``"bf16"`` or ``"fp16"``. Default: float32 on a CPU, bf16 on a GPU.
+        ``"float32"``, ``"bf16"`` or ``"fp16"``. Default: as for :func:`flexclim.downscale`.
     compile
         Whether to compile the network with ``torch.compile``, which pays off in long runs on a
         GPU. It affects results by rounding only; where compilation does not work, an error is
@@ -236,6 +236,7 @@ def _planned(
     ]
     warn_of_spacing(plans, groups)
     warn_of_steps(plans, groups)
+    log_precision(plans, groups)
     longest = max(plan.past for plan in plans)
     source = source.with_dataset(source.dataset.isel({time: slice(-longest, None)}))
     arrays: dict[str, da.Array] = {}

@@ -69,7 +69,7 @@ def with_small_windows(model: Model) -> Model:
     """Return a model of the same network with random weights that takes smaller windows, too."""
     network = model.settings.network.model_copy(update={"other_tiles": ((32, 32),)})
     settings = model.settings.model_copy(update={"network": network, "halo": 8})
-    return new_model(Flex(network), settings, ModelCard(name="32-cell windows"))
+    return new_model(Flex(network), settings, ModelCard(name="windows-of-32"))
 
 
 def small_fields(name: str, rounds: int) -> Table:

@@ -134,7 +134,10 @@ Device = Annotated[
 ]
 Precision = Annotated[
     str | None,
-    typer.Option(help="float32, bf16 or fp16. [default: float32 on a CPU, bf16 on a GPU]"),
+    typer.Option(
+        help="float32, bf16 or fp16. [default: as in an existing store, else bf16 where it is "
+        "faster: on a GPU, and on a CPU with instructions for it]"
+    ),
 ]
 Compile = Annotated[
     bool | None,

@@ -35,15 +35,16 @@ THREADS = 2
 
 
 def equip(
-    references: Sequence[ModelReference],
+    models: Sequence[tuple[ModelReference, str]],
     device: str,
-    precision: str,
     zarr_settings: Mapping[str, object],
 ) -> None:
     """Have the workers of the active cluster, now and later, set up zarr and load models once.
 
     Parameters
     ----------
+    models
+        Each with its precision.
     zarr_settings
         zarr's configuration in worker processes.
 
@@ -55,7 +56,7 @@ def equip(
     client = active_client()
     if client is None:
         return
-    for reference in references:
+    for reference, _ in models:
         if reference.path is None and _in_other_processes(client):
             raise ModelError(
                 f"model {reference.name!r} was not saved, so workers can't load it; save it "
@@ -63,7 +64,7 @@ def equip(
             )
     from flexclim.execution.worker_plugin import LoadModels
 
-    client.register_plugin(LoadModels(references, device, precision, zarr_settings))
+    client.register_plugin(LoadModels(models, device, zarr_settings))
 
 
 @contextmanager

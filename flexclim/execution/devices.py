@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from flexclim.errors import FlexclimError
-from flexclim.execution.workers import GPU, TORCH_THREADS, active_client, workers_of
+from flexclim.execution.workers import TORCH_THREADS, active_client, first_worker, workers_of
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -35,7 +35,7 @@ def choose_device(device: str | None, compiled: bool = False) -> tuple[str, int]
     if client is None:
         return device_here(device, compiled)
     workers = workers_of(client)
-    first = max(workers, key=lambda address: workers[address].get("resources", {}).get(GPU, 0))
+    first = first_worker(workers)
     neighbours = sum(worker["host"] == workers[first]["host"] for worker in workers.values())
     (found,) = client.run(device_here, device, compiled, workers=[first]).values()
     return found[0], found[1] // (1 if found[0].startswith("cuda") else neighbours)

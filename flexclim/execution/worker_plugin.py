@@ -27,15 +27,14 @@ class LoadModels(WorkerPlugin):
 
     def __init__(
         self,
-        references: Sequence[ModelReference],
+        models: Sequence[tuple[ModelReference, str]],
         device: str,
-        precision: str,
         zarr_settings: Mapping[str, object],
     ) -> None:
-        self.references, self.device, self.precision = tuple(references), device, precision
+        self.models, self.device = tuple(models), device
         self.zarr_settings = dict(zarr_settings)
-        hashes = " ".join(reference.sha256[:12] for reference in self.references)
-        self.name = f"flexclim {hashes} {device} {precision}"
+        named = " ".join(f"{model.sha256[:12]} {precision}" for model, precision in self.models)
+        self.name = f"flexclim {named} {device}"
 
     def setup(self, worker: Worker) -> None:
         """Set up a process that has just started."""
@@ -50,5 +49,5 @@ class LoadModels(WorkerPlugin):
         threads = os.environ.get(TORCH_THREADS)
         if threads or worker.nanny:
             torch.set_num_threads(int(threads) if threads else max(1, worker.state.nthreads))
-        for reference in self.references:
-            reference.load().network_on(self.device, self.precision)
+        for reference, precision in self.models:
+            reference.load().network_on(self.device, precision)

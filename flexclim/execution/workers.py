@@ -64,6 +64,11 @@ def workers_now(client: Client) -> dict[str, WorkerInfo]:
     return dict(client.scheduler_info(n_workers=-1)["workers"])
 
 
+def first_worker(workers: Mapping[str, WorkerInfo]) -> str:
+    """Return the address of the worker that tells what all can do: one with a GPU if there is."""
+    return max(workers, key=lambda address: workers[address].get("resources", {}).get(GPU, 0))
+
+
 def offers_gpu(worker: WorkerInfo) -> bool:
     """Return whether a worker offers the resource GPU."""
     return bool(worker.get("resources", {}).get(GPU, 0))

@@ -20,6 +20,7 @@ from flexclim.cf.time_coordinates import TimeCoordinates
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.execution.batch_size import choose_batch, kept_tiles
 from flexclim.execution.devices import choose_device
+from flexclim.execution.precision import choose_precision
 from flexclim.grids.grid import Grid
 from flexclim.models.channels import Variable
 from flexclim.models.model import Model, ModelReference
@@ -239,7 +240,11 @@ def plan_sampling(
     _check_alike([source[name] for name in inputs])
     lead = [str(dim) for dim in field.dims if dim not in (REALIZATION, grid.y, grid.x)]
     device, free = choose_device(options.device, bool(options.compile))
-    precision = options.precision or ("float32" if device == "cpu" else "bf16")
+    precision = (
+        options.precision
+        or options.known_precisions.get(model.sha256)
+        or choose_precision(settings.network, device)
+    )
     network = settings.network.model_copy(update={"tile": tiles.tile})
     batch = options.batch or choose_batch(network, device, precision, free)
     entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)

@@ -9,10 +9,10 @@ import numpy as np
 
 from flexclim.cf.physical_bounds import Bounds
 from flexclim.errors import FlexclimError
+from flexclim.execution.precision import PRECISIONS
 from flexclim.grids.arguments import is_one_of, is_whole, shown
 
 LARGEST = 1_000_000  # a plan lists members and steps
-PRECISIONS = "float32", "bf16", "fp16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,8 @@ class SamplingOptions:
     ``breaks`` are members at which a new task starts, so that members that a store already holds
     are not recomputed with new ones; ``held`` is the same for positions along a dimension.
     ``entire`` states that all of the output will be computed,
-    not just slices. ``known_bounds`` are those of the variables of an existing store.
+    not just slices. ``known_bounds`` are those of the variables of an existing store, and
+    ``known_precisions`` those that its models, by SHA-256, compute in.
     """
 
     members: int | None = None
@@ -38,6 +39,7 @@ class SamplingOptions:
     held: Mapping[str, int] = field(default_factory=dict)
     entire: bool = False
     known_bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    known_precisions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "batch", "overlap"):

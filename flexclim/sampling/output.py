@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,8 @@ from flexclim.sampling.planned_ensemble import PlannedEnsemble
 from flexclim.sampling.store_plan import as_begun, plan_so_far, store_plan
 from flexclim.sampling.training_range import warn
 from flexclim.stores.datasets import KEEP_BITS, open_input
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
 R = TypeVar("R", bound=SamplingOptions)
@@ -138,9 +141,8 @@ def write(
     so_far = request if begun is None else plan_so_far(request, begun, planned, place)
     shared = [each.sampling for stage in planned.stages for each in stage.plans]
     equip(
-        [each.model for each in shared],
+        list(dict.fromkeys((each.model, each.precision) for each in shared)),
         shared[0].device,
-        shared[0].precision,
         stores.ZARR_SETTINGS,
     )
     how = stores.WriteOptions(
@@ -185,6 +187,14 @@ def warn_of_steps(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> Non
                 f", and with steps={steps} their spread may be far off. Leave steps out, or verify "
                 "the spread."
             )
+
+
+def log_precision(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:
+    """Log, once per model, that forward passes are not in float32."""
+    chosen = {g.model.name: p.sampling.precision for p, g in zip(plans, groups, strict=True)}
+    for name, precision in chosen.items():
+        if precision != "float32":
+            LOG.info("%s: forward passes in %s, not in float32", name, precision)
 
 
 def warn_of_spacing(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:

@@ -31,7 +31,7 @@ from flexclim.sampling.downscaling_graph import lazy_members
 from flexclim.sampling.healpix_members import on_pixels
 from flexclim.sampling.imposed_constraints import constrained
 from flexclim.sampling.lazy_planes import lazy_planes
-from flexclim.sampling.output import warn_of_spacing, warn_of_steps
+from flexclim.sampling.output import log_precision, warn_of_spacing, warn_of_steps
 from flexclim.sampling.part_readers import StaticsReader, means_reader, statics_reader
 from flexclim.sampling.planned_ensemble import PlannedEnsemble, describe
 
@@ -89,6 +89,7 @@ def plan_stage(
     ]
     warn_of_spacing(plans, groups)
     warn_of_steps(plans, groups)
+    log_precision(plans, groups)
     arrays: dict[str, da.Array] = {}
     statics: dict[str, StaticsReader | None] = {}
     for group, plan in zip(groups, plans, strict=True):

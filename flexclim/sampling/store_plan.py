@@ -106,10 +106,10 @@ def _output_settings(output: OutputTarget) -> dict[str, Any]:
 def as_begun(options: R, begun: stores.Begun, place: stores.Place, time: str | None) -> R:
     """Fill options from the existing store, so that values stay equal.
 
-    These are those of forward passes, the bounds of variables, which attributes that were lost on
-    the way do not tell, constraints between variables, and the time scale of AR(1) noise of stores
-    that have no other share of it. ``time`` is the dimension along which a longer input extends
-    the store.
+    These are those of forward passes, such as their precision, the bounds of variables, which
+    attributes that were lost on the way do not tell, constraints between variables, and the time
+    scale of AR(1) noise of stores that have no other share of it. ``time`` is the dimension along
+    which a longer input extends the store.
     """
     plan = begun.plan
     batch, members, times = (plan.get(name) for name in ("batch", "members", "times"))
@@ -120,6 +120,7 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place, time: str | N
         options = replace(options, constraints=named)
     if isinstance(options, DownscalingOptions):
         options = replace(options, known_timescales=_timescales(plan))
+    options = replace(options, known_precisions=_precisions(plan))
     if options.compile is None:
         options = replace(options, compile=plan.get("compiled") == "true")
     if is_older(begun):
@@ -133,14 +134,29 @@ def as_begun(options: R, begun: stores.Begun, place: stores.Place, time: str | N
     return replace(options, breaks=breaks, held=held, known_bounds=bounds)
 
 
+def _precisions(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the precision that each model computes in, by its SHA-256."""
+    found = {}
+    for made in _downscalings(plan):
+        for own in made.get("variables", {"": {}}).values():
+            settings = {**made, **own}
+            if {"model_sha256", "precision"} <= settings.keys():
+                found[settings["model_sha256"]] = settings["precision"]
+    return found
+
+
+def _downscalings(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the settings of each downscaling, in order; of a forecast, its own."""
+    return [*(plan[key] for key in plan if key.startswith("downscaling ")), plan]
+
+
 def _timescales(plan: Mapping[str, Any]) -> dict[int, float]:
     """Return the time scale of AR(1) noise of each downscaling, if there is no other share of it.
 
     Variables that differ in it, or in its shares, have those of their model's card.
     """
-    made = [plan[key] for key in plan if key.startswith("downscaling ")]
     found = {}
-    for stage, one in enumerate([*made, plan]):
+    for stage, one in enumerate(_downscalings(plan)):
         parts = one, *one.get("variables", {}).values()
         seconds = one.get("noise_timescale_seconds")
         if seconds is not None and not any("noise_constant_share" in part for part in parts):

@@ -66,7 +66,7 @@ def test_a_model_that_was_not_saved_can_not_travel(toy_model, monkeypatch):
     monkeypatch.setattr(cluster, "active_client", lambda: object())
     monkeypatch.setattr(cluster, "_in_other_processes", lambda client: True)
     with pytest.raises(ModelError, match="save it first"):
-        cluster.equip([toy_model.replace(steps=1).reference], "cpu", "float32", {})
+        cluster.equip([(toy_model.replace(steps=1).reference, "float32")], "cpu", {})
 
 
 def test_no_scheduler_is_one_line():
