@@ -19,7 +19,7 @@ import xarray as xr
 
 import flexclim
 from benchmarks.days import temperature
-from benchmarks.days.scores import days_of, kept_table, score_table
+from benchmarks.days.scores import GIVEN, days_of, kept_table, score_table
 from benchmarks.days.series import (
     by_day,
     daily,
@@ -55,16 +55,15 @@ def main() -> None:
         "linear in time + mean diurnal cycle": cycle,
         "the same, with daily extremes": with_extremes(cycle, known),
     }
+    made: dict[str, xr.Dataset] = {}
     if options.model:
+        made = {kind: split(days_of(truth, kind), options) for kind in GIVEN}
         name = f"{Path(options.model).name}, {options.members} members"
-        given = days_of(truth, "mean")
-        candidates[name] = in_days(split(given, options))
-        extremes = days_of(truth, "extremes")
-        candidates[f"{name}, with daily extremes"] = in_days(split(extremes, options))[[*NAMES]]
-    title = "Daily to 6-hourly 10 m wind"
-    print(score_table(title, candidates, known, "m/s").markdown())
-    if options.model:
-        print(kept_table(truth, lambda days: split(days, options)).markdown())
+        candidates[name] = in_days(made["mean"])
+        candidates[f"{name}, with daily extremes"] = in_days(made["extremes"])
+    print(score_table("Daily to 6-hourly 10 m wind", candidates, known, "m/s").markdown())
+    if made:
+        print(kept_table(truth, made).markdown())
 
 
 def winds(period: slice) -> xr.Dataset:

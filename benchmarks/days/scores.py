@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -62,18 +62,20 @@ def _scores(found: xr.DataArray, truth: xr.DataArray) -> list[float]:
     return [float(verify.rmse(mean, truth)), float(score), ratio, changes[0] / changes[1]]
 
 
-def kept_table(fields: xr.Dataset, split: Callable[[xr.Dataset], xr.Dataset]) -> Table:
-    """Return the largest departure of any member from the daily values that it was given."""
+def kept_table(fields: xr.Dataset, made: Mapping[str, xr.Dataset]) -> Table:
+    """Return the largest departure of any member from the daily values that it was made from.
+
+    ``made`` holds members for each kind of :data:`GIVEN`.
+    """
     rows = []
-    for kind, given in GIVEN.items():
-        days = days_of(fields, kind)
-        members = in_days(split(days)).astype(float)
+    for kind, one in made.items():
+        days, members = days_of(fields, kind), in_days(one).astype(float)
         departures = {
             statistic: max(
                 _departure(getattr(members[name], statistic)("hour"), days[f"{name}{added}"])
                 for name in fields.data_vars
             )
-            for added, statistic in given.items()
+            for added, statistic in GIVEN[kind].items()
         }
         rows.append([" and ".join(departures), *_columns(departures)])
     note = (

@@ -51,10 +51,11 @@ def test_departures_from_daily_values_are_found(world):
     """Members that repeat the mean depart from the extremes, and from sums."""
     truth = world.truth.isel(time=slice(24))
 
-    def split(days):
-        return days.tas.reindex_like(truth, method="ffill").to_dataset().expand_dims(realization=2)
-
-    rows = {row[0]: row[1:] for row in kept_table(truth, split).rows}
+    repeated = daily(truth).tas.sel(day=truth.time.dt.floor("D"))
+    members = repeated.drop_vars("day").to_dataset().expand_dims(realization=2)
+    made = {"mean": members, "sum": members + 0.5, "extremes": members}
+    rows = {row[0]: row[1:] for row in kept_table(truth, made).rows}
     assert float(rows["mean"][0]) < 1e-5
-    assert float(rows["sum"][1]) > 1
+    wanted = 4 * 0.5 / (4 * daily(truth).tas.std())
+    assert float(rows["sum"][1]) == pytest.approx(float(wanted), rel=0.1)
     assert float(rows["mean and min and max"][3]) > 0.1
