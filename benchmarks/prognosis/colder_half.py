@@ -61,11 +61,12 @@ def recipe(folder: Path, steps: int, base: str | None) -> Path:
             "warmup": 20,
             "learning_rate": 1e-3,
             "ema": 0.98,
-            "validate_every": 75,
-            "score_every": 75,
+            "validate_every": max(steps // 2, 1),
+            "score_every": max(steps // 2, 1),
             "validation_patches": 16,
             "score_members": 4,
         },
+        "ensemble": {"steps": steps // 3, "learning_rate": 3e-4},
         "output": str(folder / "run"),
     }
     path = folder / "colder-half.yaml"
