@@ -4,9 +4,10 @@
     python -m benchmarks.days --synthetic FOLDER [--steps N] [--members N]
 
 Daily means of GFS 10 m wind of August 2026, at 1 degree from 60 N to 59 S. The mean diurnal cycle
-is that of training days (July 2026) at each cell, added to linear interpolation in time; both keep
-the daily mean. Without ``--model``, such as one trained by the recipe ``gfs_wind_days``, only these
-are scored. ``--synthetic`` trains a small network on temperatures whose truth is known, in minutes.
+is that of training days (July 2026) at each cell, added to linear interpolation in time; departures
+of some of these days make an ensemble. All keep the daily mean. Without ``--model``, such as one
+trained by the recipe ``gfs_wind_days``, only these are scored. ``--synthetic`` trains a small
+network on temperatures whose truth is known, in minutes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.days.series import (
     diurnal_cycle,
     in_days,
     interpolated,
+    with_departures,
     with_extremes,
 )
 
@@ -54,6 +56,9 @@ def main() -> None:
         "linear in time": linear,
         "linear in time + mean diurnal cycle": cycle,
         "the same, with daily extremes": with_extremes(cycle, known),
+        f"linear in time + departures of {options.members} other days": with_departures(
+            linear, train, options.members
+        ),
     }
     made: dict[str, xr.Dataset] = {}
     if options.model:

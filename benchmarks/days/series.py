@@ -49,10 +49,23 @@ def interpolated(fields: xr.Dataset) -> xr.Dataset:
     return xr.concat(made, xr.DataArray(hours, dims="hour", name="hour"))
 
 
-def diurnal_cycle(fields: xr.Dataset) -> xr.Dataset:
-    """Return the mean departure from linear interpolation at each cell and time of the day."""
+def departures(fields: xr.Dataset) -> xr.Dataset:
+    """Return departures from linear interpolation at the times of days between other days."""
     linear = interpolated(fields)
-    return (in_days(fields).sel(day=linear.day) - linear).mean("day")
+    return in_days(fields).sel(day=linear.day) - linear
+
+
+def diurnal_cycle(fields: xr.Dataset) -> xr.Dataset:
+    """Return the mean departure at each cell and time of the day."""
+    return departures(fields).mean("day")
+
+
+def with_departures(made: xr.Dataset, fields: xr.Dataset, members: int) -> xr.Dataset:
+    """Return an ensemble: interpolated days, with the departures of other days at each cell."""
+    found = departures(fields)
+    places = np.linspace(0, found.sizes["day"] - 1, members).round().astype(int)
+    chosen = found.isel(day=places).drop_vars("day").rename(day="realization")
+    return made + chosen.assign_coords(realization=np.arange(members))
 
 
 def with_extremes(made: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:

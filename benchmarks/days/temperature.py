@@ -23,7 +23,14 @@ import yaml
 
 import flexclim
 from benchmarks.days.scores import score_table
-from benchmarks.days.series import by_day, daily, diurnal_cycle, in_days, interpolated
+from benchmarks.days.series import (
+    by_day,
+    daily,
+    diurnal_cycle,
+    in_days,
+    interpolated,
+    with_departures,
+)
 from benchmarks.prognosis.world import smooth_noise
 from benchmarks.skill.tables import Table
 from flexclim.train import fit, load_recipe
@@ -173,6 +180,9 @@ def compare(model: Path, members: int) -> Table:
         "daily mean": by_day(daily(truth).sel(day=linear.day), truth),
         "linear in time": linear,
         "linear in time + mean diurnal cycle": linear + diurnal_cycle(train_days),
+        f"linear in time + departures of {members} other days": with_departures(
+            linear, train_days, members
+        ),
         "known expectation": in_days(world.mean.isel(time=last)),
         f"network, {members} members": found,
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.days.scores import kept_table, score_table
-from benchmarks.days.series import daily, in_days, interpolated, with_extremes
+from benchmarks.days.series import daily, in_days, interpolated, with_departures, with_extremes
 from benchmarks.days.temperature import TEXTURE, make_world
 
 
@@ -59,3 +59,13 @@ def test_departures_from_daily_values_are_found(world):
     wanted = 4 * 0.5 / (4 * daily(truth).tas.std())
     assert float(rows["sum"][1]) == pytest.approx(float(wanted), rel=0.1)
     assert float(rows["mean and min and max"][3]) > 0.1
+
+
+def test_departures_of_other_days_keep_the_daily_mean(world):
+    linear = interpolated(world.truth)
+    made = with_departures(linear, world.truth, 3)
+    assert made.sizes["realization"] == 3
+    assert float(abs((made - linear).tas.mean("hour")).max()) < 1e-3
+    first = in_days(world.truth).sel(day=linear.day[0]).tas
+    found = made.tas.sel(realization=0, day=linear.day[0])
+    np.testing.assert_allclose(found, first.transpose(*found.dims), atol=1e-3)
