@@ -51,14 +51,15 @@ def main() -> None:
     linear = interpolated(truth)
     cycle = linear + diurnal_cycle(train)
     known = in_days(truth).sel(day=linear.day)
+    others = with_departures(linear, train, options.members)
+    other_days = f"linear in time + departures of {options.members} other days"
     candidates = {
         "daily mean": by_day(daily(truth).sel(day=linear.day), truth),
         "linear in time": linear,
         "linear in time + mean diurnal cycle": cycle,
         "the same, with daily extremes": with_extremes(cycle, known),
-        f"linear in time + departures of {options.members} other days": with_departures(
-            linear, train, options.members
-        ),
+        other_days: others,
+        f"{other_days}, with daily extremes": with_extremes(others, known),
     }
     made: dict[str, xr.Dataset] = {}
     if options.model:
