@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import xarray as xr
@@ -257,20 +258,19 @@ def downscale_to_zarr(
     precision: str | None = None,
     compile: bool | None = None,
     keep_bits: int | None = None,
+    zarr_format: int | None = None,
 ) -> xr.Dataset:
     """Downscale into a Zarr store, shard by shard; call again to continue.
 
     An existing store of the same request with fewer members or only the first times is extended;
-    its content is not recomputed, except for shards that :func:`flexclim.check_store` found
-    damaged.
+    of what it holds, only damage that :func:`flexclim.check_store` found is computed again.
 
     Parameters
     ----------
     obj, factor, to, lapse_rate, time_factor
         As for :func:`downscale`.
     store
-        A folder, a URL such as ``s3://bucket/fine.zarr``, or a ``zarr`` store object. A store of
-        the same request is continued; anything else is left as it is.
+        A folder, a URL such as ``s3://bucket/fine.zarr``, or a ``zarr`` store object.
     model, members, steps, seed, variables, conserve, non_negative, grid, static
         As for :func:`downscale`.
     noise, noise_timescale, constraints, overlap, batch, device, precision, compile
@@ -278,6 +278,8 @@ def downscale_to_zarr(
     keep_bits
         Mantissa bits to keep, 1 to 23. Values are rounded to a relative precision of
         ``2 ** -(keep_bits + 1)`` and compress better. Default: no rounding.
+    zarr_format
+        3, or 2 for programs that can't read shards. Default: the existing store's, else 3.
 
     Returns
     -------
@@ -312,12 +314,9 @@ def downscale_to_zarr(
         compile=compile,
     )
     choice = aim.choice(model, variables)
-
-    def plan(source: Source, options: DownscalingOptions) -> PlannedEnsemble:
-        return _planned(source, options, choice, aim)
-
     source, options = resolve_input(obj, grid, static, choice, aim, options)
-    return write(source, store, plan, options, keep_bits)
+    plan = partial(_planned, choice=choice, aim=aim)
+    return write(source, store, plan, options, keep_bits, zarr_format)
 
 
 @suggest_options
@@ -327,6 +326,7 @@ def estimate(
     factor: int | None = None,
     *,
     keep_bits: int | None = None,
+    zarr_format: int | None = None,
     **options: Any,
 ) -> Estimate:
     """Estimate what a downscaling will take: passes, time, memory and size, before any work.
@@ -338,7 +338,7 @@ def estimate(
     ----------
     obj, factor
         As for :func:`downscale`.
-    keep_bits
+    keep_bits, zarr_format
         As for :func:`downscale_to_zarr`.
     **options
         As for :func:`downscale`.
@@ -366,7 +366,7 @@ def estimate(
     hint, static = options.pop("grid", None), options.pop("static", None)
     asked = DownscalingOptions(factor=factor, entire=True, **options)
     source, asked = resolve_input(obj, hint, static, choice, aim, asked)
-    return estimate_of(_planned(source, asked, choice, aim), keep_bits)
+    return estimate_of(_planned(source, asked, choice, aim), keep_bits, zarr_format)
 
 
 with_options_of(estimate, downscale)

@@ -170,6 +170,7 @@ def forecast_to_zarr(
     precision: str | None = None,
     compile: bool | None = None,
     keep_bits: int | None = None,
+    zarr_format: int | None = None,
 ) -> xr.Dataset:
     """Forecast into a Zarr store, shard by shard; call again to continue.
 
@@ -185,7 +186,7 @@ def forecast_to_zarr(
         As for :func:`forecast`.
     overlap, batch, device, precision, compile
         As for :func:`forecast`.
-    store, keep_bits
+    store, keep_bits, zarr_format
         As for :func:`flexclim.downscale_to_zarr`.
 
     Returns
@@ -218,7 +219,8 @@ def forecast_to_zarr(
     def plan(source: Source, options: SamplingOptions) -> PlannedEnsemble:
         return _planned(source, leads, options, choice)
 
-    return write(resolve(past, grid, static, variables), store, plan, options, keep_bits)
+    source = resolve(past, grid, static, variables)
+    return write(source, store, plan, options, keep_bits, zarr_format)
 
 
 def _planned(

@@ -17,19 +17,21 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture(params=["folder", "icechunk"])
-def make_kept(request, tmp_path):
+@pytest.fixture(params=["folder", "zarr2", "icechunk"])
+def make_kept(request, tmp_path, monkeypatch):
     """Return what makes new stores of one kind."""
     from kept_stores import Kept, new_store
 
     if request.param == "icechunk":
         pytest.importorskip("icechunk")
-    return lambda name="a.zarr": Kept(new_store(request.param, tmp_path / name))
+    zarr_format = 2 if request.param == "zarr2" else 3
+    monkeypatch.setattr("flexclim.stores.store.NEW_FORMAT", zarr_format)
+    return lambda name="a.zarr": Kept(new_store(request.param, tmp_path / name), zarr_format)
 
 
 @pytest.fixture
 def kept(make_kept):
-    """Return a new store, in a folder or in an icechunk repository."""
+    """Return a new store, in a folder of either format or in an icechunk repository."""
     return make_kept()
 
 

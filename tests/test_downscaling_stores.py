@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from filelock import FileLock
-from kept_stores import slow_with_icechunk
+from kept_stores import slow_repeats
 
 import flexclim
 from flexclim.downscaling import downscale, downscale_to_zarr
@@ -25,7 +25,7 @@ def region():
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-@slow_with_icechunk
+@slow_repeats
 def test_a_store_holds_what_downscale_returns(region, toy_model, kept, lazy):
     given = region.chunk(time=2) if lazy else region
     stored = downscale_to_zarr(given, kept.store, 4, model=toy_model, members=3, batch=4)
@@ -36,7 +36,7 @@ def test_a_store_holds_what_downscale_returns(region, toy_model, kept, lazy):
 
 
 @pytest.mark.usefixtures("single_planes")
-@slow_with_icechunk
+@slow_repeats
 def test_a_stopped_run_goes_on(toy_model, kept, sampled, monkeypatch):
     """Shards hold 16 times; those of the first are kept, in a folder."""
     options = {"model": toy_model, "members": 2, "batch": 4, "steps": 1}
@@ -62,7 +62,7 @@ def test_a_stopped_run_goes_on(toy_model, kept, sampled, monkeypatch):
     np.testing.assert_array_equal(stored["t"].values, downscale(field(18), 4, **options).values)
 
 
-@slow_with_icechunk
+@slow_repeats
 def test_times_in_another_resolution_continue_a_store(toy_model, kept):
     options = {"model": toy_model, "members": 1, "steps": 1}
     fine, coarse = (
@@ -77,7 +77,7 @@ def test_times_in_another_resolution_continue_a_store(toy_model, kept):
         downscale_to_zarr(coarse + 1, kept.store, 4, **options)
 
 
-@slow_with_icechunk
+@slow_repeats
 def test_a_forecast_by_lead_times_is_continued_and_extended(toy_model, kept):
     options = {"model": toy_model, "members": 1, "steps": 1}
     times = field(3).time.values
@@ -94,7 +94,7 @@ def test_a_forecast_by_lead_times_is_continued_and_extended(toy_model, kept):
 
 
 @pytest.mark.parametrize(("members", "times"), [(5, 3), (2, 5), (5, 5)])
-@slow_with_icechunk
+@slow_repeats
 def test_more_members_and_later_times_extend(toy_model, kept, sampled, members, times):
     options = {"model": toy_model, "steps": 1}
     place = kept.store
@@ -117,12 +117,12 @@ def test_more_members_and_later_times_extend(toy_model, kept, sampled, members, 
         downscale_to_zarr(field(3), place, 4, members=2, **options)
 
 
-@slow_with_icechunk
+@slow_repeats
 def test_a_damaged_shard_of_an_extended_store_gets_its_very_bytes_again(toy_model, kept, sampled):
     options = {"factor": 4, "model": toy_model, "steps": 1, "batch": 16}
     for members in (2, 5):
         downscale_to_zarr(field(1), kept.store, members=members, **options)
-    shard = "t/c/3/0/0/0"
+    shard = kept.key("t/c/3/0/0/0")
     whole = kept.read(shard)
     kept.change({shard: whole[:-9]})
     assert list(flexclim.check_store(kept.store)) == [shard]
@@ -142,7 +142,7 @@ def test_a_second_writer_is_refused_at_once(region, toy_model, tmp_path):
 
 
 @pytest.mark.usefixtures("single_planes")
-@slow_with_icechunk
+@slow_repeats
 def test_an_input_that_vanishes_is_told_in_one_line(toy_model, tmp_path, kept):
     options = {"factor": 4, "model": toy_model, "members": 1, "batch": 4, "steps": 1}
     source = tmp_path / "coarse.zarr"
@@ -159,3 +159,15 @@ def test_an_input_that_vanishes_is_told_in_one_line(toy_model, tmp_path, kept):
     middle.write_bytes(content)
     stored = downscale_to_zarr(coarse, kept.store, **options)
     np.testing.assert_array_equal(stored["t"].values, downscale(field(20), **options).values)
+
+
+def test_another_format_is_refused_before_any_work(region, toy_model, tmp_path, sampled):
+    options = {"factor": 4, "model": toy_model, "members": 1, "steps": 1}
+    downscale_to_zarr(region.isel(time=[0]), tmp_path / "a.zarr", zarr_format=2, **options)
+    sampled.clear()
+    with pytest.raises(StoreError, match=r"has Zarr format 2, not 3\. Leave zarr_format out"):
+        downscale_to_zarr(region, tmp_path / "a.zarr", zarr_format=3, **options)
+    with pytest.raises(FlexclimError, match="zarr_format=4 is neither 2 nor 3"):
+        downscale_to_zarr(region, tmp_path / "b.zarr", zarr_format=4, **options)
+    assert sampled == []
+    assert not (tmp_path / "b.zarr").exists()

@@ -50,6 +50,7 @@ def adjust(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random numbers in place of traces.")] = 0,
     overwrite: options.Overwrite = False,
+    zarr_format: options.ZarrFormat = None,
 ) -> None:
     """Adjust the bias of a model to a reference, by quantile delta mapping.
 
@@ -62,6 +63,7 @@ def adjust(
     import flexclim
     from flexclim.stores.datasets import open_input, write_dataset
 
+    form = options.check_zarr_format(zarr_format, options.is_zarr(target)) or 3
     for path in filter(None, (target, save_fitted)):
         options.is_zarr(path)
         options.need_folder(path)
@@ -93,4 +95,4 @@ def adjust(
         seed=seed,
         **fit,
     )
-    typer.echo(write_dataset(adjusted, target, overwrite=overwrite))
+    typer.echo(write_dataset(adjusted, target, overwrite=overwrite, zarr_format=form))

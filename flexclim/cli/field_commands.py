@@ -92,6 +92,7 @@ def downscale(
     scheduler: options.Scheduler = None,
     workers: options.Workers = None,
     keep_bits: options.KeepBits = None,
+    zarr_format: options.ZarrFormat = None,
     split: options.Split = None,
     overwrite: options.Overwrite = False,
     layout: Annotated[
@@ -164,6 +165,7 @@ def forecast(
     scheduler: options.Scheduler = None,
     workers: options.Workers = None,
     keep_bits: options.KeepBits = None,
+    zarr_format: options.ZarrFormat = None,
     split: options.Split = None,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -202,6 +204,8 @@ def _write(
         ("source", "target", "split", "overwrite", "keep_bits", "scheduler", "workers"),
     )
     is_store = _is_store(target, split)
+    zarr_format = options.check_zarr_format(arguments.pop("zarr_format"), is_store)
+    stored = {"keep_bits": keep_bits, "zarr_format": zarr_format}
     if only_estimate is None:
         options.need_folder(target)
 
@@ -219,10 +223,10 @@ def _write(
     fields = open_input(source)
     with connected(scheduler, workers):
         if only_estimate is not None:
-            typer.echo(repr(only_estimate(fields, keep_bits=keep_bits, **arguments)))
+            typer.echo(repr(only_estimate(fields, **stored, **arguments)))
             return
         if is_store:
-            to_zarr(fields, target, keep_bits=keep_bits, **arguments)
+            to_zarr(fields, target, **stored, **arguments)
             typer.echo(target)
             return
         result = to_memory(fields, **arguments)
@@ -239,8 +243,9 @@ def _write_benchmark(arguments: dict[str, Any]) -> None:
     from flexclim.execution.cluster import connected
     from flexclim.stores.datasets import open_input
 
-    unused = {"split": None, "keep_bits": None, "dry_run": False, "lapse_rate": None,
-              "variables": None, "factor": None, "constraints": None}  # fmt: skip
+    unused = {"split": None, "keep_bits": None, "zarr_format": None, "dry_run": False,
+              "lapse_rate": None, "variables": None, "factor": None,
+              "constraints": None}  # fmt: skip
     if given := [name for name, default in unused.items() if arguments.pop(name) != default]:
         raise typer.BadParameter(f"--{given[0].replace('_', '-')} does not go with --layout.")
     options.need_folder(arguments["target"])

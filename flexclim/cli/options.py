@@ -164,6 +164,13 @@ KeepBits = Annotated[
         help="Round values to this many mantissa bits, 1 to 23. [default: no rounding]",
     ),
 ]
+ZarrFormat = Annotated[
+    Literal["2", "3"] | None,
+    typer.Option(
+        help="Version of the Zarr format; 2 for programs that can't read shards. "
+        "[default: an existing store's, else 3]"
+    ),
+]
 Split = Annotated[
     Literal["member", "year"] | None,
     typer.Option(help="Write one NetCDF file per member or year. [default: one file]"),
@@ -203,6 +210,18 @@ def need_folder(path: str | Path) -> None:
         f"{path} can't be written: the folder {folder} does not exist. Make it first: "
         f"mkdir -p {shlex.quote(str(folder))}."
     )
+
+
+def check_zarr_format(zarr_format: str | None, is_store: bool) -> Literal[2, 3] | None:
+    """Return the version of the Zarr format; exit with 2 if the output is not a store."""
+    if zarr_format is None:
+        return None
+    if not is_store:
+        raise typer.BadParameter(
+            "a NetCDF file has no Zarr format. Leave --zarr-format out, or name a .zarr store.",
+            param_hint="--zarr-format",
+        )
+    return 2 if zarr_format == "2" else 3
 
 
 def is_zarr(target: str, option: str = "TARGET") -> bool:

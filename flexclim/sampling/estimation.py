@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import xarray as xr
@@ -20,6 +21,7 @@ from flexclim.sampling.downscaling_graph import REGIONS_AT_ONCE
 from flexclim.sampling.output import check_keep_bits
 from flexclim.sampling.planes import Plan, sampler_of
 from flexclim.sampling.planned_ensemble import PlannedEnsemble
+from flexclim.stores.formats import check_format
 from flexclim.stores.layout import HELD_BYTES, choose_layout, lazy_names
 from flexclim.stores.store import threads_for
 
@@ -28,7 +30,7 @@ from flexclim.stores.store import threads_for
 MEMBER_CELL_BYTES, INPUT_CELL_BYTES = 28, 12
 # The size of compressed fields over that in memory: without rounding, and the bits that sign and
 # exponent of rounded values add.
-COMPRESSED, OTHER_BITS = 0.85, 3
+COMPRESSED, OTHER_BITS = {2: 0.95, 3: 0.85}, {2: 9, 3: 3}  # by Zarr format
 UNITS = ("B", 1), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)
 
 
@@ -95,18 +97,24 @@ class Estimate:
         }
 
 
-def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estimate:
+def estimate_of(
+    planned: PlannedEnsemble, keep_bits: int | None = None, zarr_format: int | None = None
+) -> Estimate:
     """Estimate what an ensemble takes; a forward pass of each model is timed.
 
     Parameters
     ----------
     keep_bits
         Mantissa bits that a store keeps; None: all.
+    zarr_format
+        Version of the Zarr format; None: 3.
     """
     fields, first = planned.fields[planned.returned], planned.plans[0].sampling
     time = stores.time_dimension(fields)
     keep_bits = check_keep_bits(keep_bits)
-    share = COMPRESSED if keep_bits is None else min(COMPRESSED, (keep_bits + OTHER_BITS) / 32)
+    form = check_format(zarr_format) or 3
+    share = 1 if keep_bits is None else (keep_bits + OTHER_BITS[form]) / 32
+    share = min(COMPRESSED[form], share)
     passes, seconds, timed = 0, 0.0, dict[tuple[str, int], tuple[float, float]]()
     plans = [(stage, plan) for stage in planned.stages for plan in stage.plans]
     for stage, plan in plans:
@@ -138,7 +146,7 @@ def estimate_of(planned: PlannedEnsemble, keep_bits: int | None = None) -> Estim
         memory_bytes=max(_memory(plan, fields) for _, plan in plans),
         output_bytes=sum(fields[name].nbytes for name in planned.returned),
         disk_bytes=int(share * sum(fields[name].nbytes for name in planned.returned)),
-        shards=sum(_shards(fields[name], time) for name in lazy_names(fields)),
+        shards=sum(_shards(fields[name], time, form) for name in lazy_names(fields)),
     )
 
 
@@ -184,8 +192,8 @@ def _memory(plan: Plan, fields: xr.Dataset) -> int:
     return task * at_once + (passes if cpu else 0) + held
 
 
-def _shards(field: xr.DataArray, time: str | None) -> int:
-    sides = choose_layout(field, time).shards
+def _shards(field: xr.DataArray, time: str | None, zarr_format: Literal[2, 3]) -> int:
+    sides = choose_layout(field, time, zarr_format).files
     return math.prod(-(-size // side) for size, side in zip(field.shape, sides, strict=True))
 
 

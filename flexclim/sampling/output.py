@@ -31,6 +31,7 @@ from flexclim.sampling.planned_ensemble import PlannedEnsemble
 from flexclim.sampling.store_plan import as_begun, plan_so_far, store_plan
 from flexclim.sampling.training_range import warn
 from flexclim.stores.datasets import KEEP_BITS, open_input
+from flexclim.stores.formats import check_format
 
 LOG = logging.getLogger(__name__)
 
@@ -120,12 +121,14 @@ def write(
     plan: Callable[[Source, R], PlannedEnsemble],
     options: R,
     keep_bits: int | None,
+    zarr_format: int | None,
 ) -> xr.Dataset:
     """Write an ensemble into a store, or continue one; return it, opened lazily.
 
     ``plan`` returns the ensemble of a source with some options.
     """
     keep_bits = check_keep_bits(keep_bits)
+    form = check_format(zarr_format)
     place = stores.Place(where)
     stores.check_unlocked(place)
     begun = stores.begun_run(place)
@@ -146,7 +149,10 @@ def write(
         stores.ZARR_SETTINGS,
     )
     how = stores.WriteOptions(
-        device=shared[0].device, members_in_order=_rolls_out(planned), keep_bits=keep_bits
+        device=shared[0].device,
+        members_in_order=_rolls_out(planned),
+        keep_bits=keep_bits,
+        zarr_format=form,
     )
     stores.write_store(planned.fields, place, request, plan_so_far=so_far, options=how)
     return open_input(place.store)

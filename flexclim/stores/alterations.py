@@ -20,7 +20,7 @@ from flexclim.stores.faults import fault_of, listed_damage
 from flexclim.stores.layout import MEMBERS, lazy_names, time_dimension
 from flexclim.stores.metadata import array_of, is_finished
 from flexclim.stores.place import Place
-from flexclim.stores.shards import shards_of
+from flexclim.stores.shards import is_sharded, shards_of
 
 # Attribute of the root: hashes of the first shard of each variable, when the store was complete.
 FIRST_SHARDS = "flexclim_first_shards"
@@ -37,7 +37,7 @@ def first_shards(place: Place) -> dict[str, str]:
     group, hashes = place.group(), {}
     for name in sorted(place.array_names()):
         array = group.get(name)
-        if isinstance(array, zarr.Array) and array.shards is not None:
+        if isinstance(array, zarr.Array) and is_sharded(array):
             key, _ = next(iter(shards_of(array)))
             if (content := place.read(key)) is not None:
                 hashes[key] = hashlib.sha256(content).hexdigest()

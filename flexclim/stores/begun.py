@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flexclim.errors import StoreError
-from flexclim.stores.metadata import has_shards
+from flexclim.stores.metadata import has_own_codecs
 from flexclim.stores.place import Place
 
 PLAN, PLAN_SHA256 = "flexclim_plan", "flexclim_plan_sha256"
@@ -36,12 +36,13 @@ class Begun:
 def begun_run(place: Place) -> Begun | None:
     """Return how a store was begun; None if it is not a store of flexclim's.
 
-    Neither is what another program wrote with the attributes of one: it has no shards.
+    Neither is what another program wrote with the attributes of one: it has no shards, or
+    other codecs.
     """
     try:
         attributes = place.group().attrs.asdict()
         plan, breaks = (json.loads(str(attributes.get(k, "[]"))) for k in (PLAN, BREAKS))
-        ours = PLAN in attributes and has_shards(place)
+        ours = PLAN in attributes and has_own_codecs(place)
         return Begun(dict(plan), tuple(breaks)) if ours else None
     except Exception:  # zarr raises many types for a folder that is not a store
         return None

@@ -149,7 +149,9 @@ def _reason(error: Exception) -> str:
     return shorten(" ".join(str(error).split()), 150, placeholder=" ...") or type(error).__name__
 
 
-def write_dataset(ds: xr.Dataset, path: str, *, overwrite: bool = False) -> str:
+def write_dataset(
+    ds: xr.Dataset, path: str, *, overwrite: bool = False, zarr_format: Literal[2, 3] = 3
+) -> str:
     """Compute a dataset and write it to a NetCDF file, or to a Zarr store; return its path.
 
     Raises
@@ -163,7 +165,9 @@ def write_dataset(ds: xr.Dataset, path: str, *, overwrite: bool = False) -> str:
     if not overwrite and place.keys():
         raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
     with store_errors(path, ""), progress_bar(), allow_texts():
-        ds.to_zarr(place.store, mode="w", encoding=encodings(ds), consolidated=False)
+        encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
+        form: Any = {"zarr_format": zarr_format, "consolidated": zarr_format == 2}
+        ds.to_zarr(place.store, mode="w", encoding=encoding, **form)
     return path
 
 

@@ -50,7 +50,9 @@ def fault_of(
     try:
         array[region]
     except Exception as error:  # codecs raise many types
-        return "checksum" if "checksum" in str(error).lower() else "unreadable"
+        told = str(error).lower()
+        # zlib, which compresses in format 2, says "incorrect data check".
+        return "checksum" if "checksum" in told or "data check" in told else "unreadable"
     return None
 
 

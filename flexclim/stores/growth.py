@@ -16,6 +16,7 @@ import zarr
 from flexclim.errors import StoreError
 from flexclim.stores.begun import BREAKS, plan_attributes
 from flexclim.stores.faults import fault_of
+from flexclim.stores.formats import format_of
 from flexclim.stores.layout import (
     MEMBERS,
     Layout,
@@ -23,7 +24,7 @@ from flexclim.stores.layout import (
     time_coordinate,
     time_dimension,
 )
-from flexclim.stores.metadata import GROWING, METADATA, array_of, small_files
+from flexclim.stores.metadata import GROWING, array_of, set_attributes, small_files
 from flexclim.stores.place import Place, ZarrArray
 from flexclim.stores.shards import Index, Region, region_of, shards_of
 
@@ -33,20 +34,22 @@ Waiting = tuple[str, int, int]
 
 def update(ds: xr.Dataset, place: Place, plan: Mapping[str, object]) -> None:
     """Bring metadata and variables that are not lazy up to date: ``ds`` may have grown."""
-    group = place.group("r+")
+    group, form = place.group(), format_of(place)
     arrays = {name: array_of(group, name) for name in lazy_names(ds)}
     layouts = {
-        name: Layout(shards=array.shards or array.chunks, chunks=array.chunks)
-        for name, array in arrays.items()
+        name: Layout(shards=array.shards, chunks=array.chunks) for name, array in arrays.items()
     }
-    files = small_files(_with_known_attributes(ds, arrays), layouts)
-    del files[METADATA]
-    changed = {key: content for key, content in files.items() if place.read(key) != content}
+    files = small_files(_with_known_attributes(ds, arrays), layouts, form.number)
+    changed = {
+        key: content
+        for key, content in files.items()
+        if key not in form.root and place.read(key) != content
+    }
     if any(ds[name].shape != array.shape for name, array in arrays.items()):
         # The root is written once, without consolidated metadata: readers see the store grow.
-        group.update_attributes(_growth_attributes(ds, place, group, arrays, plan))
-    elif any(key.endswith(METADATA) for key in changed):
-        group.update_attributes({})  # consolidated metadata are out of date
+        set_attributes(place, _growth_attributes(ds, place, group, arrays, plan))
+    elif any(key.endswith(form.array) for key in changed):
+        set_attributes(place, {})  # consolidated metadata are out of date
     for key, content in changed.items():
         place.write(key, content)
 
@@ -54,7 +57,7 @@ def update(ds: xr.Dataset, place: Place, plan: Mapping[str, object]) -> None:
 def _with_known_attributes(ds: xr.Dataset, arrays: Mapping[str, ZarrArray]) -> xr.Dataset:
     """Return a dataset with attributes that a store's variables have and a later input lost."""
     known = {name: array.attrs.asdict() for name, array in arrays.items()}
-    own = {"coordinates", "_FillValue"}  # xarray writes these
+    own = {"coordinates", "_FillValue", "_ARRAY_DIMENSIONS"}  # xarray writes these
     return ds.assign(
         {
             name: ds[name].assign_attrs(
@@ -167,8 +170,8 @@ def check_arrays(ds: xr.Dataset, place: Place) -> None:
             )
         ):
             raise StoreError(
-                f"{place} lacks {name!r} or has it in another shape: {name}/{METADATA} is damaged "
-                "and can't be repaired. Give another name."
+                f"{place} lacks {name!r} or has it in another shape: {name}/"
+                f"{format_of(place).array[0]} is damaged and can't be repaired. Give another name."
             )
 
 

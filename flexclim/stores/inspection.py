@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,12 @@ import zarr
 from flexclim.errors import StoreError, suggest_options
 from flexclim.stores.begun import begun_run
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
+from flexclim.stores.formats import format_of
 from flexclim.stores.growth import growing_shards, held_region
 from flexclim.stores.lock import is_locked
-from flexclim.stores.metadata import METADATA, array_of, is_finished, metadata_faults
+from flexclim.stores.metadata import array_of, is_finished, metadata_faults
 from flexclim.stores.place import Place, StoreLike
-from flexclim.stores.shards import shards_of
+from flexclim.stores.shards import is_sharded, shards_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +70,11 @@ def progress_of(store: StoreLike) -> Progress | None:
     if begun is None:
         return None
     group, broken = place.group(), metadata_faults(place)
-    growing, there = growing_shards(place, group), place.keys()
+    growing, there, unreadable = growing_shards(place, group), place.keys(), _arrays_of(broken)
     done, total = {}, {}
     for name in sorted(place.array_names()):
-        array = None if f"{name}/{METADATA}" in broken else group[name]
-        if isinstance(array, zarr.Array) and array.shards is not None:
+        array = None if name in unreadable else group[name]
+        if isinstance(array, zarr.Array) and is_sharded(array):
             keys = {key for key, _ in shards_of(array)}
             total[name] = len(keys)
             done[name] = len((keys & there) - growing.keys())
@@ -112,15 +114,13 @@ def check_store(store: StoreLike) -> dict[str, str]:
     place = Place(store)
     if begun_run(place) is None:
         raise StoreError(
-            f"{place} is not a store that flexclim began, or its {METADATA} is damaged. Give one "
-            "that downscale_to_zarr or forecast_to_zarr wrote."
+            f"{place} is not a store that flexclim began, or its {format_of(place).attributes} is "
+            "damaged. Give one that downscale_to_zarr or forecast_to_zarr wrote."
         )
     found = metadata_faults(place)
     group = place.group()
     growing = growing_shards(place, group)
-    for name in place.array_names():
-        if f"{name}/{METADATA}" in found:
-            continue
+    for name in place.array_names() - _arrays_of(found):
         array = array_of(group, name)
         for key, index in shards_of(array):
             wrong = fault_of(place, array, key, index, held_region(array, key, index, growing))
@@ -129,3 +129,8 @@ def check_store(store: StoreLike) -> dict[str, str]:
     with suppress(OSError):  # a folder that only others may write to
         list_damage(place, {key: wrong for key, wrong in found.items() if wrong != "missing"})
     return found
+
+
+def _arrays_of(keys: Iterable[str]) -> set[str]:
+    """Return the names of the arrays that files of metadata belong to."""
+    return {key.partition("/")[0] for key in keys}

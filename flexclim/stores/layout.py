@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import xarray as xr
 
@@ -24,6 +25,11 @@ CHUNK_TIMES, SHARD_TIMES, CHUNK_SIDE = 4, 16, 128
 SHARD_CELLS, CHUNK_CELLS = SHARD_TIMES * 256**2, CHUNK_TIMES * CHUNK_SIDE**2
 # Points or regions of a chunk, which holds SHARD_TIMES or, of fewer of them, more.
 CHUNK_PLACES = CHUNK_SIDE**2
+# Zarr format 2 has no shards. Its chunks, each a file, are of up to SHARD_CELLS values (4 MiB of
+# float32): CHUNK_TIMES times of such a square or SHARD_TIMES of such a list, or more times of less.
+FILE_SIDE, FILE_PLACES = 512, SHARD_CELLS // SHARD_TIMES
+# The longest side of a chunk: of planes and of lists, by format.
+LARGEST = {2: (FILE_SIDE, FILE_PLACES), 3: (CHUNK_SIDE, CHUNK_PLACES)}
 # Bytes that the blocks of members sampled together may hold until they are written; twice as many
 # where that gives whole chunks.
 HELD_BYTES = 2**26
@@ -31,13 +37,21 @@ HELD_BYTES = 2**26
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Sizes of shards, and of the chunks in them, along each dimension of an array."""
+    """Sizes of shards, and of the chunks in them, along each dimension of an array.
 
-    shards: tuple[int, ...]
+    There are no shards in Zarr format 2: each chunk is a file.
+    """
+
+    shards: tuple[int, ...] | None
     chunks: tuple[int, ...]
 
+    @property
+    def files(self) -> tuple[int, ...]:
+        """Sizes of the part of the array that one file holds."""
+        return self.shards or self.chunks
 
-def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
+
+def choose_layout(field: xr.DataArray, time: str | None, zarr_format: Literal[2, 3] = 3) -> Layout:
     """Choose shards and chunks for a lazy field.
 
     Parameters
@@ -47,6 +61,8 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
         lazy. Where its blocks divide the plane, shards do so too.
     time
         The name of the time dimension; None if there is none.
+    zarr_format
+        Version of the Zarr format.
 
     Examples
     --------
@@ -61,19 +77,26 @@ def choose_layout(field: xr.DataArray, time: str | None) -> Layout:
     >>> small = da.zeros((8, 365, 96, 128), chunks=(8, 4, -1, -1), dtype="float32")
     >>> choose_layout(xr.DataArray(small, dims=dims), "time")
     Layout(shards=(1, 64, 96, 128), chunks=(1, 4, 96, 128))
+    >>> choose_layout(xr.DataArray(blocks, dims=dims), "time", 2)
+    Layout(shards=None, chunks=(1, 1, 362, 480))
     """
     dims = [*map(str, field.dims)]
     listed = dims[-2] in (MEMBERS, time)
     lead, plane = (dims[:-1], dims[-1:]) if listed else (dims[:-2], dims[-2:])
     together = max(field.variable.chunksizes[MEMBERS]) if MEMBERS in lead else 1
-    largest = CHUNK_PLACES if listed else CHUNK_SIDE
-    sides = [_sides(field.variable.chunksizes[dim], largest) for dim in plane]
+    largest = LARGEST[zarr_format][listed]
+    divide = _even_sides if zarr_format == 2 else _sides
+    sides = [divide(field.variable.chunksizes[dim], largest) for dim in plane]
     cells, read_cells = (math.prod(each) for each in zip(*sides, strict=True))
     room = HELD_BYTES // (together * cells * field.dtype.itemsize)
     whole = CHUNK_TIMES if room < CHUNK_TIMES <= 2 * room else room
     blocks = max(field.variable.chunksizes[time]) if time in lead else 1
     most = min(blocks * SHARD_TIMES, max(SHARD_TIMES, SHARD_CELLS // cells))
     times = _power_of_two(min(most, whole))
+    if zarr_format == 2:
+        times = min(times, _power_of_two(SHARD_CELLS // read_cells))
+        before = [times if dim == time else 1 for dim in lead]
+        return Layout(shards=None, chunks=(*before, *(chunk for _, chunk in sides)))
     fewest = SHARD_TIMES if listed else CHUNK_TIMES
     read = min(times, max(fewest, _power_of_two(CHUNK_CELLS // read_cells)))
     pairs = [(times, read) if dim == time else (1, 1) for dim in lead]
@@ -105,6 +128,14 @@ def _sides(blocks: Sequence[int], largest: int) -> tuple[int, int]:
         return -(-size // chunk) * chunk, chunk
     # A shard that reached into a neighbour's block would have two writers.
     return size, max(n for n in range(1, largest + 1) if size % n == 0)
+
+
+def _even_sides(blocks: Sequence[int], largest: int) -> tuple[int, int]:
+    """Return a block and the side of chunks without shards, which are about equal."""
+    size = blocks[0]
+    if len(blocks) == 1:
+        return size, -(-size // -(-size // largest))
+    return _sides(blocks, largest)
 
 
 def _power_of_two(times: int) -> int:

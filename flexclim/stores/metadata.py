@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import dask.array as da
 import pandas as pd
@@ -16,18 +16,19 @@ from zarr.abc.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from flexclim.cf.custom_indexes import pandas_indexes
-from flexclim.cf.encodings import encodings
+from flexclim.cf.encodings import FIELD_COMPRESSOR, encodings, zarr2_codec
 from flexclim.errors import StoreError
+from flexclim.stores.formats import CONSOLIDATED, ZARR2, format_of
 from flexclim.stores.layout import Layout
 from flexclim.stores.place import Place, ZarrArray
 
-# The file of metadata of a group or an array.
-METADATA = "zarr.json"
 # Attribute of the root group while the store is extended.
 GROWING = "flexclim_growing"
 
 
-def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, bytes]:
+def small_files(
+    ds: xr.Dataset, layouts: Mapping[str, Layout], zarr_format: Literal[2, 3]
+) -> dict[str, bytes]:
     """Return by key the files of a store that hold metadata or variables that are not lazy.
 
     Parameters
@@ -35,12 +36,17 @@ def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byte
     layouts
         Shards and chunks of the lazy variables.
     """
-    encoding = encodings(ds, "zarr")
+    encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
     empty = {}
     for name, layout in layouts.items():
         field = ds[name]
-        encoding[name] |= {"chunks": layout.chunks, "shards": layout.shards}
-        blocks = da.zeros(field.shape, chunks=layout.shards, dtype=field.dtype)
+        encoding[name] |= {"chunks": layout.chunks}
+        encoding[name] |= (
+            {"compressors": zarr2_codec(FIELD_COMPRESSOR)}
+            if layout.shards is None
+            else {"shards": layout.shards}
+        )
+        blocks = da.zeros(field.shape, chunks=layout.files, dtype=field.dtype)
         empty[name] = field.copy(data=blocks)
     memory: dict[str, Buffer] = {}
     try:
@@ -50,7 +56,7 @@ def small_files(ds: xr.Dataset, layouts: Mapping[str, Layout]) -> dict[str, byte
                 mode="w-",
                 compute=False,
                 encoding=encoding,
-                zarr_format=3,
+                zarr_format=zarr_format,
                 consolidated=False,
                 write_empty_chunks=True,
             )
@@ -99,25 +105,34 @@ def array_of(group: zarr.Group, name: str) -> ZarrArray:
 
 def consolidate(place: Place) -> None:
     """Consolidate the metadata, which marks a store as complete; a snapshot always is."""
-    if place.has_snapshots:
+    if place.has_snapshots or is_finished(place):
         return
-    if zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is None:
-        with allow_texts():
-            warnings.filterwarnings("ignore", message="Consolidated metadata")
-            zarr.consolidate_metadata(place.store)
+    with allow_texts():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(place.store, zarr_format=format_of(place).number)
+
+
+def set_attributes(place: Place, attributes: Mapping[str, Any]) -> None:
+    """Set attributes of the root, whose metadata are consolidated no more.
+
+    They are in one file with the attributes in format 3, and go first in format 2: readers find
+    the store as it is.
+    """
+    if format_of(place) is ZARR2:
+        place.delete(CONSOLIDATED)
+    place.group("r+").update_attributes(dict(attributes))
 
 
 def is_finished(place: Place) -> bool:
     """Return whether the last call that wrote a store came to its end."""
     if place.has_snapshots:  # in a session, that of a call that failed may be uncommitted
         return GROWING not in place.group().attrs
-    return zarr.open_group(place.store, mode="r").metadata.consolidated_metadata is not None
+    return bool(_consolidated(place))
 
 
 def restore_metadata(place: Place) -> None:
     """Rewrite metadata of arrays that differ from their consolidated copy."""
-    for name, metadata in _consolidated(place).items():
-        key = f"{name}/{METADATA}"
+    for key, metadata in _consolidated(place).items():
         try:
             intact = json.loads(place.read(key) or b"") == metadata
         except ValueError:
@@ -131,37 +146,59 @@ def metadata_faults(place: Place) -> dict[str, str]:
 
     Metadata that differ from their consolidated copy count as unreadable.
     """
-    consolidated = _consolidated(place)
+    consolidated, files = _consolidated(place), format_of(place).array
+    keys = {f"{name}/{file}" for name in place.array_names() for file in files}
     faults = {}
-    for name in place.array_names() | consolidated.keys():
-        key = f"{name}/{METADATA}"
+    for key in keys | consolidated.keys():
         content = place.read(key)
         try:
             metadata = None if content is None else json.loads(content)
         except ValueError:
             metadata = None
-        if metadata is None or metadata != consolidated.get(name, metadata):
+        if metadata is None or metadata != consolidated.get(key, metadata):
             faults[key] = "missing" if content is None else "unreadable"
+    if place.read(CONSOLIDATED) is not None and not consolidated:
+        faults[CONSOLIDATED] = "unreadable"
     return faults
 
 
-def has_shards(place: Place) -> bool:
-    """Return whether an array is divided into shards, or none can be read."""
-    known = _consolidated(place)
+def has_own_codecs(place: Place) -> bool:
+    """Return whether an array is encoded as flexclim does it, or none can be read.
+
+    Shards tell that in format 3, and the compression in format 2, which are not other programs'
+    defaults.
+    """
+    known, file = _consolidated(place), format_of(place).array[0]
     readable = False
-    for name in sorted(known or place.array_names()):
+    names = {key.partition("/")[0] for key in known} or place.array_names()
+    for key in sorted(f"{name}/{file}" for name in names):
         try:
-            metadata = known.get(name) or json.loads(place.read(f"{name}/{METADATA}") or b"")
-            codecs = [codec["name"] for codec in cast(Any, metadata)["codecs"]]
+            metadata = cast(Any, known.get(key) or json.loads(place.read(key) or b""))
+            own = (
+                metadata["compressor"] == FIELD_COMPRESSOR
+                if metadata["zarr_format"] == 2
+                else "sharding_indexed" in [codec["name"] for codec in metadata["codecs"]]
+            )
         except (ValueError, KeyError, TypeError):
             continue
         readable = True
-        if "sharding_indexed" in codecs:
+        if own:
             return True
     return not readable
 
 
 def _consolidated(place: Place) -> dict[str, object]:
-    """Return the consolidated metadata of each array; empty if there are none."""
-    root = json.loads(place.read(METADATA) or b"{}")
-    return dict((root.get("consolidated_metadata") or {}).get("metadata", {}))
+    """Return the consolidated metadata of arrays by the key of their file; empty if there are none.
+
+    So it is if the file of format 2 is damaged.
+    """
+    form = format_of(place)
+    if form is ZARR2:
+        try:
+            copies = dict(json.loads(place.read(CONSOLIDATED) or b"{}").get("metadata", {}))
+        except (AttributeError, TypeError, ValueError):
+            return {}
+        return {key: content for key, content in copies.items() if "/" in key}
+    root = json.loads(place.read(form.attributes) or b"{}")
+    copies = (root.get("consolidated_metadata") or {}).get("metadata", {})
+    return {f"{name}/{form.array[0]}": content for name, content in copies.items()}

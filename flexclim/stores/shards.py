@@ -20,7 +20,9 @@ from dask.highlevelgraph import HighLevelGraph
 from dask.typing import DaskCollection, Key
 from numcodecs import BitRound
 from zarr.abc.store import Store
+from zarr.core.metadata import ArrayV2Metadata
 
+from flexclim.cf.encodings import FIELD_COMPRESSOR
 from flexclim.files import store_errors
 from flexclim.stores.place import Place, ZarrArray, write_file
 from flexclim.stores.shard_encoding import encoded_shard
@@ -152,6 +154,18 @@ def shards_of(array: ZarrArray) -> Iterable[tuple[str, Index]]:
     counts = (-(-size // side) for size, side in zip(array.shape, sides, strict=True))
     for index in itertools.product(*map(range, counts)):
         yield f"{array.path}/{array.metadata.encode_chunk_key(index)}", index
+
+
+def is_sharded(array: ZarrArray) -> bool:
+    """Return whether an array is a field, written shard by shard.
+
+    In format 2, which has no shards, such arrays have a compression of their own, and what is said
+    of shards holds for their chunks.
+    """
+    if isinstance(array.metadata, ArrayV2Metadata):
+        compressor = array.metadata.compressor
+        return compressor is not None and compressor.get_config() == FIELD_COMPRESSOR
+    return array.shards is not None
 
 
 def region_of(array: ZarrArray, index: Index) -> Region:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import dask
 import numpy as np
@@ -24,6 +25,7 @@ from flexclim.stores.alterations import check_unaltered, first_shards
 from flexclim.stores.begun import check_plan
 from flexclim.stores.creation import create, is_new
 from flexclim.stores.faults import fault_of, list_damage, listed_damage
+from flexclim.stores.formats import check_holds, check_same
 from flexclim.stores.growth import (
     along,
     check_arrays,
@@ -34,10 +36,18 @@ from flexclim.stores.growth import (
 )
 from flexclim.stores.layout import MEMBERS, lazy_names, time_dimension
 from flexclim.stores.lock import locked
-from flexclim.stores.metadata import GROWING, array_of, consolidate, restore_metadata
+from flexclim.stores.metadata import (
+    GROWING,
+    array_of,
+    consolidate,
+    restore_metadata,
+    set_attributes,
+)
 from flexclim.stores.place import Place, StoreLike
 from flexclim.stores.shards import ZARR_SETTINGS, Item, Work, plan_work, region_of, shards_of
 
+# The Zarr format of new stores, unless one is given.
+NEW_FORMAT: Literal[2, 3] = 3
 # Values that the blocks in progress hold at most, unless that allows fewer than MIN_THREADS.
 VALUES_IN_PROGRESS, MIN_THREADS = 2**24, 4
 
@@ -55,11 +65,14 @@ class WriteOptions:
         workers are busy. In a forecast each member is a chain of tasks that holds all its states.
     keep_bits
         Mantissa bits to keep; default: all.
+    zarr_format
+        Version of the Zarr format; default: the existing store's, else 3.
     """
 
     device: str = "cpu"
     members_in_order: bool = False
     keep_bits: int | None = None
+    zarr_format: Literal[2, 3] | None = None
 
 
 def write_store(
@@ -107,14 +120,16 @@ def write_store(
             f"{place} takes writes of one process. Close the dask cluster, or write a Zarr store."
         )
     options = options or WriteOptions()
+    check_holds(place, options.zarr_format)
     new_plan, old_plan = (json.loads(json.dumps(p)) for p in (plan, plan_so_far or plan))
     with locked(place):
         ds = _with_coordinates_computed(ds)
         with store_errors(place.name, ""):
             if is_new(place):
-                create(ds, place, new_plan)
+                create(ds, place, new_plan, options.zarr_format or NEW_FORMAT)
             else:
                 check_plan(place, old_plan)
+                check_same(place, options.zarr_format)
                 place.sweep()
                 restore_metadata(place)
                 check_times(ds, place)
@@ -189,7 +204,7 @@ def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
     growing, listed = growing_shards(place, group), listed_damage(place)
     for name in lazy_names(ds):
         array = array_of(group, name)
-        there = place.keys(f"{name}/c/")
+        there = place.keys(f"{name}/")
         for key, index in shards_of(array):
             region, held = region_of(array, index), held_region(array, key, index, growing)
             damaged = key in there and key in listed and fault_of(place, array, key, index, held)
@@ -204,11 +219,10 @@ def missing_items(ds: xr.Dataset, place: Place) -> list[Item]:
 
 def _keep_notes(ds: xr.Dataset, place: Place, notes: list[Note]) -> None:
     """Add notes to the store's attributes, and warn of each text."""
-    group = place.group("r+")
-    known = group.attrs.asdict()
+    known = place.group().attrs.asdict()
     attributes = attributes_of(notes, ds, known)
     if attributes.items() - known.items():
-        group.update_attributes(attributes)
+        set_attributes(place, attributes)
     warn_of(notes)
 
 
@@ -218,7 +232,7 @@ def _finish(place: Place) -> None:
     if GROWING in group.attrs:  # BREAKS stay: a repaired member is computed with the same others
         del group.attrs[GROWING]
     if (hashes := first_shards(place)).items() - group.attrs.asdict().items():
-        group.update_attributes(hashes)  # before metadata are consolidated, which marks the end
+        set_attributes(place, hashes)  # before metadata are consolidated, which marks the end
     consolidate(place)
 
 

@@ -31,12 +31,16 @@ def test_fields_are_adjusted_into_files_and_stores(files, capsys):
     assert (
         run("adjust", files / "ssp.nc", files / "c.nc", "--fitted", fit, "--variables", "tas") == 0
     )
-    names = [files / name for name in ("a.nc", "fit.nc", "b.zarr", "c.nc")]
+    fitted = ("--fitted", fit, "--zarr-format", 2)
+    assert run("adjust", files / "ssp.nc", files / "d.zarr", *fitted) == 0
+    assert (files / "d.zarr" / ".zmetadata").exists()
+    names = [files / name for name in ("a.nc", "fit.nc", "b.zarr", "c.nc", "d.zarr")]
     assert capsys.readouterr().out == "".join(f"{name}\n" for name in names)
     with xr.open_dataset(files / "a.nc") as one, open_input(files / "b.zarr") as other:
         xr.testing.assert_equal(one["tas"].load(), other["tas"].load())
-        with xr.open_dataset(files / "c.nc") as third:
-            xr.testing.assert_equal(one["tas"], third["tas"].load())
+        for name in ("c.nc", "d.zarr"):
+            with open_input(files / name) as third:
+                xr.testing.assert_equal(one["tas"], third["tas"].load())
         assert "quantile delta mapping" in one["tas"].attrs["bias_adjustment"]
         assert one.sizes["time"] == 3652
 

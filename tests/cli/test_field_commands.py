@@ -23,7 +23,7 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
     options += ["--no-conserve", "--non-negative", "--grid", "point", "--noise", "ar1"]
     options += ["--constraints", "dew_point", "--time-factor", "4"]
     options += ["--noise-timescale", "6h", "--overlap", "8", "--batch", "2", "--device", "cpu"]
-    options += ["--precision", "float32", "--no-compile", "--keep-bits", 9]
+    options += ["--precision", "float32", "--no-compile", "--keep-bits", 9, "--zarr-format", 2]
     assert run("downscale", coarse, target, *options) == 0
     (((given, store), named),) = calls
     assert given["u10"].sizes == {"time": 1, "lat": 16, "lon": 16}
@@ -37,8 +37,16 @@ def test_downscale_passes_every_option_on(monkeypatch, capsys, coarse, tmp_path)
         "static": None, "noise": "ar1", "noise_timescale": "6h",
         "constraints": ["dew_point"], "overlap": 8, "batch": 2,
         "device": "cpu", "precision": "float32", "compile": False, "keep_bits": 9,
+        "zarr_format": 2,
     }  # fmt: skip
     assert capsys.readouterr().out == f"{target}\n"
+
+
+def test_a_netcdf_file_has_no_zarr_format(capsys, coarse, tmp_path):
+    for target, form in (("a.nc", 2), ("a.zarr", 4)):
+        assert run("downscale", coarse, tmp_path / target, "-f", 4, "--zarr-format", form) == 2
+    told = capsys.readouterr().err
+    assert "NetCDF file has no Zarr format" in " ".join(told.replace("│", " ").split())
 
 
 def test_constraints_can_be_left_out(monkeypatch, coarse, tmp_path):

@@ -1,5 +1,6 @@
 """Commands that show fields, stores and models, and check stores."""
 
+import pytest
 from command_line import run
 
 import flexclim
@@ -12,11 +13,19 @@ def test_info_shows_the_grid(capsys, coarse):
     assert "u10: time 1 x lat 16 x lon 16, m s-1" in shown
 
 
-def test_a_store_is_looked_at_checked_and_mended(capsys, coarse, model, tmp_path):
+@pytest.mark.parametrize(
+    ("form", "key"),
+    [
+        ((), "u10/c/1/0/0/0"),
+        pytest.param(("--zarr-format", 2), "u10/1.0.0.0", marks=pytest.mark.slow),
+    ],
+    ids=["zarr3", "zarr2"],
+)
+def test_a_store_is_looked_at_checked_and_mended(capsys, coarse, model, tmp_path, form, key):
     target = tmp_path / "fine.zarr"
     command = ("downscale", coarse, target, "-f", 2, "-n", 2, "--steps", 1, "--batch", 4)
     command += ("--model", model)
-    assert run(*command) == 0
+    assert run(*command, *form) == 0
     capsys.readouterr()
     assert run("info", target) == 0
     shown = capsys.readouterr().out
@@ -24,12 +33,12 @@ def test_a_store_is_looked_at_checked_and_mended(capsys, coarse, model, tmp_path
     assert "made by toy, x2, seed 0, flexclim " in shown
     assert run("check", target) == 0
     assert "nothing is missing or damaged" in capsys.readouterr().out
-    shard = target / "u10" / "c" / "1" / "0" / "0" / "0"
+    shard = target / key
     content = shard.read_bytes()
     shard.write_bytes(content[:-9])
     assert run("check", target) == 1
     told = capsys.readouterr()
-    assert told.out.startswith("u10/c/1/0/0/0: ")
+    assert told.out.startswith(f"{key}: ")
     assert "1 files of" in told.err
     assert run(*command) == 0
     assert shard.read_bytes() == content

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from kept_stores import slow_with_icechunk
+from kept_stores import slow_repeats
 from toys import PLAN, toy
 
 from flexclim.errors import StoreError
@@ -44,16 +44,19 @@ def small(times=20, members=3):
         (lambda ds: ds.isel(time=slice(1, None)), "has times from 2020-01-02"),
         (lambda ds: ds * 2, "flexclim did not begin it"),
         (lambda ds: ds.drop_encoding(), "flexclim did not begin it"),
-        (lambda ds: ds.assign(t=ds["t"].copy(data=2 * ds["t"].values)), "has another t/c/0/0/0/0"),
+        (
+            lambda ds: ds.assign(t=ds["t"].copy(data=2 * ds["t"].values)),
+            r"has another t/(c/)?0.0.0.0 ",
+        ),
     ],
 )
 def test_a_copy_of_something_else_is_not_continued(written, copied, change, named):
     copy = copied(change(written))
-    before = copy.contents(), copy.read("zarr.json")
+    before = copy.contents(), copy.attributes()
     for sizes in ({}, {"members": 5, "times": 24}):
         with pytest.raises(StoreError, match=named):
             write_store(small(**sizes), copy.store, PLAN)
-    assert before == (copy.contents(), copy.read("zarr.json"))
+    assert before == (copy.contents(), copy.attributes())
 
 
 def test_a_copy_of_changed_values_is_no_store_of_ours(written, copied):
@@ -78,10 +81,10 @@ def test_rounding_of_coordinates_does_not_count(written, kept):
 
 
 def test_an_altered_shard_is_told_and_a_damaged_one_repaired(written, kept):
-    first = "t/c/0/0/0/0"
+    first = kept.key("t/c/0/0/0/0")
     whole = kept.read(first)
     kept.change({first: whole[:-1] + bytes([whole[-1] ^ 1])})
-    with pytest.raises(StoreError, match="has another t/c/0/0/0/0 than flexclim wrote"):
+    with pytest.raises(StoreError, match=f"has another {first} than flexclim wrote"):
         write_store(small(), kept.store, PLAN)
     assert set(check_store(kept.store)) == {first}
     write_store(small(), kept.store, PLAN)
@@ -89,7 +92,7 @@ def test_an_altered_shard_is_told_and_a_damaged_one_repaired(written, kept):
     assert check_store(kept.store) == {}
 
 
-@slow_with_icechunk
+@slow_repeats
 def test_a_store_that_was_extended_or_stopped_is_continued(kept):
     """The first shard changes where it waits for times."""
     for sizes in (

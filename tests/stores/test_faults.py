@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from kept_stores import slow_with_icechunk
+from kept_stores import slow_repeats
 from toys import PLAN, toy
 
 from flexclim.stores import Place, check_store, write_store
@@ -17,34 +17,37 @@ def kept(make_kept):
     return kept
 
 
-def injured(content, kind, random):
-    """Return what is left of a file."""
+def injured(content, kind, random, last):
+    """Return what is left of a file; bits are flipped in its ``last`` bytes."""
     if kind == "missing":
         return None
     if kind == "truncated":
         return content[: random.integers(len(content))]
     flipped = bytearray(content)
-    flipped[random.integers(len(content))] ^= 1 << random.integers(8)
+    flipped[-1 - random.integers(last or len(content))] ^= 1 << random.integers(8)
     return bytes(flipped)
 
 
 @pytest.mark.slow
-@slow_with_icechunk
+@slow_repeats
 def test_a_hundred_faults_are_found_and_repaired(kept):
     whole, random = kept.contents(), np.random.default_rng(7)
     every = sorted(kept.chunks())
     repaired = 0
+    last = (
+        None if kept.zarr_format == 3 else 4
+    )  # the checksum: some other bits do not affect values
     for kind in ("missing", "truncated", "flipped"):
         for count in (17, 16 + (kind == "flipped")):
             keys = [every[i] for i in random.choice(len(every), size=count, replace=False)]
-            kept.change({key: injured(whole[key], kind, random) for key in keys})
+            kept.change({key: injured(whole[key], kind, random, last) for key in keys})
             assert set(check_store(kept.store)) == set(keys)
             calls, moment = [], kept.moment()
             write_store(toy(calls=calls), kept.store, PLAN)
             assert kept.contents() == whole
-            parts = [key.split("/") for key in keys if key.startswith("t/")]
+            indices = [index for name, index in map(kept.index, keys) if name == "t"]
             assert {(m // 2, t // 16) for m, t in calls} == {
-                (int(member) // 2, int(time)) for _, _, member, time, *_ in parts
+                (member // 2, time) for member, time, *_ in indices
             }
             assert kept.written_since(moment) <= set(keys)
             assert check_store(kept.store) == {}
@@ -55,12 +58,16 @@ def test_a_hundred_faults_are_found_and_repaired(kept):
 
 @pytest.mark.parametrize("place", ["table", "chunk", "checksum"])
 def test_any_flipped_bit_of_a_shard_is_found(kept, place):
-    content = bytearray(kept.read("t/c/0/0/0/0"))
+    key = kept.key("t/c/0/0/0/0")
+    content = bytearray(kept.read(key))
     content[{"table": -30, "chunk": 20, "checksum": -1}[place]] ^= 16
-    kept.change({"t/c/0/0/0/0": bytes(content)})
-    assert check_store(kept.store) == {"t/c/0/0/0/0": "checksum"}
+    kept.change({key: bytes(content)})
+    (found,) = check_store(kept.store).items()
+    # A bit of zlib's codes may also leave what can't be decompressed.
+    assert found in ((key, "checksum"), (key, "unreadable" if kept.zarr_format == 2 else None))
 
 
+@pytest.mark.parametrize("make_kept", ["folder", "icechunk"], indirect=True)
 def test_an_empty_chunk_in_a_shard_is_found(make_kept):
     """A lost chunk reads as NaN without any error."""
     kept, data = make_kept(), toy(times=16, members=2, side=128)  # shards of 4 chunks

@@ -50,3 +50,26 @@ def test_time_and_lazy_variables_are_found():
     )
     assert (time_dimension(run), time_coordinate(run)) == ("step", "valid_time")
     assert lazy_names(ds) == ["t"]
+
+
+def test_format_2_has_chunks_of_up_to_a_million_values():
+    """Even parts of a plane, or all of it at more times; each chunk is a file."""
+
+    def found(shape, blocks, dims=DIMS):
+        sizes = (8, *blocks, *(-1 for _ in shape))
+        values = da.zeros((8, 10950, *shape), chunks=sizes, dtype="float32")
+        field = xr.DataArray(values, dims=dims[: 2 + len(shape)])
+        layout = choose_layout(field, "time", 2)
+        assert layout.shards is None
+        assert layout.files == layout.chunks
+        return layout.chunks
+
+    assert found((16, 16), (16,)) == (1, 256, 16, 16)
+    assert found((256, 256), (4,)) == (1, 16, 256, 256)
+    assert found((512, 512), (1,)) == (1, 4, 512, 512)
+    assert found((50,), (4,)) == (1, 64, 50)
+    assert found((100_000,), (4,)) == (1, 16, 50_000)
+    tall = da.zeros((8, 40, 724, 1440), chunks=(1, 1, -1, -1), dtype="float32")
+    assert choose_layout(xr.DataArray(tall, dims=DIMS), "time", 2).chunks == (1, 4, 362, 480)
+    parts = da.zeros((2, 40, 3000, 1016), chunks=(1, 1, 1500, 508), dtype="float32")
+    assert choose_layout(xr.DataArray(parts, dims=DIMS), "time", 2).chunks == (1, 4, 500, 508)

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 import zarr
 from filelock import FileLock
-from toys import PLAN, contents, toy
+from toys import BOTH, PLAN, contents, file_of, toy
 
 from flexclim.errors import StoreError
 from flexclim.stores import Place, check_store, lock, progress_of, write_store
@@ -20,7 +20,7 @@ from flexclim.stores.lock import is_locked
 
 HEAD = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-    "from toys import *; from flexclim.stores import write_store\n"
+    "from toys import BOTH, *; from flexclim.stores import write_store\n"
 )
 
 
@@ -65,7 +65,10 @@ def small_disk(path, kilobytes):
         subprocess.run(["umount", path], check=True)
 
 
-def test_a_full_disk_is_reported_in_one_line_and_the_run_goes_on_when_there_is_room(tmp_path):
+@BOTH
+def test_a_full_disk_is_reported_in_one_line_and_the_run_goes_on_when_there_is_room(
+    tmp_path, zarr_format
+):
     with small_disk(tmp_path / "disk", 200) as disk:
         (disk / "other").write_bytes(bytes(100_000))
         store = disk / "a.zarr"
@@ -112,7 +115,7 @@ def test_a_folder_of_others_is_reported_in_one_line(tmp_path):
     store = tmp_path / "own" / "a.zarr"
     (tmp_path / "own").mkdir()
     write_store(toy(times=4), store, PLAN)
-    (store / "t" / "c" / "0" / "0" / "0" / "0").unlink()
+    file_of(store, "t", 0, 0, 0, 0).unlink()
     for path in [tmp_path / "own", *(tmp_path / "own").rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     for path in (tmp_path, *tmp_path.parents[:-2]):

@@ -4,8 +4,14 @@ import time
 
 import dask.array as da
 import numpy as np
+import pytest
 import xarray as xr
 
+# Repeats of longer tests with format 2.
+BOTH = pytest.mark.parametrize(
+    "zarr_format", [3, pytest.param(2, marks=pytest.mark.slow)], indirect=True
+)
+METADATA = "zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"
 PLAN = {"model": "toy", "seed": 0, "factor": 4, "tiles": [32, 32]}
 
 
@@ -52,14 +58,32 @@ def toy(times=40, members=5, wait=0.0, calls=None, side=8, first=0):
 
 
 def shards(store):
-    """Return the files of shards, sorted."""
-    return sorted(p for name in ("t", "empty") for p in store.glob(f"{name}/c/**/*") if p.is_file())
+    """Return the files of shards, sorted; those of chunks in format 2."""
+    return sorted(p for name in ("t", "empty") for p in values_in(store / name))
+
+
+def values_in(folder):
+    """Return the files of shards and chunks in a folder."""
+    return [p for p in folder.rglob("*") if p.is_file() and p.name not in METADATA]
+
+
+def file_of(store, name, *index):
+    """Return the file of a shard, or of a chunk in format 2."""
+    numbers = [str(number) for number in index]
+    if (store / ".zgroup").exists():
+        return store / name / ".".join(numbers)
+    return store.joinpath(name, "c", *numbers)
+
+
+def key_of(store, name, *index):
+    """Return the key of a shard, or of a chunk in format 2."""
+    return file_of(store, name, *index).relative_to(store).as_posix()
 
 
 def contents(store):
-    """Return the content of all files but the root's, which tells when and how it was made."""
+    """Return the content of all files but those of the root, which tell how it was made."""
     return {
         p.relative_to(store).as_posix(): p.read_bytes()
         for p in store.rglob("*")
-        if p.is_file() and p != store / "zarr.json"
+        if p.is_file() and not (p.parent == store and p.name in METADATA)
     }
