@@ -66,7 +66,8 @@ def recipe(folder: Path, steps: int, base: str | None) -> Path:
             "validation_patches": 16,
             "score_members": 4,
         },
-        "ensemble": {"steps": steps // 3, "learning_rate": 3e-4},
+        "diffusion": {"steps": 1},
+        "ensemble": {"steps": steps // 2, "learning_rate": 5e-4, "mean": 0},
         "output": str(folder / "run"),
     }
     path = folder / "colder-half.yaml"
