@@ -13,7 +13,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
 
 LOG = logging.getLogger(__name__)
 LOG_EVERY = 60.0  # seconds
@@ -47,7 +50,7 @@ def progress_bar(passes: Callable[[], int] = lambda: 0, *, here: bool = True) ->
     if in_all:
         with _shown(in_all, PASSES) as advance, _listening(advance):
             yield
-    elif here and _has_bars():
+    elif here and has_bars():
         from tqdm.dask import TqdmCallback
 
         with TqdmCallback(**_style("tasks")):
@@ -97,11 +100,19 @@ def duration_text(seconds: float) -> str:
     return f"{whole} {large[0]} {rest} {small[0]}"
 
 
+def open_bar(**options: Any) -> tqdm[Any]:
+    """Return a bar of tqdm: in a notebook a widget, elsewhere text on stderr."""
+    with warnings.catch_warnings():  # without ipywidgets, a notebook has bars of text
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from tqdm.auto import tqdm
+    return tqdm(**options)
+
+
 def _is_seen() -> bool:
-    return _has_bars() or LOG.isEnabledFor(logging.INFO)
+    return has_bars() or LOG.isEnabledFor(logging.INFO)
 
 
-def _has_bars() -> bool:
+def has_bars() -> bool:
     """Return whether this process runs in a terminal or for a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return sys.stderr.isatty() or hasattr(shell, "kernel")
@@ -119,14 +130,11 @@ def _listening(advance: Advance) -> Iterator[None]:
 @contextmanager
 def _shown(total: int, noun: str) -> Iterator[Advance]:
     """Yield a function that counts what is done, and show a bar or log."""
-    if not _has_bars():
+    if not has_bars():
         yield Logged(total, noun)
         return
-    with warnings.catch_warnings():  # without ipywidgets, a notebook has bars of text
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        from tqdm.auto import tqdm
     lock, done = threading.Lock(), 0.0
-    with tqdm(total=total, **_style(noun)) as bar:
+    with open_bar(total=total, **_style(noun)) as bar:
 
         def advance(count: float) -> None:
             nonlocal done

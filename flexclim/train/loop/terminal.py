@@ -9,12 +9,12 @@ from math import isfinite
 from types import TracebackType
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flexclim.execution.progress import duration_text
+from flexclim.execution.progress import duration_text, has_bars, open_bar
 
 TIMED = 10  # steps after which the time left is first told
+# The name of the run, steps, time left, and then loss, speed and memory.
+STYLE = "{l_bar}{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}"
 
 
 class Terminal:
@@ -29,29 +29,25 @@ class Terminal:
     """
 
     def __init__(self, name: str, done: int, steps: int, *, quiet: bool = False) -> None:
-        self.steps = steps
-        self.console = Console(file=sys.stderr, quiet=quiet)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
+        self.steps, self.quiet = steps, quiet
+        self.bar = open_bar(
+            desc=name,
+            initial=done,
+            total=steps,
+            bar_format=STYLE,
+            dynamic_ncols=True,
+            disable=quiet or not has_bars(),
         )
-        self.task = self.bar.add_task(name, completed=done, total=steps, numbers="")
         self._taken, self._began = 0, time.monotonic()
         self._losses: list[float] = []
 
     def __enter__(self) -> Terminal:
-        self.bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        self.bar.close()
 
     def update(self, step: int, loss: float, rate: float) -> None:
         """Count a step, and move the bar."""
@@ -63,11 +59,13 @@ class Terminal:
         if not self.bar.disable:
             loss_text = f"loss {loss:.4f}" if isfinite(loss) else "loss not finite"
             numbers = f"{loss_text}  {rate:.1f} patches/s  {peak_memory() / 1e9:.1f} GB"
-            self.bar.update(self.task, completed=step, numbers=numbers)
+            self.bar.set_postfix_str(numbers, refresh=False)
+            self.bar.update(step - self.bar.n)
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        if not self.quiet:
+            self.bar.write(text, file=sys.stderr)
 
     def report(self, step: int, scores: Mapping[str, float]) -> None:
         """Print scores on one line, after the mean loss since the last line.

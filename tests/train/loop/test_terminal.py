@@ -43,3 +43,18 @@ def test_nothing_is_left_at_the_end_and_a_quiet_one_prints_nothing(capsys):
     quiet.update(1, 1.0, 3.0)
     quiet.report(1, {})
     assert lines(capsys) == []
+
+
+def test_a_bar_begins_where_a_run_goes_on_and_tells_steps_and_loss(capsys, monkeypatch):
+    monkeypatch.setattr("flexclim.train.loop.terminal.has_bars", lambda: True)
+    with Terminal("tiny", 30, 40) as terminal:
+        for step in range(31, 41):
+            terminal.update(step, 1.0, 3.0)
+        terminal.say("a line")
+    shown = capsys.readouterr().err
+    assert "30/40 steps" in shown
+    assert "a line\n" in shown
+    last = shown.splitlines()[-1]
+    assert last.startswith("tiny")
+    assert "40/40 steps" in last
+    assert "loss 1.0000  3.0 patches/s" in last
