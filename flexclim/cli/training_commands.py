@@ -28,7 +28,10 @@ def train(
     ] = True,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Print all settings and choices, check the data, and exit."),
+        typer.Option("--explain", help="Print settings and choices, check the data, and exit."),
+    ] = False,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="With --explain: settings at their defaults, too.")
     ] = False,
 ) -> None:
     """Train a model from a recipe.
@@ -46,8 +49,12 @@ def train(
     from flexclim import train
 
     loaded = train.load_recipe(recipe, overrides or [])
+    if defaults and not explain:
+        raise typer.BadParameter("--defaults goes with --explain.", param_hint="--defaults")
     if explain:
-        typer.echo(train.explain_recipe(loaded))
+        typer.echo(train.explain_recipe(loaded, defaults=defaults))
+        if not defaults:
+            typer.echo("\nAll other settings have their defaults; --defaults lists them.")
         typer.echo(f"\n{train.examine_recipe(loaded)}")
     else:
         keep_memory()

@@ -32,6 +32,11 @@ def test_explain_lists_settings_then_what_a_run_would_choose(monkeypatch, capsys
     out = capsys.readouterr().out
     assert out.startswith("* name = flex-nano")
     assert out.endswith("\n\nflex-nano is fine\n")
+    assert "clip" not in out
+    assert "--defaults lists them" in out
+    assert run("train", "flex_nano", "--explain", "--defaults") == 0
+    assert "clip = 1.0" in capsys.readouterr().out
+    assert run("train", "flex_nano", "--defaults") == 2
 
 
 def test_a_recipe_is_copied(tmp_path, monkeypatch, capsys):

@@ -15,22 +15,31 @@ COLUMN = 44  # where meanings begin
 
 
 @suggest_options
-def explain_recipe(recipe: Recipe) -> str:
+def explain_recipe(recipe: Recipe, *, defaults: bool = True) -> str:
     """List the settings of a recipe with their values and meanings.
 
     A star marks settings that the recipe gives; the others are at their defaults.
+
+    Parameters
+    ----------
+    recipe
+        With overrides, if any.
+    defaults
+        Whether to list settings at their defaults, too.
 
     >>> from flexclim.train import load_recipe
     >>> text = explain_recipe(load_recipe("flex_nano"))
     >>> print(text.splitlines()[0])
     * name = flex-nano                          name of the model
     """
-    return "\n".join(_lines(recipe, 0, set()))
+    return "\n".join(_lines(recipe, 0, set(), defaults))
 
 
-def _lines(section: Settings, depth: int, explained: set[object]) -> Iterator[str]:
+def _lines(section: Settings, depth: int, explained: set[object], defaults: bool) -> Iterator[str]:
     """Yield the lines of a section; settings among ``explained`` get no meaning again."""
     for name, field in type(section).model_fields.items():
+        if name not in section.model_fields_set and not defaults:
+            continue
         value = getattr(section, name)
         meaning = "" if id(field) in explained else field.description or ""
         explained.add(id(field))
@@ -48,7 +57,7 @@ def _lines(section: Settings, depth: int, explained: set[object]) -> Iterator[st
                 yield from _line(f"{star} {title}", meaning, depth)
             else:
                 yield from _line(f"{star} {title}" if given else f"  {title}", "", depth)
-            yield from _lines(part, depth + 1, explained)
+            yield from _lines(part, depth + 1, explained, defaults)
 
 
 def _sections(name: str, value: object) -> Iterator[tuple[str, Settings]]:
