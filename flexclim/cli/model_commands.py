@@ -60,7 +60,8 @@ def pull(
     ],
     folder: Annotated[Path, typer.Argument(help="Model folder to write.")],
     sha256: Annotated[
-        str | None, typer.Option(help="Hash published by the author; refuse any other model.")
+        str | None,
+        typer.Option(help="SHA-256 of model.json from its author; refuse any other."),
     ] = None,
 ) -> None:
     """Fetch a published model, check it against its hashes, and write its folder.

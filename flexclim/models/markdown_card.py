@@ -29,7 +29,7 @@ def markdown_card(card: ModelCard, sha256: str, pictures: Mapping[str, str] | No
     card
         Card of the model.
     sha256
-        Its hash (:attr:`flexclim.models.model.Model.sha256`), for those who pull it.
+        Hash of its ``model.json``, for those who pull it.
     pictures
         Captions of pictures by file name.
     """
@@ -149,7 +149,8 @@ def _origin(card: ModelCard, sha256: str) -> str:
     if card.seconds:
         trained = f"Trained in {card.seconds / 60:.0f} minutes on {card.hardware}. "
     precision = f"Weights are stored as {card.precision}. " if card.precision else ""
-    return f"{trained}{precision}Written by {card.version or 'flexclim'}. SHA-256: `{sha256}`."
+    written = f"Written by {card.version or 'flexclim'}."
+    return f"{trained}{precision}{written} SHA-256 of `model.json`: `{sha256}`."
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -80,7 +80,7 @@ def push(model: str | os.PathLike[str] | Model, place: str, *, overwrite: bool =
     for path in (*pictures, loaded.folder / WEIGHTS_FILE, loaded.folder / MODEL_FILE):
         places.write(places.joined(where, path.name), path.read_bytes())
     captions = {path.name: caption for path, caption in pictures.items()}
-    text = markdown_card(loaded.card, loaded.sha256, captions)
+    text = markdown_card(loaded.card, own.model, captions)
     places.write(places.joined(where, CARD_FILE), text.encode())
     # Last, so that the registry never lists a model that is not complete.
     models = dict(registry.models) | {loaded.name: own}
@@ -101,7 +101,8 @@ def pull(place: str, folder: str | os.PathLike[str], *, sha256: str | None = Non
     folder
         Folder to write; it must be new, or hold the same model.
     sha256
-        Hash that the author published (``flexclim info`` prints it); any other model is refused.
+        Hash of ``model.json`` that the author published; any other model is refused. That file
+        holds the hash of the weights, so one hash stands for settings, card and weights.
 
     Returns
     -------
@@ -123,11 +124,8 @@ def pull(place: str, folder: str | os.PathLike[str], *, sha256: str | None = Non
         _check_registered(place, fetched)
         found = read_model(fetched)
         found.check_weights()
-        if sha256 is not None and found.sha256 != sha256.strip().lower():
-            raise ModelError(
-                f"{place} holds a model with sha256 {found.sha256}, not {sha256}. It was changed, "
-                "or is another version; ask its author."
-            )
+        if sha256 is not None:
+            _check_published(place, found, files.sha256(fetched / MODEL_FILE), sha256)
         _install(fetched, target, found)
     return read_model(target)
 
@@ -195,6 +193,24 @@ def _check_registered(place: str, folder: Path) -> None:
                 f"{file} of {place} has the sha256 {found[:12]}, not {wanted[:12]} of {listed}. "
                 "It was changed after it was published; ask its author."
             )
+
+
+def _check_published(place: str, model: Model, found: str, wanted: str) -> None:
+    """Compare the hash of ``model.json`` with the one that the author published.
+
+    The hash of settings and weights alone would leave out the card, whose units change results.
+    """
+    wanted = wanted.strip().lower()
+    if wanted == model.sha256:
+        raise ModelError(
+            f"{wanted} is the hash of settings and weights, which leaves out the card. Ask the "
+            f"author of {place} for the sha256 of {MODEL_FILE}, which its {CARD_FILE} also states."
+        )
+    if wanted != found:
+        raise ModelError(
+            f"{MODEL_FILE} of {place} has the sha256 {found}, not {wanted}. It was changed, or is "
+            "another version; ask its author."
+        )
 
 
 def _check_unlisted(where: str, folder: Path) -> None:

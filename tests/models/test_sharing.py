@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import json
+import re
+import shutil
 import threading
 import time
 from types import SimpleNamespace
@@ -35,7 +37,9 @@ def registered(shared, tmp_path, monkeypatch):
 
 
 def test_a_published_model_is_fetched_whole(shared, folder, tmp_path, model):
-    fetched = pull(str(shared / "toy"), tmp_path / "mine", sha256=load_model(folder).sha256)
+    published = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    assert f"SHA-256 of `model.json`: `{published}`" in (shared / "toy" / "README.md").read_text()
+    fetched = pull(str(shared / "toy"), tmp_path / "mine", sha256=published)
     assert fetched.folder == tmp_path / "mine"
     assert load_model(tmp_path / "mine").sha256 == load_model(folder).sha256
     assert (tmp_path / "mine" / "README.md").read_text().startswith("---\nlicense: ")
@@ -50,6 +54,20 @@ def test_the_registry_beside_it_is_read_without_editing(registered, folder):
     assert "a toy" in str(list_models()["toy"].description)
     assert load_model("toy").sha256 == load_model(folder).sha256
     assert registered not in load_model("toy").folder.parents
+
+
+def test_a_forged_card_is_refused_by_the_published_hash(shared, folder, tmp_path):
+    """Units of the card change results; settings and weights are the author's."""
+    published = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    load_model(shared / "toy").replace(card={"units": {"t": "degC"}}).save(tmp_path / "forged")
+    shutil.rmtree(shared)
+    place = str(tmp_path / "forged")
+    assert load_model(place).sha256 == load_model(folder).sha256
+    with pytest.raises(ModelError, match=r"It was changed, or is another version"):
+        pull(place, tmp_path / "mine", sha256=published)
+    with pytest.raises(ModelError, match="which leaves out the card"):
+        pull(place, tmp_path / "mine", sha256=load_model(folder).sha256)
+    assert not (tmp_path / "mine").exists()
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
@@ -232,7 +250,7 @@ def test_the_card_is_one_that_the_hub_reads(folder, tmp_path):
     assert "Copernicus/ECMWF, CC-BY 4.0" in text
     assert "0 to 5; validated on 7 to 7" in text
     assert "205 to 316 K" in text
-    assert load_model("flex-t2m").sha256 in text
+    assert re.search(r"SHA-256 of `model\.json`: `[0-9a-f]{64}`", text)
 
 
 def test_an_unknown_licence_is_other_with_its_name(model, tmp_path):
