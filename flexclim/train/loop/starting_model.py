@@ -109,13 +109,15 @@ def _extends(label: Sequence[str], other: Sequence[str]) -> bool:
 def _check_architecture(model: Model, recipe: Recipe) -> None:
     """Check sizes that do not depend on the data."""
     theirs, own = model.settings.network, recipe.network
-    for name in Architecture.model_fields:
-        if name not in FREE and getattr(theirs, name) != getattr(own, name):
-            value = _yaml(getattr(theirs, name))
-            raise RecipeError(
-                f"start: network.{name} is {value} in model {model.name!r} and "
-                f"{_yaml(getattr(own, name))} in the recipe. Set network.{name} to {value}."
-            )
+    differing = [
+        f"network.{name} to {_yaml(getattr(theirs, name))}, not {_yaml(getattr(own, name))}"
+        for name in Architecture.model_fields
+        if name not in FREE and getattr(theirs, name) != getattr(own, name)
+    ]
+    if differing:
+        raise RecipeError(
+            f"start: model {model.name!r} has another network. Set {'; '.join(differing)}."
+        )
 
 
 def _roles(model: Model) -> Roles:

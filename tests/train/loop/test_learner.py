@@ -34,7 +34,7 @@ def test_starting_from_a_model(folder, finished, tiny, weights):
     before, after = weights(model), weights(fit(tuned))
     # The weights of a model folder are bf16; a step this small does not move them.
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
-    with pytest.raises(RecipeError, match=r"start: network.depth is 3 in .* Set network.depth to"):
+    with pytest.raises(RecipeError, match=r"start: model .* Set network.depth to 3, not"):
         fit(tiny(folder, "other", f"start={model}", "network.depth=5"))
     with pytest.raises(RecipeError, match="start: there is no model 'nope'"):
         fit(tiny(folder, "nope", "start=nope"))

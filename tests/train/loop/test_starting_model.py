@@ -104,8 +104,12 @@ def test_a_longer_label_starts_without_effect(tmp_path, make_toy):
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        ({"num_heads": 2}, "network.num_heads is 2 in model 'toy' and 4 in the recipe. Set netwo"),
-        ({"conditioning": "weak"}, 'network.conditioning is "weak" in model'),
+        ({"num_heads": 2}, "model 'toy' has another network. Set network.num_heads to 2, not 4."),
+        ({"conditioning": "weak"}, 'Set network.conditioning to "weak", not "both".'),
+        (
+            {"num_heads": 2, "conditioning": "weak"},
+            'Set network.num_heads to 2, not 4; network.conditioning to "weak", not "both".',
+        ),
     ],
 )
 def test_an_architecture_of_the_same_shapes_is_refused_too(started, change, advice):
