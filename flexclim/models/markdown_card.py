@@ -95,8 +95,9 @@ def _use(card: ModelCard) -> str:
     if not card.factors:
         call = 'ds.flex.forecast(leads=4, model="FOLDER")'
     lines = (
+        "[Install flexclim](https://github.com/flexclim/flexclim), then:",
+        "",
         "```sh",
-        "pip install flexclim",
         "flexclim models pull PLACE FOLDER",
         "```",
         "",

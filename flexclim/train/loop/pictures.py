@@ -64,8 +64,17 @@ def draw_samples(folder: Path, step: int, sampled: Mapping[str, Sampled]) -> dic
     return drawn
 
 
-def draw_curves(folder: Path, rows: Sequence[Mapping[str, str]]) -> dict[str, Path]:
-    """Draw the columns of a log over its steps into ``curves.png``."""
+def draw_curves(
+    folder: Path, rows: Sequence[Mapping[str, str]], first_stage: int = 0
+) -> dict[str, Path]:
+    """Draw the columns of a log over its steps into ``curves.png``.
+
+    Parameters
+    ----------
+    first_stage
+        Steps of the first stage. The second has another loss, so its curve is another one.
+    """
+    both = 0 < first_stage < max((int(row["step"]) for row in rows), default=0)
     figure = _figure(10, 5.5)
     for index, (title, columns) in enumerate(PANELS.items(), 1):
         axes = figure.add_subplot(2, 2, index, title=title, xlabel="step")
@@ -75,9 +84,14 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, str]]) -> dict[str, Pa
                 continue
             steps, values = np.array(known).T
             sparse = len(known) < len(rows)
+            if name == "loss" and both:
+                end = int(np.searchsorted(steps, first_stage, side="right"))
+                steps, values = (np.insert(one, end, np.nan) for one in (steps, values))
             axes.plot(steps, values, marker="." if sparse else "", lw=1.2 if sparse else 0.4)
             axes.lines[-1].set_label(name)
         if axes.lines:
+            if both:
+                axes.axvline(first_stage, color="0.6", lw=0.8, ls=":", label="few-step fine-tuning")
             axes.legend(frameon=False)
     _save(figure, folder / CURVES)
     return {"curves": folder / CURVES}

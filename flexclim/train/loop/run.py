@@ -189,7 +189,9 @@ class Run(AbstractContextManager["Run"]):
         """Draw the curves of the log, and the samples of the last score."""
         if self.ranks.first:
             sampled = {task: one.sampled for task, one in self._validations.items()}
-            pictures = draw_curves(self.folder, read_log(self.folder / FILE))
+            pictures = draw_curves(
+                self.folder, read_log(self.folder / FILE), self.recipe.trainer.steps
+            )
             pictures |= draw_samples(self.folder, self.done, sampled)
             for log in self._logs:
                 log.show(self.done, pictures)

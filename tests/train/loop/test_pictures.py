@@ -61,6 +61,19 @@ def test_curves_show_the_log(tmp_path, monkeypatch):
     assert np.array_equal(lines["crps"], [[2], [0.5]])
 
 
+def test_losses_of_the_two_stages_are_not_joined(tmp_path, monkeypatch):
+    """The second stage has another loss, which is no rise of the first one's."""
+    rows = [{"step": str(n), "loss": str(n), "crps": "0.5"} for n in (1, 2, 5, 6)]
+    seen = []
+    monkeypatch.setattr(pictures, "_save", lambda figure, path: seen.append(figure))
+    draw_curves(tmp_path, rows, 4)  # the first stage was stopped after 2 of 4 steps
+    draw_curves(tmp_path, rows[:2], 4)
+    both, first = (one.axes[0].lines for one in seen)
+    np.testing.assert_array_equal(both[0].get_ydata(), [1, 2, np.nan, 5, 6])
+    assert (both[1].get_label(), both[1].get_xdata()[0]) == ("few-step fine-tuning", 4)
+    assert len(first) == 1
+
+
 def test_a_log_that_holds_no_scores_yet_is_drawn(tmp_path):
     draw_curves(tmp_path, [])
     assert (tmp_path / "curves.png").exists()
