@@ -27,18 +27,31 @@ Chunks = Mapping[Hashable, tuple[int, ...] | int]
 
 
 def blocks_of(series: Series) -> Chunks:
-    """Return chunks of whole series: those of the field if they are small enough, else others."""
+    """Return chunks of whole series: those of the field, or parts of them, if it has such."""
     field, time = series.field, series.time
-    if field.chunks is not None:
-        largest = {dim: max(sizes) for dim, sizes in field.variable.chunksizes.items()}
-        if largest[time] == field.sizes[time] and prod(largest.values()) <= BLOCK:
-            return {dim: sizes for dim, sizes in field.variable.chunksizes.items() if dim != time}
-    chunks: dict[Hashable, int] = {}
     left = max(BLOCK // field.sizes[time], 1)
+    if field.chunks is not None:
+        own = dict(field.variable.chunksizes)
+        if len(own.pop(time)) == 1:
+            largest = {dim: max(sizes) for dim, sizes in own.items()}
+            while prod(largest.values()) > left:
+                widest = max(largest, key=largest.__getitem__)
+                largest[widest] = -(-largest[widest] // 2)
+            return {dim: _parts(sizes, largest[dim]) for dim, sizes in own.items()}
+    chunks: dict[Hashable, int] = {}
     for dim in reversed(field.dims[:-1]):
         chunks[dim] = min(field.sizes[dim], left)
         left = max(left // chunks[dim], 1)
     return chunks
+
+
+def _parts(sizes: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """Return sizes of chunks, those above ``most`` in parts.
+
+    >>> _parts((8, 8, 3), 5)
+    (5, 3, 5, 3, 3)
+    """
+    return tuple(min(most, size - start) for size in sizes for start in range(0, size, most))
 
 
 def fit(
