@@ -1,12 +1,14 @@
 """A store that was begun with another plan."""
 
 import pytest
+from kept_stores import slow_repeats
 from toys import PLAN, toy
 
 from flexclim.errors import StoreError
 from flexclim.stores import write_store
 
 
+@slow_repeats
 def test_another_plan_is_refused_by_name(kept):
     store = kept.store
     write_store(toy(), store, PLAN)

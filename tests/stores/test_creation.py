@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import xarray as xr
-from toys import PLAN, toy
+from toys import BOTH, PLAN, toy
 
 from flexclim.errors import StoreError
 from flexclim.stores import Place, progress_of, write_store
@@ -32,6 +32,7 @@ def test_files_of_others_are_not_touched(tmp_path, store, kind):
     assert sorted(p for p in tmp_path.rglob("*") if p.suffix != ".lock") == before
 
 
+@BOTH
 def test_an_empty_folder_is_taken(store):
     store.mkdir()
     write_store(toy(), store, PLAN)

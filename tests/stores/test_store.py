@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from kept_stores import slow_repeats
 from toys import PLAN, contents, shards, toy
 
 from flexclim.errors import FlexclimError, FlexclimWarning
@@ -103,6 +104,7 @@ def test_a_killed_writer_is_continued(store, tmp_path, zarr_format):
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
 
 
+@slow_repeats
 def test_what_fails_in_a_block_stops_and_can_be_continued(kept):
     def explode(block, block_info=None):
         if block_info[0]["chunk-location"] == (1, 20, 0, 0):
