@@ -27,7 +27,7 @@ Chunks = Mapping[Hashable, tuple[int, ...] | int]
 
 
 def blocks_of(series: Series) -> Chunks:
-    """Return chunks of whole series: those of the field, or parts of them, if it has such."""
+    """Return chunks of whole series: those of the field or parts of them, or new ones."""
     field, time = series.field, series.time
     left = max(BLOCK // field.sizes[time], 1)
     if field.chunks is not None:

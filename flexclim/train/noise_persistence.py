@@ -9,7 +9,6 @@ quadratic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,22 +64,25 @@ def calibrate_persistence(
     Raises
     ------
     FlexclimError
-        If times are too few or do not follow each other evenly, or the card has no entry for the
-        variables.
+        If times are too few or do not follow each other evenly, fields do not vary, or the card
+        has no entry for the variables.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
     time, hours = _even_times(fine)
     kind = options.get("grid")
     coarse = coarsen(fine, factor, grid=kind)
-    sample = partial(downscale, coarse, factor, members=members, **options)
-    independent = sample(model=loaded, noise="independent")
+
+    def sample(model: Model, noise: str) -> xr.Dataset:
+        return downscale(coarse, factor, model=model, noise=noise, members=members, **options)
+
+    independent = sample(loaded, "independent")
     names = [str(name) for name, one in independent.items() if REALIZATION in one.dims]
     half = _with_noise(loaded, names, factor, coarse, HALF)
     ensembles = [
         independent,
-        sample(model=half, noise="ar1"),
-        sample(model=loaded, noise="frozen"),
+        sample(half, "ar1"),
+        sample(loaded, "frozen"),
     ]
     base = interpolate(coarse[names], factor, grid=kind)
     longest = int(LONGEST * fine.sizes[time])
@@ -91,6 +93,11 @@ def calibrate_persistence(
         )
         for part in parts
     ]
+    if not np.isfinite(curves).all():
+        raise FlexclimError(
+            "correlations in time are undefined: for half of the times, fields do not differ from "
+            "the interpolated block means. Select times in which they vary, such as wet ones."
+        )
     found = fit_persistence(hours * np.arange(1, longest + 1), *curves)
     return _with_noise(loaded, names, factor, coarse, found)
 
@@ -106,7 +113,8 @@ def lag_correlations(residual: xr.DataArray, time: str, longest: int) -> np.ndar
     """
     values = np.moveaxis(np.nan_to_num(residual.values.astype(float)), residual.dims.index(time), 0)
     pairs = ((values[:-lag], values[lag:]) for lag in range(1, longest + 1))
-    return np.array([(a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()) for a, b in pairs])
+    with np.errstate(invalid="ignore"):  # NaN where nothing varies
+        return np.array([(a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()) for a, b in pairs])
 
 
 def fit_persistence(

@@ -86,6 +86,16 @@ def test_lag_correlations_by_hand():
     np.testing.assert_allclose(found, [8 / 9, 4 / np.sqrt(5 * 5)])
 
 
+def test_fields_without_structure_raise_an_error(model, truth):
+    with pytest.raises(FlexclimError, match="correlations in time are undefined"):
+        calibrate_persistence(model, xr.zeros_like(truth), 4, members=1)
+
+
+def test_the_noise_is_no_option(model, truth):
+    with pytest.raises(TypeError, match="noise"):
+        calibrate_persistence(model, truth, 4, members=1, noise="frozen")
+
+
 def test_the_card_holds_what_was_found(model, truth):
     found = calibrate_persistence(model, truth, 4, members=1)
     entries = [part for part in found.card.coverage if part.noise]
