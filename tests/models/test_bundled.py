@@ -1,5 +1,6 @@
 """The models that ship, on fields that training never saw."""
 
+import coarse_fields
 import numpy as np
 import pytest
 import xarray as xr
@@ -81,3 +82,13 @@ def test_the_card_tells_what_matters():
     assert {part.source for part in card.data}
     assert card.licence
     assert card.scores
+
+
+@pytest.mark.parametrize(("spacing", "factor"), [(4.0, 4), (0.04, 4), (0.3, 4), (4.0, 8)])
+def test_hourly_rain_has_a_model_of_its_own_at_factor_4(spacing, factor):
+    rain = coarse_fields.region(2).rename("tp").assign_attrs(units="m").chunk()
+    hours = rain.time[0].values + np.array([0, 1], "timedelta64[h]")
+    rain = rain.assign_coords(time=hours, lat=spacing * rain.lat, lon=spacing * rain.lon)
+    rain = rain.assign_coords(lat=50 + rain.lat - rain.lat[0])
+    fine = flexclim.downscale(rain, factor, members=1)
+    assert fine.attrs["flexclim_model"] == ("flex-rain" if factor == 4 else "flex-nano")
