@@ -187,7 +187,7 @@ def test_steps_are_added_in_the_second_stage(folder, monkeypatch):
     assert load_model(folder / "run" / "model").card.recipe["ensemble"]["steps"] == 13
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.ddp
 @pytest.mark.timeout(2400)
 def test_rehearsal(folder, monkeypatch, capfd):

@@ -36,7 +36,7 @@ def test_the_expectation_follows_from_the_predictors(world):
     np.testing.assert_allclose(cell, wanted, atol=0.25)  # 0.05 degree apart
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_small_model_recovers_the_expectation_and_its_change(tmp_path, capsys):
     model = colder_half.train(tmp_path, 150)

@@ -20,7 +20,7 @@ from flexclim.stores.lock import is_locked
 
 HEAD = (
     f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-    "from toys import BOTH, *; from flexclim.stores import write_store\n"
+    "from toys import *; from flexclim.stores import write_store\n"
 )
 
 

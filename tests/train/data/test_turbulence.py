@@ -54,7 +54,8 @@ def test_forcing_brings_in_the_power_that_was_asked_for():
 # takes enstrophy on its way, makes them steeper (-4.1 at 0.1).
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("size", "viscosity", "cascade"), [(64, 1e-22, (5, 16)), (128, 2e-27, (5, 32))]
+    ("size", "viscosity", "cascade"),
+    [(64, 1e-22, (5, 16)), pytest.param(128, 2e-27, (5, 32), marks=pytest.mark.long)],
 )
 def test_forced_turbulence_has_the_spectrum_of_the_enstrophy_cascade(size, viscosity, cascade):
     settings = Turbulence(
