@@ -71,7 +71,7 @@ class GroupNorm(nn.GroupNorm):
         if x.is_cuda:
             return self.by_channel(x)
         small = x.shape[-2] * x.shape[-1] < SMALL_MAP and not x.is_contiguous()
-        if small and x.dtype != torch.float32:
+        if small and x.dtype in (torch.bfloat16, torch.float16):
             return self.in_float32(x)
         return super().forward(x)
 

@@ -103,8 +103,9 @@ def _alike(found: np.ndarray, wanted: np.ndarray) -> bool:
     """Return whether values are equal, but for rounding."""
     if found.shape != wanted.shape:
         return False
-    if not {found.dtype.kind, wanted.dtype.kind} <= {*"fiu"}:
-        return bool(np.array_equal(found, wanted))
+    kinds = {found.dtype.kind, wanted.dtype.kind}
+    if not kinds <= {*"fiu"}:
+        return bool(np.array_equal(found, wanted, equal_nan=kinds <= {*"mM"}))
     scale = float(
         np.abs(wanted, where=np.isfinite(wanted), out=np.zeros(wanted.shape)).max(initial=0)
     )

@@ -36,6 +36,7 @@ def small_files(
     layouts
         Shards and chunks of the lazy variables.
     """
+    ds = with_fixed_texts(ds) if zarr_format == 2 else ds
     encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
     empty = {}
     for name, layout in layouts.items():
@@ -75,6 +76,20 @@ def allow_texts() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"The data type \(FixedLengthUTF32")
         yield
+
+
+def with_fixed_texts(ds: xr.Dataset) -> xr.Dataset:
+    """Return a dataset whose texts of variable length, such as those of pandas, have a fixed one.
+
+    In Zarr format 2 the others need a filter, which few libraries know.
+    """
+    texts = {
+        name: variable.astype(str)
+        for name, variable in ds.variables.items()
+        if variable.dtype == object
+        and pd.api.types.infer_dtype(variable.values.ravel(), skipna=False) == "string"
+    }
+    return ds.assign(texts).set_coords([name for name in texts if name in ds.coords])
 
 
 def _unwritable(ds: xr.Dataset, error: Exception) -> str:

@@ -31,6 +31,13 @@ def test_small_maps_in_bf16_are_normalised_in_float32(side):
     assert (found.double() - exact).abs().le(half_a_digit * (1 if side == 8 else 8)).all()
 
 
+def test_small_maps_in_float64_are_normalised_in_float64():
+    norm, x = GroupNorm(4, 16).double(), torch.randn(1, 16, 8, 8).double()
+    with torch.inference_mode():
+        found = norm(x.contiguous(memory_format=torch.channels_last))
+        torch.testing.assert_close(found, norm(x), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_inference_reuses_memory_for_the_same_numbers(precision):
     network = make().requires_grad_(True)

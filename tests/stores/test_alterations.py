@@ -80,6 +80,16 @@ def test_rounding_of_coordinates_does_not_count(written, kept):
         np.testing.assert_array_equal(opened["lat"], near["lat"])
 
 
+def test_times_that_are_missing_in_a_coordinate_are_no_alteration(tmp_path):
+    dates = np.array(["2020-01-01", "NaT"], "datetime64[ns]")
+    small = toy(times=2, members=1).assign_coords(seen=("time", dates))
+    for _ in range(2):
+        write_store(small, tmp_path / "a.zarr", PLAN)
+    other = small.assign_coords(seen=("time", dates[::-1]))
+    with pytest.raises(StoreError, match="has seen from"):
+        write_store(other, tmp_path / "a.zarr", PLAN)
+
+
 def test_an_altered_shard_is_told_and_a_damaged_one_repaired(written, kept):
     first = kept.key("t/c/0/0/0/0")
     whole = kept.read(first)

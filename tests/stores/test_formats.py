@@ -10,6 +10,7 @@ from toys import PLAN, contents, file_of, key_of, toy
 
 from flexclim.errors import FlexclimError, StoreError
 from flexclim.stores import Place, WriteOptions, write_store
+from flexclim.stores.datasets import write_dataset
 from flexclim.stores.faults import fault_of
 from flexclim.stores.formats import check_format
 
@@ -58,6 +59,21 @@ def test_any_flipped_bit_that_changes_values_is_found(store, name):
             harmless += 1
             np.testing.assert_array_equal(array[:], expected)
     assert harmless < 0.1 * len(whole)
+
+
+def test_texts_of_pandas_are_written_in_format_2(tmp_path):
+    """They have a variable length, as ``DataFrame.to_xarray`` returns names of stations."""
+    names = np.array(["Bex", "Zürich", ""], dtype=object)
+    named = toy(times=3, members=1).assign_coords(place=("time", names), at=np.array("x", object))
+    for _ in range(2):
+        write_store(named, tmp_path / "a.zarr", PLAN, options=WriteOptions(zarr_format=2))
+    write_dataset(named[["crs"]], str(tmp_path / "b.zarr"), zarr_format=2)
+    for path, has_names in (("a.zarr", True), ("b.zarr", False)):
+        with xr.open_zarr(tmp_path / path) as opened:
+            assert opened["at"].item() == "x"
+            assert not has_names or opened["place"].values.tolist() == names.tolist()
+    arrays = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/.zarray")]
+    assert all(one["filters"] is None for one in arrays)
 
 
 def test_what_is_no_format_is_refused():
