@@ -4,10 +4,10 @@
     python -m benchmarks.days --synthetic FOLDER [--steps N] [--members N]
 
 Daily means of GFS 10 m wind of August 2026, at 1 degree from 60 N to 59 S. The mean diurnal cycle
-is that of training days (10 July to 2 August 2026) at each cell, added to linear interpolation in time; departures
-of some of these days make an ensemble. All keep the daily mean. Without ``--model``, such as one
-trained by the recipe ``gfs_wind_days``, only these are scored. ``--synthetic`` trains a small
-network on temperatures whose truth is known, in minutes.
+is that of training days (10 July to 2 August 2026) at each cell, added to linear interpolation in
+time; departures of some of these days make an ensemble. All keep the daily mean. Without
+``--model``, such as one trained by the recipe ``gfs_wind_days``, only these are scored.
+``--synthetic`` trains a small network on temperatures whose truth is known, in minutes.
 """
 
 from __future__ import annotations
