@@ -78,7 +78,7 @@ def choose_layout(field: xr.DataArray, time: str | None, zarr_format: Literal[2,
     >>> choose_layout(xr.DataArray(small, dims=dims), "time")
     Layout(shards=(1, 64, 96, 128), chunks=(1, 4, 96, 128))
     >>> choose_layout(xr.DataArray(blocks, dims=dims), "time", 2)
-    Layout(shards=None, chunks=(1, 1, 362, 480))
+    Layout(shards=None, chunks=(1, 4, 362, 480))
     """
     dims = [*map(str, field.dims)]
     listed = dims[-2] in (MEMBERS, time)
