@@ -52,6 +52,7 @@ def test_modules_fit_on_a_few_screens():
     assert [path.name for path in MODULES if len(path.read_text().splitlines()) > 400] == []
 
 
+@pytest.mark.slow
 def test_environment_variables_are_in_one_list():
     page = (ROOT / "docs" / "reference" / "environment-variables.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?) \|", page, re.M)

@@ -242,6 +242,7 @@ def test_any_field_keeps_the_order(run, seed, apart, kelvin):
     assert_means_are_those_of(ds, fine)
 
 
+@pytest.mark.slow
 def test_a_store_holds_what_downscale_returns_and_is_continued(
     run, toy_model, tmp_path, monkeypatch
 ):
@@ -274,6 +275,7 @@ def plan_of(path):
     return json.loads(xr.open_zarr(path).attrs["flexclim_plan"])
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_as_it_was_begun(run, toy_model, tmp_path):
     ds, path = temperatures(times=1), tmp_path / "a.zarr"
     options = {"model": toy_model, "batch": 4}
@@ -288,6 +290,7 @@ def test_a_store_goes_on_as_it_was_begun(run, toy_model, tmp_path):
         downscale_to_zarr(ds, path, 4, **options, members=2, constraints="dew_point")
 
 
+@pytest.mark.slow
 def test_a_store_with_constraints_is_extended_with_them(run, toy_model, tmp_path):
     ds, path = temperatures(times=1), tmp_path / "a.zarr"
     options = {"model": toy_model, "batch": 4}

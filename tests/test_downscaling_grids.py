@@ -90,6 +90,7 @@ def test_fine_members_of_coarse_ones(toy_model):
     np.testing.assert_allclose(fine.coarsen(cell=16).mean(), members, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_stores_of_pixels_are_extended(toy_model, tmp_path):
     field = healpix_field(1).expand_dims(time=[0, 1]).to_dataset()
     path = tmp_path / "fine.zarr"

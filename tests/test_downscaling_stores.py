@@ -62,6 +62,7 @@ def test_a_stopped_run_goes_on(toy_model, kept, sampled, monkeypatch):
     np.testing.assert_array_equal(stored["t"].values, downscale(field(18), 4, **options).values)
 
 
+@pytest.mark.slow
 @slow_repeats
 def test_times_in_another_resolution_continue_a_store(toy_model, kept):
     options = {"model": toy_model, "members": 1, "steps": 1}
@@ -77,6 +78,7 @@ def test_times_in_another_resolution_continue_a_store(toy_model, kept):
         downscale_to_zarr(coarse + 1, kept.store, 4, **options)
 
 
+@pytest.mark.slow
 @slow_repeats
 def test_a_forecast_by_lead_times_is_continued_and_extended(toy_model, kept):
     options = {"model": toy_model, "members": 1, "steps": 1}

@@ -281,6 +281,7 @@ def test_an_ensemble_goes_on_member_by_member(run, region, plain):
         run(ahead, 1, members=2)
 
 
+@pytest.mark.slow
 def test_a_forecast_is_downscaled_member_by_member(make_forecaster, region):
     """One model of both tasks: each does its own."""
     both = make_forecaster(TARGETS[:2], read=2)

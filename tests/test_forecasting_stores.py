@@ -67,6 +67,7 @@ def test_a_store_holds_what_forecast_returns(past, options, kept, lazy):
     assert (plan["members"], plan["times"], plan["lead_hours"]) == (2, 3, 6.0)
 
 
+@pytest.mark.slow
 @slow_repeats
 def test_a_stopped_run_goes_on(past, wind, kept, monkeypatch, sampled):
     """A group is written before the next one begins; members that are whole stay in a folder."""
@@ -116,6 +117,7 @@ def test_more_members_and_leads_extend(past, options, kept, sampled):
     assert sampled == []
 
 
+@pytest.mark.slow
 @slow_repeats
 def test_another_request_is_refused_and_damage_mended(past, options, kept):
     place = kept.store

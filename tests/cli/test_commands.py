@@ -44,6 +44,7 @@ def test_help_lists_the_commands_and_examples(capsys):
     assert all(f"\n  {command} " in shown for command in COMMANDS)
 
 
+@pytest.mark.slow
 def test_help_is_quick_and_loads_nothing_heavy():
     code = (
         "import sys; from flexclim.cli import main\n"

@@ -24,6 +24,7 @@ def test_passes_run_at_once_on_one_thread_each_and_come_back_in_order():
     ]
 
 
+@pytest.mark.slow
 def test_torch_keeps_its_threads_elsewhere():
     script = """
 import threading, torch

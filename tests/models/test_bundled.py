@@ -84,6 +84,7 @@ def test_the_card_tells_what_matters():
     assert card.scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spacing", "factor"), [(4.0, 4), (0.04, 4), (0.3, 4), (4.0, 8)])
 def test_hourly_rain_has_a_model_of_its_own_at_factor_4(spacing, factor):
     rain = coarse_fields.region(2).rename("tp").assign_attrs(units="m").chunk()

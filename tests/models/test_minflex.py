@@ -84,6 +84,7 @@ def test_every_cut_is_found(path, intact):
         refuse(path)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_found_or_harmless(path, intact):
     expected = import_minflex(path, num_heads=2).sha256
     random = np.random.default_rng(0)

@@ -105,6 +105,7 @@ def test_each_variable_goes_to_the_model_that_is_made_for_it(static):
     assert "flex-wind and flex-t2m and flex-nano" in fine.attrs["history"]
 
 
+@pytest.mark.slow
 def test_a_mixture_has_the_numbers_of_each_model(static):
     mixed = downscale(fields(), 4, members=1, static=static).compute()
     for name, model, given in (("t2m", "flex-t2m", static), ("msl", "flex-nano", None)):

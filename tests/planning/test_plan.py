@@ -71,6 +71,7 @@ def test_the_run_does_not_count_and_all_else_does(plan):
     assert plan != sampling
 
 
+@pytest.mark.slow
 def test_another_process_computes_the_same_token(plan):
     fresh = replace(plan, sampling=replace(plan.sampling))  # without a token that was computed
     run = subprocess.run(

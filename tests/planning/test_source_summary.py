@@ -97,6 +97,7 @@ def test_summary_computes_nothing(field):
         assert "t2m" in field.chunk().flex._repr_html_()
 
 
+@pytest.mark.slow
 def test_summary_loads_no_torch():
     code = (
         "import sys, xarray as xr, flexclim; "

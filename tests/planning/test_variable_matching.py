@@ -88,6 +88,7 @@ def test_output_can_be_selected_by_either_name(model):
         assert "tas" in downscale(celsius("tas"), 2, model=model, members=1, variables=[name])
 
 
+@pytest.mark.slow
 def test_laziness_and_stores(model, tmp_path):
     coarse = celsius("tas")
     lazy = downscale(coarse.chunk(time=1), 2, model=model, members=1)

@@ -102,6 +102,7 @@ def test_a_chain_to_a_target(region, run):
     assert auto.attrs["flexclim_factor"] == 16
 
 
+@pytest.mark.slow
 def test_a_store_of_a_chain_is_continued(region, toy_model, tmp_path, run):
     options = {"model": toy_model, "precision": "float32"}
     path = tmp_path / "fine.zarr"

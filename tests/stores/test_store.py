@@ -150,6 +150,7 @@ def test_an_input_that_can_not_be_read_is_not_blamed_on_the_store(kept):
     assert found.done == {"t": 0, "empty": 3} if kept.in_folder else found is None
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_time(tmp_path):
     def peak(times):
         # Blocks that outweigh what dask keeps of each task.

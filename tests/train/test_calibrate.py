@@ -37,6 +37,7 @@ def model(toy_model):
     return toy_model.replace(steps=2)
 
 
+@pytest.mark.slow
 def test_spread_equals_skill_afterwards(model, truth):
     found = calibrate(model, truth, 2, members=4, tolerance=0.02, data="a field")
     assert abs(found.best.spread_skill - 1) <= 0.02

@@ -45,6 +45,7 @@ def test_scores_are_those_of_the_functions(scores, fields):
         np.testing.assert_allclose(found, power, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_lazy_forecast_gives_the_same(scores, fields):
     forecast, truth, _ = fields
     lazy = verify.evaluate(forecast.chunk(realization=2, time=3), truth.chunk(time=2))
@@ -125,6 +126,7 @@ def test_calendars_differ(fields):
     np.testing.assert_allclose(found["crps.u10"].squeeze(), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_each_candidate_is_aligned_once_a_variable(monkeypatch, fields):
     aligned, planes = [], []
     align, find_plane = Pair.align.__func__, alignment.find_plane
@@ -181,6 +183,7 @@ def test_each_chunk_of_a_lazy_forecast_is_computed_once(fields):
     assert set(counts.values()) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_missing_time_and_a_forecast_without_values_are_nan(fields, lazy):
     part = {"time": slice(0, 3), "lat": slice(0, 8), "lon": slice(0, 9)}

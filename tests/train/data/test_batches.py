@@ -33,6 +33,7 @@ def test_ranks_share_a_batch_and_another_seed_changes_it(recipe, make):
     assert not np.array_equal(other.batch(3, 6).inputs, whole.inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["superres", "forecast"])
 def test_steps_take_turns_in_sizes_of_tiles(folder, read, monkeypatch, task):
     """All patches of a step have one size, drawn for the step alone; validation has the large."""

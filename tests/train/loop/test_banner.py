@@ -1,6 +1,9 @@
+import pytest
+
 from flexclim.train import fit
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_starts_with(folder, capsys, tiny, finished):
     part = "trainer.only=[decoder.final_layer]", f"start={finished / 'model'}"
     recipe = tiny(folder, "run", "trainer.steps=1", "ensemble.steps=1", *part)

@@ -40,6 +40,7 @@ def test_starting_from_a_model(folder, finished, tiny, weights):
         fit(tiny(folder, "nope", "start=nope"))
 
 
+@pytest.mark.slow
 def test_a_part_of_a_network_may_learn_alone(folder, finished, tiny, weights):
     model, short = finished / "model", ("trainer.steps=1", "ensemble.steps=1")
     part = [f"start={model}", "trainer.only=[decoder.final_layer, encoder.time]", *short]

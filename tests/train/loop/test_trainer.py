@@ -64,6 +64,7 @@ def test_a_run_leaves_a_model_with_its_card(finished):
     assert not list(finished.glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_resuming_equals_not_stopping(finished, folder, read, weights, same):
     """Stopped in either stage, and between them: bit for bit."""
     recipe = read(folder, "trainer.save_every=1")
@@ -152,6 +153,7 @@ FORECAST = (
 BOTH = (*FORECAST[1:], "data.tasks={superres: 1, forecast: 3}", "data.points=1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [(*FORECAST, "data.forecast.rollout=2"), BOTH])
 def test_a_model_is_trained_and_lists_what_it_does(folder, overrides, read):
     recipe = read(folder, *overrides, "trainer.label_dropout=0.5", "trainer.steps=2")

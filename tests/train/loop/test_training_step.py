@@ -76,6 +76,7 @@ def test_recomputing_and_parts_change_no_number_of_a_run(folder, tiny):
     np.testing.assert_allclose(parts, losses("together"), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_one_bad_step_is_skipped(folder, monkeypatch, tiny, weights):
     recipe = tiny(folder, "run", "trainer.max_nonfinite_steps=2")
     loss = TrainingStep._loss
