@@ -61,8 +61,8 @@ def _chunked_alike(result: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     sizes = {dim: size for field in fields for dim, size in field.chunksizes.items()}
     changed = {
         name: one.chunk({dim: sizes[dim] for dim in one.dims if dim in sizes})
-        for name, one in result.variables.items()
-        if one.chunks is not None and name not in list(names)
+        for name, one in result.drop_vars(names).variables.items()
+        if one.chunks is not None
     }
     places = {name: one for name, one in changed.items() if name in result.coords}
     return result.assign(changed).assign_coords(places)
