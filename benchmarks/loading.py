@@ -1,4 +1,4 @@
-"""Patches a second from local stores, and the share of time that the network waits for them.
+"""Patches a second from local stores, and how much longer steps take than the network alone.
 
     python -m benchmarks.loading [WORKERS]
 
@@ -6,9 +6,10 @@ A field like ERA5's (two variables, 721 x 1440, 24 times, 200 MB) is written as 
 a chunk (as ARCO-ERA5), as Zarr in pieces of 256 x 256, and as compressed NetCDF with one time a
 chunk. Records this large are usually not held in memory; the last line is of a short one that is.
 For each store: patches of 64 x 64 made by one thread alone, then training steps of the default
-network at batch 16 on this machine, beside which patches are made; waiting is the time spent until
-the next batch is there. The share of CPU that patches take bounds what they cost where the network
-keeps all cores busy. WORKERS: processes that make patches; without it one thread does.
+network at batch 16 on this machine with one batch again and again, and with a new batch each, made
+beside the step before. The share of CPU that patches take bounds what they cost where the network
+keeps all cores busy; OMP_NUM_THREADS=1 leaves a core to them.
+WORKERS: processes that make patches; without it one thread does.
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ def main() -> None:
             )
             (Path(folder) / f"{name}.yaml").write_text(text)
             source_fields.IN_MEMORY = held if "memory" in name else 0
-            rate, needed, waiting, share = measure(Path(folder) / f"{name}.yaml")
+            rate, alone, fed, share = measure(Path(folder) / f"{name}.yaml")
             print(
-                f"{name:24} {rate:6.0f} patches/s made, {needed:6.0f} consumed, "
-                f"waiting {100 * waiting:.1f} % of the time, {100 * share:.0f} % of CPU",
+                f"{name:24} {rate:6.0f} patches/s made; a step takes {alone:.2f} s alone, "
+                f"{fed / alone:.3f} times that with its patches: {100 * share:.1f} % of CPU",
                 flush=True,
             )
 
@@ -97,7 +98,7 @@ def write(folder: Path) -> dict[str, str]:
 
 
 def measure(recipe: Path) -> tuple[float, float, float, float]:
-    """Return patches a second made alone and consumed, and the shares of waiting and of CPU.
+    """Return patches a second made alone, seconds a step alone and fed, and the share of CPU.
 
     The last is the CPU time of making patches over that of steps with their patches.
     """
@@ -108,19 +109,31 @@ def measure(recipe: Path) -> tuple[float, float, float, float]:
         rate = 48 / (time.perf_counter() - began)
         made = (time.process_time() - busy) / 48
         batches = run.batches()
-        for _ in range(WARM):
-            run.advance(next(batches))
-        waited, start, busy = 0.0, time.perf_counter(), time.process_time()
-        for _ in range(STEPS):
+        batch = next(batches)
+
+        def alone(steps: int) -> float:
             began = time.perf_counter()
-            batch = next(batches)
-            waited += time.perf_counter() - began
-            run.advance(batch)
-            if ranks.device.type == "cuda":
-                torch.cuda.synchronize()
-        total = time.perf_counter() - start
-        share = 16 * STEPS * made / (time.process_time() - busy)
-    return rate, 16 * STEPS / total, waited / total, share
+            for _ in range(steps):
+                run.learner.step(run.done, batch)
+            settle(ranks.device.type)
+            return time.perf_counter() - began
+
+        alone(WARM)
+        # Before and after, so that a machine that slows down does not decide.
+        before = alone(STEPS // 2)
+        began, busy = time.perf_counter(), time.process_time()
+        for _ in range(STEPS):
+            run.advance(next(batches))
+        settle(ranks.device.type)
+        fed, busy = time.perf_counter() - began, time.process_time() - busy
+        network = before + alone(STEPS // 2)
+    return rate, network / STEPS, fed / STEPS, 16 * STEPS * made / busy
+
+
+def settle(device: str) -> None:
+    """Wait for a GPU."""
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -57,3 +57,15 @@ def climate(first, years, cells=(24, 32), *, seed=0, model=False, calendar="nole
         coordinates,
         {"title": "synthetic model" if model else "synthetic reference"},
     )
+
+
+def with_extremes(ds, *, model=False):
+    """Add ``tasmin`` and ``tasmax``, which in a model are too near to the mean on many days."""
+    random = np.random.default_rng([ds.sizes["time"], ds.sizes["lat"], model])
+    extremes = {}
+    for name, sign in ("tasmin", -1), ("tasmax", 1):
+        shape = 0.7 if model else 2.0
+        apart = 2 * random.standard_gamma(shape, ds.tas.shape, np.float32) + 0.05
+        attributes = {**ds.tas.attrs, "cell_methods": f"time: {name[3:]}imum"}
+        extremes[name] = (ds.tas + sign * apart).assign_attrs(attributes)
+    return ds.assign(extremes)

@@ -1,11 +1,14 @@
 """Bias adjustment from fields to fields: a synthetic climate, other tools, files as they are."""
 
+import json
+
 import dask
 import numpy as np
 import pytest
 import xarray as xr
-from synthetic_climate import climate
+from synthetic_climate import climate, with_extremes
 
+import flexclim
 from flexclim.errors import AlignmentError, FlexclimError, FlexclimWarning, GridError
 
 CELLS = (2, 2)
@@ -444,6 +447,48 @@ def test_fill_values_raise_when_values_are_computed(world):
     assert "missing_value" not in found.attrs
 
 
+def extremes_of(world):
+    """Return fields of a small region with daily extremes, and the model's future adjusted."""
+    near = {
+        one: with_extremes(ds.isel(lat=slice(2), lon=slice(2)), model=one != "reference")[EXTREMES]
+        for one, ds in world.items()
+    }
+    return near, adjusted(near)
+
+
+EXTREMES = ["tasmin", "tas", "tasmax"]
+
+
+def test_extremes_stay_on_their_side_of_the_mean(world):
+    near, later = extremes_of(world)
+    alone = xr.merge(
+        [adjusted({one: ds[[name]] for one, ds in near.items()}) for name in EXTREMES],
+        combine_attrs="drop",
+    )
+    broken = (alone.tasmin > alone.tas) | (alone.tas > alone.tasmax)
+    assert 0 < broken.mean() < 0.01
+    assert (later.tasmin <= later.tas).all()
+    assert (later.tas <= later.tasmax).all()
+    inside = ~broken
+    for name in EXTREMES:
+        np.testing.assert_array_equal(later[name].where(inside), alone[name].where(inside))
+    assert later.tasmin.attrs["bias_adjustment"].endswith("; kept <= tas")
+    assert later.tasmax.attrs["bias_adjustment"].endswith("; kept >= tas")
+    assert "kept" not in later.tas.attrs["bias_adjustment"]
+
+
+def test_extremes_in_other_units_stay_on_their_side(world):
+    near, expected = extremes_of(world)
+    celsius = {
+        one: ds.assign(tasmin=(ds.tasmin - 273.15).assign_attrs(ds.tasmin.attrs, units="degC"))
+        for one, ds in near.items()
+    }
+    later = adjusted(celsius)
+    assert later.tasmin.attrs["units"] == "degC"
+    assert float((later.tasmin + 273.15 - later.tas).max()) < 1e-4
+    np.testing.assert_allclose(later.tasmin + 273.15, expected.tasmin, atol=1e-3)
+
+
 def test_adjusted_fields_are_downscaled():
     small = {
         "reference": made(1981, 10, (4, 4)),
@@ -462,10 +507,36 @@ def test_adjusted_fields_are_downscaled():
     assert "adjust(tas" in fine.attrs["history"]
 
 
-@pytest.mark.parametrize(
+REGIONS = pytest.mark.parametrize(
     "cells",
     [pytest.param((6, 8), marks=pytest.mark.slow), pytest.param((24, 32), marks=pytest.mark.long)],
 )
+
+
+@REGIONS
+def test_days_of_ninety_years_keep_order_and_block_means(cells):
+    """The whole chain: adjusted to a reference, then downscaled with the bundled model."""
+    reference = with_extremes(climate(1981, 30, cells))
+    past = with_extremes(climate(1981, 30, cells, model=True), model=True)
+    later = with_extremes(climate(2011, 60, cells, model=True), model=True)
+    whole = [one.flex.adjust(reference=reference, historical=past) for one in (past, later)]
+    days = xr.concat(whole, "time", data_vars="minimal").isel(time=slice(0, None, 90 * 4))
+    fine = days.flex.downscale(factor=4, model="flex-nano", members=2, grid="cell")
+    moved = json.loads(fine.attrs["flexclim_moved"])
+    print(f"{days.sizes['time']} days; moved", moved)
+    assert moved["tasmin"]["cells"]
+    assert moved["tasmax"]["cells"]
+    assert (fine.tasmin <= fine.tas).all()
+    assert (fine.tas <= fine.tasmax).all()
+    assert (fine.pr >= 0).all()
+    for name in days.data_vars:
+        means = flexclim.coarsen(fine[name], 4, grid="cell")
+        off = abs(means - days[name].drop_vars(("lat", "lon")).values[None])
+        print(f"{name}: block means off by at most {float(off.max()):.2g} {days[name].units}")
+        assert off.max() <= 1e-5 * abs(days[name]).max()
+
+
+@REGIONS
 def test_a_region_over_ninety_years(cells):
     reference, past = climate(1981, 30, cells), climate(1981, 30, cells, model=True)
     later = climate(2011, 60, cells, model=True)

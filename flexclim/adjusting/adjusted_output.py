@@ -12,6 +12,7 @@ from flexclim.adjusting.quantile_mapping import nodes
 from flexclim.adjusting.seasons import iso
 from flexclim.cf.description import with_history
 from flexclim.cf.missing_values import DECLARATIONS
+from flexclim.cf.related_variables import Relation, relations_of
 
 METHOD = "quantile delta mapping (Cannon et al., 2015, doi:10.1175/JCLI-D-14-00754.1)"
 
@@ -27,12 +28,17 @@ def describe_adjusted(
     multivariate: str | None,
 ) -> xr.Dataset:
     """Return the given Dataset with adjusted fields in the place of its own."""
-    variables = {}
+    variables: dict[str, xr.Variable] = {}
+    relations = relations_of(given[name] for name in fields)
+    ordered = {one.moved: one for one in relations if one.rule != "speed"}
     for name, field in fields.items():
         attributes = {k: v for k, v in given[name].attrs.items() if k not in DECLARATIONS}
         method = method_of(fitted.variables[name], fitted, period, options.seed)
         if multivariate:
             method = f"{method}; {JOINTLY.format(', '.join(fields))} (seed {options.seed})"
+        if relation := ordered.get(name):
+            field = _kept_in_order(field, fields[relation.others[0]], relation)
+            method = f"{method}; kept {str(relation).removeprefix(name).strip()}"
         variables[name] = xr.Variable(
             given[name].dims,
             field.transpose(*given[name].dims).data,
@@ -40,6 +46,13 @@ def describe_adjusted(
         )
     action = f"adjust({', '.join(fields)}; reference: {fitted.reference})"
     return with_history(given.assign(variables), action)
+
+
+def _kept_in_order(field: xr.DataArray, bound: xr.DataArray, relation: Relation) -> xr.DataArray:
+    """Return a field with the values of its bound where it passes that."""
+    limit = relation.conversions[0](bound)
+    beyond = field > limit if relation.rule == "at_most" else field < limit
+    return field.where(~beyond, limit).astype(field.dtype)
 
 
 def method_of(variable: FittedVariable, fitted: Fitted, period: int, seed: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -112,7 +112,8 @@ def row_blocks(
         return blocks
     sines = np.asarray(row_sines, float)
     whole = np.abs(sines[:, 2] - sines[:, 0])
-    weighted = blocks @ sparse.diags_array(whole)
+    weighted = blocks.copy()
+    weighted.data *= whole[weighted.indices]
     if point and factor % 2 == 0:
         halves = np.abs(np.diff(sines, axis=1))
         rows = np.repeat(np.arange(blocks.shape[0]), np.diff(weighted.indptr))
@@ -245,17 +246,18 @@ def interpolator(
     reach = REACH[method]
     extended = extend(field, domain, reach, vector=vector)
     fine = domain.refine(factor)
-    matrices = [
-        _axis_stencil(size, fine_size, factor, domain.kind == "point", method, edges)
+    of_rows, of_columns = (
+        (size, fine_size, factor, domain.kind == "point", method, edges)
         for size, fine_size, edges in zip(domain.shape, fine.shape, domain.edges, strict=True)
-    ]
+    )
+    in_columns = _axis_stencil(*of_columns)
     dtype = np.result_type(field.dtype, np.float32)
     missing = np.isnan(extended)
     if holes := bool(missing.any()):
         extended = np.where(missing, 0.0, extended)
 
     def some(rows: slice) -> np.ndarray:
-        in_rows, in_columns = matrices[0][rows], matrices[1]
+        in_rows = _stencil_rows(rows.start, rows.stop, *of_rows)
         result = _along_axes(in_rows, extended, in_columns).astype(dtype, copy=False)
         if holes:
             result[_along_axes(abs(in_rows), missing, abs(in_columns)) > 1e-9] = np.nan
@@ -298,6 +300,12 @@ def _axis_stencil(
     return sparse.csr_array(
         (weights[keep], (rows[keep], taps[keep] + reach)), shape=(fine_size, size + 2 * reach)
     )
+
+
+@lru_cache(maxsize=32)
+def _stencil_rows(first: int | None, last: int | None, *axis: Any) -> sparse.csr_array:
+    """Return rows of a matrix of :func:`_axis_stencil`."""
+    return _axis_stencil(*axis)[first:last]
 
 
 def _uneven_positions(edges: tuple[float, ...], factor: int) -> np.ndarray:

@@ -13,7 +13,6 @@ import numpy as np
 
 from flexclim.cf.quantities import Direction, vector_direction
 from flexclim.grids.domain import Kind
-from flexclim.grids.operators import ALL
 from flexclim.models.settings import SCALING_REACH, ModelSettings
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing
@@ -140,11 +139,11 @@ class Patches(TaskBatches):
     def scaled(self, drawn: DrawnPatch) -> tuple[Scaled, np.ndarray]:
         """Return a patch with scaled inputs, and its scaled residual (T, H, W)."""
         window, factor = drawn.window, drawn.factor
-        whole = downscaling_inputs(
+        rows, columns = window.inner
+        wide = downscaling_inputs(
             drawn.coarse, window.domain.coarsen(factor), factor, self.settings
-        )(ALL)
-        inner = (slice(None), *window.inner)
-        scaled = Scaled(whole.base[inner], whole.inputs[inner], whole.amplitude[inner])
+        )(rows)
+        scaled = Scaled(*(part[..., columns] for part in (wide.base, wide.inputs, wide.amplitude)))
         assert self.settings.targets is not None
         truth = residual(scaled, window.truth, self.settings.targets).astype(np.float32)
         inputs = scaled.inputs

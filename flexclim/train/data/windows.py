@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -214,7 +215,7 @@ class Coarsened(SourceSplit):
             name: read_window(series, int(self.times[index]), own_rows, own_columns)
             for name, series in self.series.items()
         }
-        row_sines = self.grid.row_sines
+        row_sines = self._row_sines
         at = np.ix_(rows[patch[0]], columns[patch[1]])
         return Window(
             inputs=np.stack([values[name] for name in self.inputs]),
@@ -228,6 +229,10 @@ class Coarsened(SourceSplit):
             if self.areas is None or kind == "point"
             else self.areas[np.ix_(rows, columns)],
         )
+
+    @cached_property
+    def _row_sines(self) -> np.ndarray | None:
+        return self.grid.row_sines
 
 
 def stored(grid: Grid, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

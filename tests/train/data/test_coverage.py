@@ -1,5 +1,7 @@
 """What training tells of its data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -58,7 +60,7 @@ def test_what_forecasts_read_is_covered_apart(folder):
     assert 0 < past.scale[0] < past.scale[1]
     assert past.hours == {}
     assert str(past).startswith("u10, to forecast at 313 km: ")
-    late = source.__class__(**(vars(source) | {"stamps": source.stamps + np.arange(8) * DAY}))
+    late = replace(source, stamps=source.stamps + np.arange(8) * DAY)
     assert {part.task for part in coverage([late], recipe.data, settings, 0)} == {"superres"}
 
 

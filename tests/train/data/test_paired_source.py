@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,7 +72,7 @@ def with_positions(source):
         "latitude": np.broadcast_to(latitude[:, None], grid.domain.shape),
         "longitude": longitude,
     }
-    return type(source)(**{**vars(source), "statics": fields})
+    return replace(source, statics=fields)
 
 
 FINE = {
