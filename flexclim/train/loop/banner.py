@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flexclim.execution.precision import has_bf16
 from flexclim.nn.flex import Flex
 from flexclim.train.data.sources import TrainingSource
 from flexclim.train.loop.finished_model import hardware
@@ -26,7 +27,7 @@ def banner(recipe: Recipe, sources: Sequence[TrainingSource], network: Flex, ran
     stop = trainer.early_stopping
     ends = f", ends after {stop} scores in a row without a better CRPS" if stop else ""
     rows = {
-        "device": f"{hardware(ranks)}, {trainer.precision}",
+        "device": f"{hardware(ranks)}, {trainer.precision}{_slow(trainer.precision, ranks)}",
         "network": f"{number(sum(weights))} parameters{part}{start}",
         "samples": f"patches of {height} x {width} cells from {fields} fields; {checked} patches "
         "of other times to validate",
@@ -34,6 +35,13 @@ def banner(recipe: Recipe, sources: Sequence[TrainingSource], network: Flex, ran
         "folder": str(recipe.folder),
     }
     return "\n".join([recipe.name, *(f"  {name:10}{text}" for name, text in rows.items())])
+
+
+def _slow(precision: str, ranks: Ranks) -> str:
+    """Return what to do where half precision takes several times as long as float32."""
+    if precision == "float32" or ranks.device.type != "cpu" or (precision == "bf16" and has_bf16()):
+        return ""
+    return " (slow, this processor has no instructions for it: set trainer.precision=float32)"
 
 
 def number(count: int) -> str:
