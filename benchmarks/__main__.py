@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 # They write into cards and docs, take hours, or want arguments: only where they are named.
-TOOLS = "ablation", "coverage", "figures", "gpu", "kinetic_energy", "prognosis", "rounding"
+TOOLS = (
+    "ablation",
+    "coverage",
+    "figures",
+    "gpu",
+    "kinetic_energy",
+    "objective",
+    "prognosis",
+    "rounding",
+)
 
 
 def main() -> int:

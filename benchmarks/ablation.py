@@ -156,14 +156,14 @@ class Lab:
         return result
 
 
-def cost(logs: Sequence[Sequence[dict[str, str]]]) -> dict[str, float]:
+def cost(logs: Sequence[Sequence[dict[str, str]]], batch: int = BATCH) -> dict[str, float]:
     """Return the usual seconds of a step of each stage, and what all steps took.
 
     >>> rows = [{"seconds": "4", "patches_per_second": "4"}]
     >>> cost([rows])
     {'first': 2.0, 'second': nan, 'minutes': 0.03333333333333333}
     """
-    usual = [BATCH / statistics.median(float(r["patches_per_second"]) for r in log) for log in logs]
+    usual = [batch / statistics.median(float(r["patches_per_second"]) for r in log) for log in logs]
     usual += [float("nan")] * (2 - len(usual))
     minutes = sum(one * len(log) for one, log in zip(usual, logs, strict=False)) / 60
     return {"first": usual[0], "second": usual[1], "minutes": minutes}

@@ -34,7 +34,7 @@ WIND = ["u10", "v10"]
 @lru_cache(maxsize=1)
 def gfs_2018(folder: Path) -> Split:
     """Read GFS wind of 1 degree."""
-    wind = _global(folder / "gfs_wind_1deg_2018.nc")
+    wind = one_degree(folder / "gfs_wind_1deg_2018.nc")
     september = wind.sel(time=slice("2018-09-01", "2018-09-30"))
     train = wind.sel(time=slice("2018-10-01", "2018-10-13")).load()
     test = september.isel(time=spread_out(september.sizes["time"], 8)).load()
@@ -44,7 +44,7 @@ def gfs_2018(folder: Path) -> Split:
 @lru_cache(maxsize=1)
 def gfs_2026(folder: Path) -> Split:
     """Read GFS wind of 1 degree of a summer eight years on."""
-    wind = _global(folder / "gfs_wind_1deg_2014_2026.nc")
+    wind = one_degree(folder / "gfs_wind_1deg_2014_2026.nc")
     august = wind.sel(time=slice("2026-08-07", "2026-08-11"))
     train = wind.sel(time=slice("2026-07-06", "2026-08-02")).isel(time=slice(None, None, 2))
     test = august.isel(time=spread_out(august.sizes["time"], 8))
@@ -54,7 +54,7 @@ def gfs_2026(folder: Path) -> Split:
 @lru_cache(maxsize=1)
 def gfs_2014(folder: Path) -> Split:
     """Read GFS wind of 1 degree of all seasons of 2014 and 2015."""
-    wind = _global(folder / "gfs_wind_1deg_2014_2026.nc")
+    wind = one_degree(folder / "gfs_wind_1deg_2014_2026.nc")
     test, train = wind.sel(time=slice("2014", "2015")), wind.sel(time=slice("2016", "2019"))
     return Split(times(test.load()), [train.load()], fixed=True)
 
@@ -111,6 +111,6 @@ def arome(folder: Path) -> Split:
     return Split(times(test), [train])
 
 
-def _global(path: Path) -> xr.Dataset:
+def one_degree(path: Path) -> xr.Dataset:
     """Open wind of 1 degree."""
     return xr.open_dataset(path)[WIND].sel(latitude=LATITUDES).astype(np.float32)
