@@ -10,6 +10,7 @@ than a few fields at a time should be in memory. Each measurement runs in a proc
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -70,7 +71,11 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    what, *rest = sys.argv[1:] or ["all"]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", default="all", help="downscale, or scores; else both")
+    parser.add_argument("rest", nargs="*", help="number of members, or names of scores")
+    given = parser.parse_args()
+    what, rest = given.what, given.rest
     if what == "measure":
         measure_downscaling(*map(int, rest))
     elif what == "measure-score":

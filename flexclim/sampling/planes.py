@@ -30,7 +30,7 @@ from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs
 from flexclim.sampling.plane_identity import PlaneIdentity
 from flexclim.sampling.plane_noise import noise_of_planes
 from flexclim.sampling.statics import static_channels
-from flexclim.sampling.training_range import warn_of_sign
+from flexclim.sampling.training_range import warn_if_strong, warn_of_sign
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -163,7 +163,9 @@ def sample(
     if shared.active:
         return_memory()
     residual = residual.reshape(noise.shape)
-    return _in_units(prepared, plan, residual if shared.paired else residual.swapaxes(0, 1))
+    residual = residual if shared.paired else residual.swapaxes(0, 1)
+    warn_if_strong(residual, shared, identities)
+    return _in_units(prepared, plan, residual)
 
 
 def limits_of(given: np.ndarray, plan: SamplingPlan, where: str) -> tuple[Limits, ...]:

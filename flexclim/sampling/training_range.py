@@ -17,12 +17,13 @@ from flexclim import errors
 from flexclim.grids.domain import Domain
 from flexclim.models.card import Coverage, ModelCard, span
 from flexclim.models.channels import Variable
-from flexclim.models.settings import SUPERRES
+from flexclim.models.settings import FORECAST, SUPERRES
 from flexclim.sampling.local_scaling import local_scaling
 from flexclim.sampling.network_inputs import transform
 
 if TYPE_CHECKING:
     from flexclim.planning.plan import SamplingPlan, TargetPlan
+    from flexclim.sampling.plane_identity import PlaneIdentity
 
 # A card's ranges come from samples, so values slightly beyond them raise no warning.
 FAR_SCALE, FAR_CONTRAST = 2.0, 1.5
@@ -30,6 +31,9 @@ FAR_VALUES = 0.25  # of the range of values
 FAR_ANOMALY = 0.5  # standard deviations beyond the range of a predictor, which must extrapolate
 HIGH = 0.999, 0.99  # quantiles of the local scale: of the training data, and of an input field
 LOW = 0.01
+# Root mean square of members' residuals, of which training had 1: patches of 64 x 64 fine cells of
+# the fields that flex-nano was trained on have at most 2.5, apart from plains beside mountains.
+FAR_RESIDUAL, FEWEST = 2.5, 2048  # cells
 
 # Runs and inputs with a warning already; each call by the user is a run.
 _warned: set[tuple[str, tuple[str, ...]]] = set()
@@ -199,6 +203,37 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
             return
         _warned.add(key)
     warn(plan.model.name, found, where)
+
+
+def warn_if_strong(
+    residual: np.ndarray, plan: SamplingPlan, identities: Sequence[PlaneIdentity]
+) -> None:
+    """Warn, once per call and target, if members depart much further than in training.
+
+    Parameters
+    ----------
+    residual
+        (M, P, T, Y, X) in the network's units.
+    """
+    members, *_, height, width = residual.shape
+    card = plan.model.load().card
+    if not card.coverage or height * width < FEWEST:
+        return
+    square = np.einsum("mptyx,mptyx->pt", residual, residual) / (members * height * width)
+    for strength, identity in zip(np.sqrt(square), identities, strict=True):
+        for target, found in zip(plan.targets, strength.tolist(), strict=True):
+            key = plan.run, (target.name, "residual")
+            with _lock:
+                if found <= FAR_RESIDUAL or key in _warned:
+                    continue
+                _warned.add(key)
+            base = "the time before" if plan.task == FORECAST else "interpolation"
+            text = (
+                f"members of {target.name!r} depart {found:.2g} times as far from {base} as there"
+            )
+            if plan.task == SUPERRES:
+                text += ", as where neighbouring coarse cells hardly vary together"
+            warn(plan.model.name, [text], str(identity))
 
 
 def warn_of_sign(field: np.ndarray, target: TargetPlan, plan: SamplingPlan, where: str) -> None:

@@ -236,3 +236,36 @@ def test_a_worker_s_warning_reaches_the_client(wind, tmp_path):
         pytest.warns(FlexclimWarning, match="'u10' reaches"),
     ):
         downscale(far, 4, model=str(saved), members=1, steps=1).compute()
+
+
+def of_members(said):
+    return [one for one in said if "depart" in one]
+
+
+def test_members_of_a_field_without_structure_are_warned_of():
+    """White noise in space, which no training field is; real wind is in other tests."""
+    noise = field(rough(99, (2, 16, 16)))
+    smooth = noise.rolling(lat=4, lon=4, center=True, min_periods=1).mean()
+    asked = {"model": "flex-nano", "members": 1}
+    (said,) = of_members(warned(downscale(noise, 4, **asked).compute)[1])
+    assert "far from what 'flex-nano' was trained on (2018-09-14T0" in said
+    assert "members of 'u10' depart 3 times as far from interpolation as there" in said
+    assert not of_members(warned(downscale(smooth, 4, **asked).compute)[1])
+    small = noise.isel(lat=slice(8), lon=slice(8))  # too few cells to tell
+    assert not of_members(warned(downscale(small, 4, **asked).compute)[1])
+
+
+def test_members_of_forecasts_that_depart_too_far_are_warned_of(make_forecaster, covered):
+    target = Target(name="u10", vector=True, std=2.0)
+    part = covered.model_copy(update={"task": "forecast"})
+    card = {"variables": ("u10",), "units": {"u10": "m s-1"}, "coverage": (part,)}
+    past = field(rough(99, (2, 48, 48)), spacing=0.5)
+
+    def said(scale):
+        model = make_forecaster((target,), card=card, noise_scale=scale)
+        return of_members(warned(forecast(past, 2, model=model, members=2, steps=2).compute)[1])
+
+    assert said(1.0) == []
+    (one,) = said(30.0)
+    assert "members of 'u10' depart" in one
+    assert "times as far from the time before as there. Check" in one
