@@ -507,13 +507,8 @@ def test_adjusted_fields_are_downscaled():
     assert "adjust(tas" in fine.attrs["history"]
 
 
-REGIONS = pytest.mark.parametrize(
-    "cells",
-    [pytest.param((6, 8), marks=pytest.mark.slow), pytest.param((24, 32), marks=pytest.mark.long)],
-)
-
-
-@REGIONS
+@pytest.mark.long
+@pytest.mark.parametrize("cells", [(6, 8), (24, 32)])
 def test_days_of_ninety_years_keep_order_and_block_means(cells):
     """The whole chain: adjusted to a reference, then downscaled with the bundled model."""
     reference = with_extremes(climate(1981, 30, cells))
@@ -536,7 +531,10 @@ def test_days_of_ninety_years_keep_order_and_block_means(cells):
         assert off.max() <= 1e-5 * abs(days[name]).max()
 
 
-@REGIONS
+@pytest.mark.parametrize(
+    "cells",
+    [pytest.param((6, 8), marks=pytest.mark.slow), pytest.param((24, 32), marks=pytest.mark.long)],
+)
 def test_a_region_over_ninety_years(cells):
     reference, past = climate(1981, 30, cells), climate(1981, 30, cells, model=True)
     later = climate(2011, 60, cells, model=True)

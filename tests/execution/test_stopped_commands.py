@@ -15,7 +15,9 @@ CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_worker_processes_end_with_a_stopped_command(tmp_path, toy_model, number):
     values = np.random.default_rng(0).normal(size=(400, 16, 16))
     coords = {"lat": 60.0 - np.arange(16), "lon": 5.0 + np.arange(16)}
