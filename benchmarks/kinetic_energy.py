@@ -2,10 +2,10 @@
 
     python -m benchmarks.kinetic_energy MODEL ... [--factor 4] [--steps 2 3] [--markdown FILE]
 
-MODEL is the folder of a model that `kinetic_energy_x4` or `kinetic_energy_x8` trained, scored at
-its factor. Fields are (u10 ** 2 + v10 ** 2) / 2 of GFS, September 2018, 60 N to 59 S at 1 degree,
-8 times, 8 members. RFNE is that of the ensemble mean, as in the paper; pull is over that of a
-calibrated ensemble; the log-spectral distance is of waves of 2 to 8 grid lengths.
+MODEL is the folder of a model that `kinetic_energy_x4` or `kinetic_energy_x8` trained; `--factor`
+is its factor. Fields are (u10 ** 2 + v10 ** 2) / 2 of GFS, September 2018, 60 N to 59 S at 1
+degree, 8 times, 8 members. RFNE is that of the ensemble mean, as in the paper; pull is over that of
+a calibrated ensemble; the log-spectral distance is of waves of 2 to 8 grid lengths.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def rows(models: list[str], factor: int, steps: list[int]) -> Iterator[list[str]
             fields = [
                 sample(model, case, study.coarse(n), number, study.folder)[NAME] for n in indices
             ]
-            yield row(f"{Path(path).parent.name}, {number} steps", study, fields, plain)
+            yield row(f"{Path(path).resolve().parent.name}, {number} steps", study, fields, plain)
 
 
 def row(name: str, study: Study, fields: list[xr.DataArray], plain: float) -> list[str]:

@@ -102,7 +102,7 @@ def main() -> None:
     lines = [["before", *scored(bench, start), "", ""]]
     for variant in VARIANTS:
         if variant.name in given.only:
-            folder = given.output / f"{given.steps}x{given.batch}" / variant.name
+            folder = given.output / f"{start.sha256[:8]}-{given.steps}x{given.batch}" / variant.name
             lines.append([variant.told, *trained(bench, given, variant, folder)])
             print(" | ".join(lines[-1]), flush=True)
     title = f"{given.steps} steps of {given.batch} patches"

@@ -92,7 +92,8 @@ def adjust(
     multivariate
         ``"mbcn"``: values are also reordered in time so that variables depend on each other as in
         the reference (Cannon, 2018), through xsdba; it takes some seconds a cell. Default: each
-        variable by itself, which keeps the ranks of the model.
+        variable by itself, which keeps the ranks of the model, except that extremes of
+        temperature and a dew point get the value of their bound where they pass it.
     seed
         Of the random numbers that take the place of traces of precipitation.
 

@@ -489,6 +489,15 @@ def test_extremes_in_other_units_stay_on_their_side(world):
     np.testing.assert_allclose(later.tasmin + 273.15, expected.tasmin, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extremes_of_another_precision_are_rounded_to_their_side(world, name):
+    near, _ = extremes_of(world)
+    later = adjusted({one: ds.assign({name: ds[name].astype(float)}) for one, ds in near.items()})
+    assert later[name].dtype == float
+    assert (later.tasmin <= later.tas).all()
+    assert (later.tas <= later.tasmax).all()
+
+
 def test_adjusted_fields_are_downscaled():
     small = {
         "reference": made(1981, 10, (4, 4)),

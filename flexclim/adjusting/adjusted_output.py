@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import xarray as xr
 
 from flexclim.adjusting.adjustment_options import FitOptions
@@ -49,10 +50,13 @@ def describe_adjusted(
 
 
 def _kept_in_order(field: xr.DataArray, bound: xr.DataArray, relation: Relation) -> xr.DataArray:
-    """Return a field with the values of its bound where it passes that."""
+    """Return a field with the values of its bound where it passes that, rounded to its side."""
+    sign = 1 if relation.rule == "at_most" else -1
     limit = relation.conversions[0](bound)
-    beyond = field > limit if relation.rule == "at_most" else field < limit
-    return field.where(~beyond, limit).astype(field.dtype)
+    rounded = limit.astype(field.dtype)
+    within = np.nextafter(rounded, field.dtype.type(-sign * np.inf))
+    rounded = rounded.where(~(sign * rounded > sign * limit), within)
+    return field.where(~(sign * field > sign * rounded), rounded)
 
 
 def method_of(variable: FittedVariable, fitted: Fitted, period: int, seed: int) -> str:

@@ -112,6 +112,7 @@ def row_blocks(
         return blocks
     sines = np.asarray(row_sines, float)
     whole = np.abs(sines[:, 2] - sines[:, 0])
+    assert whole.size == size, (whole.size, size)
     weighted = blocks.copy()
     weighted.data *= whole[weighted.indices]
     if point and factor % 2 == 0:

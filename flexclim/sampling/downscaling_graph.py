@@ -52,6 +52,7 @@ from flexclim.sampling.planes import (
     keep_within,
     limits_of,
     predictors_of,
+    returned,
     sample,
 )
 from flexclim.sampling.training_range import warn_if_far
@@ -204,12 +205,9 @@ def _sampled(
             if shared.missing is not None:
                 plane[shared.missing[number]] = np.nan
     grid = plan.sampling.grid.refined(plan.factor)
-    if plan.part is not None:
-        rows, columns = plan.part.core
-        fine = fine[..., slice(*rows), :]
-        if columns != (0, fine.shape[-1]):
-            fine, grid = fine.take(range(*columns), -1, mode="wrap"), replace(grid, shift_x=0)
-    return block_of(fine, grid, plan.sampling, sizes)
+    if plan.part is not None and plan.part.core[1] != (0, fine.shape[-1]):
+        grid = replace(grid, shift_x=0)
+    return block_of(returned(fine, plan), grid, plan.sampling, sizes)
 
 
 def _conserve(fine: np.ndarray, prepared: Prepared, plane: int, plan: DownscalingPlan) -> None:

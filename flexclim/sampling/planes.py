@@ -25,7 +25,7 @@ from flexclim.planning.downscaling_plan import DownscalingPlan
 from flexclim.planning.forecast_plan import ForecastPlan
 from flexclim.planning.plan import SamplingPlan
 from flexclim.sampling.labels import label_values
-from flexclim.sampling.local_scaling import Rows
+from flexclim.sampling.local_scaling import Rows, Scaled
 from flexclim.sampling.network_inputs import downscaling_inputs, forecast_inputs, physical, stacked
 from flexclim.sampling.plane_identity import PlaneIdentity
 from flexclim.sampling.plane_noise import noise_of_planes
@@ -164,8 +164,30 @@ def sample(
         return_memory()
     residual = residual.reshape(noise.shape)
     residual = residual if shared.paired else residual.swapaxes(0, 1)
-    warn_if_strong(residual, shared, identities)
+    warn_if_strong(
+        returned(residual, plan), lambda: _scaled_planes(prepared, plan), shared, identities
+    )
     return _in_units(prepared, plan, residual)
+
+
+def returned(planes: np.ndarray, plan: Plan) -> np.ndarray:
+    """Return the cells of planes (..., Y, X) that are returned, without the margins of a part."""
+    if isinstance(plan, ForecastPlan) or plan.part is None:
+        return planes
+    rows, columns = plan.part.core
+    planes = planes[..., slice(*rows), :]
+    whole = columns == (0, planes.shape[-1])
+    return planes if whole else planes.take(range(*columns), -1, mode="wrap")
+
+
+def _scaled_planes(prepared: Sequence[Prepared], plan: Plan) -> Scaled:
+    """Return base and amplitude (M or 1, P, T, Y, X) of the cells that are returned."""
+    whole = [rows_of(one.given, plan)(ALL) for one in prepared]
+    base, inputs, amplitude = (
+        np.stack([returned(getattr(one, name), plan) for one in whole])
+        for name in ("base", "inputs", "amplitude")
+    )
+    return Scaled(base, inputs, amplitude)
 
 
 def limits_of(given: np.ndarray, plan: SamplingPlan, where: str) -> tuple[Limits, ...]:

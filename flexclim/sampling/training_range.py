@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from flexclim.grids.domain import Domain
 from flexclim.models.card import Coverage, ModelCard, span
 from flexclim.models.channels import Variable
 from flexclim.models.settings import FORECAST, SUPERRES
-from flexclim.sampling.local_scaling import local_scaling
+from flexclim.sampling.local_scaling import Scaled, local_scaling
 from flexclim.sampling.network_inputs import transform
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ FAR_ANOMALY = 0.5  # standard deviations beyond the range of a predictor, which 
 HIGH = 0.999, 0.99  # quantiles of the local scale: of the training data, and of an input field
 LOW = 0.01
 # Root mean square of members' residuals, of which training had 1: patches of 64 x 64 fine cells of
-# the fields that flex-nano was trained on have at most 2.5, apart from plains beside mountains.
-FAR_RESIDUAL, FEWEST = 2.5, 2048  # cells
+# the fields that flex-nano was trained on have at most 2.5, apart from plains beside mountains. In
+# fields that are nearly constant or linear, large residuals are small next to the field.
+FAR_RESIDUAL, LARGE_DEPARTURE, FEWEST = 2.5, 0.5, 2048  # of the field's deviation; cells
 
 # Runs and inputs with a warning already; each call by the user is a run.
 _warned: set[tuple[str, tuple[str, ...]]] = set()
@@ -206,34 +207,44 @@ def warn_if_far(planes: np.ndarray, plan: SamplingPlan, where: str) -> None:
 
 
 def warn_if_strong(
-    residual: np.ndarray, plan: SamplingPlan, identities: Sequence[PlaneIdentity]
+    residual: np.ndarray,
+    scaled: Callable[[], Scaled],
+    plan: SamplingPlan,
+    identities: Sequence[PlaneIdentity],
 ) -> None:
     """Warn, once per call and target, if members depart much further than in training.
 
     Parameters
     ----------
     residual
-        (M, P, T, Y, X) in the network's units.
+        (M, P, T, Y, X) in the network's units, of the cells that are returned.
+    scaled
+        Returns what the residual is added to and its unit, (M or 1, P, T, Y, X).
     """
     members, *_, height, width = residual.shape
     card = plan.model.load().card
     if not card.coverage or height * width < FEWEST:
         return
     square = np.einsum("mptyx,mptyx->pt", residual, residual) / (members * height * width)
-    for strength, identity in zip(np.sqrt(square), identities, strict=True):
-        for target, found in zip(plan.targets, strength.tolist(), strict=True):
-            key = plan.run, (target.name, "residual")
-            with _lock:
-                if found <= FAR_RESIDUAL or key in _warned:
-                    continue
-                _warned.add(key)
-            base = "the time before" if plan.task == FORECAST else "interpolation"
-            text = (
-                f"members of {target.name!r} depart {found:.2g} times as far from {base} as there"
-            )
-            if plan.task == SUPERRES:
-                text += ", as where neighbouring coarse cells hardly vary together"
-            warn(plan.model.name, [text], str(identity))
+    for plane, number in np.argwhere(square > FAR_RESIDUAL**2):
+        target, key = plan.targets[number], (plan.run, (plan.targets[number].name, "residual"))
+        if key in _warned or (plan.task == SUPERRES and target.base is None):
+            continue
+        at = (slice(None), plane, number)
+        field = scaled()
+        departure = float(np.sqrt(np.mean((field.amplitude[at] * residual[at]) ** 2)))
+        if departure <= LARGE_DEPARTURE * float(field.base[at].std()):
+            continue
+        with _lock:
+            if key in _warned:
+                continue
+            _warned.add(key)
+        base = "the time before" if plan.task == FORECAST else "interpolation"
+        times = f"{square[plane, number] ** 0.5:.2g}"
+        text = f"members of {target.name!r} depart {times} times as far from {base} as there"
+        if plan.task == SUPERRES:
+            text += ", as where neighbouring coarse cells hardly vary together"
+        warn(plan.model.name, [text], str(identities[plane]))
 
 
 def warn_of_sign(field: np.ndarray, target: TargetPlan, plan: SamplingPlan, where: str) -> None:

@@ -251,6 +251,9 @@ def test_members_of_a_field_without_structure_are_warned_of():
     assert "far from what 'flex-nano' was trained on (2018-09-14T0" in said
     assert "members of 'u10' depart 3 times as far from interpolation as there" in said
     assert not of_members(warned(downscale(smooth, 4, **asked).compute)[1])
+    # Values whose local scale is next to nothing: large residuals, small departures.
+    sloped = noise.copy(data=280 + np.arange(16.0)[:, None] + np.zeros((2, 16, 16)))
+    assert not of_members(warned(downscale(sloped, 4, **asked).compute)[1])
     small = noise.isel(lat=slice(8), lon=slice(8))  # too few cells to tell
     assert not of_members(warned(downscale(small, 4, **asked).compute)[1])
 
@@ -269,3 +272,14 @@ def test_members_of_forecasts_that_depart_too_far_are_warned_of(make_forecaster,
     (one,) = said(30.0)
     assert "members of 'u10' depart" in one
     assert "times as far from the time before as there. Check" in one
+
+
+def test_a_slice_of_a_globe_without_structure_is_warned_of():
+    """Only the cells of the slice count, not the margins, of which some are not computed."""
+    values = rough(5, (1, 91, 180))
+    coords = {"lat": 90 - 2.0 * np.arange(91), "lon": 2.0 * np.arange(180)}
+    globe = xr.DataArray(values, coords, ["time", "lat", "lon"], name="x")
+    globe = globe.assign_coords(time=pd.date_range("2018-09-14", periods=1))
+    lazy = downscale(globe.chunk(), 4, model="flex-nano", members=1, grid="point")
+    part = lazy[..., 150:214, 300:364]
+    assert len(of_members(warned(part.compute)[1])) == 1

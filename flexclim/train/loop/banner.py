@@ -38,10 +38,10 @@ def banner(recipe: Recipe, sources: Sequence[TrainingSource], network: Flex, ran
 
 
 def _slow(precision: str, ranks: Ranks) -> str:
-    """Return what to do where half precision takes several times as long as float32."""
+    """Return what to do where half precision may take several times as long as float32."""
     if precision == "float32" or ranks.device.type != "cpu" or (precision == "bf16" and has_bf16()):
         return ""
-    return " (slow, this processor has no instructions for it: set trainer.precision=float32)"
+    return " (slow on this processor: set trainer.precision=float32)"
 
 
 def number(count: int) -> str:
