@@ -7,7 +7,7 @@ a chunk (as ARCO-ERA5), as Zarr in pieces of 256 x 256, and as compressed NetCDF
 chunk. Records this large are usually not held in memory; the last line is of a short one that is.
 For each store: patches of 64 x 64 made by one thread alone, then training steps of the default
 network at batch 16 on this machine with one batch again and again, and with a new batch each, made
-beside the step before. The share of CPU that patches take bounds what they cost where the network
+beside the step before. The CPU time of patches over the network's bounds what they cost where that
 keeps all cores busy; OMP_NUM_THREADS=1 leaves a core to them.
 WORKERS: processes that make patches; without it one thread does.
 """
@@ -27,10 +27,11 @@ import xarray as xr
 from flexclim.execution.allocation import keep_memory
 from flexclim.train import load_recipe
 from flexclim.train.data import normalisation, source_fields
+from flexclim.train.data.batches import PREFETCHED
 from flexclim.train.loop.processes import join_ranks
 from flexclim.train.loop.run import Run
 
-STEPS, WARM = 12, 2
+STEPS, WARM = 12, 3
 RECIPE = """
 name: loading
 data:
@@ -54,15 +55,14 @@ def main() -> None:
     normalisation.BATCHES = 1
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write(Path(folder)).items():
-            text = RECIPE.format(
-                folder=folder, path=path, name=name, steps=STEPS + WARM, workers=workers
-            )
+            steps = STEPS + PREFETCHED * max(1, workers)
+            text = RECIPE.format(folder=folder, path=path, name=name, steps=steps, workers=workers)
             (Path(folder) / f"{name}.yaml").write_text(text)
             source_fields.IN_MEMORY = held if "memory" in name else 0
             rate, alone, fed, share = measure(Path(folder) / f"{name}.yaml")
             print(
                 f"{name:24} {rate:6.0f} patches/s made; a step takes {alone:.2f} s alone, "
-                f"{fed / alone:.3f} times that with its patches: {100 * share:.1f} % of CPU",
+                f"{fed / alone:.3f} times that with patches, which take {share:.3f} of its CPU",
                 flush=True,
             )
 
@@ -100,7 +100,7 @@ def write(folder: Path) -> dict[str, str]:
 def measure(recipe: Path) -> tuple[float, float, float, float]:
     """Return patches a second made alone, seconds a step alone and fed, and the share of CPU.
 
-    The last is the CPU time of making patches over that of steps with their patches.
+    The last is the CPU time of making patches over that of the network alone.
     """
     with join_ranks() as ranks, Run(load_recipe(recipe), ranks) as run:
         run.start(resume=False)
@@ -111,23 +111,29 @@ def measure(recipe: Path) -> tuple[float, float, float, float]:
         batches = run.batches()
         batch = next(batches)
 
-        def alone(steps: int) -> float:
-            began = time.perf_counter()
+        def alone(steps: int) -> tuple[float, float]:
+            """Return seconds and CPU seconds once batches that are made ahead are there."""
+            for _ in range(WARM):
+                run.learner.step(run.done, batch)
+            settle(ranks.device.type)
+            began, busy = time.perf_counter(), time.process_time()
             for _ in range(steps):
                 run.learner.step(run.done, batch)
             settle(ranks.device.type)
-            return time.perf_counter() - began
+            return time.perf_counter() - began, time.process_time() - busy
 
-        alone(WARM)
         # Before and after, so that a machine that slows down does not decide.
         before = alone(STEPS // 2)
-        began, busy = time.perf_counter(), time.process_time()
+        for _ in range(PREFETCHED * max(1, run.recipe.data.workers)):
+            run.advance(next(batches))
+        settle(ranks.device.type)
+        began = time.perf_counter()
         for _ in range(STEPS):
             run.advance(next(batches))
         settle(ranks.device.type)
-        fed, busy = time.perf_counter() - began, time.process_time() - busy
-        network = before + alone(STEPS // 2)
-    return rate, network / STEPS, fed / STEPS, 16 * STEPS * made / busy
+        fed = time.perf_counter() - began
+        seconds, spent = (sum(one) for one in zip(before, alone(STEPS // 2), strict=True))
+    return rate, seconds / STEPS, fed / STEPS, 16 * STEPS * made / spent
 
 
 def settle(device: str) -> None:
