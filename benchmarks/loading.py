@@ -55,7 +55,7 @@ def main() -> None:
     normalisation.BATCHES = 1
     with tempfile.TemporaryDirectory() as folder:
         for name, path in write(Path(folder)).items():
-            steps = STEPS + PREFETCHED * max(1, workers)
+            steps = 1 + STEPS + PREFETCHED * max(1, workers)
             text = RECIPE.format(folder=folder, path=path, name=name, steps=steps, workers=workers)
             (Path(folder) / f"{name}.yaml").write_text(text)
             source_fields.IN_MEMORY = held if "memory" in name else 0
