@@ -558,3 +558,40 @@ def test_a_region_over_ninety_years(cells):
         print(f"{name}: changes of quantiles", raw.round(3), "after adjustment", kept.round(3))
         large = abs(raw - 1) > 0.1 if name == "pr" else abs(raw) > 0.5
         np.testing.assert_allclose(kept[large], raw[large], rtol=0.05)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_bias_and_change_beside_ibicus(name):
+    """Quantile delta mapping of another library, with its own defaults (window of 91 days)."""
+    reason = "ibicus is missing: pip install --no-deps ibicus"
+    debiaser = pytest.importorskip("ibicus.debias", reason=reason).QuantileDeltaMapping
+    reference, past = made(1981, 30), made(1981, 30, model=True)
+    later = made(2041, 30, model=True)
+
+    def dates(ds):
+        return ds.time.values.astype("M8[us]").astype(object)
+
+    def other(field):
+        given = [one[name].values.astype(float) for one in (reference, past, field)]
+        known = {
+            "time_obs": dates(reference),
+            "time_cm_hist": dates(past),
+            "time_cm_future": dates(field),
+        }
+        mapped = debiaser.from_variable(name).apply(*given, progressbar=False, **known)
+        return field[name].copy(data=mapped)
+
+    def own(field):
+        return field.flex.adjust(reference=reference, historical=past)[name]
+
+    for called, adjust in ("flexclim", own), ("ibicus", other):
+        now, then = adjust(past), adjust(later)
+        left = remaining(past[name], reference[name], now)
+        raw, kept = kept_changes(past[name], later[name], now, then, ratio=name == "pr")
+        large = abs(raw - 1) > 0.1 if name == "pr" else abs(raw) > 0.5
+        print(f"{name}, {called}: bias left {left.round(3)}, changes off by", end=" ")
+        print(abs(kept[large] / raw[large] - 1).round(3))
+        if called == "flexclim":
+            assert (left < 0.1).all()
+            np.testing.assert_allclose(kept[large], raw[large], rtol=0.05)
