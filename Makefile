@@ -34,4 +34,4 @@ bench:
 EXECUTE ?= force
 strictness := $(if $(filter off,$(EXECUTE)),-D suppress_warnings=myst-nb.lexer,-W --keep-going)
 docs:
-	$(BIN)sphinx-build $(strictness) -D nb_execution_mode=$(EXECUTE) -b html docs docs/_build/html
+	$(BIN)sphinx-build $(strictness) -j auto -D nb_execution_mode=$(EXECUTE) -b html docs docs/_build/html

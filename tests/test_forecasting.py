@@ -20,6 +20,7 @@ from flexclim.nn.sampler import sample, time_grid
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.network_inputs import forecast_inputs, physical
 from flexclim.sampling.statics import static_channels, static_fields
+from flexclim.stores.datasets import write_netcdf_files
 
 
 @pytest.fixture
@@ -406,7 +407,7 @@ def test_files_hold_it_as_it_is_and_by_the_conventions(run, region, tmp_path, ca
     past = past.assign_coords(step=np.timedelta64(0, "h"), valid_time=("time", past.time.values))
     ahead = run(past, 2, grid="cell", members=1)
     assert not {"step", "valid_time", "time_bnds"} & set(ahead.variables)
-    flexclim.stores.datasets.write_netcdf_files(ahead, tmp_path / "a.nc")
+    write_netcdf_files(ahead, tmp_path / "a.nc")
     coder = xr.coders.CFDatetimeCoder(use_cftime=calendar != "standard")
     with xr.open_dataset(tmp_path / "a.nc", decode_times=coder) as opened:
         xr.testing.assert_identical(opened.load(), ahead)

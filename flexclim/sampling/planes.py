@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flexclim.cf.physical_bounds import Limits
+from flexclim.errors import ModelError
 from flexclim.execution.allocation import return_memory
 from flexclim.execution.notes import record
 from flexclim.grids.conservation import BlockMeans
@@ -147,6 +148,11 @@ def sample(
     -------
     ndarray
         (M, P, T, Y, X) in the targets' units, canonical; signs and block means are not corrected.
+
+    Raises
+    ------
+    ModelError
+        If the network returns NaN or infinite values.
     """
     shared = plan.sampling
     sampler = sampler_of(shared)
@@ -164,10 +170,31 @@ def sample(
         return_memory()
     residual = residual.reshape(noise.shape)
     residual = residual if shared.paired else residual.swapaxes(0, 1)
+    _check_finite(residual, shared, identities)
     warn_if_strong(
         returned(residual, plan), lambda: _scaled_planes(prepared, plan), shared, identities
     )
     return _in_units(prepared, plan, residual)
+
+
+def _check_finite(
+    residual: np.ndarray, plan: SamplingPlan, identities: Sequence[PlaneIdentity]
+) -> None:
+    """Check residuals (M, P, T, Y, X): half precision overflows, and forecasts may grow."""
+    sums = residual.sum(axis=(0, 2, 3, 4), dtype=np.float64)
+    if np.isfinite(sums).all():
+        return
+    where = str(identities[int(np.argmin(np.isfinite(sums)))])
+    if plan.precision != "float32":
+        advice = f"{plan.precision} may not hold its values: pass precision='float32'."
+    elif plan.task == FORECAST:
+        advice = "The forecast is unstable: take fewer steps of time."
+    else:
+        advice = "Check values and units of the input."
+    raise ModelError(
+        f"model {plan.model.name!r} returned NaN or infinite values{f' ({where})' if where else ''}"
+        f" in {plan.precision}. {advice}"
+    )
 
 
 def returned(planes: np.ndarray, plan: Plan) -> np.ndarray:
