@@ -105,11 +105,11 @@ def parse() -> argparse.Namespace:
 
 
 def load(names: list[str]) -> list[Model]:
-    """Load models; where two have the same name, each is named as it was given."""
+    """Load models; where two have the same name, each is named by its folder."""
     models = [flexclim.load_model(name) for name in names]
     known = [model.name for model in models]
     return [
-        model if known.count(model.name) == 1 else model.replace(card={"name": name})
+        model if known.count(model.name) == 1 else model.replace(card={"name": Path(name).name})
         for name, model in zip(names, models, strict=True)
     ]
 

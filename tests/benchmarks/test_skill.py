@@ -381,3 +381,9 @@ def wide(folder):
     shape = (32, 96)
     fields = smooth(3, 2, shape)
     return Split([fields.isel(time=[i]) for i in range(2)], [smooth(4, 2, shape)], fixed=True)
+
+
+def test_models_of_one_name_are_named_by_their_folders(make_toy, tmp_path):
+    folders = [str(make_toy().save(tmp_path / name)) for name in ("before", "after")]
+    assert [model.name for model in command.load(folders)] == ["before", "after"]
+    assert [model.name for model in command.load(folders[:1])] == ["toy"]
