@@ -595,3 +595,23 @@ def test_bias_and_change_beside_ibicus(name):
         if called == "flexclim":
             assert (left < 0.1).all()
             np.testing.assert_allclose(kept[large], raw[large], rtol=0.05)
+
+
+def test_levels_of_the_reference_are_matched_by_their_values(world):
+    levels = xr.DataArray([500.0, 850.0], dims="plev", coords={"plev": [500.0, 850.0]})
+    model, reference = (world[one]["tas"] + levels for one in ("historical", "reference"))
+    model = model.assign_attrs(world["historical"]["tas"].attrs)
+    reference = reference.assign_attrs(world["reference"]["tas"].attrs)
+    found = model.flex.adjust(reference=reference[..., ::-1], window="month")
+    xr.testing.assert_allclose(found, model.flex.adjust(reference=reference, window="month"))
+    with pytest.raises(AlignmentError, match="reference have other values of 'plev'"):
+        model.flex.adjust(reference=reference.assign_coords(plev=[10.0, 50.0]), window="month")
+
+
+def test_a_season_alone_is_as_long_as_its_years(world):
+    summer = [world[one]["tas"] for one in ("historical", "reference")]
+    past, reference = (one.sel(time=one.time.dt.season == "JJA") for one in summer)
+    found = past.flex.adjust(reference=reference, window="month")
+    assert abs(found - reference).mean() < abs(past - reference).mean()
+    with pytest.raises(FlexclimError, match=r"the 8\.0 years of"):
+        past.sel(time=slice("1981", "1988")).flex.adjust(reference=reference, window="month")

@@ -21,7 +21,7 @@ from flexclim.adjusting.lazy_mapping import Chunks, in_blocks, over_blocks
 from flexclim.adjusting.quantile_mapping import Treatment, bounded, nodes, periods, without_traces
 from flexclim.adjusting.time_series import Reading, Series
 from flexclim.cf.times import calendar_of
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, warn
 
 YEAR_DAYS = 365
 ROTATIONS = 20
@@ -155,7 +155,13 @@ def _joint(
         for read, one, full in zip(readings[at], given, (truth, past, later), strict=True):
             full[:, at] = without_traces(read(one[:, at]), treatment.trace, numbers, seed)
     result = alone.copy()
-    known = ~np.isnan(alone).any(axis=(1, 2))
+    missing = np.isnan(alone)
+    known = ~missing.any(axis=(1, 2))
+    if (~known & ~missing.all(axis=2).any(axis=1)).any():
+        warn(
+            "cells that lack values on some days are adjusted one variable at a time, since MBCn "
+            "needs all days. Fill the gaps first, for example with .interpolate_na."
+        )
     if not known.any():
         return result
     length = historical.shape[-1]

@@ -173,6 +173,11 @@ def check_same_cells(here: Model, there: Model) -> None:
             f"{here.role} has {here.cells!r}, {there.role} {there.cells!r}, at other places or "
             "under other names. Bring both onto one grid first, with .flex.regrid or .rename."
         )
+    _check_same_labels(here, there)
+
+
+def _check_same_labels(here: Model, there: Model) -> None:
+    """Raise AlignmentError unless two models have the same members and levels, in one order."""
     for dim, own in pandas_indexes(here.dataset).items():
         other = pandas_indexes(there.dataset).get(dim)
         if other is None or dim in here.cells.dims:
@@ -205,7 +210,7 @@ def resolve_reference(reference: xr.Dataset | xr.DataArray, model: Model) -> tup
     GridError
         If the reference is coarser than the model.
     AlignmentError
-        If it has no variable for a field.
+        If it has no variable for a field, or other members or levels.
     """
     check_fields(reference)
     reference = with_plain_attributes(reference)
@@ -227,8 +232,22 @@ def resolve_reference(reference: xr.Dataset | xr.DataArray, model: Model) -> tup
     called = next(
         (str(ds.attrs[k]) for k in ("title", "source", "source_id") if ds.attrs.get(k)), ""
     )
+    found = _in_order(found, model.dataset)
     onto = Model(dataset=found, cells=here, names=model.names, role="the reference")
+    _check_same_labels(model, onto)
     return onto, shorten(called, 80, placeholder=" ...") or "without a title"
+
+
+def _in_order(found: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
+    """Return a dataset with its members and levels in the order of those of another one."""
+    indexes = pandas_indexes(like)
+    for dim, own in pandas_indexes(found).items():
+        wanted = indexes.get(dim)
+        if wanted is None or own.equals(wanted) or len(own) != len(wanted):
+            continue
+        if own.is_unique and not own.symmetric_difference(wanted).size:
+            found = found.isel({dim: own.get_indexer(wanted)})
+    return found
 
 
 def _check_detail(reference: Cells, model: Cells) -> None:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from flexclim.adjusting.seasons import DAYS_360, MONTHS, Window, dates_of, iso
-from flexclim.adjusting.treatments import is_precipitation
+from flexclim.adjusting.seasons import MONTHS, Window, dates_of, iso
 from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.missing_values import NOTHING, Declared, declared, decoded
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.time_coordinates import find_times, undecoded_times
-from flexclim.cf.times import calendar_of
 from flexclim.cf.units import cf_units, text_of
+from flexclim.cf.variable_names import is_precipitation
 from flexclim.errors import AlignmentError, FlexclimError
 
 FEWEST_YEARS = 10
@@ -179,8 +178,10 @@ def check_length(series: Series, window: Window) -> None:
     """Raise FlexclimError if a series is too short for quantiles."""
     count, span = series.times.size, np.subtract(*series.span[::-1]) / 10000
     monthly = count < 2 * MONTHS * max(span, 1)
-    in_a_year = DAYS_360 if calendar_of(series.times) == "360_day" else YEAR_DAYS
-    years = count / (MONTHS if monthly else in_a_year)
+    dates = series.times.dt
+    there = dates.month if monthly else dates.month * 100 + dates.day  # perhaps a season alone
+    in_a_year = min(np.unique(there).size, YEAR_DAYS)
+    years = count / in_a_year
     if round(years, 1) >= FEWEST_YEARS:
         return
     days = window.days if window.days > 1 else 30

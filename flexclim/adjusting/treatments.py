@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import xarray as xr
 
@@ -11,14 +9,13 @@ from flexclim.adjusting.quantile_mapping import Treatment
 from flexclim.cf.conversion import conversion
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import TEMPERATURES, cf_units, text_of
-from flexclim.cf.variable_names import is_quantity, quantity_named
+from flexclim.cf.variable_names import is_precipitation
 from flexclim.errors import FlexclimError
 from flexclim.grids.arguments import is_one_of, shown
 
 KINDS = "additive", "multiplicative"
 # Of precipitation a day (Cannon et al., 2015).
 TRACE_MM = 0.05
-PRECIPITATION = re.compile(r"precipitation|rainfall|snowfall|\brain\b")
 
 
 def treatment_of(
@@ -76,14 +73,6 @@ def treatment_of(
         lower=-np.inf if bounds.lower is None else bounds.lower,
         upper=np.inf if bounds.upper is None else bounds.upper,
     )
-
-
-def is_precipitation(field: xr.DataArray) -> bool:
-    """Return whether a field holds precipitation, rain or snowfall."""
-    names = f"{text_of(field.attrs, 'standard_name')} | {text_of(field.attrs, 'long_name')}".lower()
-    quantity = quantity_named("tp")
-    assert quantity is not None
-    return bool(PRECIPITATION.search(names.replace("_", " "))) or is_quantity(field, quantity)
 
 
 def _trace(field: xr.DataArray, trace: str | None) -> float:

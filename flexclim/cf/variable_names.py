@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import xarray as xr
 
 from flexclim.cf.conversion import conversion
-from flexclim.cf.units import temperature_kind
+from flexclim.cf.units import temperature_kind, text_of
 
 # Statistics in time that make another quantity of a variable.
 OTHER_STATISTICS = re.compile(r"time: (maximum|minimum|range|standard_deviation|variance)")
+PRECIPITATION = re.compile(r"precipitation|rainfall|snowfall|\brain\b")
 HEIGHT_COORDINATES = "height", "heightaboveground"
 
 
@@ -104,6 +105,17 @@ QUANTITIES = (
 def quantity_named(name: str) -> Quantity | None:
     """Return the quantity that a short name stands for; None: it is not a usual one."""
     return next((one for one in QUANTITIES if name.lower() in one.names), None)
+
+
+def is_precipitation(field: xr.DataArray) -> bool:
+    """Return whether a field holds precipitation, rain or snowfall.
+
+    >>> is_precipitation(xr.DataArray(name="pr")), is_precipitation(xr.DataArray(name="tas"))
+    (True, False)
+    """
+    names = f"{text_of(field.attrs, 'standard_name')} | {text_of(field.attrs, 'long_name')}".lower()
+    known = any(is_quantity(field, one) for one in QUANTITIES if one.water)
+    return bool(PRECIPITATION.search(names.replace("_", " "))) or known
 
 
 def is_quantity(field: xr.DataArray, quantity: Quantity) -> bool:

@@ -14,6 +14,7 @@ from flexclim.grids.discovery import find_grid
 from flexclim.grids.domain import Kind
 from flexclim.grids.operators import Method
 from flexclim.resampling import coarsen, interpolate
+from flexclim.verify.core.alignment import same_units
 from flexclim.verify.core.dimension_names import member_dimension
 from flexclim.verify.core.geometry import find_dimension, find_plane
 from flexclim.verify.core.matching import check_coordinates
@@ -141,7 +142,12 @@ def residual_ensemble(
     if (extra := member_dimension(base)) is not None:
         raise FlexclimError(f"the base field has members along {extra!r}. Give a single field.")
     place = base.isel({d: 0 for d in base.dims if d not in core}, drop=True)
-    residuals = check_coordinates(residuals, place, "residuals")
+    residuals = same_units(
+        check_coordinates(residuals, place, "residuals"),
+        place,
+        ("residuals", "base field"),
+        difference=True,
+    )
     for name in core:
         if name not in residuals.dims:
             raise AlignmentError(

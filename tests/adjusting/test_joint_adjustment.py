@@ -6,7 +6,7 @@ import xarray as xr
 
 import flexclim
 from flexclim.adjusting import joint_adjustment
-from flexclim.errors import FlexclimError
+from flexclim.errors import FlexclimError, FlexclimWarning
 
 pytest.importorskip("xsdba", reason="needs the extra climate")
 
@@ -67,3 +67,11 @@ def test_what_mbcn_needs_is_said():
     other = climate(1981, 10, 0.1, calendar="360_day")
     with pytest.raises(FlexclimError, match=r"a calendar of 360 days, .*convert_calendar"):
         other.flex.adjust(**given)
+
+
+def test_cells_with_gaps_are_told():
+    reference, past = climate(1981, 10, 0.8), climate(1981, 10, 0.1)
+    past["tas"][100] = np.nan
+    given = {"reference": reference, "window": "month", "multivariate": "mbcn"}
+    with pytest.warns(FlexclimWarning, match="cells that lack values on some days"):
+        past.flex.adjust(**given).compute()

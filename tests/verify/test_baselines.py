@@ -84,3 +84,15 @@ def test_float32_coordinates_lose_no_residual(step):
     for found in (verify.residuals(narrow, 4), verify.residuals(narrow.to_dataset(), 4).t):
         np.testing.assert_allclose(found, expected, atol=1e-3)
         xr.testing.assert_identical(found.lon, narrow.lon)
+
+
+def test_residuals_in_other_units_are_converted():
+    base = xr.DataArray(np.full((1, 1), 20.0), dims=["y", "x"], attrs={"units": "degC"})
+    drawn = verify.residual_ensemble(base, base.expand_dims(sample=1) / 20 * 9, 2)
+    warm = (base.expand_dims(sample=1) / 20 * 9).assign_attrs(
+        units="K", units_metadata="temperature: difference"
+    )
+    np.testing.assert_allclose(verify.residual_ensemble(base, warm, 2), drawn)
+    wind = base.assign_attrs(units="m s-1")
+    knots = base.expand_dims(sample=1).assign_attrs(units="knot")
+    np.testing.assert_allclose(verify.residual_ensemble(wind, knots, 1), 20 * 1.514444, rtol=1e-5)

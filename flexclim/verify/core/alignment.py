@@ -17,6 +17,7 @@ import xarray as xr
 from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.quantities import FieldProperties
 from flexclim.cf.units import TEMPERATURES, cf_units, temperature_kind
+from flexclim.cf.variable_names import is_precipitation
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.verify.core.cell_areas import Variables, area_weights
 from flexclim.verify.core.dimension_names import member_dimension, shared_dimensions
@@ -206,7 +207,8 @@ def same_units(
 ) -> xr.DataArray:
     """Convert ``field`` to the units of ``like``; missing units are assumed to be equal.
 
-    Differences of temperatures, such as anomalies and spreads, are converted without an offset.
+    Differences of temperatures, such as anomalies and spreads, are converted without an offset;
+    1 kg m-2 of precipitation is 1 mm.
 
     Parameters
     ----------
@@ -222,7 +224,8 @@ def same_units(
     """
     have, want = (cf_units(str(one.attrs.get("units", ""))) for one in (field, like))
     kinds = [temperature_kind(one.attrs, str(one.name)) for one in (field, like)]
-    absolute = conversion(have, want) if have and want else Conversion()
+    water = is_precipitation(field) or is_precipitation(like)
+    absolute = conversion(have, want, water=water) if have and want else Conversion()
     if absolute is None:
         raise AlignmentError(
             f"the {roles[1]} is in {want!r}, the {roles[0]} in {have!r}, and neither converts into "
@@ -237,7 +240,8 @@ def same_units(
             "holds differences of temperatures. Compare the same quantity, or state it in "
             "the attribute units_metadata, 'temperature: on_scale' or 'temperature: difference'."
         )
-    found = conversion(have, want, difference=difference or "difference" in kinds)
+    difference = difference or "difference" in kinds
+    found = conversion(have, want, difference=difference, water=water)
     assert found is not None
     return found(field).assign_attrs({**field.attrs, "units": want})
 

@@ -74,12 +74,15 @@ def matched_limit(
     return matched.drop_vars(matched.coords).drop_attrs(deep=False)
 
 
-def named_threshold(threshold: Threshold) -> tuple[str, float | str]:
-    """Return a threshold in words, and as an attribute.
+def named_threshold(pair: Pair, threshold: Threshold) -> tuple[str, float | str]:
+    """Return a threshold in the forecast's units in words, and as an attribute.
 
-    >>> named_threshold(0.5), named_threshold(xr.DataArray([0.5, 1.0], dims="x"))
+    >>> pair = Pair.align(*[xr.DataArray([0.0, 1.0], dims="x")] * 2)
+    >>> named_threshold(pair, 0.5), named_threshold(pair, pair.truth)
     (('0.5', 0.5), ('a local threshold', 'local'))
     """
-    if isinstance(threshold, xr.DataArray) and threshold.ndim:
-        return "a local threshold", "local"
+    if isinstance(threshold, xr.DataArray):
+        if threshold.ndim:
+            return "a local threshold", "local"
+        threshold = same_units(threshold, pair.truth, ("threshold", "forecast"))
     return f"{float(threshold):g}", float(threshold)

@@ -221,7 +221,8 @@ def threshold_weighted_crps_of(
         return inside.where(low < high) if isinstance(low < high, xr.DataArray) else inside
 
     clipped = replace(pair, forecast=clip(pair.forecast), truth=clip(pair.truth))
-    text = f"CRPS of values from {named_threshold(lower)[0]} to {named_threshold(upper)[0]}"
+    ends = [named_threshold(pair, limit)[0] for limit in (lower, upper)]
+    text = f"CRPS of values from {' to '.join(ends)}"
     return crps_of(clipped, estimator, weights, dim).assign_attrs(
         pair.describe(text, estimator=estimator)
     )
@@ -247,7 +248,7 @@ def frequency_of(
     weight = weight.where(weight > 0)
     parts = {n: sums.sel(source=n, drop=True) / weight for n in ("forecast", "truth")}
     parts["ratio"] = parts["forecast"] / parts["truth"].where(parts["truth"] > 0)
-    shown, value = named_threshold(threshold)
+    shown, value = named_threshold(pair, threshold)
     text = f"frequency of values at or above {shown}"
     attributes = pair.describe(text, units="1", threshold=value)
     return xr.Dataset({n: p.assign_attrs(attributes) for n, p in parts.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pandas as pd
@@ -71,9 +71,13 @@ def by_group(
             f"groups of type {type(groups).__name__} have no dimensions to match: give a DataArray "
             "of labels."
         )
-    like = truth
-    if not isinstance(like, xr.DataArray):
-        like = like[common_variables(forecast, like)[0]]
+    fields = (
+        [truth]
+        if isinstance(truth, xr.DataArray)
+        else [truth[name] for name in common_variables(forecast, truth)]
+    )
+    within = [one for one in fields if set(groups.dims) <= set(one.dims)]
+    like = (within or fields)[0]
     labels = check_coordinates(groups, like, "groups").compute()
     if extra := [name for name in labels.dims if name not in like.dims]:
         raise FlexclimError(
@@ -83,7 +87,7 @@ def by_group(
     if not order:
         raise FlexclimError("groups hold no label: there is nothing to score.")
     try:
-        parts = [score(forecast, truth.where(labels == one)) for one in order]
+        parts = [score(forecast, _chosen(truth, within, labels == one)) for one in order]
     except TypeError as error:
         raise FlexclimError(
             f"score can't be called with a forecast and a truth: {error}. Pass a function such as "
@@ -92,3 +96,12 @@ def by_group(
     name = "group" if groups.name is None else groups.name
     joined: Score = xr.concat(parts, pd.Index(order, name=name))
     return joined
+
+
+def _chosen(
+    truth: xr.DataArray | xr.Dataset, fields: Sequence[xr.DataArray], chosen: xr.DataArray
+) -> xr.DataArray | xr.Dataset:
+    """Return the truth at some points; areas and bounds of a Dataset stay as they are."""
+    if isinstance(truth, xr.DataArray):
+        return truth.where(chosen)
+    return truth.assign({one.name: one.where(chosen) for one in fields})

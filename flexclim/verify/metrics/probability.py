@@ -300,7 +300,7 @@ def event_and_probability(pair: Pair, threshold: float) -> tuple[xr.DataArray, x
 
 def describe_event(pair: Pair, text: str, threshold: Threshold) -> dict[str, object]:
     """Return the attributes of a dimensionless score of an event."""
-    value = named_threshold(threshold)[1]
+    value = named_threshold(pair, threshold)[1]
     attributes: dict[str, object] = {"long_name": text, "units": "1", "threshold": value}
     if pair.units is not None:
         attributes["threshold_units"] = pair.units

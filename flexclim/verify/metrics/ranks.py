@@ -162,9 +162,10 @@ def _over_cases(
         )
     found = {name: part.mean(dim) for name, part in parts.items()}
     for name, part in parts.items():
-        error = part.std(dim, ddof=1) / ranks.sizes[dim] ** 0.5
-        score = abs(found[name] / error)
-        found[f"{name}_p"] = 2 * _tail(stats.t.sf, score, ranks.sizes[dim] - 1)
+        count = part.count(dim)  # histograms of cases without truth are NaN
+        error = part.std(dim, ddof=1) / count**0.5
+        score = abs(found[name] / error).where(count > 2)
+        found[f"{name}_p"] = 2 * _tail(stats.t.sf, score, count - 1)
     return found | {"deviation": _deviation(ranks.mean(dim))}
 
 
@@ -176,16 +177,18 @@ def _for_samples(
     found = dict(parts)
     for name, part in parts.items():
         found[f"{name}_p"] = _tail(stats.chi2.sf, samples * size * part**2, 1)
-    whole = samples * size * ((ranks - 1 / size) ** 2).sum("rank")
+    whole = samples * size * ((ranks - 1 / size) ** 2).sum("rank", skipna=False)
     return found | {"flat_p": _tail(stats.chi2.sf, whole, size - 1), "deviation": _deviation(ranks)}
 
 
 def _deviation(ranks: xr.DataArray) -> xr.DataArray:
-    return abs(ranks - 1 / ranks.sizes["rank"]).sum("rank")
+    return abs(ranks - 1 / ranks.sizes["rank"]).sum("rank", skipna=False)
 
 
 def _tail(
-    function: Callable[[np.ndarray, int], np.ndarray], value: xr.DataArray, freedom: int
+    function: Callable[[np.ndarray, int], np.ndarray],
+    value: xr.DataArray,
+    freedom: int | xr.DataArray,
 ) -> xr.DataArray:
     p: xr.DataArray = xr.apply_ufunc(
         function, value, freedom, dask="parallelized", output_dtypes=[float]

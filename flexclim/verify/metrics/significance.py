@@ -16,6 +16,7 @@ import xarray as xr
 from scipy import stats
 
 from flexclim.errors import AlignmentError, FlexclimError, suggest_options
+from flexclim.verify.core.alignment import same_units
 from flexclim.verify.core.matching import check_coordinates
 from flexclim.verify.core.numbers import as_numbers
 from flexclim.verify.core.option_checks import check_count, check_seed
@@ -260,4 +261,7 @@ def _difference(scores: xr.DataArray, other: xr.DataArray | None, dim: str) -> x
             f"the scores have sizes {dict(scores.sizes)} and {dict(other.sizes)}. Score both "
             "forecasts at the same times."
         )
-    return scores.astype(float) - check_coordinates(other, scores, "other scores").astype(float)
+    other = same_units(
+        check_coordinates(other, scores, "other scores"), scores, ("other scores", "scores")
+    )
+    return scores.astype(float) - other.astype(float)

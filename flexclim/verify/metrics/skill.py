@@ -38,7 +38,8 @@ def skill_score(score: Fields, reference: Fields, perfect: float = 0.0) -> Field
     Raises
     ------
     AlignmentError
-        If the reference has a dimension that the score lacks, or other coordinates or variables.
+        If the reference has a dimension that the score lacks, other coordinates or variables, or
+        units that do not convert into those of the score.
 
     Notes
     -----
@@ -49,7 +50,7 @@ def skill_score(score: Fields, reference: Fields, perfect: float = 0.0) -> Field
     """
     perfect = check_number("perfect", perfect)
     _check_same_cases(score, reference)
-    room = reference - perfect
+    room = _in_units_of(score, reference) - perfect
     skill = 1 - (score - perfect) / room.where(room != 0)
     parts = skill.data_vars.values() if isinstance(skill, xr.Dataset) else [skill]
     for part in parts:
@@ -81,6 +82,16 @@ def _check_same_cases(score: Fields, reference: Fields) -> None:
             f"the score and the reference differ in coordinates of {list(map(str, reference.dims))}"
             ". Select the same ones."
         ) from None
+
+
+def _in_units_of(score: Fields, reference: Fields) -> Fields:
+    """Return scores of a reference in the units of those of the forecast."""
+    roles = "reference", "score"
+    if isinstance(score, xr.Dataset) and isinstance(reference, xr.Dataset):
+        return reference.map(lambda one: same_units(one, score[one.name], roles), keep_attrs=True)
+    assert isinstance(score, xr.DataArray)
+    assert isinstance(reference, xr.DataArray)
+    return same_units(reference, score, roles)
 
 
 @suggest_options

@@ -139,7 +139,7 @@ def fss_of(
         most = ((left**2 + right**2) * weight).sum(over)
         results.append(1 - difference / most.where(most > 0))
     result = xr.concat(results, "window").assign_coords(window=("window", sizes, {"units": "1"}))
-    shown, value = named_threshold(threshold)
+    shown, value = named_threshold(pair, threshold)
     text = f"fractions skill score of values at or above {shown}"
     return result.transpose(..., "window").assign_attrs(
         pair.describe(text, units="1", threshold=value)

@@ -18,7 +18,7 @@ from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.core import harmonics
-from flexclim.verify.core.alignment import Dims, Pair, check_not_empty, reduced_dims
+from flexclim.verify.core.alignment import Dims, Pair, check_not_empty, reduced_dims, same_units
 from flexclim.verify.core.cell_areas import Variables, area_weights, of_rows
 from flexclim.verify.core.geometry import Plane, find_plane, whole_planes
 from flexclim.verify.core.matching import check_coordinates
@@ -158,7 +158,11 @@ def kinetic_energy(
     northward = _field(northward, "northward component")
     check_choice("kind", kind, KINDS)
     plane = find_plane(eastward)
-    northward = check_coordinates(northward, eastward, "northward component")
+    northward = same_units(
+        check_coordinates(northward, eastward, "northward component"),
+        eastward,
+        ("northward component", "eastward component"),
+    )
     if kind == "spherical":
         power = harmonics.vector_power(eastward, northward, plane, fill) / 2
     else:

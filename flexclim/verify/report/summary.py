@@ -115,7 +115,8 @@ def _spread_skill(scores: xr.Dataset, variable: str) -> xr.DataArray:
     spread, error = (scores[f"{name}.{variable}"] for name in ROOTS[::-1])
     size = scores[f"rank_histogram.{variable}"].sizes["rank"] - 1
     times = [d for d in spread.dims if d != "candidate"]
-    ratio: xr.DataArray = ((spread**2).mean(times, skipna=False) / (error**2).mean(times)) ** 0.5
+    error = error.where(spread.notnull())
+    ratio: xr.DataArray = ((spread**2).mean(times) / (error**2).mean(times)) ** 0.5
     ratio = ratio * ((size + 1) / size) ** 0.5
     return ratio.assign_attrs(long_name="spread over error of the ensemble mean", units="1")
 

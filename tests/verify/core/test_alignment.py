@@ -128,3 +128,12 @@ def test_scores_of_temperatures_are_differences(ensemble):
     assert "units_metadata" not in verify.quantiles(forecast, truth, levels=[0.5]).attrs
     assert "units_metadata" not in verify.crps(*ensemble).attrs
     assert "units_metadata" not in verify.spread_skill(forecast, truth).attrs
+
+
+def test_a_mass_of_precipitation_is_a_depth():
+    flux = xr.DataArray([1 / 86400, 2 / 86400], dims=["x"], name="pr")
+    depth = xr.DataArray([1.0, 2.0], dims=["x"], name="pr", attrs={"units": "mm d-1"})
+    found = verify.mae(depth, flux.assign_attrs(units="kg m-2 s-1"))
+    assert float(found) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(AlignmentError, match="neither converts"):
+        verify.mae(depth.rename("t"), flux.rename("t").assign_attrs(units="kg m-2 s-1"))

@@ -83,3 +83,13 @@ def test_bounds_that_cross_leave_a_cell_out(ensemble, limit):
         *ensemble, lower=limit, upper=xr.where(limit > 0, limit + 1, limit - 1), dim="time"
     )
     np.testing.assert_array_equal(found.isnull(), limit <= 0)
+
+
+def test_a_threshold_is_told_in_the_units_of_the_forecast(ensemble):
+    forecast, truth = (one.assign_attrs(units="m s-1") for one in ensemble)
+    limit = xr.DataArray(2.0, attrs={"units": "knot"})
+    found = verify.brier(forecast, truth, limit)
+    assert found.threshold == pytest.approx(1.02889, rel=1e-5)
+    assert found.threshold_units == "m s-1"
+    tail = verify.threshold_weighted_crps(forecast, truth, lower=limit)
+    assert "1.02889" in tail.long_name

@@ -60,3 +60,21 @@ def test_groups_of_another_grid_or_without_labels_raise_an_error(winds):
         verify.by_group("crps", forecast, truth, truth)
     with pytest.raises(FlexclimError, match="groups of type list"):
         verify.by_group(verify.crps, forecast, truth, ["sea"])
+
+
+def test_areas_and_static_fields_of_a_dataset_are_not_grouped(winds):
+    forecast, truth = winds
+    area = xr.DataArray([[1.0] * 3, [9.0] * 3], dims=["lat", "lon"])
+    area = area.assign_attrs(standard_name="cell_area", units="m2")
+    truth = truth.assign_attrs(cell_measures="area: areacella").to_dataset()
+    truth["areacella"] = area
+    truth["orog"] = area.drop_attrs()
+    forecast = forecast.to_dataset().assign(orog=2 * area.drop_attrs())
+    season = truth.time.dt.season
+    found = verify.by_group(verify.crps, forecast.drop_vars("orog"), truth, season)
+    for name in np.unique(season):
+        own = [one.sel(time=season == name) for one in (forecast.drop_vars("orog"), truth)]
+        xr.testing.assert_allclose(found.u10.sel(season=name, drop=True), verify.crps(*own).u10)
+    mean = forecast.mean("member", keep_attrs=True)
+    both = verify.by_group(verify.mae, mean, truth, season)
+    np.testing.assert_allclose(both.orog, verify.mae(mean, truth).orog)

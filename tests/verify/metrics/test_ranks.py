@@ -55,3 +55,16 @@ def test_pit_keeps_the_mass_and_is_flat_for_any_size():
         pit = verify.pit_histogram(ranks)
         np.testing.assert_allclose(pit, 0.1, atol=0.003)
         assert float(pit.sum()) == pytest.approx(1, rel=1e-12)
+
+
+def test_cases_without_truth_do_not_count():
+    ranks = xr.DataArray(
+        np.random.default_rng(0).dirichlet(np.ones(5), size=20), dims=["time", "rank"]
+    )
+    gaps = xr.concat([ranks, ranks * np.nan, ranks * np.nan], "time")
+    xr.testing.assert_allclose(verify.flatness(gaps), verify.flatness(ranks))
+    few = verify.flatness(ranks.where(ranks.time < 2))
+    assert few.slope_p.isnull()
+    assert few.slope.notnull()
+    none = verify.flatness(ranks[0] * np.nan, samples=50)
+    assert all(part.isnull() for part in none.values())

@@ -124,3 +124,12 @@ def test_bad_input_is_named():
     for options in ({"block": 16}, {"block": 2.5}, {"resamples": 0}, {"level": 95}):
         with pytest.raises(FlexclimError, match=next(iter(options))):
             verify.bootstrap(a, **options)
+
+
+def test_scores_in_other_units_are_converted():
+    metres, others = (one.assign_attrs(units="m s-1") for one in series(60, gap=0.1))
+    knots = (others / 0.514444).assign_attrs(units="knot")
+    for test in (verify.bootstrap, verify.diebold_mariano):
+        xr.testing.assert_allclose(test(metres, knots), test(metres, others), rtol=1e-4)
+    with pytest.raises(AlignmentError, match="scores is in 'm s-1', the other scores in 'K'"):
+        verify.bootstrap(metres, knots.assign_attrs(units="K"))

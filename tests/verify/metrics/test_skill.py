@@ -63,3 +63,13 @@ def test_scores_of_other_cases_have_no_ratio(reference, message):
     both = score.to_dataset(name="u"), score.to_dataset(name="v")
     with pytest.raises(AlignmentError, match=r"the score has \['u'\], the reference \['v'\]"):
         verify.skill_score(*both)
+
+
+def test_scores_in_other_units_are_converted():
+    metres = xr.DataArray([2.0, 4.0], dims=["time"], attrs={"units": "m s-1"}, name="ws")
+    knots = (metres / 0.514444).assign_attrs(units="knot")
+    np.testing.assert_allclose(verify.skill_score(metres, knots), 0, atol=1e-5)
+    found = verify.skill_score(metres.to_dataset(), knots.to_dataset())
+    np.testing.assert_allclose(found.ws, 0, atol=1e-5)
+    with pytest.raises(AlignmentError, match="score is in 'm s-1', the reference in 'K'"):
+        verify.skill_score(metres, knots.assign_attrs(units="K"))

@@ -117,3 +117,11 @@ def test_planes_without_values_do_not_count():
         xr.testing.assert_allclose(power, verify.spectrum(field.isel(time=[0, 2])), rtol=1e-12)
     each = verify.spectrum(gone, dim=())
     assert each.isnull().all("wavenumber").values.tolist() == [False, True, False]
+
+
+def test_components_in_other_units_are_converted():
+    east, north = (plane((8, 8), seed=n).assign_attrs(units="m s-1") for n in (1, 2))
+    knots = (north / 0.514444).assign_attrs(units="knot")
+    xr.testing.assert_allclose(
+        verify.kinetic_energy(east, knots), verify.kinetic_energy(east, north), rtol=1e-5
+    )

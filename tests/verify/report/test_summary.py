@@ -27,3 +27,12 @@ def test_a_bias_of_rounding_alone_is_shown_as_zero(scores):
 def test_scores_from_elsewhere_raise_an_error(fields):
     with pytest.raises(FlexclimError, match="no scores among"):
         verify.summary(fields[1])
+
+
+def test_a_time_without_truth_is_left_out(scores, fields):
+    forecast, truth, _ = (f["u10"] for f in fields)
+    gap = truth.where(truth.time != truth.time[1])
+    means = verify.summary(verify.evaluate(forecast, gap))
+    kept = [one.sel(time=truth.time != truth.time[1]) for one in (forecast, truth)]
+    found = float(means["spread_skill.u10"].sel(candidate="forecast"))
+    assert found == pytest.approx(float(verify.spread_skill(*kept)), rel=1e-9)
