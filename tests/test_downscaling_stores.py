@@ -13,6 +13,7 @@ from kept_stores import slow_repeats
 import flexclim
 from flexclim.downscaling import downscale, downscale_to_zarr
 from flexclim.errors import FlexclimError, StoreError
+from flexclim.stores.datasets import write_dataset
 
 
 def field(times):
@@ -173,3 +174,31 @@ def test_another_format_is_refused_before_any_work(region, toy_model, tmp_path, 
         downscale_to_zarr(region, tmp_path / "b.zarr", zarr_format=4, **options)
     assert sampled == []
     assert not (tmp_path / "b.zarr").exists()
+
+
+@pytest.mark.parametrize("attribute", [[1, 2], np.array([1, 2]), {"x": 1}])
+def test_attributes_that_are_no_text_are_kept(region, toy_model, kept, attribute):
+    given = region.to_dataset().assign_attrs(domain=attribute)
+    options = {"model": toy_model, "members": 1}
+    for _ in range(2):
+        stored = downscale_to_zarr(given, kept.store, 4, **options)
+    plain = attribute.tolist() if isinstance(attribute, np.ndarray) else attribute
+    assert stored.attrs["domain"] == plain
+
+
+def test_an_attribute_that_a_store_cannot_hold_is_named(region, toy_model, tmp_path, sampled):
+    given = region.assign_attrs(made=np.datetime64("2000-01-01"))
+    with pytest.raises(StoreError, match="the attribute 'made' of 't' is a date"):
+        downscale_to_zarr(given, tmp_path / "a.zarr", 4, model=toy_model, members=1)
+    assert not sampled
+
+
+@pytest.mark.parametrize("name", ["a/b", "/t"])
+def test_names_that_are_paths_are_refused(region, toy_model, tmp_path, sampled, name):
+    ds = region.rename(name).to_dataset()
+    with pytest.raises(StoreError, match=f"'{name}' can't be the name of a variable in a store"):
+        downscale_to_zarr(ds, tmp_path / "a.zarr", 4, model=toy_model, members=1)
+    with pytest.raises(StoreError, match="can't be the name of a variable"):
+        write_dataset(ds, str(tmp_path / "b.zarr"))
+    assert not sampled
+    assert not list(tmp_path.glob("*.zarr"))

@@ -1,5 +1,6 @@
 """Downscaling with models that read and predict several named variables, with static fields."""
 
+import coarse_fields
 import dask.array as da
 import named_variables
 import numpy as np
@@ -10,7 +11,7 @@ from named_variables import RAIN
 import flexclim
 from flexclim.cli import main
 from flexclim.downscaling import downscale, downscale_to_zarr
-from flexclim.errors import ModelError, StoreError
+from flexclim.errors import FlexclimError, ModelError, StoreError
 from flexclim.models.channels import Target
 from flexclim.resampling import coarsen
 
@@ -311,3 +312,23 @@ def test_a_projected_grid_with_lazy_positions(run, region):
     close(only_fields(fine.compute()), only_fields(expected))
     with pytest.raises(flexclim.GridError, match="the field has none along 'y' and 'x'"):
         run(field)
+
+
+def test_a_field_without_members_has_those_of_the_ensemble_beside_it(toy_model):
+    field = coarse_fields.region()
+    ensemble = xr.concat([field, field + 1], "number").assign_coords(number=[1, 2])
+    both = xr.Dataset({"t": ensemble, "d": field})
+    options = {"model": toy_model}
+    found = downscale(both, 4, **options)
+    alone = downscale(field.rename("d"), 4, members=3, **options)
+    assert found.realization.values.tolist() == [1, 2]
+    np.testing.assert_array_equal(found.d, alone.sel(realization=[1, 2]))
+    np.testing.assert_array_equal(found.t, downscale(ensemble, 4, **options))
+    with pytest.raises(FlexclimError, match="members=3 is impossible"):
+        downscale(both, 4, members=3, **options)
+
+
+def test_levels_of_a_multiindex_raise_no_warning(toy_model, recwarn):
+    field = coarse_fields.region(2).expand_dims(level=[1, 2]).stack(sample=("level", "time"))
+    downscale(field, 4, model=toy_model, members=1)
+    assert not [one for one in recwarn if issubclass(one.category, FutureWarning)]

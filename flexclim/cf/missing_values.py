@@ -249,8 +249,8 @@ def _valid_range(field: xr.DataArray) -> tuple[float, float]:
 def _unpacked(stated: object, position: int, default: float, field: xr.DataArray) -> float:
     """Return one end of a valid range.
 
-    One of an integer type is packed, as the values in the file were. Where their packing is
-    unknown, a short integer says nothing.
+    One of an integer type is packed, as the values in the file were, and unsigned where these were
+    (netCDF's ``_Unsigned``). Where their packing is unknown, a short integer says nothing.
     """
     numbers = numbers_in(stated)
     if not numbers or math.isnan(numbers[position]):
@@ -258,12 +258,18 @@ def _unpacked(stated: object, position: int, default: float, field: xr.DataArray
     kind = np.asarray(stated).dtype
     if kind.kind not in "iu" or field.dtype.kind != "f":
         return numbers[position]
+    number = numbers[position]
+    unsigned = str(field.encoding.get("_Unsigned", "")).lower()
+    if unsigned == "true" and number < 0:
+        number += 2 ** (8 * kind.itemsize)
+    elif unsigned == "false" and kind.kind == "u" and number >= 2 ** (8 * kind.itemsize - 1):
+        number -= 2 ** (8 * kind.itemsize)
     packing = [numbers_in(field.encoding.get(key)) for key in ("scale_factor", "add_offset")]
     if any(packing):
         scale, offset = (*packing[0], 1.0)[0], (*packing[1], 0.0)[0]
-        unpacked = numbers[position] * scale + offset
+        unpacked = number * scale + offset
         return default if math.isnan(unpacked) else unpacked
-    return default if kind.itemsize <= 2 else numbers[position]
+    return default if kind.itemsize <= 2 else number
 
 
 def numbers_in(stated: object) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import xarray as xr
 from dask.base import is_dask_collection
 
-from flexclim.cf.ensembles import REALIZATION, numbers_of
+from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.physical_bounds import NO_BOUNDS, Bounds
 from flexclim.cf.quantities import Direction, FieldProperties
 from flexclim.cf.time_coordinates import TimeCoordinates
@@ -26,6 +26,7 @@ from flexclim.models.channels import Variable
 from flexclim.models.model import Model, ModelReference
 from flexclim.models.settings import FORECAST, ModelSettings
 from flexclim.nn.keyed_noise import Persistence
+from flexclim.planning.member_numbers import member_numbers
 from flexclim.planning.sampling_options import SamplingOptions
 from flexclim.planning.source import Source
 from flexclim.planning.task_sizes import choose_task_size, spans_of
@@ -34,7 +35,6 @@ from flexclim.planning.tokenized import Tokenized
 
 Attributes = dict[str, str | int | float]
 
-MEMBERS = 8  # default ensemble size
 NO_PERSISTENCE = Persistence(seconds=0.0)
 
 
@@ -248,7 +248,8 @@ def plan_sampling(
     network = settings.network.model_copy(update={"tile": tiles.tile})
     batch = options.batch or choose_batch(network, device, precision, free)
     entire = options.entire or not any(is_dask_collection(source[name].data) for name in inputs)
-    numbers, kept = _member_numbers(field, options.members), kept_tiles(network, batch)
+    numbers = options.numbers or member_numbers([field], options.members)
+    kept = kept_tiles(network, batch)
     along = max(lead, key=lambda dim: field.sizes[dim], default="")
     size = choose_task_size(
         planes=field.sizes[along] if along and several_planes else 1,
@@ -296,27 +297,6 @@ def plan_sampling(
         plane_break=options.held.get(along, 0),
         run=run,
     )
-
-
-def _member_numbers(field: xr.DataArray, members: int | None) -> tuple[int, ...]:
-    """Return the members' numbers: those of an input ensemble, else 0, 1, ..."""
-    if REALIZATION not in field.dims:
-        return tuple(range(members or MEMBERS))
-    count = field.sizes[REALIZATION]
-    if members not in (None, count):
-        raise FlexclimError(
-            f"{field.name!r} has {count} members, and each gets one output member, so "
-            f"members={members} is impossible. Leave members out, or select members first."
-        )
-    values = numbers_of(field)
-    distinct = values.dtype.kind in "iu" and len(set(values.tolist())) == count
-    if not distinct or values.min() < 0 or values.max() >= 2**31:
-        raise FlexclimError(
-            f"members of {field.name!r} must have distinct whole numbers from 0 to {2**31 - 1}; "
-            f"they have {', '.join(map(str, values[:3]))}. Assign numbers along their dimension "
-            f"with .assign_coords, such as range({count})."
-        )
-    return tuple(values.tolist())
 
 
 def _check_alike(fields: Sequence[xr.DataArray]) -> None:

@@ -21,6 +21,7 @@ class SamplingOptions:
 
     ``breaks`` are members at which a new task starts, so that members that a store already holds
     are not recomputed with new ones; ``held`` is the same for positions along a dimension.
+    ``numbers`` are those of the members of all variables; empty: those of each one's inputs.
     ``entire`` states that all of the output will be computed,
     not just slices. ``known_bounds`` are those of the variables of an existing store, and
     ``known_precisions`` those that its models, by SHA-256, compute in.
@@ -37,6 +38,7 @@ class SamplingOptions:
     precision: str | None = None
     breaks: tuple[int, ...] = ()
     held: Mapping[str, int] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
     entire: bool = False
     known_bounds: Mapping[str, Bounds] = field(default_factory=dict)
     known_precisions: Mapping[str, str] = field(default_factory=dict)

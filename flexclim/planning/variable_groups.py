@@ -225,7 +225,8 @@ def with_matches(source: Source, groups: Sequence[VariableGroup]) -> Source:
 def with_attributes_of(given: Source, source: Source) -> Source:
     """Return the source with the attributes of its fields as given, to describe the output."""
     fields = {name: source[name].assign_attrs(given[name].attrs) for name in given.fields}
-    return source.with_dataset(source.dataset.assign(fields))
+    variables = {name: field.variable for name, field in fields.items()}
+    return source.with_dataset(source.dataset.assign(variables))
 
 
 def _check_any(source: Source) -> None:

@@ -15,6 +15,7 @@ from flexclim.planning.downscaling_plan import (
     DownscalingPlan,
     plan_downscaling,
 )
+from flexclim.planning.member_numbers import member_numbers
 from flexclim.planning.model_choice import Choice
 from flexclim.planning.plan import Attributes
 from flexclim.planning.refinement import Refinement
@@ -83,6 +84,8 @@ def plan_stage(
         source = with_targets(source, group.model)
     constraints = find_constraints(given, groups, options.constraints)
     noise_of = shared_noise(constraints, groups)
+    read = [source[name] for group in groups for name in group.inputs]
+    options = replace(options, numbers=member_numbers(read, options.members))
     plans = [
         plan_downscaling(source, group.inputs, group.targets, group.model, options, run, noise_of)
         for group in groups

@@ -23,7 +23,7 @@ from flexclim.execution.workers import active_client
 from flexclim.files import PARTIAL, store_errors
 from flexclim.stores.grib import ONE_DATASET, grib_options, is_grib
 from flexclim.stores.layout import time_coordinate
-from flexclim.stores.metadata import allow_texts, with_fixed_texts
+from flexclim.stores.metadata import allow_texts, check_names, with_fixed_texts
 from flexclim.stores.place import Place
 
 # Attribute of an output: mantissa bits that its values keep, if they were rounded.
@@ -164,6 +164,7 @@ def write_dataset(
     place = Place(path)
     if not overwrite and place.keys():
         raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
+    check_names(ds)
     with store_errors(path, ""), progress_bar(), allow_texts():
         ds = with_fixed_texts(ds) if zarr_format == 2 else ds
         encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")

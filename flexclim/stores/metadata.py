@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import dask.array as da
+import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
@@ -36,6 +37,7 @@ def small_files(
     layouts
         Shards and chunks of the lazy variables.
     """
+    check_names(ds)
     ds = with_fixed_texts(ds) if zarr_format == 2 else ds
     encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
     empty = {}
@@ -78,6 +80,16 @@ def allow_texts() -> Iterator[None]:
         yield
 
 
+def check_names(ds: xr.Dataset) -> None:
+    """Raise StoreError if a variable has a name that is a path in a store."""
+    for name in ds.variables:
+        if "/" in str(name):
+            raise StoreError(
+                f"{name!r} can't be the name of a variable in a store, where '/' separates groups. "
+                f"Rename it with .rename({{{name!r}: ...}})."
+            )
+
+
 def with_fixed_texts(ds: xr.Dataset) -> xr.Dataset:
     """Return a dataset whose texts of variable length, such as those of pandas, have a fixed one.
 
@@ -93,7 +105,7 @@ def with_fixed_texts(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _unwritable(ds: xr.Dataset, error: Exception) -> str:
-    """Return which coordinate can't be written to a store, and what to do."""
+    """Return which coordinate or attribute can't be written to a store, and what to do."""
     for name, coordinate in ds.coords.items():
         if isinstance(pandas_indexes(ds).get(name), pd.MultiIndex):
             return (
@@ -108,6 +120,17 @@ def _unwritable(ds: xr.Dataset, error: Exception) -> str:
                 f"coordinate {name!r} ({coordinate.dtype}) can't be written to a store: {why}. "
                 f"Leave it out with .drop_vars({name!r}), or convert it."
             )
+    owners = {"the dataset": ds.attrs} | {repr(n): one.attrs for n, one in ds.variables.items()}
+    for owner, attributes in owners.items():
+        for key, value in attributes.items():
+            plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+            try:
+                json.dumps(plain)
+            except TypeError:
+                return (
+                    f"the attribute {key!r} of {owner} is a {type(plain).__name__}, which a store "
+                    "can't hold. Drop it, or convert it to text or numbers."
+                )
     return f"the output can't be written to a store: {error}."
 
 

@@ -221,7 +221,7 @@ def _keep_notes(ds: xr.Dataset, place: Place, notes: list[Note]) -> None:
     """Add notes to the store's attributes, and warn of each text."""
     known = place.group().attrs.asdict()
     attributes = attributes_of(notes, ds, known)
-    if attributes.items() - known.items():
+    if attributes != {name: known.get(name) for name in attributes}:
         set_attributes(place, attributes)
     warn_of(notes)
 
@@ -231,7 +231,8 @@ def _finish(place: Place) -> None:
     group = place.group("r+")
     if GROWING in group.attrs:  # BREAKS stay: a repaired member is computed with the same others
         del group.attrs[GROWING]
-    if (hashes := first_shards(place)).items() - group.attrs.asdict().items():
+    known, hashes = group.attrs.asdict(), first_shards(place)
+    if hashes != {name: known.get(name) for name in hashes}:
         set_attributes(place, hashes)  # before metadata are consolidated, which marks the end
     consolidate(place)
 

@@ -64,6 +64,17 @@ def packed(**encoding):
         # The packing was lost on the way.
         (packed(), {"valid_range": np.array([-100, 100], "i2")}, (-np.inf, np.inf)),
         (packed(), {"valid_range": [0, 100]}, (0, 100)),
+        # Stored as unsigned numbers: -6 stands for 65530.
+        (
+            packed(scale_factor=0.5, _Unsigned="true"),
+            {"valid_range": np.array([0, -6], "i2")},
+            (0, 32765),
+        ),
+        (
+            packed(scale_factor=0.5, _Unsigned="false"),
+            {"valid_range": np.array([65530, 100], "u2")},
+            (-3, 50),
+        ),
     ],
 )
 def test_valid_ranges_hold_for_unpacked_values(field, attributes, valid):
