@@ -71,7 +71,7 @@ def push(model: str | os.PathLike[str] | Model, place: str, *, overwrite: bool =
     known = registry.models.get(loaded.name)
     if known and (known.weights, known.model) != (own.weights, own.model) and not overwrite:
         raise ModelError(
-            f"{where} holds another model (weights {known.weights[:12]}, not {own.weights[:12]}). "
+            f"{where} holds another model ({_difference(known, own)}). "
             "Give another place, or pass overwrite."
         )
     if not (known or overwrite):
@@ -213,6 +213,13 @@ def _check_published(place: str, model: Model, found: str, wanted: str) -> None:
         )
 
 
+def _difference(known: RegistryEntry, own: RegistryEntry) -> str:
+    """Return in which hash two models differ."""
+    if known.weights != own.weights:
+        return f"weights {known.weights[:12]}, not {own.weights[:12]}"
+    return f"{MODEL_FILE} {str(known.model)[:12]}, not {str(own.model)[:12]}"
+
+
 def _check_unlisted(where: str, folder: Path) -> None:
     """Check that a folder that no registry lists is free, or holds an earlier push of this model.
 
@@ -237,6 +244,10 @@ def _install(fetched: Path, target: Path, model: Model) -> None:
         if target.exists() and read_model(target).sha256 != model.sha256:
             raise ModelError(f"{target} holds another model. Give another folder.")
         content = {path.name: path.read_bytes() for path in fetched.iterdir()}
+        if target.exists() and (target / MODEL_FILE).read_bytes() != content[MODEL_FILE]:
+            raise ModelError(
+                f"{target} holds this model with another card. Rename that folder, or give another."
+            )
         files.write_folder(target, content)
     except FileExistsError:
         raise ModelError(f"{target} holds other files. Give another folder.") from None

@@ -98,4 +98,4 @@ def _size(grid: Grid) -> str:
 
 
 def _span(stamps: np.ndarray) -> str:
-    return f"{stamps.size} times, {text_of(stamps[0])} to {text_of(stamps[-1])}"
+    return f"{stamps.size} times, {text_of(stamps.min())} to {text_of(stamps.max())}"

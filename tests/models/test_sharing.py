@@ -104,6 +104,18 @@ def test_another_model_of_the_name_is_kept(shared, folder, model, tmp_path):
         pull(str(shared / "toy"), folder)
 
 
+def test_a_card_that_was_changed_here_is_kept(shared, tmp_path):
+    mine = pull(str(shared / "toy"), tmp_path / "mine")
+    changed = mine.replace(card={"notes": "my own"}).save(tmp_path / "changed")
+    shutil.rmtree(tmp_path / "mine")
+    changed.rename(tmp_path / "mine")
+    with pytest.raises(ModelError, match="holds this model with another card"):
+        pull(str(shared / "toy"), tmp_path / "mine")
+    assert load_model(tmp_path / "mine").card.notes == "my own"
+    with pytest.raises(ModelError, match=r"holds another model \(model.json \w{12}, not"):
+        push(tmp_path / "mine", str(shared))
+
+
 def test_a_folder_that_no_registry_lists_is_kept(folder, model, tmp_path):
     group = tmp_path / "group"
     model.replace(noise_scale=2.0).save(group / "toy")

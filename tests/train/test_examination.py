@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from flexclim.errors import RecipeError
 from flexclim.train import examine_recipe, load_recipe
+from flexclim.train.examination import _span
 from flexclim.train.loop import checkpoint_files
 
 
@@ -24,6 +26,11 @@ def test_a_run_that_would_continue_says_at_which_step(folder, read):
     checkpoint_files.save(folder, 3, {})
     text = examine_recipe(read(folder, f"output={folder}"))
     assert "continues at step 3" in text
+
+
+def test_the_period_is_from_the_earliest_to_the_latest_time():
+    times = np.array(["2018-04-01", "2018-12-31", "2018-01-01"], "datetime64[s]")
+    assert _span(times) == "3 times, 2018-01-01T00:00:00 to 2018-12-31T00:00:00"
 
 
 @pytest.mark.parametrize(

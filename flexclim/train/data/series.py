@@ -151,8 +151,8 @@ class Difference(_OneByOne):
     def of(cls, series: Series, times: np.ndarray) -> Difference:
         """Find the time to subtract from each time; 00 UTC is the end of a day.
 
-        The time step is the shortest between two times. Amounts over longer intervals, after a
-        gap, are left out.
+        The time step is the shortest between two times. Amounts over other intervals, after a gap
+        or at the first time of a day, are left out.
         """
         seconds = np.round(seconds_of(times))
         order = np.argsort(seconds)
@@ -162,7 +162,7 @@ class Difference(_OneByOne):
         day = np.ceil(seconds / 86400) - 1
         before = np.full(len(seconds), -2)
         for last, now in zip((None, *order[:-1]), order, strict=True):
-            if seconds[now] - day[now] * 86400 <= step:
+            if seconds[now] - day[now] * 86400 == step:
                 before[now] = -1
             elif (
                 last is not None and day[last] == day[now] and seconds[now] - seconds[last] == step

@@ -92,8 +92,10 @@ def _expanded(path: str, folder: str, storage: Mapping[str, object]) -> list[str
     """Return the sorted paths or URLs that match a path or glob."""
     wild = any(sign in path for sign in "*?[")
     if not _is_url(path):
-        path = str(Path(folder) / path)
-        found = sorted(glob.glob(path)) if wild else [path]
+        whole = Path(folder) / path
+        pattern = str(Path(glob.escape(folder)) / path)
+        found = sorted(glob.glob(pattern)) if wild and not whole.exists() else [str(whole)]
+        path = str(whole)
     elif wild:
         import fsspec
 

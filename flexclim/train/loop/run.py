@@ -99,10 +99,19 @@ class Run(AbstractContextManager["Run"]):
         if saved:
             learner = self.learner
             saved.restore(learner.network, learner.optimizer, learner.averages, learner.scaler)
+            self._check_steps()
             self._was_complete = self.done == self.steps
         self._open_validation()
         self._open_logs()
         self._terminal.say(banner(self.recipe, self.data.sources, self.learner.network, self.ranks))
+
+    def _check_steps(self) -> None:
+        if self.done > self.steps:
+            raise RecipeError(
+                f"{self.folder} holds a run of {self.done} steps, the recipe plans {self.steps}. "
+                "Set trainer.steps and ensemble.steps to at least as many, or output to another "
+                "folder."
+            )
 
     def batches(self) -> Iterator[Batch]:
         """Yield this rank's share of the batch of each step until the steps taken are all steps."""

@@ -232,9 +232,9 @@ def plain(recipe: Recipe) -> dict[str, Any]:
 def _compare(then: JsonValue, now: JsonValue, place: str, recipe: Recipe) -> None:
     """Raise an error for the first setting that differs."""
     if isinstance(then, dict) and isinstance(now, dict):
-        for name in now:
+        for name in {**then, **now}:
             if not (place == "data" and name in CHANGEABLE_OF_DATA):
-                _compare(then.get(name), now[name], f"{place}.{name}", recipe)
+                _compare(then.get(name), now.get(name), f"{place}.{name}", recipe)
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for index, pair in enumerate(zip(then, now, strict=True)):
             _compare(*pair, f"{place}.{index}", recipe)

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
+from yaml.constructor import ConstructorError
 
 from flexclim.errors import RecipeError, suggest_options
 from flexclim.nn.configuration import Settings
 from flexclim.train.recipes.recipe import Recipe
 
+INTEGER = "tag:yaml.org,2002:int"
+DATED = "tag:yaml.org,2002:timestamp"
 # New names of settings that earlier versions called otherwise.
 RENAMED = {"trainer.patience": "trainer.max_nonfinite_steps"}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML in which dates and numbers like 0100 are text, and no setting is given twice."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (as PyYAML declares it)
+        first: [(tag, form) for tag, form in known if tag not in (INTEGER, DATED)]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping; a repeated name is an error."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConstructorError(None, None, f"{name!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+Loader.add_implicit_resolver(INTEGER, re.compile("[-+]?(0|[1-9][0-9_]*)$"), [*"-+0123456789"])
 
 
 def recipes_folder() -> Path:
@@ -123,7 +147,7 @@ def rename_old_settings(values: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"{path} can't be read as YAML: {reason}") from None
@@ -142,7 +166,7 @@ def _override(values: Any, override: str) -> None:
     if not isinstance(values, dict):
         raise RecipeError(f"{key} can't be set: {sections[-1]} is not a section.")
     try:
-        values[last] = yaml.safe_load(text)
+        values[last] = yaml.load(text, Loader)
     except yaml.YAMLError:
         raise RecipeError(f"the value of {override!r} is not YAML. Put it in quotes.") from None
 

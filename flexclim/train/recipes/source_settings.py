@@ -195,8 +195,8 @@ class SourceSettings(Reading):
     @field_validator("train", "validate_", mode="before")
     @classmethod
     def _as_text(cls, period: object) -> object:
-        """Accept dates and indices that YAML parses because they are not quoted."""
+        """Accept dates, also with a space before the time of day, and indices."""
         if not isinstance(period, list | tuple):
             return period
-        kinds = int, datetime.date
+        kinds = int, str, datetime.date
         return [str(part).replace(" ", "T") if isinstance(part, kinds) else part for part in period]

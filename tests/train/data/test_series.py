@@ -39,6 +39,13 @@ def test_an_amount_after_a_gap_is_left_out():
     assert amounts.tolist() == [1, 1, 3]
 
 
+def test_an_amount_of_less_than_a_step_is_left_out():
+    """12-hourly at 06 and 18 UTC: 06 UTC holds 6 hours, and what fell before 00 UTC is unknown."""
+    times = pd.date_range("2018-05-01T06", periods=4, freq="12h").values
+    series = Difference.of(Memory(np.ones((4, 1, 1), "float32")), times)
+    assert series.usable.tolist() == [False, True, False, True]
+
+
 @pytest.mark.parametrize("times", [[7, 1, 3], [5, 9, 1, 3], [3, 2, 1], [4, 4, 2], [1, 2, 3], [8]])
 def test_planes_come_in_the_order_asked_for(times):
     values = np.arange(10.0)[:, None, None] * np.ones((1, 2, 2))

@@ -79,3 +79,11 @@ def test_what_can_not_be_read_gets_one_line(tmp_path, reading, name, message, da
     with pytest.raises(RecipeError, match=message) as caught:
         open_fields(Reading(**reading), str(tmp_path), [name])
     assert "\n" not in str(caught.value)
+
+
+def test_brackets_in_names_are_no_pattern_where_there_is_such_a_file(tmp_path, dataset):
+    folder = tmp_path / "d [1]"
+    folder.mkdir()
+    dataset().to_netcdf(folder / "f [2018].nc")
+    for path in ("f [2018].nc", "f*.nc"):
+        assert open_fields(Reading(path=path), str(folder), ["u"])

@@ -62,3 +62,20 @@ def test_settings_that_may_change_when_a_run_resumes_do(finished_copy, folder, r
         run.start(resume=True)
         assert run.learner.averages.decay == 0.6
         assert run.learner.averages.num_updates
+
+
+def test_settings_that_were_left_out_are_named(recipe, folder):
+    ones = {"2": [1.0], "4": [1.0]}
+    fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": ones}
+    text = {"recipe": snapshot.plain(recipe), "fitted": fitted, "standing": {"step": 3}}
+    fewer = load_recipe(folder / "tiny.yaml", ["data.factors={4: 3}"])
+    with pytest.raises(RecipeError, match=r"data.factors.2 = 1.0, not null"):
+        snapshot.unpack({"text": json.dumps(text)}, fewer)
+
+
+@pytest.mark.slow
+def test_a_run_of_more_steps_is_left_as_it_is(finished_copy, folder, read):
+    model = (finished_copy / "model" / "model.json").read_bytes()
+    with pytest.raises(RecipeError, match="a run of 6 steps, the recipe plans 4"):
+        fit(read(folder, "ensemble.steps=0"))
+    assert (finished_copy / "model" / "model.json").read_bytes() == model

@@ -94,3 +94,25 @@ def test_a_recipe_is_copied_with_its_comments(tmp_path):
         copy_recipe("gfs_wind_x4", tmp_path / "none" / "mine.yaml")
     with pytest.raises(RecipeError, match="did you mean gfs_wind_x4"):
         copy_recipe("gfs_wind_x44", tmp_path / "other.yaml")
+
+
+def test_indices_and_dates_are_read_as_they_are_written(folder):
+    text = (folder / "tiny.yaml").read_text()
+    text = text.replace('train: ["2018-10-01", "2018-10-02"]', "train: [00010, 0100]")
+    text = text.replace('["2018-10-03", "2018-10-03"]', "[2018-02-28, 2018-02-30 06:00:00]")
+    (folder / "other.yaml").write_text(text)
+    source = load_recipe(folder / "other.yaml").data.sources[0]
+    assert source.train == ("00010", "0100")
+    assert source.validate_ == ("2018-02-28", "2018-02-30T06:00:00")
+    override = "data.sources.0.train=[2018-10-01, 2018-10-02T06]"
+    source = load_recipe(folder / "tiny.yaml", [override]).data.sources[0]
+    assert source.train == ("2018-10-01", "2018-10-02T06")
+
+
+def test_a_setting_given_twice_is_an_error(folder):
+    text = (folder / "tiny.yaml").read_text()
+    (folder / "other.yaml").write_text(f"{text}trainer: {{batch: 4}}\n")
+    with pytest.raises(RecipeError, match="'trainer' is given twice"):
+        load_recipe(folder / "other.yaml")
+    with pytest.raises(RecipeError, match="is not YAML"):
+        load_recipe(folder / "tiny.yaml", ["data.factors={2: 1, 2: 3}"])
