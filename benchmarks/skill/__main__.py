@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -105,11 +106,13 @@ def parse() -> argparse.Namespace:
 
 
 def load(names: list[str]) -> list[Model]:
-    """Load models; where two have the same name, each is named by its folder."""
+    """Load models; where two have the same name, each is named by its path, without slashes."""
     models = [flexclim.load_model(name) for name in names]
     known = [model.name for model in models]
     return [
-        model if known.count(model.name) == 1 else model.replace(card={"name": Path(name).name})
+        model
+        if known.count(model.name) == 1
+        else model.replace(card={"name": re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")})
         for name, model in zip(names, models, strict=True)
     ]
 

@@ -13,6 +13,7 @@ from flexclim.cf.units import cf_units
 
 T = TypeVar("T", xr.DataArray, float)
 
+SQUARE = re.compile(r"^\((.+)\)2$")  # as scores write it
 NUMBER = re.compile(r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|10\^[-+]?\d+)(?=\s|$)\s*(.*)")
 # Spellings that pint does not know.
 ALIASES = {
@@ -110,7 +111,7 @@ def _split(text: str) -> tuple[float, str]:
     >>> _split("1e-3 kg m-2"), _split("1"), _split("10^6 m")
     ((0.001, 'kg m-2'), (1.0, '1'), (1000000.0, 'm'))
     """
-    text = ALIASES.get(text, text)
+    text = SQUARE.sub(r"(\1)**2", ALIASES.get(text, text))
     if found := NUMBER.fullmatch(text):
         number = found[1].replace("10^", "1e")
         return float(number), ALIASES.get(found[2], found[2]) or "1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,13 +31,14 @@ class Loader(yaml.SafeLoader):
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Return a mapping; a repeated name is an error."""
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Return the node of a mapping; a repeated name is an error."""
+        node = super().compose_mapping_node(anchor)
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for name in names:
             if names.count(name) > 1:
                 raise ConstructorError(None, None, f"{name!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 Loader.add_implicit_resolver(INTEGER, re.compile("[-+]?(0|[1-9][0-9_]*)$"), [*"-+0123456789"])

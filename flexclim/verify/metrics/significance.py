@@ -262,6 +262,9 @@ def _difference(scores: xr.DataArray, other: xr.DataArray | None, dim: str) -> x
             "forecasts at the same times."
         )
     other = same_units(
-        check_coordinates(other, scores, "other scores"), scores, ("other scores", "scores")
+        check_coordinates(other, scores, "other scores"),
+        scores,
+        ("other scores", "scores"),
+        difference=True,
     )
     return scores.astype(float) - other.astype(float)

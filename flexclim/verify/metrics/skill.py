@@ -88,10 +88,12 @@ def _in_units_of(score: Fields, reference: Fields) -> Fields:
     """Return scores of a reference in the units of those of the forecast."""
     roles = "reference", "score"
     if isinstance(score, xr.Dataset) and isinstance(reference, xr.Dataset):
-        return reference.map(lambda one: same_units(one, score[one.name], roles), keep_attrs=True)
+        return reference.map(
+            lambda one: same_units(one, score[one.name], roles, difference=True), keep_attrs=True
+        )
     assert isinstance(score, xr.DataArray)
     assert isinstance(reference, xr.DataArray)
-    return same_units(reference, score, roles)
+    return same_units(reference, score, roles, difference=True)
 
 
 @suggest_options

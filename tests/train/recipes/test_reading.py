@@ -116,3 +116,15 @@ def test_a_setting_given_twice_is_an_error(folder):
         load_recipe(folder / "other.yaml")
     with pytest.raises(RecipeError, match="is not YAML"):
         load_recipe(folder / "tiny.yaml", ["data.factors={2: 1, 2: 3}"])
+
+
+def test_merged_sections_are_not_given_twice(folder):
+    text = (folder / "tiny.yaml").read_text()
+    merged = """
+ensemble: &one {steps: 2}
+trainer: {<<: *one, steps: 5}
+"""
+    start, end = text.index("trainer:"), text.index("output:")
+    (folder / "other.yaml").write_text(text[:start] + merged + text[end:])
+    recipe = load_recipe(folder / "other.yaml")
+    assert (recipe.ensemble.steps, recipe.trainer.steps) == (2, 5)

@@ -133,3 +133,12 @@ def test_scores_in_other_units_are_converted():
         xr.testing.assert_allclose(test(metres, knots), test(metres, others), rtol=1e-4)
     with pytest.raises(AlignmentError, match="scores is in 'm s-1', the other scores in 'K'"):
         verify.bootstrap(metres, knots.assign_attrs(units="K"))
+
+
+def test_scores_of_temperatures_are_differences():
+    celsius, other = (
+        one.assign_attrs(units="degC", standard_name="air_temperature") for one in series(60)
+    )
+    kelvin = other.assign_attrs(units="K")
+    for test in (verify.bootstrap, verify.diebold_mariano):
+        xr.testing.assert_allclose(test(celsius, kelvin), test(celsius, other))

@@ -73,3 +73,12 @@ def test_scores_in_other_units_are_converted():
     np.testing.assert_allclose(found.ws, 0, atol=1e-5)
     with pytest.raises(AlignmentError, match="score is in 'm s-1', the reference in 'K'"):
         verify.skill_score(metres, knots.assign_attrs(units="K"))
+
+
+def test_scores_of_temperatures_are_differences():
+    celsius = xr.DataArray(1.0, attrs={"units": "degC", "standard_name": "air_temperature"})
+    kelvin = (2 * celsius).assign_attrs(units="K", standard_name="air_temperature")
+    assert float(verify.skill_score(celsius, kelvin)) == pytest.approx(0.5)
+    for here, there in (("(degC)2", "(K)2"), ("(m s-1)2", "(m/s)2")):
+        squares = (one.assign_attrs(units=u) for one, u in ((celsius, here), (kelvin, there)))
+        assert float(verify.skill_score(*squares)) == pytest.approx(0.5)
