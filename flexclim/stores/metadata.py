@@ -50,7 +50,7 @@ def small_files(
             else {"shards": layout.shards}
         )
         blocks = da.zeros(field.shape, chunks=layout.files, dtype=field.dtype)
-        empty[name] = field.copy(data=blocks)
+        empty[name] = field.variable.copy(data=blocks)
     memory: dict[str, Buffer] = {}
     try:
         with allow_texts():
