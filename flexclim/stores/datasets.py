@@ -161,10 +161,10 @@ def write_dataset(
     """
     if not path.rstrip("/").endswith(".zarr"):
         return str(write_netcdf_files(ds, path, overwrite=overwrite)[0])
+    check_names(ds)
     place = Place(path)
     if not overwrite and place.keys():
         raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
-    check_names(ds)
     with store_errors(path, ""), progress_bar(), allow_texts():
         ds = with_fixed_texts(ds) if zarr_format == 2 else ds
         encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
@@ -198,6 +198,7 @@ def write_netcdf_files(
     StoreError
         If a file exists and ``overwrite`` is False, or one can't be written.
     """
+    check_names(ds)
     parts = _parts(ds, Path(path), split)
     for file in parts:
         if file.exists() and not overwrite:

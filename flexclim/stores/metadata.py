@@ -81,11 +81,11 @@ def allow_texts() -> Iterator[None]:
 
 
 def check_names(ds: xr.Dataset) -> None:
-    """Raise StoreError if a variable has a name that is a path in a store."""
-    for name in ds.variables:
+    """Raise StoreError if a variable or dimension has a name that is a path in a file or store."""
+    for name in {**ds.variables, **ds.sizes}:
         if "/" in str(name):
             raise StoreError(
-                f"{name!r} can't be the name of a variable in a store, where '/' separates groups. "
+                f"{name!r} can't be a name in a file or store, where '/' separates groups. "
                 f"Rename it with .rename({{{name!r}: ...}})."
             )
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flexclim.adjusting.treatments import is_precipitation, treatment_of
+from flexclim.adjusting.treatments import treatment_of
+from flexclim.cf.variable_names import is_precipitation
 from flexclim.errors import FlexclimError
 
 

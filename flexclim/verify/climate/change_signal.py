@@ -10,7 +10,7 @@ import xarray as xr
 from flexclim.errors import FlexclimError, suggest_options
 from flexclim.verify.climate.climatology import QUANTILES, climatology_of
 from flexclim.verify.climate.common_grid import SOURCE, area_mean, join_sources
-from flexclim.verify.climate.precipitation import is_precipitation
+from flexclim.verify.climate.precipitation import is_total_precipitation
 from flexclim.verify.climate.simulations import (
     by_variable,
     comparable,
@@ -127,7 +127,7 @@ def _signal(
 ) -> xr.Dataset:
     """Return the signal of one variable, from ``"source, past"`` and ``"source, future"``."""
     first = next(iter(fields.values()))
-    relative = is_precipitation(first) if relative is None else relative
+    relative = is_total_precipitation(first) if relative is None else relative
     _check_order(fields)
     each = {n: _statistics(one, quantiles, n).to_dataset(name="map") for n, one in fields.items()}
     maps = join_sources(each, KEPT)["map"]

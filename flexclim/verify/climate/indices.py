@@ -14,7 +14,7 @@ from flexclim.errors import FlexclimError, suggest_options
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
 from flexclim.verify.climate.index_definitions import INDICES, Index
-from flexclim.verify.climate.precipitation import is_precipitation, millimetres_a_day
+from flexclim.verify.climate.precipitation import is_total_precipitation, millimetres_a_day
 from flexclim.verify.climate.samples import by_cell
 from flexclim.verify.climate.yearly_series import (
     COMPLETE,
@@ -221,7 +221,7 @@ def variable_role(field: xr.DataArray) -> str | None:
     >>> variable_role(xr.DataArray(name="tmax")), variable_role(xr.DataArray(name="t2m"))
     ('tasmax', None)
     """
-    if is_precipitation(field):
+    if is_total_precipitation(field):
         return "pr"
     methods = text_of(field.attrs, "cell_methods")
     for role, names in NAMES.items():

@@ -12,11 +12,11 @@ WET_DAY = 1.0  # mm, as in the indices of ETCCDI
 MILLIMETRES_A_DAY = "mm d-1"
 
 
-def is_precipitation(field: xr.DataArray) -> bool:
-    """Return whether a field holds precipitation, by its standard name or its name.
+def is_total_precipitation(field: xr.DataArray) -> bool:
+    """Return whether a field holds all precipitation, rather than snow alone or the like.
 
-    >>> is_precipitation(xr.DataArray(name="pr")), is_precipitation(xr.DataArray(name="tas"))
-    (True, False)
+    >>> [is_total_precipitation(xr.DataArray(name=name)) for name in ("pr", "tas", "prsn")]
+    [True, False, False]
     """
     known = quantity_named("pr")
     assert known is not None
@@ -35,7 +35,7 @@ def millimetres_a_day(field: xr.DataArray, role: str) -> xr.DataArray:
     >>> millimetres_a_day(rain, "field").values
     array([86400.])
     """
-    if not is_precipitation(field):
+    if not is_total_precipitation(field):
         raise FlexclimError(
             f"the {role} is {field.name!r}, which is not known as precipitation. Name a threshold, "
             "or set its standard_name, for example to 'precipitation_flux'."

@@ -10,7 +10,7 @@ from flexclim.cf.units import cf_units
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.attributes import with_plain_attributes
 from flexclim.grids.candidates import with_positions
-from flexclim.verify.climate.precipitation import is_precipitation, millimetres_a_day
+from flexclim.verify.climate.precipitation import is_total_precipitation, millimetres_a_day
 from flexclim.verify.climate.yearly_series import DAY, fields_of, step_seconds, time_series
 from flexclim.verify.core.numbers import as_numbers
 
@@ -68,7 +68,7 @@ def comparable(fields: Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     """
     numbers = {source: as_numbers(one, source) for source, one in fields.items()}
     units = {cf_units(str(one.attrs.get("units", ""))) for one in numbers.values()}
-    if len(units) == 1 or not all(map(is_precipitation, numbers.values())):
+    if len(units) == 1 or not all(map(is_total_precipitation, numbers.values())):
         return numbers
     steps = [step_seconds(time_series(one, source)) for source, one in numbers.items()]
     if any(abs(step - DAY) > 1 for step in steps):

@@ -34,7 +34,8 @@ def by_group(
         A score of this package, such as ``verify.rank_histogram`` or ``verify.spread_skill``; with
         options, such as ``functools.partial(verify.brier, threshold=10.0)``.
     forecast, truth
-        As the score takes them.
+        As the score takes them. Fields of a Dataset without the dimensions of ``groups`` are
+        scored whole in each group.
     groups
         Labels (numbers, text or booleans) along any of the truth's dimensions, such as
         ``truth.time.dt.season``, ``truth.time.dt.year`` or a land-sea mask. Points without a label

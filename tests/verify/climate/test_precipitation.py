@@ -2,7 +2,7 @@ import pytest
 import xarray as xr
 
 from flexclim import FlexclimError
-from flexclim.verify.climate.precipitation import is_precipitation, millimetres_a_day
+from flexclim.verify.climate.precipitation import is_total_precipitation, millimetres_a_day
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_rates_and_daily_amounts_are_converted(units, expected):
 
 
 def test_what_is_no_precipitation_is_an_error():
-    assert is_precipitation(xr.DataArray(attrs={"standard_name": "precipitation_flux"}))
+    assert is_total_precipitation(xr.DataArray(attrs={"standard_name": "precipitation_flux"}))
     with pytest.raises(FlexclimError, match="not known as precipitation"):
         millimetres_a_day(xr.DataArray(1.0, name="snow"), "field")
     with pytest.raises(FlexclimError, match="is in '', which is neither"):
