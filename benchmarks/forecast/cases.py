@@ -16,6 +16,7 @@ from flexclim.train import load_recipe, simulate
 from flexclim.train.data.turbulence import DAY
 
 GFS, MRMS = "gfs_wind_1deg_2018.nc", "mrms_precip_1km_201609.nc"
+GFS_YEARS = "gfs_wind_1deg_2014_2026.nc"
 COARSEN, BOX, LARGEST = 4, 256, 200.0  # of MRMS; cells; mm
 FLOWS, SEED = 4, 1000
 # Snapshots a lead apart: so many of the past and so many that follow.
@@ -26,7 +27,8 @@ Load = Callable[[Path, "Case", int, int], Iterator[xr.Dataset]]
 class Case:
     """Fields to forecast, by steps of ``hours``.
 
-    Of the ``variables``, ``scored`` are scored; empty: all.
+    Of the ``variables``, ``scored`` are scored; empty: all. Fields of ``period`` of a file are
+    forecast; those of ``training`` were there for training.
     """
 
     name: str
@@ -37,14 +39,16 @@ class Case:
     hours: float
     load: Load
     leads: int = 4
+    file: str = ""
     period: tuple[str, str] = ("", "")
+    training: tuple[str, str] = ("", "")
     reynolds: float = 0.0
     rivals: tuple[str, ...] = ()
 
 
 def gfs(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset]:
     """Yield whole globes of a period, at all starts without gaps."""
-    wind = xr.open_dataset(folder / GFS)[list(case.variables)]
+    wind = xr.open_dataset(folder / case.file)[list(case.variables)]
     known = wind.sel(time=slice(*case.period)).time.values
     steps = np.arange(1 - past, ahead + 1) * np.timedelta64(round(case.hours * 60), "m")
     for start in known:
@@ -112,14 +116,27 @@ CASES = [
         name="gfs-wind",
         title="GFS 10 m wind, September 2018, 1 degree",
         hours=6.0,
+        file=GFS,
         period=("2018-09-01", "2018-09-30"),
+        training=("2018-10-01", "2018-10-13"),
+        **WIND,
+    ),
+    Case(
+        name="gfs-wind-2026",
+        title="GFS 10 m wind, 7 to 11 August 2026, 1 degree",
+        hours=6.0,
+        file=GFS_YEARS,
+        period=("2026-08-07", "2026-08-11"),
+        training=("2026-07-06", "2026-08-02"),
         **WIND,
     ),
     Case(
         name="gfs-wind-3h",
         title="GFS 10 m wind, 15 and 16 October 2018 (validation), 1 degree",
         hours=3.0,
+        file=GFS,
         period=("2018-10-15", "2018-10-16"),
+        training=("2018-10-01", "2018-10-13"),
         **WIND,
     ),
     Case(

@@ -9,12 +9,11 @@ import numpy as np
 import xarray as xr
 
 import flexclim
-from benchmarks.forecast.cases import GFS, Case
+from benchmarks.forecast.cases import Case
 from benchmarks.skill.fields import spread_out
 from flexclim.models.model import Model
 
 PERSISTENCE = "persistence"
-TRAINING = "2018-10-01", "2018-10-13"
 STATICS = "static_era5_0p25.nc"
 # The past, what follows (whose times count), the model, the folder of data and the case.
 Rival = Callable[[xr.Dataset, xr.Dataset, Model, Path, Case], xr.Dataset]
@@ -30,8 +29,9 @@ def persistence(
 def past_changes(
     past: xr.Dataset, truth: xr.Dataset, model: Model, folder: Path, case: Case
 ) -> xr.Dataset:
-    """Add 8 real changes over the same time, from 1 to 13 October, to the last snapshot."""
-    wind = xr.open_dataset(folder / GFS)[list(case.variables)].sel(time=slice(*TRAINING))
+    """Add 8 real changes over the same time, of training days, to the last snapshot."""
+    wind = xr.open_dataset(folder / case.file)[list(case.variables)]
+    wind = wind.sel(time=slice(*case.training))
     made = []
     for ahead in truth.time.values:
         lead = ahead - past.time.values[-1]
