@@ -126,14 +126,20 @@ class WandbLog:
         known = folder / "wandb_run"
         if not known.exists():
             files.write(known, uuid4().hex[:12].encode())
-        self._run = wandb.init(
-            project="flexclim",
-            name=name,
-            id=known.read_text(),
-            resume="allow",
-            dir=str(folder),
-            config=dict(settings),
-        )
+        try:
+            self._run = wandb.init(
+                project="flexclim",
+                name=name,
+                id=known.read_text(),
+                resume="allow",
+                dir=str(folder),
+                config=dict(settings),
+            )
+        except wandb.errors.Error as error:
+            raise RecipeError(
+                f"Weights & Biases can't log this run: {' '.join(str(error).split())[:200]} Log in "
+                "with wandb login, set WANDB_MODE=offline, or leave wandb out of trainer.loggers."
+            ) from None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Log the numbers of a step."""

@@ -278,7 +278,7 @@ class Run(AbstractContextManager["Run"]):
         with self.learner.averaged():
             if state.best_step:
                 path = checkpoint_files.path_of(self.folder, state.best_step, BEST)
-                snapshot.put_weights(network, checkpoint_files.load(path))
+                snapshot.put_weights(network, self._best_weights(path))
             else:
                 self._terminal.say(f"{NO_FINITE_CRPS}; {folder} holds the last weights")
             signals: list[ChangeSignal] = []
@@ -289,6 +289,15 @@ class Run(AbstractContextManager["Run"]):
             more = _finite(scores_of(signals))
             model = finished_model(self.recipe, self.data, network, state, self.ranks, more)
         model.save(folder, overwrite=True)
+
+    def _best_weights(self, path: Path) -> checkpoint_files.Content:
+        try:
+            return checkpoint_files.load(path)
+        except RecipeError as error:
+            raise RecipeError(
+                f"{error} It holds the best weights of this run: restore it, or train again with "
+                "output set to another folder."
+            ) from None
 
     def _lock_folder(self) -> None:
         """Keep other runs out of the folder until this one ends."""

@@ -209,6 +209,10 @@ def unpack(content: Content, recipe: Recipe) -> Snapshot:
     for name in FIXED_OF_TRAINER:
         before, after = (one.trainer.model_dump(mode="json")[name] for one in (earlier, now))
         _compare(before, after, f"trainer.{name}", recipe)
+    # Its value may change, but with it the network has one more label.
+    dropouts = earlier.trainer.label_dropout, now.trainer.label_dropout
+    if not all(dropouts):
+        _compare(*dropouts, "trainer.label_dropout", recipe)
     try:
         fitted = cast("Normalisation", text["fitted"])
         model_settings(recipe, fitted)

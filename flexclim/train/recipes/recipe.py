@@ -168,6 +168,10 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        if not self.trainer.steps + self.ensemble.steps:
+            raise ValueError(
+                "trainer.steps and ensemble.steps are both 0, so nothing would be trained; set one"
+            )
         if self.trainer.only and not self.start:
             raise ValueError("trainer.only needs a model to start from; set start")
         if self.ensemble.physical and not self.data.named:

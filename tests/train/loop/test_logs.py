@@ -67,7 +67,7 @@ def test_tensorboard(tmp_path):
 
 @pytest.mark.slow
 def test_wandb_offline(tmp_path, monkeypatch):
-    pytest.importorskip("wandb")
+    pytest.importorskip("wandb").teardown()  # it keeps its environment
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     write(tmp_path, 0, 1, 2, loggers=["wandb"])
@@ -81,6 +81,18 @@ def test_wandb_offline(tmp_path, monkeypatch):
     while any(path.stat().st_size <= 100 for path in stored) and time.monotonic() < give_up:
         time.sleep(0.1)
     assert all(path.stat().st_size > 100 for path in stored)
+
+
+@pytest.mark.slow
+def test_wandb_without_a_key_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("wandb").teardown()  # it keeps its environment
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))  # without its .netrc
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(RecipeError, match=r"wandb login, set WANDB_MODE=offline, or leave"):
+        write(tmp_path, 0, loggers=["wandb"])
 
 
 @pytest.mark.parametrize("logger", ["tensorboard", "wandb"])

@@ -36,6 +36,16 @@ def test_a_finished_model_is_kept(finished_copy, folder, capsys, recipe, read):
     assert "of 7" in flexclim.load_model(model).card.notes
 
 
+@pytest.mark.slow
+def test_damaged_best_weights_are_told_of(finished_copy, recipe):
+    """The last weights would be other ones than the scores on the card are of."""
+    (finished_copy / "model" / "model.json").unlink()
+    for best in finished_copy.glob("best-*.pt"):
+        best.write_bytes(best.read_bytes()[:-8])
+    with pytest.raises(RecipeError, match=r"is damaged: .* the best weights of this run: restore"):
+        fit(recipe)
+
+
 def test_scores_and_losses_are_of_one_step(folder, tiny):
     uneven = "trainer.steps=6", "ensemble.steps=0", "trainer.score_every=2"
     model = fit(tiny(folder, "run", *uneven, "trainer.validate_every=3"))

@@ -73,6 +73,21 @@ def test_settings_that_were_left_out_are_named(recipe, folder):
         snapshot.unpack({"text": json.dumps(text)}, fewer)
 
 
+def test_a_label_more_is_another_network(recipe, folder):
+    ones = {"2": [1.0], "4": [1.0]}
+    fitted = {"inputs": {}, "targets": {}, "statics": {}, "residual_scale": ones}
+
+    def content(*overrides):
+        earlier = load_recipe(folder / "tiny.yaml", overrides)
+        text = {"recipe": snapshot.plain(earlier), "fitted": fitted, "standing": {"step": 3}}
+        return {"text": json.dumps(text)}
+
+    often = load_recipe(folder / "tiny.yaml", ["trainer.label_dropout=0.2"])
+    assert snapshot.unpack(content("trainer.label_dropout=0.1"), often).state.step == 3
+    with pytest.raises(RecipeError, match=r"trainer.label_dropout = 0.0, not 0.2; set output"):
+        snapshot.unpack(content(), often)
+
+
 @pytest.mark.slow
 def test_a_run_of_more_steps_is_left_as_it_is(finished_copy, folder, read):
     model = (finished_copy / "model" / "model.json").read_bytes()

@@ -30,3 +30,11 @@ def test_quarter_turns_want_square_tiles(folder):
     assert "turn" in load_recipe(folder / "tiny.yaml", [wide]).data.flips  # passed over by patches
     with pytest.raises(RecipeError, match=r"turn needs square tiles, .*\[32, 64\]"):
         load_recipe(folder / "tiny.yaml", [wide, "data.augment=[turn]"])
+
+
+def test_a_run_without_steps_is_refused(folder):
+    """Rather than a model of random weights written."""
+    none = ["trainer.steps=0", "ensemble.steps=0"]
+    with pytest.raises(RecipeError, match="both 0, so nothing would be trained"):
+        load_recipe(folder / "tiny.yaml", none)
+    assert load_recipe(folder / "tiny.yaml", [*none, "ensemble.steps=1"]).ensemble.steps == 1

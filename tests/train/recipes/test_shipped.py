@@ -14,7 +14,7 @@ from flexclim.train import fit, load_recipe
 from flexclim.train.recipes.explain import explain_recipe
 from flexclim.train.recipes.reading import recipes_folder
 
-CLOUD = "era5_0p25_x4"
+ELSEWHERE = "era5_0p25_x4", "cordex_ml_bench"  # data of their own: each has a test of its own
 RECIPES = sorted(file.stem for file in recipes_folder().glob("*.yaml"))
 # Patches a step and seconds are what a test can spend; the data is the recipe's.
 SHORT = (
@@ -82,7 +82,7 @@ KINDS = "gfs_wind_x4", "meteonet_arpege_arome", "flex_forecast"
     [
         pytest.param(name, marks=() if name in KINDS else pytest.mark.long)
         for name in RECIPES
-        if name != CLOUD
+        if name not in ELSEWHERE
     ],
 )
 def test_the_first_20_steps(name, data_dir, tmp_path, monkeypatch):
@@ -141,6 +141,6 @@ def test_the_first_20_steps_from_a_store_laid_out_as_arco_era5(cloud, tmp_path):
         *SHORT,
         *HUGE,
     ]
-    model = check(fit(load_recipe(CLOUD, overrides)))
+    model = check(fit(load_recipe(ELSEWHERE[0], overrides)))
     assert [part.name for part in model.settings.inputs] == ["u10", "v10", "t2m"]
     assert [part.vector for part in model.settings.inputs] == [True, True, False]
