@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,20 +56,50 @@ def write_folder(folder: Path, content: dict[str, bytes]) -> None:
         not folder.is_dir() or {path.name for path in folder.iterdir()} - content.keys()
     ):
         raise FileExistsError(str(folder))
-    partial, replaced = (folder.with_name(f".{folder.name}{part}") for part in (PARTIAL, ".old"))
-    for left in (partial, replaced):
-        shutil.rmtree(left, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with replaced_folder(folder) as partial:
         for name, data in content.items():
             write(partial / name, data)
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of ``folder`` if no error is raised.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replaced_folder(folder) as partial:
+    ...     write(partial / "a", b"1")
+    >>> [path.name for path in folder.iterdir()]
+    ['a']
+    """
+    partial, replaced = (folder.with_name(f".{folder.name}{part}") for part in (PARTIAL, ".old"))
+    shutil.rmtree(partial, ignore_errors=True)
+    if folder.exists():  # else an earlier process may have been killed between the two renamings
+        shutil.rmtree(replaced, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
         if folder.exists():
             folder.rename(replaced)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(folder)
+            raise
         sync_folder(folder.parent)
     finally:
-        for left in (partial, replaced):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a URL, also one that ``pathlib`` has taken a slash from.
+
+    >>> is_url("s3://bucket/model"), is_url(Path("s3://bucket/model")), is_url("C:/model")
+    (True, True, False)
+    """
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(path)) is not None
 
 
 def sync_folder(folder: Path) -> None:

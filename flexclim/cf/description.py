@@ -21,6 +21,7 @@ from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.time_coordinates import TimeCoordinates, find_times
 from flexclim.cf.times import calendar_of, is_time
 from flexclim.cf.units import described_units
+from flexclim.errors import GridError
 from flexclim.grids.grid import Grid
 
 # Attributes that describe the grid, extent or file of the source, not the values.
@@ -119,7 +120,13 @@ def describe_on_target(
         Coordinates of the results, which are kept as they are.
     grid_mapping
         Name of the grid mapping among them.
+
+    Raises
+    ------
+    GridError
+        If a coordinate of the target would take the place of a field or of one of its dimensions.
     """
+    _check_taken(fields, coordinates)
     result = xr.Dataset({name: _described(name, field, source) for name, field in fields.items()})
     for field in result.data_vars.values():
         field.attrs.pop("grid_mapping", None)
@@ -129,6 +136,17 @@ def describe_on_target(
     others = _other_coordinates(result, source, dims, stale | set(coordinates))
     result = result.assign_coords(others).assign_coords(coordinates)
     return _completed(result, source, list(fields), action, attributes or {})
+
+
+def _check_taken(fields: Mapping[str, xr.Variable], coordinates: Mapping[str, xr.Variable]) -> None:
+    for name, coordinate in coordinates.items():
+        dims = {str(dim) for field in fields.values() for dim in field.dims}
+        if name in fields or (name in dims and coordinate.dims != (name,)):
+            what = "field" if name in fields else "dimension of the fields"
+            raise GridError(
+                f"the target has a coordinate {name!r}, and so is called a {what}. Rename that "
+                "coordinate (or column), or drop it."
+            )
 
 
 def _completed(

@@ -61,8 +61,12 @@ def adjust(
       flexclim adjust ssp585.nc b.nc --fitted fit.nc
     """  # noqa: D301
     import flexclim
+    from flexclim.adjusting.matched_series import resolve_model
     from flexclim.stores.datasets import open_input, write_dataset
 
+    if save_fitted is not None and (fitted is not None or multivariate is not None):
+        other = "--fitted" if fitted is not None else "--multivariate"
+        raise typer.BadParameter(f"goes without {other}.", param_hint="--save-fitted")
     form = options.check_zarr_format(zarr_format, options.is_zarr(target)) or 3
     for path in filter(None, (target, save_fitted)):
         options.is_zarr(path)
@@ -83,6 +87,7 @@ def adjust(
     }
     if save_fitted is not None:
         past, truth = given.pop("historical", fields), given.pop("reference", None)
+        names = list(resolve_model(fields, names, "the model").names)
         found = flexclim.fit_adjustment(past, reference=truth, variables=names, seed=seed, **fit)
         typer.echo(write_dataset(found, save_fitted, overwrite=overwrite))
         given["fitted"] = open_input(save_fitted)

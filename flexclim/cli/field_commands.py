@@ -203,7 +203,7 @@ def _write(
         arguments.pop,
         ("source", "target", "split", "overwrite", "keep_bits", "scheduler", "workers"),
     )
-    is_store = _is_store(target, split)
+    is_store = _is_store(target, split, overwrite=overwrite)
     zarr_format = options.check_zarr_format(arguments.pop("zarr_format"), is_store)
     stored = {"keep_bits": keep_bits, "zarr_format": zarr_format}
     if only_estimate is None:
@@ -259,12 +259,18 @@ def _write_benchmark(arguments: dict[str, Any]) -> None:
             typer.echo(str(path))
 
 
-def _is_store(target: str, split: str | None) -> bool:
+def _is_store(target: str, split: str | None, *, overwrite: bool) -> bool:
     """Return whether the target is a Zarr store; exit with 2 if it can't be written."""
     is_store = options.is_zarr(target)
     if is_store and split:
         raise typer.BadParameter(
             "a Zarr store can't be split. Leave --split out, or name a .nc file.",
             param_hint="--split",
+        )
+    if is_store and overwrite:
+        raise typer.BadParameter(
+            "a Zarr store is continued, not replaced. Leave --overwrite out, or delete "
+            f"{target} first.",
+            param_hint="--overwrite",
         )
     return is_store

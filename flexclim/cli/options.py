@@ -114,7 +114,7 @@ GridKind = Annotated[
     ),
 ]
 StaticFields = Annotated[
-    Path | None, typer.Option(help="File of static fields that the model needs, e.g. orography.")
+    str | None, typer.Option(help="File of static fields that the model needs, e.g. orography.")
 ]
 Overlap = Annotated[
     int | None,
@@ -234,6 +234,12 @@ def is_zarr(target: str, option: str = "TARGET") -> bool:
     if suffix not in (".zarr", ".nc"):
         raise typer.BadParameter(
             f"{target!r} ends in neither .zarr nor .nc. Give it one of these suffixes.",
+            param_hint=option,
+        )
+    if suffix == ".nc" and "://" in target:
+        raise typer.BadParameter(
+            f"{target!r} is a URL, but NetCDF files are written to local folders. Name a .zarr "
+            "store, or a path.",
             param_hint=option,
         )
     return suffix == ".zarr"

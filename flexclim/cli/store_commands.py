@@ -66,7 +66,10 @@ def check(
 
 
 def _show_field(field: xr.Dataset) -> None:
-    typer.echo(str(field.flex.grid))
+    from flexclim.resampling.rows_and_columns import find_cell_list
+
+    found = find_cell_list(field)
+    typer.echo(str(field.flex.grid) if found is None else found.text())
     for name, variable in field.data_vars.items():
         sizes = " x ".join(f"{dim} {size}" for dim, size in variable.sizes.items())
         typer.echo(f"{name}: {sizes}, {variable.attrs.get('units', 'no units')}")

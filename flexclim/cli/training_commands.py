@@ -89,7 +89,7 @@ def recipes(
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="Name or folder of the model.")],
-    truth: Annotated[Path, typer.Argument(help="Fine fields that were not used in training.")],
+    truth: Annotated[str, typer.Argument(help="Fine fields that were not used in training.")],
     folder: Annotated[
         Path | None, typer.Argument(help="Model folder to write, with the new noise scale.")
     ] = None,
@@ -106,7 +106,7 @@ def calibrate(
         str | None, typer.Option(help="Calibrate forecasts, with one step of, for example, 6h.")
     ] = None,
     coarse: Annotated[
-        Path | None, typer.Option(help="Coarse input. [default: block means of TRUTH]")
+        str | None, typer.Option(help="Coarse input. [default: block means of TRUTH]")
     ] = None,
     static: options.StaticFields = None,
     period: Annotated[
@@ -169,7 +169,7 @@ def calibrate(
         lead=lead,
         coarse=_selected(coarse, period, variables) if coarse else None,
         **common,
-        data=" ".join(filter(None, (truth.name, period, lead and f"by {lead}"))),
+        data=" ".join(filter(None, (Path(truth).name, period, lead and f"by {lead}"))),
     )
     for trial in found.trials:
         typer.echo(
@@ -197,7 +197,7 @@ def _output_folder(model: Model, folder: Path | None, *, in_place: bool) -> Path
     return model.folder
 
 
-def _selected(path: Path, period: str | None, variables: str | None) -> xr.Dataset:
+def _selected(path: str, period: str | None, variables: str | None) -> xr.Dataset:
     """Open fields, select a period and variables, and load them."""
     import numpy as np
 

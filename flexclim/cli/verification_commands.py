@@ -13,11 +13,11 @@ from flexclim.errors import FlexclimError, StoreError
 
 def verify(
     forecast: Annotated[
-        Path, typer.Argument(help="Forecast, an ensemble or single fields: NetCDF or Zarr.")
+        str, typer.Argument(help="Forecast, an ensemble or single fields: NetCDF or Zarr.")
     ],
-    truth: Annotated[Path, typer.Argument(help="Reference on the same grid: NetCDF or Zarr.")],
+    truth: Annotated[str, typer.Argument(help="Reference on the same grid: NetCDF or Zarr.")],
     coarse: Annotated[
-        Path | None, typer.Option(help="Coarse input; adds bilinear and bicubic baselines.")
+        str | None, typer.Option(help="Coarse input; adds bilinear and bicubic baselines.")
     ] = None,
     variables: Annotated[
         str | None, typer.Option(help="Names such as u10,v10. [default: all that both have]")

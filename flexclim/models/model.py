@@ -174,6 +174,11 @@ class Model:
         if precision is not None:
             rounded = new_model(self.network_on("cpu"), self.settings, self.card, precision)
             return rounded.save(folder, overwrite=overwrite)
+        if files.is_url(folder):
+            raise ModelError(
+                f"{folder} is a URL, but models are saved in local folders. Give one, and push it "
+                "with flexclim models push."
+            )
         folder = Path(folder).absolute()
         try:
             if folder.exists() and self._is_in(folder):

@@ -12,6 +12,7 @@ import xarray as xr
 
 from flexclim.errors import GridError
 from flexclim.grids.discovery import find_grid
+from flexclim.grids.positions import filled_positions
 from flexclim.grids.regridding.cell_discovery import cells_of
 from flexclim.plotting.unit_labels import units_of
 
@@ -176,6 +177,10 @@ def draw_map(
         grid = find_grid(field)
         mesh = {"shading": "nearest", "rasterized": True} | style
         values = field.transpose(grid.y, grid.x).values
+        if longitude.ndim == 2:  # cells without a position, such as land of an ocean model
+            lost = np.isnan(longitude) | np.isnan(latitude)
+            latitude, longitude = filled_positions(latitude, longitude)
+            values = np.where(lost, np.nan, values)
         draw = ax.pcolormesh(longitude, latitude, values, transform=transform, **mesh)
     draw_coastlines(ax)
     ax.set_title(title, fontsize="medium")

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def plot(
 def _check(members: object, quantiles: Sequence[float]) -> None:
     if not is_whole(members) or int(members) < 0:  # type: ignore[call-overload]
         raise FlexclimError(f"members={shown(members)} is no number of members to draw.")
-    if not all(isinstance(level, float | int) and 0 <= level <= 1 for level in quantiles):
+    if not all(isinstance(level, Real) and 0 <= level <= 1 for level in quantiles):
         raise FlexclimError(f"quantiles={shown(quantiles)} are not between 0 and 1.")
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal, TypeAlias, cast
 
+import dask
 import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
+from dask.system import CPU_COUNT
 from zarr.abc.store import Store
+from zarr.storage import LocalStore
 
 from flexclim.cf.encodings import encodings
 from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
@@ -20,7 +25,7 @@ from flexclim.execution.network_tasks import passes_in, runs_of
 from flexclim.execution.notes import attributes_of, collecting, warn_of
 from flexclim.execution.progress import progress_bar
 from flexclim.execution.workers import active_client
-from flexclim.files import PARTIAL, store_errors
+from flexclim.files import PARTIAL, replaced_folder, store_errors
 from flexclim.stores.grib import ONE_DATASET, grib_options, is_grib
 from flexclim.stores.layout import time_coordinate
 from flexclim.stores.metadata import allow_texts, check_names, with_fixed_texts
@@ -154,23 +159,55 @@ def write_dataset(
 ) -> str:
     """Compute a dataset and write it to a NetCDF file, or to a Zarr store; return its path.
 
+    It is written completely or not at all: a computation that fails leaves what was there before.
+
     Raises
     ------
     StoreError
-        If there is one and ``overwrite`` is False, or it can't be written.
+        If there is one and ``overwrite`` is False or it is on a server, or it can't be written.
     """
     if not path.rstrip("/").endswith(".zarr"):
         return str(write_netcdf_files(ds, path, overwrite=overwrite)[0])
     check_names(ds)
     place = Place(path)
-    if not overwrite and place.keys():
-        raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
+    if place.keys():
+        if not overwrite:
+            raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
+        if place.path is None:
+            raise StoreError(
+                f"{path} exists, and a store on a server can't be replaced in one step. Give "
+                "another name, or delete it first."
+            )
     with store_errors(path, ""), progress_bar(), allow_texts():
         ds = with_fixed_texts(ds) if zarr_format == 2 else ds
         encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
         form: Any = {"zarr_format": zarr_format, "consolidated": zarr_format == 2}
-        ds.to_zarr(place.store, mode="w", encoding=encoding, **form)
+        with _whole_store(place) as store, _own_threads():
+            ds.to_zarr(store, mode="w", encoding=encoding, **form)
     return path
+
+
+@contextmanager
+def _whole_store(place: Place) -> Iterator[Store]:
+    """Yield the store to write to; what is written is at the place once it is complete."""
+    if place.path is not None:
+        with replaced_folder(place.path) as partial:
+            yield LocalStore(partial)
+        return
+    try:
+        yield place.store
+    except BaseException:
+        for key in sorted(place.keys()):
+            place.delete(key)
+        raise
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Let dask use threads of this block, none of which writes on after an error elsewhere."""
+    count = dask.config.get("num_workers", None) or CPU_COUNT
+    with ThreadPoolExecutor(count) as pool, dask.config.set(pool=pool):
+        yield
 
 
 def write_netcdf_files(

@@ -242,6 +242,8 @@ async def _put_if_known(store: Any, key: str, content: bytes, known: bytes | Non
 
 
 def _read(store: Store, key: str) -> bytes | None:
+    if isinstance(store, LocalStore) and not store.root.is_dir():
+        return None  # zarr would make the folder
     try:
         found = sync(store.get(key, default_buffer_prototype()))
     except Exception:

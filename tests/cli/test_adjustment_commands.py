@@ -59,3 +59,21 @@ def test_what_is_wrong_is_one_line(files, capsys):
     assert "nothing to adjust to. Pass reference" in capsys.readouterr().err
     assert run("adjust", files / "ssp.nc", files / "a.txt") == 2
     assert run("adjust", files / "ssp.nc", files / "a.nc", "--period", 2) == 2
+
+
+def test_saving_the_fit_changes_nothing_else(files, capsys):
+    """Variables of the historical run alone are left out, as without it."""
+    with xr.open_dataset(files / "past.nc") as past:
+        past.assign(huss=past["tas"] * 0 + 1).to_netcdf(files / "more.nc")
+    given = ("--reference", files / "era5.nc", "--historical", files / "more.nc")
+    given += ("--window", "month")
+    assert run("adjust", files / "ssp.nc", files / "a.nc", *given) == 0
+    saved = "--save-fitted", files / "fit.nc"
+    assert run("adjust", files / "ssp.nc", files / "b.nc", *given, *saved) == 0
+    with xr.open_dataset(files / "a.nc") as one, xr.open_dataset(files / "b.nc") as other:
+        xr.testing.assert_equal(one, other)
+    other_fit = "--save-fitted", files / "c.nc"
+    for refused in (("--fitted", files / "fit.nc"), ("--multivariate", "mbcn")):
+        assert run("adjust", files / "ssp.nc", files / "d.nc", *given, *other_fit, *refused) == 2
+        assert f"goes without {refused[0]}" in " ".join(capsys.readouterr().err.split())
+    assert not (files / "c.nc").exists()

@@ -92,14 +92,28 @@ def test_netcdf_is_written_once_and_not_overwritten_unasked(capsys, coarse, mode
         assert abs(fine["u10"] - first).max() > 1e-3
 
 
-def test_a_store_is_continued(coarse, model, tmp_path):
+def test_a_store_is_continued(capsys, coarse, model, tmp_path):
     target = tmp_path / "fine.zarr"
     command = ("downscale", coarse, target, "-f", 4, "-n", 2, "--model", model)
     assert run(*command) == 0
     assert run(*command) == 0
     assert run(*command, "--seed", 1) == 1
+    capsys.readouterr()
+    assert run(*command, "--overwrite") == 2
+    assert "a Zarr store is continued, not replaced" in " ".join(capsys.readouterr().err.split())
     with xr.open_zarr(target) as fine:
         assert fine["u10"].sizes["realization"] == 2
+
+
+def test_a_column_named_like_the_field_does_not_take_its_place(capsys, coarse, model, tmp_path):
+    """Observations would be taken for the downscaled values."""
+    stations = tmp_path / "stations.csv"
+    command = ("downscale", coarse, tmp_path / "fine.nc", "-f", 2, "-n", 2, "--to", stations)
+    for column in ("u10", "time"):
+        stations.write_text(f"station,lat,lon,{column}\nA,55,8,11\nB,54,9,12\n")
+        assert run(*command, "--model", model) == 1
+        assert f"the target has a coordinate '{column}'" in capsys.readouterr().err
+    assert not (tmp_path / "fine.nc").exists()
 
 
 def test_netcdf_is_split_by_member(capsys, coarse, model, tmp_path):

@@ -1,6 +1,8 @@
 """Commands that show fields, stores and models, and check stores."""
 
+import numpy as np
 import pytest
+import xarray as xr
 from command_line import run
 
 import flexclim
@@ -53,3 +55,18 @@ def test_a_card_fits_the_terminal(monkeypatch, capsys):
     assert max(map(len, lines)) <= 80  # a word may be longer than what is left of its line
     assert any(line.startswith("coverage ") for line in lines)
     assert lines[-1].split() == ["sha256", flexclim.load_model("flex-nano").sha256]
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(capsys, tmp_path, coarse):
+    for path in (tmp_path / "typo.zarr", coarse):
+        assert run("check", path) == 1
+        assert "is not a store that flexclim began" in capsys.readouterr().err
+    assert not (tmp_path / "typo.zarr").exists()
+
+
+def test_info_shows_healpix(capsys, tmp_path):
+    crs = {"grid_mapping_name": "healpix", "healpix_nside": 4, "healpix_order": "nested"}
+    cells = xr.Dataset({"t": ("cell", np.zeros(192), {"grid_mapping": "crs"}), "crs": ((), 0, crs)})
+    cells.to_netcdf(tmp_path / "cells.nc")
+    assert run("info", tmp_path / "cells.nc") == 0
+    assert "HEALPix level 2, nested, 192 cells" in capsys.readouterr().out

@@ -54,6 +54,13 @@ def test_grids_from_netcdf(tmp_path):
     assert open_target(str(path)).sizes == {"lat": 2, "lon": 2}
 
 
+def test_files_named_after_healpix_are_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    xr.Dataset(coords={"lat": [1.0, 2.0], "lon": [3.0, 4.0]}).to_netcdf("healpix_box.nc")
+    assert open_target("healpix_box.nc").sizes == {"lat": 2, "lon": 2}
+    assert open_target("healpix:8") == "healpix:8"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

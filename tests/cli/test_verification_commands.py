@@ -45,6 +45,17 @@ def test_variables_and_thresholds_are_chosen_and_scores_saved(files, tmp_path, c
     assert "scores.nc exists. Give --overwrite" in capsys.readouterr().err
 
 
+def test_stores_on_servers_are_scored(files, capsys):
+    urls = [f"memory://scored/{path.stem}.zarr" for path in files]
+    for path, url in zip(files, urls, strict=True):
+        with xr.open_dataset(path) as fields:
+            fields.to_zarr(url)
+    assert run("verify", *urls, "--coarse", urls[1]) == 1
+    assert "memory:/" not in capsys.readouterr().err.replace("memory://", "")
+    assert run("verify", *urls) == 0
+    assert "u10" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -52,6 +63,7 @@ def test_variables_and_thresholds_are_chosen_and_scores_saved(files, tmp_path, c
         (("--thresholds", "u10"), 2, "'u10' is not of the form u10=12"),
         (("--thresholds", "u10=high"), 2, "is not of the form u10=12"),
         (("--save", "scores.csv"), 2, "ends in neither .zarr nor .nc"),
+        (("--save", "s3://bucket/scores.nc"), 2, "NetCDF files are written to local folders"),
     ],
 )
 def test_wrong_arguments_are_errors(files, capsys, arguments, code, message):

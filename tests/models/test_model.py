@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import dask.base
 import numpy as np
@@ -104,6 +105,14 @@ def test_a_save_that_fails_leaves_nothing(model, tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="can't be written: No space left"):
         model.save(tmp_path / "toy")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_model_is_not_saved_in_a_folder_named_like_a_server(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for url in ("s3://bucket/model", Path("s3://bucket/model")):
+        with pytest.raises(ModelError, match="is a URL, but models are saved in local folders"):
+            model.save(url)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_save_left_is_swept(model, tmp_path):

@@ -85,3 +85,18 @@ def test_plain_axes_keep_their_limits():
     draw_coastlines(ax)
     assert (ax.get_xlim(), ax.get_ylim()) == ((150, 250), (-60, 10))
     assert (drawn(figure) != before).any()
+
+
+def test_cells_without_a_position_are_blank():
+    """Such as those that an ocean model leaves out on land."""
+    lat, lon = np.meshgrid(np.arange(52.0, 44, -1), np.arange(5.0, 13), indexing="ij")
+    lat[0, 0] = lon[0, 0] = lon[4, 4] = np.nan
+    axes = {"lat": (("y", "x"), lat), "lon": (("y", "x"), lon)}
+    field = xr.DataArray(np.full((8, 8), 280.0), axes, ("y", "x"), "t2m")
+    figure = Figure()
+    mesh = draw_map(map_axes(figure, 1, 1, 1, field), field)
+    drawn(figure)
+    blank = np.ma.getmaskarray(mesh.get_array()).reshape(8, 8)
+    assert blank[0, 0]
+    assert blank[4, 4]
+    assert blank.sum() == 2

@@ -128,6 +128,22 @@ def test_stations_by_hand():
     np.testing.assert_allclose(bilinear[0], by_hand)
 
 
+def test_a_coordinate_named_like_the_field_is_refused():
+    """It would take the place of the result."""
+    field = regular(9).rename("t2m")
+    station = xr.Dataset(coords={"lat": ("s", [65.0, -70]), "lon": ("s", [-5.0, 200])})
+    observed = station.assign_coords(t2m=("s", [11.0, 12.0]), height=("s", [5.0, 7.0]))
+    with pytest.raises(GridError, match="has a coordinate 't2m', and so is called a field"):
+        flexclim.regrid(field, observed)
+    found = flexclim.regrid(field, observed.rename(t2m="observed"))
+    assert found.observed.values.tolist() == [11, 12]
+    series = field.expand_dims(time=np.array(["2001-01-01"], "M8[ns]"))
+    dated = station.assign_coords(time=("s", [1, 2]))
+    with pytest.raises(GridError, match="'time', and so is called a dimension"):
+        flexclim.regrid(series, dated)
+    assert "time" not in flexclim.regrid(field, station.assign_coords(time=0)).dims
+
+
 def test_area_means_are_weighted_by_overlap():
     field = regular(9, lambda lat, lon: lat + 0 * lon)
     found = flexclim.regrid(field, shapely.box(0, 55, 33, 75)).item()

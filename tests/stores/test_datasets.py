@@ -13,7 +13,8 @@ from flexclim.errors import FlexclimError, FlexclimWarning, StoreError
 from flexclim.execution.network_tasks import network_layer
 from flexclim.execution.notes import record
 from flexclim.stores import write_store
-from flexclim.stores.datasets import open_input, write_netcdf_files
+from flexclim.stores.datasets import open_input, write_dataset, write_netcdf_files
+from flexclim.stores.place import Place
 
 
 @pytest.fixture
@@ -48,6 +49,44 @@ def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):
         write_netcdf_files(field, path, overwrite=True)
     assert open_input(path).sizes["time"] == 2
     assert os.listdir(path.parent) == ["a.nc"]
+
+
+def failing(field):
+    """Return a field of which one block can't be computed."""
+    data = field["t"].data
+
+    def broken(block, block_info=None):
+        if block_info[0]["chunk-location"][1] == 3:
+            raise ValueError("no number")
+        return block
+
+    return field.assign(t=field["t"].copy(data=data.map_blocks(broken, dtype="float32")))
+
+
+def test_a_store_is_whole_or_not_there(field, tmp_path):
+    path = str(tmp_path / "a.zarr")
+    with pytest.raises(ValueError, match="no number"):
+        write_dataset(failing(field), path)
+    assert os.listdir(tmp_path) == []
+    write_dataset(field, path)
+    with pytest.raises(ValueError, match="no number"):
+        write_dataset(failing(field), path, overwrite=True)
+    xr.testing.assert_equal(open_input(path).load(), field.compute())
+    later = open_input(path)  # what is read while its store is replaced
+    write_dataset(later.assign(t=later["t"] + 1), path, overwrite=True)
+    np.testing.assert_allclose(open_input(path)["t"], field["t"] + 1, rtol=1e-6)
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_a_store_on_a_server_is_whole_or_not_there(field):
+    path = "memory://whole/a.zarr"
+    with pytest.raises(ValueError, match="no number"):
+        write_dataset(failing(field), path)
+    assert not Place(path).keys()
+    write_dataset(field, path)
+    with pytest.raises(StoreError, match="on a server can't be replaced"):
+        write_dataset(field, path, overwrite=True)
+    xr.testing.assert_equal(open_input(path).load(), field.compute())
 
 
 def test_inputs_are_opened_lazily(field, tmp_path):

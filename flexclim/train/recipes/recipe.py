@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from flexclim.files import is_url
 from flexclim.nn.configuration import Architecture, DiffusionSettings, Method, Settings
 from flexclim.train.recipes.data_settings import Data
 
@@ -172,6 +173,8 @@ class Recipe(Settings):
             raise ValueError(
                 "trainer.steps and ensemble.steps are both 0, so nothing would be trained; set one"
             )
+        if is_url(self.output):
+            raise ValueError(f"output: {self.output} is a URL, but runs need a local folder")
         if self.trainer.only and not self.start:
             raise ValueError("trainer.only needs a model to start from; set start")
         if self.ensemble.physical and not self.data.named:

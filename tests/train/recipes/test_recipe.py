@@ -25,6 +25,12 @@ def test_every_setting_says_what_it_means():
             assert field.description, f"{section.__name__}.{name}"
 
 
+def test_runs_are_written_to_local_folders(folder):
+    """Not to one named ``s3:``."""
+    with pytest.raises(RecipeError, match="output: s3://bucket/run is a URL"):
+        load_recipe(folder / "tiny.yaml", ["output=s3://bucket/run"])
+
+
 def test_quarter_turns_want_square_tiles(folder):
     wide = "network.tile=[32, 64]"
     assert "turn" in load_recipe(folder / "tiny.yaml", [wide]).data.flips  # passed over by patches
