@@ -7,6 +7,7 @@ grid, independent of tiles and chunks; the residual that the network predicts sc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -120,6 +121,19 @@ def fill_missing(field: np.ndarray) -> np.ndarray:
             )
             filled[index] = field[index][rows, columns]
     return filled
+
+
+def nearest_known(field: np.ndarray) -> np.ndarray:
+    """Return where :func:`fill_missing` takes each value from, as indices into planes.
+
+    >>> nearest_known(np.array([[1.0, np.nan, np.nan]]))
+    array([[0, 0, 0]])
+    """
+    missing, plane = np.isnan(field), field.shape[-2:]
+    places = np.broadcast_to(np.arange(math.prod(plane)).reshape(plane), field.shape)
+    known = fill_missing(np.where(missing, np.nan, places))
+    # In a plane without any value, each cell stays as it is.
+    return np.where(missing.all((-2, -1), keepdims=True), places, known).astype(np.int64)
 
 
 def _smooth(field: np.ndarray, width: float) -> np.ndarray:

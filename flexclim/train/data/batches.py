@@ -3,8 +3,8 @@
 A patch depends on (seed, step, position in the global batch) alone, so a run that is resumed, or
 split over another number of ranks, trains on the same batches.
 
-Legend: B patches, C input channels, T targets, L entries of the label, H W rows and columns of a
-tile.
+Legend: B patches, C input channels, S static ones among them, T targets, L entries of the label, H
+W rows and columns of a tile.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ class Patch:
     amplitude: np.ndarray
     factor: int = 0
     later: np.ndarray | None = None
+    statics_ahead: np.ndarray | None = None
+    label_ahead: np.ndarray | None = None
+    nearest: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class Batch:
     of the residual over that of the input to which it is added. ``base`` and ``amplitude`` (B, T,
     H, W), in transformed units, are what the residual is added to and its unit. ``factor`` (B,) is
     the refinement factor, 0 for forecasts. ``later``, for forecasts trained by roll-out, is the
-    residual (B, T, H, W) ``ahead`` steps ahead of the same inputs, instead of one step.
+    residual (B, T, H, W) ``ahead`` steps ahead of the same inputs, instead of one step. The steps
+    between, A = ``ahead`` - 1 of them, read the static channels ``statics_ahead`` (B, A, S, H, W)
+    and ``label_ahead`` (B, A, L) of their own times; gaps in what they read are filled from the
+    cells ``nearest`` (B, T, H, W), as indices into a plane of H W cells.
     """
 
     inputs: np.ndarray
@@ -70,6 +76,9 @@ class Batch:
     task: str = SUPERRES
     later: np.ndarray | None = None
     ahead: int = 1
+    statics_ahead: np.ndarray | None = None
+    label_ahead: np.ndarray | None = None
+    nearest: np.ndarray | None = None
 
 
 def patch_of(
@@ -144,8 +153,9 @@ class TaskBatches(Batches):
             for field in fields(Patch)
             if getattr(patches[0], field.name) is not None
         }
-        if not arrays["label"].size:  # a network without a label reads a zero
-            arrays["label"] = np.zeros((size, 1), np.float32)
+        for name in {"label", "label_ahead"} & arrays.keys():
+            if not arrays[name].size:  # a network without a label reads a zero
+                arrays[name] = np.zeros((*arrays[name].shape[:-1], 1), np.float32)
         return Batch(
             inputs=arrays["inputs"],
             residual=arrays["residual"],
@@ -156,6 +166,9 @@ class TaskBatches(Batches):
             factor=arrays["factor"],
             task=self.task,
             later=arrays.get("later"),
+            statics_ahead=arrays.get("statics_ahead"),
+            label_ahead=arrays.get("label_ahead"),
+            nearest=arrays.get("nearest"),
         )
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from flexclim.errors import RecipeError
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import FORECAST, ModelSettings
+from flexclim.planning.leads import later as time_after
 from flexclim.sampling.labels import label_values
-from flexclim.sampling.local_scaling import Scaled, fill_missing
+from flexclim.sampling.local_scaling import Scaled, fill_missing, nearest_known
 from flexclim.sampling.network_inputs import forecast_inputs, residual
 from flexclim.sampling.statics import static_channels
 from flexclim.train.data.batches import (
@@ -125,28 +126,44 @@ class Sequences(TaskBatches):
         """Scale raw snapshots; with roll-outs, ``later`` is the change over ``ahead`` steps."""
         settings = self.settings
         assert settings.forecast is not None
+        size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
         scaled = self._inputs(drawn)
         truth, *later = (
             self._changes(drawn, scaled, drawn.fields[self.past + one - 1])
             for one in ((1, ahead) if self.data.forecast.rollout > 1 else (1,))
         )
-        label = label_values(
-            settings.labels,
+        label = self._label(drawn, drawn.time)
+        patch = patch_of(scaled, truth, label, base_scale(settings, size, past=True))
+        if not later:
+            return patch
+        patch = replace(patch, later=later[0])
+        if ahead == 1:
+            return patch
+        # As in sampling, a step is conditioned on the time of the snapshot before it.
+        times = [time_after(drawn.time, drawn.lead * step) for step in range(1, ahead)]
+        return replace(
+            patch,
+            statics_ahead=np.stack([self._static_channels(drawn, time) for time in times]),
+            label_ahead=np.stack([self._label(drawn, time) for time in times]),
+            nearest=nearest_known(drawn.fields[self.past - 1]),
+        )
+
+    def _label(self, drawn: DrawnSequence, when: Time) -> np.ndarray:
+        return label_values(
+            self.settings.labels,
             lead=drawn.lead,
             spacing_km=drawn.source.grid.spacing_km,
-            when=drawn.time,
+            when=when,
             known=drawn.source.settings.label,
         )
-        size = settings.forecast.residual_scale[settings.forecast.leads.index(drawn.lead)]
-        patch = patch_of(scaled, truth, label, base_scale(settings, size, past=True))
-        return replace(patch, later=later[0]) if later else patch
+
+    def _static_channels(self, drawn: DrawnSequence, when: Time) -> np.ndarray:
+        size = drawn.fields.shape[-2], drawn.fields.shape[-1]
+        return static_channels(drawn.statics, self.settings.statics, size, when)
 
     def _inputs(self, drawn: DrawnSequence) -> Scaled:
         """Return the input snapshots scaled for the network."""
-        statics = None
-        if self.settings.statics:
-            size = drawn.fields.shape[-2:]
-            statics = static_channels(drawn.statics, self.settings.statics, size, drawn.time)
+        statics = self._static_channels(drawn, drawn.time) if self.settings.statics else None
         past = fill_missing(drawn.fields[: self.past])
         return forecast_inputs(past, drawn.lead, self.settings, statics)(ALL)
 

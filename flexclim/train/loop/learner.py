@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from flexclim.cf.quantities import FieldProperties
 from flexclim.errors import RecipeError
 from flexclim.nn.flex import Flex
 from flexclim.train.data.training_data import TrainingData
@@ -26,6 +27,7 @@ from flexclim.train.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from flexclim.models.channels import Target
     from flexclim.train.data.batches import Batch
+    from flexclim.train.data.sources import TrainingSource
 
 
 UNIT_PATCHES = 64  # patches on which errors in the targets' units are measured
@@ -113,7 +115,7 @@ class Learner:
 
     def _ensemble_loss(self) -> EnsembleLoss:
         settings, tuning = self.data.settings, self.recipe.ensemble
-        targets, units = settings.targets or (), None
+        targets, units = bounded(settings.targets or (), self.data.sources), None
         if tuning.physical:
             units = PhysicalUnits.of(targets, self.data.train.batch(0, UNIT_PATCHES))
         return EnsembleLoss(
@@ -159,6 +161,21 @@ def freeze(network: Flex, only: Sequence[str]) -> None:
             )
     for name, weights in network.named_parameters():
         weights.requires_grad_(not only or name.startswith(tuple(only)))
+
+
+def bounded(targets: Sequence[Target], sources: Sequence[TrainingSource]) -> list[Target]:
+    """Return targets that say whether they are non-negative, by their attributes if not set.
+
+    Sampling finds it in the same way in the fields that it is given.
+    """
+    found = []
+    for one in targets:
+        if one.non_negative is None:
+            bounds = FieldProperties.of(sources[0].target_fields.named(one.name)).bounds
+            positive = bounds.lower is not None and bounds.lower >= 0
+            one = one.model_copy(update={"non_negative": positive})
+        found.append(one)
+    return found
 
 
 def lowest(targets: Sequence[Target]) -> Tensor:

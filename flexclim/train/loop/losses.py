@@ -111,6 +111,9 @@ class EnsembleLoss(nn.Module):
         scale: Tensor | None = None,
         base: Tensor | None = None,
         amplitude: Tensor | None = None,
+        statics_ahead: Tensor | None = None,
+        label_ahead: Tensor | None = None,
+        nearest: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss over patches; ``t`` is not used.
 
@@ -125,8 +128,12 @@ class EnsembleLoss(nn.Module):
             (B, T) unit of the residual over that of the input.
         base, amplitude
             (B, T, H, W) base to which the residual is added, and its unit, in transformed units.
+        statics_ahead, label_ahead, nearest
+            For S > 1: what the steps after the first read; see
+            :class:`~flexclim.train.data.batches.Batch`.
         """
-        inputs, label, change = self._rolled_out(inputs, label, noise, task, scale)
+        ahead = statics_ahead, label_ahead, nearest
+        inputs, label, change = self._rolled_out(inputs, label, noise, task, scale, *ahead)
         last = self._sample(inputs, label, noise[:, -1], task)
         members, first = (change + one for one in last)
         residual, known = filled(residual)
@@ -162,7 +169,15 @@ class EnsembleLoss(nn.Module):
 
     @torch.no_grad()
     def _rolled_out(
-        self, inputs: Tensor, label: Tensor, noise: Tensor, task: str, scale: Tensor | None
+        self,
+        inputs: Tensor,
+        label: Tensor,
+        noise: Tensor,
+        task: str,
+        scale: Tensor | None,
+        statics_ahead: Tensor | None,
+        label_ahead: Tensor | None,
+        nearest: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Forecast all steps but the last.
 
@@ -177,13 +192,21 @@ class EnsembleLoss(nn.Module):
         """
         patches, _, count = noise.shape[:3]
         total = noise.new_zeros(patches, count, *noise.shape[3:])
-        for one in noise.unbind(1)[:-1]:
+        for step, one in enumerate(noise.unbind(1)[:-1]):
             change, _ = self._sample(inputs, label, one, task)
-            if inputs.shape[0] == patches:  # from here on each member has its own inputs
-                inputs, label = (x.repeat_interleave(count, 0) for x in (inputs, label))
             assert scale is not None
-            unit = scale.repeat_interleave(count, 0)
-            inputs, change = rolled(inputs, change.flatten(0, 1), unit, self.past, self.lowest)
+            assert statics_ahead is not None
+            assert label_ahead is not None
+            assert nearest is not None
+            if inputs.shape[0] == patches:  # from here on each member has its own inputs
+                inputs = inputs.repeat_interleave(count, 0)
+            unit, statics, label, filled_from = (
+                part.repeat_interleave(count, 0)
+                for part in (scale, statics_ahead[:, step], label_ahead[:, step], nearest)
+            )
+            inputs, change = rolled(
+                inputs, change.flatten(0, 1), unit, self.past, self.lowest, statics, filled_from
+            )
             total = total + change.reshape(total.shape)
         return inputs, label, total
 
@@ -199,7 +222,13 @@ class EnsembleLoss(nn.Module):
 
 
 def rolled(
-    inputs: Tensor, change: Tensor, scale: Tensor, past: int, lowest: Tensor | None = None
+    inputs: Tensor,
+    change: Tensor,
+    scale: Tensor,
+    past: int,
+    lowest: Tensor | None = None,
+    statics: Tensor | None = None,
+    nearest: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Advance the inputs of a roll-out by one step.
 
@@ -215,6 +244,11 @@ def rolled(
         K.
     lowest
         (T,) lower bound of the new snapshot; default: none.
+    statics
+        (B, S, H, W) static channels of the next step; default: those of ``inputs``.
+    nearest
+        (B, T, H, W) cells of the plane that gaps in the new snapshot are filled from; default: no
+        gaps.
 
     Returns
     -------
@@ -226,7 +260,11 @@ def rolled(
     last, unit = inputs[:, end - targets : end], scale[:, :, None, None]
     if lowest is not None:
         change = change.maximum((lowest[:, None, None] - last) / unit)
-    return torch.cat([inputs[:, targets:end], last + unit * change, inputs[:, end:]], 1), change
+    new = last + unit * change
+    if nearest is not None:
+        new = new.flatten(-2).gather(-1, nearest.flatten(-2)).reshape(new.shape)
+    statics = inputs[:, end:] if statics is None else statics
+    return torch.cat([inputs[:, targets:end], new, statics], 1), change
 
 
 def filled(residual: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,7 +53,8 @@ class TrainingStep:
     ----------
     loss
         Maps (inputs, residual, label, noise, t, task) to a mean over patches. With members, the
-        residual is as many steps ahead as the batch says, and scale, base and amplitude follow.
+        residual is as many steps ahead as the batch says, and scale, base, amplitude and what
+        later steps read follow.
     ranks
         Each rank takes an equal share of the batch.
     members
@@ -124,15 +125,18 @@ class TrainingStep:
         """Return the loss of a part of this rank's patches."""
         seed, device, positions = self.settings.seed, self.ranks.device, self.own[chosen]
         inputs, residual, label = tensors(batch, device, chosen)
-        more: tuple[Tensor, ...] = ()
+        more: list[Tensor | None] = []
         if self.settings.label_dropout:
             kept = labels_kept(seed, step, positions, self.settings.label_dropout)
             label = label * kept.to(device)[:, None]
         shape = tuple(residual.shape[1:])
         if self.members is not None:
             shape = batch.ahead, self.members, *shape
-            arrays = batch.scale, batch.base, batch.amplitude
-            more = tuple(to_device(one[chosen], device) for one in arrays if one is not None)
+            arrays = (batch.scale, batch.base, batch.amplitude,
+                      batch.statics_ahead, batch.label_ahead, batch.nearest)  # fmt: skip
+            more = [None if one is None else to_device(one[chosen], device) for one in arrays]
+            if self.settings.label_dropout and more[4] is not None:
+                more[4] = more[4] * kept.to(device)[:, None, None]
             if batch.later is not None:
                 residual = to_device(batch.later[chosen], device)
         noise, t = draw(seed, step, positions, self.settings.batch, shape, self.sampling)

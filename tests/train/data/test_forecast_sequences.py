@@ -7,7 +7,9 @@ import xarray as xr
 
 from flexclim.errors import FlexclimError, RecipeError
 from flexclim.grids.operators import ALL
+from flexclim.sampling.labels import label_values
 from flexclim.sampling.network_inputs import forecast_inputs, physical
+from flexclim.sampling.statics import static_channels
 from flexclim.train.data.forecast_sequences import runs
 from flexclim.train.data.training_data import open_training_data
 from flexclim.train.loop.losses import rolled
@@ -90,6 +92,23 @@ def test_a_roll_out_learns_from_what_follows_steps_later(folder, read):
     np.testing.assert_array_equal(
         batch.later[0], data.train.scaled(data.train.draw(step, 0), 2).later
     )
+
+
+def test_each_step_of_a_roll_out_has_its_own_time(folder, read):
+    """As each step of a forecast has: the sun moves on."""
+    more = "data.forecast.leads={6h: 1}", "data.forecast.rollout=2", "data.statics=[solar_time]"
+    label = "data.label=[lead, day_of_year]"
+    made = open_training_data(read(folder, *FORECAST, *more, label)).train
+    step = next(step for step in range(50) if made.ahead(step) == 2)
+    drawn, batch = made.draw(step, 0), made.batch(step, 2)
+    when = drawn.time + np.timedelta64(6, "h")
+    wanted = static_channels(drawn.statics, made.settings.statics, (32, 32), when)
+    np.testing.assert_array_equal(batch.statics_ahead[0], wanted[None])
+    assert abs(wanted - batch.inputs[0, 4:]).max() > 0.5
+    known = label_values(made.settings.labels, lead=6.0, when=when)
+    np.testing.assert_array_equal(batch.label_ahead[0], known[None])
+    single = next(step for step in range(50) if made.ahead(step) == 1)
+    assert made.batch(single, 1).statics_ahead is None
 
 
 def test_rows_and_columns_may_be_turned(folder, read):

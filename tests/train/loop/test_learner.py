@@ -1,11 +1,16 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from flexclim.errors import RecipeError
+from flexclim.models.channels import Target
 from flexclim.train import fit
 from flexclim.train.data.training_data import open_training_data
-from flexclim.train.loop.learner import Learner
+from flexclim.train.loop.learner import Learner, bounded
 from flexclim.train.loop.processes import Ranks
 
 FORECAST = (
@@ -25,6 +30,15 @@ def test_roll_outs_of_training_do_not_fall_below_zero(folder, read):
     lowest = Learner(recipe, data, Ranks(), 0)._ensemble_loss().lowest
     wind = data.settings.targets[0]
     assert lowest.tolist() == pytest.approx([-wind.mean / wind.std, -np.inf])
+
+
+def test_targets_keep_the_bounds_that_sampling_would_find(folder, read):
+    data = open_training_data(read(folder, *FORECAST))
+    attributes = {"rain": {"standard_name": "precipitation_flux"}, "u10": {"units": "m s-1"}}
+    fields = SimpleNamespace(named=lambda name: xr.DataArray(name=name, attrs=attributes[name]))
+    source = replace(data.sources[0], target_fields=fields)
+    targets = [Target(name="rain"), Target(name="u10"), Target(name="rain", non_negative=False)]
+    assert [one.non_negative for one in bounded(targets, [source])] == [True, False, False]
 
 
 def test_starting_from_a_model(folder, finished, tiny, weights):

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from flexclim.models.channels import Target
 from flexclim.nn.diffusion import Diffusion
+from flexclim.sampling.local_scaling import fill_missing, nearest_known
 from flexclim.train.loop import learner, losses
 from flexclim.train.loop.crps import fair_crps
 from flexclim.train.loop.losses import (
@@ -151,7 +153,10 @@ def test_a_roll_out_goes_on_from_each_member(monkeypatch, lowest):
     def allowed(change, last):
         return change if lowest is None else change.maximum((lowest[:, None, None] - last) / unit)
 
-    found = ensemble(inputs, later, label, noise, torch.zeros(2), "forecast", scale)
+    statics, labels = torch.randn(2, 2, 1, 16, 16), torch.randn(2, 2, 1)
+    places = torch.arange(256).reshape(16, 16).expand(2, 2, 16, 16)
+    ahead = None, None, statics, labels, places
+    found = ensemble(inputs, later, label, noise, torch.zeros(2), "forecast", scale, *ahead)
     first, second, third = (one.reshape(2, 3, 2, 16, 16) for one in made)
     first = allowed(first, inputs[:, None, 2:4])
     last = inputs[:, None, 2:4] + unit * first
@@ -165,11 +170,25 @@ def test_a_roll_out_goes_on_from_each_member(monkeypatch, lowest):
     assert [grad for *_, grad in asked] == [False, False, True]
     for n, (_, told, drawn, _) in enumerate(asked):
         assert torch.equal(drawn.reshape(2, 3, 2, 16, 16), noise[:, n])
-        assert torch.equal(told, label if n == 0 else label.repeat_interleave(3, 0))
+        assert torch.equal(told, label if n == 0 else labels[:, n - 1].repeat_interleave(3, 0))
     own = asked[2][0].reshape(2, 3, 5, 16, 16)
     torch.testing.assert_close(own[:, :, :2], last)
     torch.testing.assert_close(own[:, :, 2:4], then)
-    assert torch.equal(own[1, 2, 4], inputs[1, 4])
+    assert torch.equal(own[1, 2, 4], statics[1, 1, 0])
+
+
+def test_a_roll_out_fills_gaps_as_a_forecast_does():
+    """Whatever the network returned there: it was not trained on it."""
+    field = np.random.default_rng(0).normal(size=(2, 2, 8, 8))
+    field[0, 0, 2:5, 3] = field[1, 1, 7, 7] = np.nan
+    last, change = (torch.from_numpy(x) for x in (fill_missing(field), np.ones((2, 2, 8, 8))))
+    change[0, 0, 3, 3] = 9.0
+    nearest = torch.from_numpy(nearest_known(field))
+    found, _ = losses.rolled(last, change, torch.ones(2, 2), past=1, nearest=nearest)
+    filled = fill_missing(np.where(np.isnan(field), np.nan, field + 1))
+    np.testing.assert_allclose(found, filled)
+    everywhere = nearest_known(np.full((1, 2, 2), np.nan))
+    np.testing.assert_array_equal(everywhere, [[[0, 1], [2, 3]]])
 
 
 def test_a_roll_out_of_rain_stays_at_or_above_zero():
