@@ -15,6 +15,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from flexclim import verify
+from flexclim.cf.fields import as_dataset
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError, ModelError
 from flexclim.forecasting import LEAD, REFERENCE, forecast
@@ -126,7 +127,7 @@ def calibrate(
     >>> found.model.save("calibrated")  # doctest: +SKIP
     """
     loaded = model if isinstance(model, Model) else load_model(model)
-    fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
+    fine = as_dataset(truth) if isinstance(truth, xr.DataArray) else truth
     if (factor is None) == (lead is None) or (lead is not None and coarse is not None):
         given = f"factor {factor}, lead {lead}, coarse {'given' if coarse is not None else None}"
         raise FlexclimError(f"{given}: give either factor (and, optionally, coarse) or lead.")
@@ -267,7 +268,7 @@ def _downscaled(
 ) -> xr.Dataset:
     """Downscale the coarse fields."""
     if isinstance(source, xr.DataArray):
-        return downscale(source, factor, model=model, **options).to_dataset()
+        return as_dataset(downscale(source, factor, model=model, **options))
     return downscale(source, factor, model=model, **options)
 
 

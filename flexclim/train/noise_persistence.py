@@ -16,6 +16,7 @@ import xarray as xr
 from scipy.optimize import nnls
 
 from flexclim.cf.ensembles import REALIZATION
+from flexclim.cf.fields import as_dataset
 from flexclim.cf.times import is_time, seconds_of
 from flexclim.downscaling import downscale
 from flexclim.errors import FlexclimError
@@ -68,7 +69,7 @@ def calibrate_persistence(
         has no entry for the variables.
     """
     loaded = model if isinstance(model, Model) else load_model(model)
-    fine = truth.to_dataset() if isinstance(truth, xr.DataArray) else truth
+    fine = as_dataset(truth) if isinstance(truth, xr.DataArray) else truth
     time, hours = _even_times(fine)
     kind = options.get("grid")
     coarse = coarsen(fine, factor, grid=kind)

@@ -157,6 +157,11 @@ def test_one_step_can_not_spread(model, truth):
         calibrate(model.replace(method="ddim"), truth.isel(time=[0]), 2, members=3, steps=1)
 
 
+def test_a_field_without_a_name_is_calibrated(model, truth):
+    found = calibrate(model, truth.t.rename(None).isel(time=[0]), 2, members=3, steps=2)
+    assert found.trials
+
+
 def test_the_truth_has_what_the_model_makes(model, truth):
     coarse = flexclim.coarsen(truth.rename(t="other"), 2)
     with pytest.raises(FlexclimError, match="the model predicts 'other', which the truth lacks"):

@@ -98,6 +98,12 @@ def prepared(dataset: xr.Dataset, reading: Reading, title: str) -> xr.Dataset:
     """Rename variables, select from further dimensions, and make positions coordinates."""
     if absent := [name for name in reading.rename if name not in dataset.variables]:
         raise missing_variable(absent[0], dataset, title)
+    taken = dataset.variables.keys() - reading.rename.keys()
+    if clash := next((pair for pair in reading.rename.items() if pair[1] in taken), None):
+        raise RecipeError(
+            f"rename: {clash[0]} can't be called {clash[1]}, as another variable of {title} is. "
+            "Rename that one as well."
+        )
     dataset = dataset.rename(reading.rename)
     for dim, value in reading.select.items():
         if dim not in dataset.dims:

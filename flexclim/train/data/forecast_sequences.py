@@ -154,6 +154,7 @@ class Sequences(TaskBatches):
             lead=drawn.lead,
             spacing_km=drawn.source.grid.spacing_km,
             when=when,
+            variable=drawn.source.targets[0],
             known=drawn.source.settings.label,
         )
 

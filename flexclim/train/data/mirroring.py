@@ -1,12 +1,14 @@
-"""Mirror images of patches, in which vector components change sign.
+"""Mirror images of patches, in which vector components and what turns with the flow change sign.
 
 No shift in longitude is needed: patches of global fields start at any column.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -19,17 +21,22 @@ from flexclim.train.recipes.channel_settings import Channel
 from flexclim.train.recipes.data_settings import Data
 
 AXES: tuple[Direction, Direction] = ("y", "x")  # of rows and columns
+# Of quantities that change sign in every mirror image, as the sense of rotation does.
+Sign: TypeAlias = Direction | Literal["rotation"]
+ROTATION: Sign = "rotation"
+ROTATING = re.compile(r"vorticity|stream_?function|coriolis|helicity|(^|_)curl")
+ROTATING_SHORT = re.compile(r"vo|rv|av|pv|zeta|strf|psi")
 
 
 @dataclass(frozen=True)
 class Components:
-    """Directions of the vector components among inputs and targets; None for scalars.
+    """What changes the sign of inputs and targets in mirror images; None for scalars.
 
     Empty where each variable is trained on its own: a mirrored field is as valid as the original.
     """
 
-    inputs: tuple[Direction | None, ...] = ()
-    targets: tuple[Direction | None, ...] = ()
+    inputs: tuple[Sign | None, ...] = ()
+    targets: tuple[Sign | None, ...] = ()
 
 
 def components(source: Coarsened | PairedSource, data: Data) -> Components:
@@ -50,14 +57,20 @@ def components(source: Coarsened | PairedSource, data: Data) -> Components:
     return Components(inputs, targets)
 
 
-def direction(part: Channel, field: xr.DataArray) -> Direction | None:
+def direction(part: Channel, field: xr.DataArray) -> Sign | None:
     """Return "x" for an eastward component, "y" for a northward one, None for a scalar.
 
     >>> direction(Channel(name="u10"), xr.DataArray(name="u10"))
     'x'
+    >>> direction(Channel(name="vo"), xr.DataArray(name="vo"))
+    'rotation'
     """
     if part.component:
         return part.component
+    names = [str(field.attrs.get(key, "")) for key in ("standard_name", "long_name")]
+    words = "_".join([*names, part.name]).lower().replace(" ", "_")
+    if ROTATING.search(words) or (not any(names) and ROTATING_SHORT.fullmatch(part.name.lower())):
+        return ROTATION
     along = vector_direction(field)
     if along or not vector_component(field):
         return along
@@ -77,13 +90,13 @@ def mirror(window: Window, axis: int, signs: Components) -> Window:
     )
 
 
-def along(directions: Sequence[Direction | None], axis: int) -> list[int]:
-    """Return the positions of the components along rows (0) or columns (1).
+def along(directions: Sequence[Sign | None], axis: int) -> list[int]:
+    """Return the positions of what changes sign if rows (0) or columns (1) are reversed.
 
-    >>> along(("x", None, "y"), 1)
-    [0]
+    >>> along(("x", None, "y", "rotation"), 1)
+    [0, 3]
     """
-    return [index for index, known in enumerate(directions) if known == AXES[axis]]
+    return [index for index, one in enumerate(directions) if one in (AXES[axis], ROTATION)]
 
 
 def _negated(values: np.ndarray, which: list[int]) -> np.ndarray:

@@ -28,6 +28,7 @@ from flexclim.train.data.paired_source import PairedSource
 from flexclim.train.data.source_fields import Fields
 from flexclim.train.data.sources import TrainingSource
 from flexclim.train.recipes.channel_settings import Channel
+from flexclim.train.recipes.data_settings import Data
 from flexclim.train.recipes.recipe import Recipe
 
 BATCHES, SIZE = 24, 16  # batches, and patches in each, that the normalisation is measured on
@@ -64,6 +65,7 @@ def fit_normalisation(sources: Sequence[TrainingSource], recipe: Recipe) -> Norm
         first = sources[0]
         fitted["inputs"] = _variable_moments(data.inputs, first.input_fields, inputs)
         fitted["targets"] = _variable_moments(data.all_targets, first.target_fields, targets)
+        _check_components(data, fitted)
         for predictor in data.statics:
             fitted["statics"][predictor.name] = _static_moments(predictor.name, sources)
     if data.downscales:
@@ -100,6 +102,24 @@ def _variable_moments(
         part.name: _moments(part.name, own, vector=_is_vector_component(part, fields))
         for part, own in zip(parts, sums, strict=True)
     }
+
+
+def _check_components(data: Data, fitted: Normalisation) -> None:
+    """Check that targets are vector components where their bases are."""
+    for part in data.all_targets:
+        if part.base_name is None or part.base_name not in fitted["inputs"]:
+            continue
+        vectors = {
+            part.base_name: fitted["inputs"][part.base_name]["vector"],
+            part.name: fitted["targets"][part.name]["vector"],
+        }
+        if len(set(vectors.values())) > 1:
+            known, other = sorted(vectors, key=lambda name: not vectors[name])
+            raise RecipeError(
+                f"{known!r} is a component of a vector, and {other!r} is not known to be one. Give "
+                f"the input {part.base_name} and the target {part.name} component: x or "
+                "component: y."
+            )
 
 
 def _is_vector_component(part: Channel, fields: Fields) -> bool:

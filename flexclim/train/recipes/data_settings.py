@@ -343,3 +343,5 @@ class Data(Settings):
                 f"augment and the static {min(turned)} do not go together: a mirrored patch "
                 "has no place on the globe"
             )
+        if self.named and any(source.signed for source in self.sources):
+            raise ValueError("signed: true goes only without inputs")

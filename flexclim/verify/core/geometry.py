@@ -10,6 +10,7 @@ import xarray as xr
 from flexclim.errors import GridError
 from flexclim.grids.axes import find_axes
 from flexclim.grids.candidates import COLUMNS, LATITUDES, LONGITUDES, ROWS
+from flexclim.grids.regridding.corners import straight
 from flexclim.verify.core.curvilinear import find_positions
 
 EARTH_RADIUS = 6_371_229.0
@@ -162,7 +163,8 @@ def _spacing(field: xr.DataArray, name: str) -> float:
         )
     if values.size < 2:
         return 1.0
-    steps = np.diff(values.astype(float))
+    degrees = is_angle(field, name)
+    steps = np.diff(straight(values.astype(float)) if degrees else values.astype(float))
     # Rounding alone changes steps of 0.003 degrees in float32 by a hundredth.
     rounded = 2 * np.spacing(np.abs(values).max()) if values.dtype.kind == "f" else 0.0
     allowed = max(1e-2 * abs(steps.mean()), min(rounded, 0.1 * abs(steps.mean())))
@@ -172,4 +174,4 @@ def _spacing(field: xr.DataArray, name: str) -> float:
             f"{steps.max():.4g}. Regrid to a regular grid first."
         )
     length = METRES.get(str(field[name].attrs.get("units", "m")).lower(), 1.0)
-    return float(abs(steps.mean())) * (1.0 if is_angle(field, name) else length)
+    return float(abs(steps.mean())) * (1.0 if degrees else length)

@@ -41,6 +41,13 @@ def test_other_types_than_numbers_are_named(described):
     assert "lat_bnds" not in str(caught.value)
 
 
+def test_a_name_that_is_taken_is_told(described):
+    with pytest.raises(RecipeError, match="rename: u can't be called v, as another variable"):
+        open_fields(Reading(path="a.nc", rename={"u": "v"}), str(described), ["v"])
+    swapped = Reading(path="a.nc", rename={"u": "v", "v": "u"})
+    assert open_fields(swapped, str(described), ["v"]).series
+
+
 def test_packed_values_are_refused(tmp_path, dataset):
     ds = dataset()
     ds["u"] = (ds.u.dims, np.zeros(ds.u.shape, "i2"), {"scale_factor": 0.1})

@@ -45,12 +45,28 @@ def test_flips_change_the_sign_of_components(folder, read, make):
         ("a", {"standard_name": "northward_wind"}, "y"),
         ("10m_u_component_of_wind", {}, "x"),
         ("t2m", {}, None),
+        ("vo", {}, "rotation"),
+        ("a", {"standard_name": "atmosphere_relative_vorticity"}, "rotation"),
     ],
 )
 def test_components_are_known_by_name_or_attribute(name, attributes, expected):
     field = xr.DataArray(0.0, name=name, attrs=attributes)
     assert direction(Input(name=name), field) == expected
     assert direction(Input(name=name, component="y"), field) == "y"
+
+
+def test_what_rotates_changes_sign_in_each_mirror_image(folder, read, make):
+    """A mirrored patch keeps its vorticity that of its wind."""
+    ds = xr.open_dataset(folder / "wind.nc").load()
+    ds.close()
+    ds.assign(vo=ds.u10 * ds.v10 + 1).to_netcdf(folder / "wind.nc")
+    named = ("data.inputs=[u10, v10, vo]", *NAMED[1:], "data.augment=[flip_x, flip_y]")
+    made = make(read(folder, *named, "data.points=1"))
+    window = made.sources[0].cut(np.random.default_rng(0), 4, "point", (32, 32), 3)
+
+    for axis in (0, 1):
+        turned = mirror(window, axis, made._components[0])
+        np.testing.assert_array_equal(np.flip(turned.inputs[2], axis), -window.inputs[2])
 
 
 def test_a_component_of_unknown_direction():

@@ -40,6 +40,16 @@ def test_normalisation_sees_the_training_split_only(folder, read):
     assert before["inputs"]["u10"]["vector"]
 
 
+def test_a_target_and_its_base_are_both_components(folder, read):
+    ds = xr.open_dataset(folder / "wind.nc").load()
+    ds.close()
+    ds.rename(u10="ux").assign(u10=ds.u10).to_netcdf(folder / "wind.nc")
+    targets = "data.inputs=[u10]", "data.targets=[{name: ux, base: u10}]", "data.scaling=fixed"
+    recipe = read(folder, *NAMED[1:], *targets)
+    with pytest.raises(RecipeError, match="'ux' is not known to be one"):
+        fit_normalisation(open_sources(recipe.data, "train"), recipe)
+
+
 def test_a_variable_that_does_not_vary(folder, read):
     ds = xr.open_dataset(folder / "wind.nc").load()
     ds.close()

@@ -7,7 +7,11 @@ from flexclim.train import load_recipe
 def test_inputs_are_named_alone_or_with_settings(folder):
     recipe = load_recipe(
         folder / "tiny.yaml",
-        ["data.sources.0.variables=[]", "data.inputs=[u10, {name: tp, transform: log1p}]"],
+        [
+            "data.sources.0.variables=[]",
+            "data.sources.0.signed=false",
+            "data.inputs=[u10, {name: tp, transform: log1p}]",
+        ],
     )
     assert [part.name for part in recipe.data.inputs] == ["u10", "tp"]
     targets = recipe.data.all_targets
@@ -28,12 +32,13 @@ def test_inputs_are_named_alone_or_with_settings(folder):
          "need the same transform and unit"),
         (["data.inputs=[{name: a, component: x}]", "data.targets=[a]"],
          "target a and its base a need the same component"),
-        (["data.inputs=[rain, a]", "data.sources.0.rain={wet: 0.1, variable: rian}"],
+        (["data.inputs=[rain, a]", "data.sources.0.signed=false", "data.sources.0.rain={wet: 0.1, variable: rian}"],
          "sources.0.rain.variable rian is not a variable of training; did you mean rain?"),
         (["data.inputs=[a]", "data.statics=[orog]"], "static_file is missing"),
         (["data.inputs=[a]", "data.statics=[latitude]", "data.augment=[flip_y]"],
          "augment and the static latitude do not go together"),
         (["data.inputs=[a]", "data.augment=[turn]"], "augment: turn goes only without inputs"),
+        (["data.inputs=[a]", "data.sources.0.signed=true"], "signed: true goes only without"),
         (["data.inputs=[a]", "data.sources.0.coarse={path: c.nc}"],
          "a pair has one factor"),
     ],

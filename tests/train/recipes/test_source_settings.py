@@ -22,6 +22,7 @@ def test_keys_to_storage_are_never_published(folder):
             "data.inputs=[u10]",
             "data.factors={4: 1}",
             "data.sources.0.variables=[]",
+            "data.sources.0.signed=false",
             f"data.sources.0.{keys}",
             f"data.sources.0.{coarse}",
         ],

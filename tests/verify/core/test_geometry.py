@@ -20,6 +20,14 @@ def globe(rows=37, columns=72, pole=True):
     )
 
 
+def test_a_region_across_greenwich_is_regular():
+    lon = np.r_[350:360, 0:10].astype(float)
+    field = plane((20, 20)).rename(y="lat", x="lon")
+    field = field.assign_coords(lat=np.arange(60.0, 40, -1), lon=lon)
+    shifted = field.assign_coords(lon=(lon + 180) % 360 - 180)
+    xr.testing.assert_identical(verify.spectrum(field), verify.spectrum(shifted))
+
+
 def test_irregular_and_missing_planes_are_named():
     field = plane((16, 16)).assign_coords(y=np.arange(16.0) ** 2)
     with pytest.raises(GridError, match="'y' is not regular: its spacing runs from 1 to 29"):
