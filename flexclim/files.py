@@ -65,6 +65,8 @@ def write_folder(folder: Path, content: dict[str, bytes]) -> None:
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of ``folder`` if no error is raised.
 
+    Where ``folder`` is a link, what it points to is replaced.
+
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> with replaced_folder(folder) as partial:
@@ -72,6 +74,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     >>> [path.name for path in folder.iterdir()]
     ['a']
     """
+    folder = folder.resolve()
     partial, replaced = (folder.with_name(f".{folder.name}{part}") for part in (PARTIAL, ".old"))
     shutil.rmtree(partial, ignore_errors=True)
     if folder.exists():  # else an earlier process may have been killed between the two renamings
@@ -80,6 +83,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         if folder.exists():
+            shutil.copymode(folder, partial)
             folder.rename(replaced)
         try:
             partial.rename(folder)

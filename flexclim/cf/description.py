@@ -139,14 +139,19 @@ def describe_on_target(
 
 
 def _check_taken(fields: Mapping[str, xr.Variable], coordinates: Mapping[str, xr.Variable]) -> None:
+    dims = {str(dim) for field in fields.values() for dim in field.dims}
     for name, coordinate in coordinates.items():
-        dims = {str(dim) for field in fields.values() for dim in field.dims}
         if name in fields or (name in dims and coordinate.dims != (name,)):
-            what = "field" if name in fields else "dimension of the fields"
-            raise GridError(
-                f"the target has a coordinate {name!r}, and so is called a {what}. Rename that "
-                "coordinate (or column), or drop it."
-            )
+            what = "a field" if name in fields else "a dimension of the fields"
+            raise name_taken(name, what)
+
+
+def name_taken(name: str, what: str) -> GridError:
+    """Return the error for a coordinate of a target that has the name of ``what``."""
+    return GridError(
+        f"the target's coordinate {name!r} has the name of {what}. Rename it (or the column of a "
+        "table), or drop it."
+    )
 
 
 def _completed(

@@ -12,7 +12,7 @@ import xarray as xr
 from dask.base import tokenize
 
 from flexclim.cf.coordinates import completed_positions
-from flexclim.cf.description import describe_on_target
+from flexclim.cf.description import describe_on_target, name_taken
 from flexclim.cf.directions_and_categories import most_frequent
 from flexclim.cf.fields import BOOLEANS, NUMBERS, as_dataset, fields_along, pick
 from flexclim.cf.missing_values import decoded
@@ -139,6 +139,9 @@ def resampled(ds: xr.Dataset, source: Cells, target: Target, how: Resampling) ->
     GridError
         If there are no fields, or fields of several grids.
     """
+    elsewhere = {str(name) for name in ds.data_vars if not set(source.dims) & set(ds[name].dims)}
+    if taken := sorted(elsewhere & set(target.coordinates)):
+        raise name_taken(taken[0], "a variable")
     fields = [ds[name] for name in fields_along(ds, source.dims, NUMBERS + BOOLEANS)]
     _check_fields(ds, fields, source, target)
     properties_of = {str(field.name): FieldProperties.of(field) for field in fields}

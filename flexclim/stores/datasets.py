@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,10 @@ from typing import Any, Literal, TypeAlias, cast
 
 import dask
 import xarray as xr
+from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from dask.system import CPU_COUNT
+from dask.threaded import ContextAwareThreadPoolExecutor
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
@@ -170,6 +171,8 @@ def write_dataset(
         return str(write_netcdf_files(ds, path, overwrite=overwrite)[0])
     check_names(ds)
     place = Place(path)
+    if place.path is not None and place.path.is_file():
+        raise StoreError(f"{path} is a file, not a store. Give another name.")
     if place.keys():
         if not overwrite:
             raise StoreError(f"{path} exists. Give another name, or allow overwriting.")
@@ -182,8 +185,8 @@ def write_dataset(
         ds = with_fixed_texts(ds) if zarr_format == 2 else ds
         encoding = encodings(ds, "zarr" if zarr_format == 3 else "zarr2")
         form: Any = {"zarr_format": zarr_format, "consolidated": zarr_format == 2}
-        with _whole_store(place) as store, _own_threads():
-            ds.to_zarr(store, mode="w", encoding=encoding, **form)
+        with _whole_store(place) as store:
+            _write(ds.to_zarr(store, mode="w", encoding=encoding, compute=False, **form))
     return path
 
 
@@ -202,12 +205,14 @@ def _whole_store(place: Place) -> Iterator[Store]:
         raise
 
 
-@contextmanager
-def _own_threads() -> Iterator[None]:
-    """Let dask use threads of this block, none of which writes on after an error elsewhere."""
-    count = dask.config.get("num_workers", None) or CPU_COUNT
-    with ThreadPoolExecutor(count) as pool, dask.config.set(pool=pool):
-        yield
+def _write(writing: Delayed) -> None:
+    """Compute; where dask's own threads do it, none of them writes on after an error elsewhere."""
+    configured = any(dask.config.get(name, None) for name in ("pool", "scheduler", "num_workers"))
+    if configured or active_client() is not None:
+        writing.compute()
+        return
+    with ContextAwareThreadPoolExecutor(CPU_COUNT) as pool:
+        writing.compute(pool=pool)
 
 
 def write_netcdf_files(

@@ -112,7 +112,7 @@ def test_a_column_named_like_the_field_does_not_take_its_place(capsys, coarse, m
     for column in ("u10", "time"):
         stations.write_text(f"station,lat,lon,{column}\nA,55,8,11\nB,54,9,12\n")
         assert run(*command, "--model", model) == 1
-        assert f"the target has a coordinate '{column}'" in capsys.readouterr().err
+        assert f"the target's coordinate '{column}' has" in capsys.readouterr().err
     assert not (tmp_path / "fine.nc").exists()
 
 

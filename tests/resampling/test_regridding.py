@@ -133,14 +133,17 @@ def test_a_coordinate_named_like_the_field_is_refused():
     field = regular(9).rename("t2m")
     station = xr.Dataset(coords={"lat": ("s", [65.0, -70]), "lon": ("s", [-5.0, 200])})
     observed = station.assign_coords(t2m=("s", [11.0, 12.0]), height=("s", [5.0, 7.0]))
-    with pytest.raises(GridError, match="has a coordinate 't2m', and so is called a field"):
+    with pytest.raises(GridError, match="coordinate 't2m' has the name of a field"):
         flexclim.regrid(field, observed)
     found = flexclim.regrid(field, observed.rename(t2m="observed"))
     assert found.observed.values.tolist() == [11, 12]
     series = field.expand_dims(time=np.array(["2001-01-01"], "M8[ns]"))
     dated = station.assign_coords(time=("s", [1, 2]))
-    with pytest.raises(GridError, match="'time', and so is called a dimension"):
+    with pytest.raises(GridError, match="'time' has the name of a dimension"):
         flexclim.regrid(series, dated)
+    levels = field.to_dataset().assign(height=("level", [1.0, 2.0]))
+    with pytest.raises(GridError, match="'height' has the name of a variable"):
+        flexclim.regrid(levels, observed.drop_vars("t2m"))
     assert "time" not in flexclim.regrid(field, station.assign_coords(time=0)).dims
 
 

@@ -78,6 +78,32 @@ def test_a_store_is_whole_or_not_there(field, tmp_path):
     assert os.listdir(tmp_path) == ["a.zarr"]
 
 
+def test_links_and_modes_of_stores_stay(field, tmp_path):
+    (tmp_path / "disk").mkdir()
+    real, link = tmp_path / "disk" / "real.zarr", tmp_path / "link.zarr"
+    write_dataset(field, str(real))
+    real.chmod(0o750)
+    link.symlink_to(real)
+    for more in (1, 2):
+        write_dataset(field + more, str(link), overwrite=True)
+        np.testing.assert_allclose(open_input(real)["t"], field["t"] + more, rtol=1e-6)
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o750
+    assert os.listdir(tmp_path / "disk") == ["real.zarr"]
+    (tmp_path / "file.zarr").write_text("thesis")
+    with pytest.raises(StoreError, match="is a file, not a store"):
+        write_dataset(field, str(tmp_path / "file.zarr"), overwrite=True)
+    assert (tmp_path / "file.zarr").read_text() == "thesis"
+
+
+def test_tasks_that_compute_others_are_stored(field, tmp_path):
+    """With a pool of its own for all, dask would wait for itself."""
+    other = da.from_array(np.ones((8, 8), "float32"), chunks=4)
+    nested = field["t"].data.map_blocks(lambda block: block + np.asarray(other), dtype="float32")
+    write_dataset(field.assign(t=field["t"].copy(data=nested)), str(tmp_path / "a.zarr"))
+    np.testing.assert_allclose(open_input(tmp_path / "a.zarr")["t"], field["t"] + 1, rtol=1e-6)
+
+
 def test_a_store_on_a_server_is_whole_or_not_there(field):
     path = "memory://whole/a.zarr"
     with pytest.raises(ValueError, match="no number"):

@@ -13,7 +13,6 @@ import numpy as np
 from flexclim.errors import RecipeError
 from flexclim.grids.operators import ALL
 from flexclim.models.settings import FORECAST, ModelSettings
-from flexclim.planning.leads import later as time_after
 from flexclim.sampling.labels import label_values
 from flexclim.sampling.local_scaling import Scaled, fill_missing, nearest_known
 from flexclim.sampling.network_inputs import forecast_inputs, residual
@@ -41,16 +40,21 @@ ROLLOUT_STREAM = 5  # keeps the random length of roll-outs independent of the ch
 class DrawnSequence:
     """Snapshots (K + R, T, H, W), NaN where missing: K inputs, then the R steps of a roll-out.
 
-    ``statics`` are the static fields of the patch, ``lead`` is in hours, ``time`` is that of the
-    last input snapshot, ``past`` is K.
+    ``statics`` are the static fields of the patch, ``lead`` is in hours, ``times`` (R + 1) are
+    those of the last input snapshot and of the steps, ``past`` is K.
     """
 
     fields: np.ndarray
     statics: dict[str, np.ndarray]
     lead: float
-    time: Time
+    times: np.ndarray
     source: Coarsened
     past: int
+
+    @property
+    def time(self) -> Time:
+        """Time of the last input snapshot."""
+        return self.times[0]
 
     def read(self, name: str) -> np.ndarray:
         """Return the last input snapshot of a variable."""
@@ -140,7 +144,7 @@ class Sequences(TaskBatches):
         if ahead == 1:
             return patch
         # As in sampling, a step is conditioned on the time of the snapshot before it.
-        times = [time_after(drawn.time, drawn.lead * step) for step in range(1, ahead)]
+        times = drawn.times[1:ahead]
         return replace(
             patch,
             statics_ahead=np.stack([self._static_channels(drawn, time) for time in times]),
@@ -209,8 +213,8 @@ class Sequences(TaskBatches):
         if (np.isfinite(fields).mean((-2, -1)) < 0.5).any():
             return None
         hours = list(self.data.forecast.hours)[lead]
-        now = source.stamps[indices[self.past - 1]]
-        return DrawnSequence(fields, statics, hours, now, source, self.past)
+        times = source.stamps[indices[self.past - 1 :]]
+        return DrawnSequence(fields, statics, hours, times, source, self.past)
 
     def _place(
         self, source: Coarsened, random: np.random.Generator, tile: tuple[int, int]

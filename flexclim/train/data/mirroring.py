@@ -24,8 +24,11 @@ AXES: tuple[Direction, Direction] = ("y", "x")  # of rows and columns
 # Of quantities that change sign in every mirror image, as the sense of rotation does.
 Sign: TypeAlias = Direction | Literal["rotation"]
 ROTATION: Sign = "rotation"
-ROTATING = re.compile(r"vorticity|stream_?function|coriolis|helicity|(^|_)curl")
-ROTATING_SHORT = re.compile(r"vo|rv|av|pv|zeta|strf|psi")
+ROTATING = re.compile(r"vorticity|stream_?function|coriolis_parameter|helicity|(^|_)curl(_|$)")
+NOT_ROTATING = re.compile(r"absolute_value|magnitude|square|enstrophy|max|varian|derivat|gradient")
+# Short names that may mean other things as well: in s-1 they are vorticities.
+ROTATING_SHORT = re.compile(r"vo|[ar]v|(abs|rel)v|zeta|f|\w*vort\w*")
+PER_SECOND = "s-1", "s**-1", "s^-1", "1/s", "/s"
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,19 @@ def direction(part: Channel, field: xr.DataArray) -> Sign | None:
 
     >>> direction(Channel(name="u10"), xr.DataArray(name="u10"))
     'x'
-    >>> direction(Channel(name="vo"), xr.DataArray(name="vo"))
+    >>> direction(Channel(name="vo"), xr.DataArray(name="vo", attrs={"units": "s**-1"}))
     'rotation'
     """
     if part.component:
         return part.component
     names = [str(field.attrs.get(key, "")) for key in ("standard_name", "long_name")]
-    words = "_".join([*names, part.name]).lower().replace(" ", "_")
-    if ROTATING.search(words) or (not any(names) and ROTATING_SHORT.fullmatch(part.name.lower())):
+    words = re.sub(r"[\W_]+", "_", " ".join([*names, part.name]).lower())
+    short = ROTATING_SHORT.fullmatch(part.name.lower())
+    if short and str(field.attrs.get("units", "")).replace(" ", "") in PER_SECOND:
         return ROTATION
     along = vector_direction(field)
+    if not along and ROTATING.search(words) and not NOT_ROTATING.search(words):
+        return ROTATION
     if along or not vector_component(field):
         return along
     raise RecipeError(

@@ -111,6 +111,17 @@ def test_each_step_of_a_roll_out_has_its_own_time(folder, read):
     assert made.batch(single, 1).statics_ahead is None
 
 
+def test_times_that_are_counted_have_roll_outs_too(folder, read):
+    ds = xr.open_dataset(folder / "wind.nc").load()
+    ds.close()
+    ds.drop_vars("time").to_netcdf(folder / "wind.nc")
+    times = "data.sources.0.train=['0', '7']", "data.sources.0.validate=['8', '15']"
+    hourly = "data.forecast.leads={1h: 1}", "data.forecast.rollout=2"
+    made = open_training_data(read(folder, *FORECAST, *hourly, *times)).train
+    step = next(step for step in range(50) if made.ahead(step) == 2)
+    assert made.batch(step, 1).statics_ahead.shape == (1, 1, 0, 32, 32)
+
+
 def test_rows_and_columns_may_be_turned(folder, read):
     """A mirrored patch is that of the mirrored field, whose components change sign."""
     plain, turned = (

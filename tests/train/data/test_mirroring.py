@@ -45,7 +45,13 @@ def test_flips_change_the_sign_of_components(folder, read, make):
         ("a", {"standard_name": "northward_wind"}, "y"),
         ("10m_u_component_of_wind", {}, "x"),
         ("t2m", {}, None),
-        ("vo", {}, "rotation"),
+        ("vo", {"units": "s**-1"}, "rotation"),
+        ("vo", {"units": "m s-1"}, "y"),
+        ("zeta", {"units": "m"}, None),
+        ("relative_vorticity", {}, "rotation"),
+        ("a", {"long_name": "Wind-stress curl"}, "rotation"),
+        ("a", {"long_name": "Absolute value of vorticity"}, None),
+        ("a", {"standard_name": "tendency_of_eastward_wind_due_to_vorticity"}, "x"),
         ("a", {"standard_name": "atmosphere_relative_vorticity"}, "rotation"),
     ],
 )
@@ -59,7 +65,7 @@ def test_what_rotates_changes_sign_in_each_mirror_image(folder, read, make):
     """A mirrored patch keeps its vorticity that of its wind."""
     ds = xr.open_dataset(folder / "wind.nc").load()
     ds.close()
-    ds.assign(vo=ds.u10 * ds.v10 + 1).to_netcdf(folder / "wind.nc")
+    ds.assign(vo=(ds.u10 * ds.v10 + 1).assign_attrs(units="s-1")).to_netcdf(folder / "wind.nc")
     named = ("data.inputs=[u10, v10, vo]", *NAMED[1:], "data.augment=[flip_x, flip_y]")
     made = make(read(folder, *named, "data.points=1"))
     window = made.sources[0].cut(np.random.default_rng(0), 4, "point", (32, 32), 3)
