@@ -59,6 +59,7 @@ def test_two_ranks_take_turns_as_one(folder, launch):
     turns = (
         "data.inputs=[u10, v10]",
         "data.sources.0.variables=[]",
+        "data.sources.0.signed=false",
         "data.scaling=fixed",
         "data.tasks={superres: 1, forecast: 1}",
         "data.forecast={past: 1, leads: {6h: 1}}",
