@@ -183,9 +183,11 @@ def check_keep_bits(keep_bits: int | None) -> int | None:
 
 def warn_of_steps(plans: Sequence[Plan], groups: Sequence[VariableGroup]) -> None:
     """Warn, once per model, if its members were trained for other numbers of sampler steps."""
-    steps = plans[0].sampling.steps
-    models = {group.model.sha256: group.model for group in groups}
-    for model in models.values():
+    chosen = {
+        group.model.sha256: (group.model, plan.sampling.steps)
+        for plan, group in zip(plans, groups, strict=True)
+    }
+    for model, steps in chosen.values():
         trained = model.card.trained_steps
         if trained and steps not in trained:
             errors.warn(

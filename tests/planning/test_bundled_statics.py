@@ -10,7 +10,7 @@ import xarray as xr
 from flexclim import verify
 from flexclim.cli.demos.sample import sample_file
 from flexclim.downscaling import downscale
-from flexclim.errors import ModelError
+from flexclim.errors import FlexclimWarning, ModelError
 from flexclim.forecasting import forecast
 from flexclim.grids.discovery import find_grid
 from flexclim.planning.bundled_statics import bundled_statics
@@ -95,3 +95,14 @@ def test_they_sharpen_the_sample():
     best = verify.crps(downscale(coarse, 4, members=4)["t2m"], truth["t2m"])
     plain = verify.crps(downscale(coarse, 4, model="flex-nano", members=4)["t2m"], truth["t2m"])
     assert float(best) < 0.85 * float(plain)
+
+
+def test_each_model_takes_its_own_number_of_steps(recwarn):
+    """A warning compares the steps of each model, not of the first, with those of its training."""
+    coarse = coarsen(xr.open_dataset(sample_file()), 4)
+    lazy = downscale(coarse.isel(time=[0]).chunk(), 4, members=2)
+    found = {name: field.attrs["flexclim_steps"] for name, field in lazy.data_vars.items()}
+    assert found == {"u10": 1, "v10": 1, "t2m": 2}
+    assert not [one for one in recwarn if "were trained for" in str(one.message)]
+    with pytest.warns(FlexclimWarning, match="'flex-t2m' .* steps=2, and with steps=1"):
+        downscale(coarse[["t2m"]].chunk(), 4, members=2, steps=1)
