@@ -41,7 +41,7 @@ def open_target(text: str) -> Any:
     except ValueError:
         pass
     suffix = Path(text).suffix.lower()
-    if text.startswith("healpix") and not suffix and not Path(text).exists():
+    if text.partition(":")[0] == "healpix" and not Path(text).exists():
         return text
     if suffix in (".csv", *GEOJSON, *GEOGRAPHIC) and not Path(text).exists():
         raise FlexclimError(f"{text} does not exist. Give the target's path.")
