@@ -26,7 +26,7 @@ Sign: TypeAlias = Direction | Literal["rotation"]
 ROTATION: Sign = "rotation"
 ROTATING = re.compile(r"vorticity|stream_?function|coriolis_parameter|helicity|(^|_)curl(_|$)")
 NOT_ROTATING = re.compile(
-    r"absolute_value|magnitude|square|enstrophy|max|varian|derivat|gradient|vorticity_(surface|unit)"
+    r"absolute_value|magnitude|square|enstrophy|max|variance|derivat|gradient|vorticity_(surface|unit)"
 )
 # Short names that may mean other things as well: in s-1 they are vorticities.
 ROTATING_SHORT = re.compile(r"vo|[ar]v|(abs|rel)v|zeta|f|\w*vort\w*")

@@ -51,7 +51,7 @@ def test_flips_change_the_sign_of_components(folder, read, make):
         ("relative_vorticity", {}, "rotation"),
         ("a", {"long_name": "Wind-stress curl"}, "rotation"),
         ("a", {"long_name": "Absolute value of vorticity"}, None),
-        ("pres", {"long_name": "Pressure of the potential vorticity surface"}, None),
+        ("p", {"long_name": "Pressure of the potential vorticity surface"}, None),
         ("a", {"standard_name": "tendency_of_eastward_wind_due_to_vorticity"}, "x"),
         ("a", {"standard_name": "atmosphere_relative_vorticity"}, "rotation"),
     ],
