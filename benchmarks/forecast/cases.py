@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 import flexclim
+from benchmarks.skill.fields import FALSE_HOUR
 from flexclim.train import load_recipe, simulate
 from flexclim.train.data.turbulence import DAY
 
@@ -58,7 +59,7 @@ def gfs(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset]
 
 def mrms(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset]:
     """Yield boxes of hourly precipitation."""
-    for first in range(60, 73 - past - ahead):
+    for first in range(60, FALSE_HOUR + 1 - past - ahead):
         hours = [_hour(folder, hour) for hour in range(first, first + past + ahead)]
         box = _wettest(hours[past - 1], np.any([np.isnan(h.qpe_01h[0]) for h in hours[:past]], 0))
         yield xr.concat([hour.isel(box) for hour in hours], "time")

@@ -22,6 +22,9 @@ import xarray as xr
 
 Fields = list[xr.Dataset]
 BOX, HOURS = 208, 72
+# In the last hour a gauge of 3112 mm has spread more than 20 mm over some 200 km of Nevada. The box
+# of that hour that is scored lies elsewhere; where boxes are drawn anew, the hour is left out.
+FALSE_HOUR = 71
 STATICS = "static_era5_0p25.nc"
 WET_SHARE, WET, LARGEST = 0.1, 0.1, 200.0  # of cells; mm; mm
 
@@ -102,7 +105,7 @@ def mrms(folder: Path) -> Split:
 def rain_boxes(folder: Path, an_hour: int) -> Fields:
     """Read so many boxes of rain in each of the test hours, drawn as those that are scored."""
     rain, random = _rain(folder), np.random.default_rng(5)
-    planes = (_plane(rain, hour) for hour in range(60, HOURS))
+    planes = (_plane(rain, hour) for hour in range(60, FALSE_HOUR))
     return [
         _box(plane, place) for plane in planes for place in _wet_places(plane, random, an_hour, [])
     ]

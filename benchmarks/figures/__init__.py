@@ -1,0 +1,1 @@
+"""Pages of docs on the models that ship; see ``__main__``."""
