@@ -63,7 +63,7 @@ def components(source: Coarsened | PairedSource, data: Data) -> Components:
 
 
 def direction(part: Channel, field: xr.DataArray) -> Sign | None:
-    """Return "x" for an eastward component, "y" for a northward one, None for a scalar.
+    """Return "x" or "y" for a component of a vector, "rotation" for vorticity, None for a scalar.
 
     >>> direction(Channel(name="u10"), xr.DataArray(name="u10"))
     'x'
@@ -71,7 +71,7 @@ def direction(part: Channel, field: xr.DataArray) -> Sign | None:
     'rotation'
     """
     if part.component:
-        return part.component
+        return None if part.component == "scalar" else part.component
     names = [str(field.attrs.get(key, "")) for key in ("standard_name", "long_name")]
     words = re.sub(r"[\W_]+", "_", " ".join([*names, part.name]).lower())
     short = ROTATING_SHORT.fullmatch(part.name.lower())
@@ -84,8 +84,28 @@ def direction(part: Channel, field: xr.DataArray) -> Sign | None:
         return along
     raise RecipeError(
         f"{part.name!r} is a vector component, but its direction is unknown. Give it "
-        "component: x or component: y."
+        "component: x, y or scalar."
     )
+
+
+def check_statics(fields: xr.Dataset) -> None:
+    """Check that mirroring leaves the sign of static fields, which it does not change.
+
+    Raises
+    ------
+    RecipeError
+        If a field changes sign in mirror images, as the Coriolis parameter does.
+    """
+    for name, field in fields.data_vars.items():
+        try:
+            signed = direction(Channel(name=str(name)), field)
+        except RecipeError:  # a component whose direction is unknown
+            signed = ROTATION
+        if signed:
+            raise RecipeError(
+                f"static field {name!r} changes its sign in mirror images. Leave augment out, or "
+                "leave out the field."
+            )
 
 
 def mirror(window: Window, axis: int, signs: Components) -> Window:

@@ -124,7 +124,9 @@ def _check_components(data: Data, fitted: Normalisation) -> None:
 
 def _is_vector_component(part: Channel, fields: Fields) -> bool:
     """Return whether a variable is a vector component; the recipe takes precedence over names."""
-    return part.component is not None or vector_component(fields.named(part.name))
+    if part.component is not None:
+        return part.component in ("x", "y")
+    return vector_component(fields.named(part.name))
 
 
 def _moments(name: str, sums: np.ndarray, *, vector: bool) -> VariableMoments:

@@ -20,6 +20,7 @@ from flexclim.sampling.statics import static_fields
 from flexclim.train.data.common_units import CommonUnits
 from flexclim.train.data.day_fields import open_days
 from flexclim.train.data.halves import Half, area_means, half_of
+from flexclim.train.data.mirroring import check_statics
 from flexclim.train.data.nesting import align
 from flexclim.train.data.paired_source import PairedSource, match_times
 from flexclim.train.data.predictor_fields import open_predictors
@@ -321,6 +322,8 @@ def _with_statics(
         return source
     path = settings.static_file or data.static_file
     dataset = open_statics(path, data, settings) if path else xr.Dataset()
+    if data.flips:
+        check_statics(dataset)
     dataset = convert_statics(dataset, units.known)
     for name, field in dataset.data_vars.items():
         units.note(str(name), field.attrs, path)

@@ -22,10 +22,11 @@ class Channel(Settings):
         description="none; log1p, log(1 + value / unit); sqrt, square root of value / unit",
     )
     unit: float = Field(default=1.0, gt=0, description="scale of the transform")
-    component: Literal["x", "y"] | None = Field(
+    component: Literal["x", "y", "rotation", "scalar"] | None = Field(
         default=None,
-        description="x (eastward) or y (northward) component of a vector, whose sign changes in "
-        "mirror images; null: derived from name and attributes",
+        description="what changes its sign in mirror images: x (eastward) or y (northward) "
+        "component of a vector, or rotation (vorticity, stream function); scalar: nothing; null: "
+        "derived from name and attributes",
     )
 
     @model_validator(mode="before")

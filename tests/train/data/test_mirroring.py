@@ -59,7 +59,8 @@ def test_flips_change_the_sign_of_components(folder, read, make):
 def test_components_are_known_by_name_or_attribute(name, attributes, expected):
     field = xr.DataArray(0.0, name=name, attrs=attributes)
     assert direction(Input(name=name), field) == expected
-    assert direction(Input(name=name, component="y"), field) == "y"
+    for told, known in (("y", "y"), ("rotation", "rotation"), ("scalar", None)):
+        assert direction(Input(name=name, component=told), field) == known
 
 
 def test_what_rotates_changes_sign_in_each_mirror_image(folder, read, make):

@@ -109,6 +109,8 @@ def static_folder(folder):
             "still": (("time", *dims), np.stack([height, height])),
             "leaves": (("time", *dims), np.stack([height, height + 1])),
             "area": (dims, height, {"units": "m2"}),
+            "f": (dims, height, {"standard_name": "coriolis_parameter", "units": "s-1"}),
+            "slope": (dims, height, {"long_name": "eastward component of slope"}),
         },
         {"latitude": latitude, "longitude": longitude, "mask": (dims, height)},
     )
@@ -135,6 +137,15 @@ def test_static_fields_of_any_kind_of_variable(static_folder, read):
     ):
         with pytest.raises(RecipeError, match=message):
             open_sources(with_statics(read, static_folder, name), "train")
+
+
+@pytest.mark.parametrize("name", ["f", "slope"])
+def test_a_static_field_that_a_mirror_image_would_negate(static_folder, read, name):
+    (source,) = open_sources(with_statics(read, static_folder, name), "train")
+    assert source.statics[name].any()
+    mirrored = with_statics(read, static_folder, name, "data.augment=[flip_x]")
+    with pytest.raises(RecipeError, match=f"'{name}' changes its sign in mirror images"):
+        open_sources(mirrored, "train")
 
 
 def test_static_fields_of_all_sources_are_in_one_unit(static_folder, read):
