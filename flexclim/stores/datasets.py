@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -251,7 +252,9 @@ def write_netcdf_files(
             if own.get("zlib"):
                 own |= {"significant_digits": keep_bits, "quantize_mode": "BitRound"}
         parts = {file: p.assign_attrs({KEEP_BITS: keep_bits}) for file, p in parts.items()}
-    partial = {file: file.with_name(file.name + PARTIAL) for file in parts}
+    # Where a file is a link, what it points to is replaced; modes stay.
+    places = {file: file.resolve() for file in parts}
+    partial = {file: place.with_name(place.name + PARTIAL) for file, place in places.items()}
     try:
         with store_errors(path, ""):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -259,7 +262,9 @@ def write_netcdf_files(
             for file, left in partial.items():
                 with left.open("rb") as written:
                     os.fsync(written.fileno())
-                left.replace(file)
+                if places[file].exists():
+                    shutil.copymode(places[file], left)
+                left.replace(places[file])
     finally:
         for left in partial.values():
             left.unlink(missing_ok=True)

@@ -51,6 +51,19 @@ def test_netcdf_is_whole_or_not_there(field, tmp_path, monkeypatch):
     assert os.listdir(path.parent) == ["a.nc"]
 
 
+def test_links_and_modes_of_files_stay(field, tmp_path):
+    (tmp_path / "disk").mkdir()
+    real, link = tmp_path / "disk" / "real.nc", tmp_path / "link.nc"
+    write_netcdf_files(field, real)
+    real.chmod(0o640)
+    link.symlink_to(real)
+    assert write_netcdf_files(field + 1, link, overwrite=True) == [link]
+    np.testing.assert_allclose(open_input(real)["t"], field["t"] + 1, rtol=1e-6)
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path / "disk") == ["real.nc"]
+
+
 def failing(field):
     """Return a field of which one block can't be computed."""
     data = field["t"].data
