@@ -285,7 +285,8 @@ def _fit(training: Training, options: FitOptions, model: Model) -> Fitted:
 def _adjusted(model: Model, name: str, fitted: Fitted, period: int, seed: int) -> xr.DataArray:
     """Adjust one field lazily, in the units of the historical run."""
     variable, series = fitted.variable(name), model.series(name)
-    check_scenario(series, fitted)
+    for table in (variable.reference, variable.historical):
+        check_scenario(series, fitted, table)
     read = in_units_of(series, variable.historical)
     blocks = lazy_mapping.blocks_of(series)
     return lazy_mapping.adjust(read, variable, fitted.window, period, blocks, seed)

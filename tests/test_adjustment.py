@@ -4,6 +4,7 @@ import json
 
 import dask
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from synthetic_climate import climate, with_extremes
@@ -251,6 +252,24 @@ def test_members_of_both_runs_are_the_same(world):
         later.flex.adjust(historical=past[::-1], **given)
     with pytest.raises(AlignmentError, match="of the historical run has 2 along 'member'"):
         later[0].drop_vars("member").flex.adjust(historical=past, **given)
+
+
+def test_members_of_a_fit_are_those_of_the_field(world):
+    past = xr.concat([world["historical"]["tas"], world["historical"]["tas"] + 1], "member")
+    fit = past.to_dataset().flex.fit_adjustment(
+        reference=world["reference"][["tas"]], window="month"
+    )
+    later = world["projection"]["tas"]
+    for field in (later, xr.concat([later] * 3, "member")):
+        with pytest.raises(AlignmentError, match="the fitted adjustment of 'tas' has 2 along"):
+            field.flex.adjust(fitted=fit)
+    assert xr.concat([later] * 2, "member").flex.adjust(fitted=fit).sizes["member"] == 2
+
+
+def test_times_in_a_time_zone_are_one_line(world):
+    zoned = pd.DatetimeIndex(world["projection"].time.values).tz_localize("UTC")
+    with pytest.raises(FlexclimError, match="are in the time zone UTC"):
+        adjusted({**world, "projection": world["projection"].assign_coords(time=zoned)})
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@
 
 - gfs-wind: 10 m wind of September 2018 at 1 degree, 6-hourly; gfs-wind-2026: of 7 to 11 August
   2026; gfs-wind-3h: the validation days, 15 and 16 October 2018, 3-hourly (else 6-hourly);
-- mrms: hourly precipitation at 4 km (means of 4 x 4 cells), hours 60 to 70, in the box of 256 x 256
-  cells without gaps where it rains most at the start of the forecast;
+- mrms: hourly precipitation at 4 km (means of 4 x 4 cells), hours 60 to 71, in the box of 256 x 256
+  cells without gaps where it rains most at the start of the forecast; false rain is a gap;
 - turbulence: flows simulated from seeds that training never had, at a Reynolds number that it had;
   turbulence-unseen: at one that it had not.
 

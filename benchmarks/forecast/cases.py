@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 import flexclim
-from benchmarks.skill.fields import FALSE_HOUR
+from benchmarks.skill.fields import HOURS, without_false_rain
 from flexclim.train import load_recipe, simulate
 from flexclim.train.data.turbulence import DAY
 
@@ -59,7 +59,7 @@ def gfs(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset]
 
 def mrms(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset]:
     """Yield boxes of hourly precipitation."""
-    for first in range(60, FALSE_HOUR + 1 - past - ahead):
+    for first in range(60, HOURS + 1 - past - ahead):
         hours = [_hour(folder, hour) for hour in range(first, first + past + ahead)]
         box = _wettest(hours[past - 1], np.any([np.isnan(h.qpe_01h[0]) for h in hours[:past]], 0))
         yield xr.concat([hour.isel(box) for hour in hours], "time")
@@ -69,7 +69,8 @@ def mrms(folder: Path, case: Case, past: int, ahead: int) -> Iterator[xr.Dataset
 def _hour(folder: Path, hour: int) -> xr.Dataset:
     """Return an hour at 4 km; one at a time is unpacked."""
     rain = xr.open_dataset(folder / MRMS)[["qpe_01h"]].isel(time=[hour]).astype(np.float32).load()
-    return flexclim.coarsen(rain.where(rain <= LARGEST), COARSEN)[["qpe_01h"]].astype(np.float32)
+    rain = without_false_rain(rain.where(rain <= LARGEST), hour, np.nan)
+    return flexclim.coarsen(rain, COARSEN)[["qpe_01h"]].astype(np.float32)
 
 
 def _wettest(rain: xr.Dataset, missing: np.ndarray) -> dict[str, slice]:

@@ -22,9 +22,9 @@ import xarray as xr
 
 Fields = list[xr.Dataset]
 BOX, HOURS = 208, 72
-# In the last hour a gauge of 3112 mm has spread more than 20 mm over some 200 km of Nevada. The box
-# of that hour that is scored lies elsewhere; where boxes are drawn anew, the hour is left out.
-FALSE_HOUR = 71
+# In these hours gauges have spread more than 20 mm, up to 3112, over 200 km of Nevada, where hours
+# beside them are dry. The boxes of `mrms` lie elsewhere; others are drawn without this place.
+FALSE_HOURS, FALSE_PLACE = (66, 71), {"latitude": (37.6, 41.6), "longitude": (-121.0, -116.6)}
 STATICS = "static_era5_0p25.nc"
 WET_SHARE, WET, LARGEST = 0.1, 0.1, 200.0  # of cells; mm; mm
 
@@ -105,7 +105,7 @@ def mrms(folder: Path) -> Split:
 def rain_boxes(folder: Path, an_hour: int) -> Fields:
     """Read so many boxes of rain in each of the test hours, drawn as those that are scored."""
     rain, random = _rain(folder), np.random.default_rng(5)
-    planes = (_plane(rain, hour) for hour in range(60, FALSE_HOUR))
+    planes = (without_false_rain(_plane(rain, hour), hour, -1) for hour in range(60, HOURS))
     return [
         _box(plane, place) for plane in planes for place in _wet_places(plane, random, an_hour, [])
     ]
@@ -119,6 +119,15 @@ def _rain(folder: Path) -> xr.Dataset:
 
 def _plane(rain: xr.Dataset, hour: int) -> xr.Dataset:
     return rain.isel(time=[hour]).load()
+
+
+def without_false_rain(rain: xr.Dataset, hour: int, missing: float) -> xr.Dataset:
+    """Set rain to ``missing`` where gauges were wrong."""
+    if hour not in FALSE_HOURS:
+        return rain
+    (south, north), (west, east) = FALSE_PLACE.values()
+    rows = (rain.latitude >= south) & (rain.latitude <= north)
+    return rain.where(~(rows & (rain.longitude >= west) & (rain.longitude <= east)), missing)
 
 
 def _unpacked(packed: xr.Dataset) -> xr.Dataset:

@@ -13,7 +13,7 @@ import xarray as xr
 from flexclim.adjusting.quantile_mapping import Treatment, nodes
 from flexclim.adjusting.seasons import MONTHS, Window, check_calendar, iso
 from flexclim.adjusting.time_series import Series, check_length
-from flexclim.errors import FlexclimError
+from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.arguments import shown
 
 PART, QUANTILE = "part_of_year", "quantile"
@@ -162,8 +162,18 @@ class Fitted:
         )
 
 
-def check_scenario(series: Series, fitted: Fitted) -> None:
-    """Raise FlexclimError if series are too short to be adjusted, or of the wrong years."""
+def check_scenario(series: Series, fitted: Fitted, table: xr.DataArray) -> None:
+    """Raise FlexclimError if series are too short, of the wrong years, or lack a dimension.
+
+    ``table`` are quantiles of the variable, of the reference or the historical run.
+    """
+    for dim, size in table.sizes.items():
+        if dim not in (PART, QUANTILE) and series.field.sizes.get(dim) != size:
+            raise AlignmentError(
+                f"the fitted adjustment of {table.name!r} has {size} along {dim!r}, {series.role} "
+                f"{series.field.sizes.get(dim, 'no such dimension')}. Select one of the fit with "
+                f".isel({dim}=0), or give a field with the same {dim!r}."
+            )
     check_length(series, fitted.window)
     check_calendar(series.times, fitted.window, fitted.calendar)
     last = series.span[1]

@@ -12,7 +12,7 @@ from flexclim.adjusting.seasons import MONTHS, Window, dates_of, iso
 from flexclim.cf.conversion import Conversion, conversion
 from flexclim.cf.missing_values import NOTHING, Declared, declared, decoded
 from flexclim.cf.quantities import FieldProperties
-from flexclim.cf.time_coordinates import find_times, undecoded_times
+from flexclim.cf.time_coordinates import check_no_time_zone, find_times, undecoded_times
 from flexclim.cf.units import cf_units, text_of
 from flexclim.cf.variable_names import is_precipitation
 from flexclim.errors import AlignmentError, FlexclimError
@@ -106,6 +106,7 @@ def series_of(ds: xr.Dataset, name: str, dims: Sequence[str], role: str) -> Seri
         If it has no times, or not along one dimension of their own.
     """
     field = ds[name]
+    check_no_time_zone(field)
     valid = find_times(field, [dim for dim in field.dims if dim not in dims]).valid
     if valid is None or field[valid].ndim != 1:
         numbers = undecoded_times(field, set(field.dims) - set(dims))

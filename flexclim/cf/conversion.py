@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -14,6 +15,8 @@ from flexclim.cf.units import cf_units
 T = TypeVar("T", xr.DataArray, float)
 
 SQUARE = re.compile(r"^\((.+)\)2$")  # as scores write it
+ANGLE = re.compile(r"deg(ree)?s?|rad(ian)?s?")
+TEMPERATURE = re.compile(r"kelvin|celsius|fahrenheit|rankine", re.IGNORECASE)
 NUMBER = re.compile(r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|10\^[-+]?\d+)(?=\s|$)\s*(.*)")
 # Spellings that pint does not know.
 ALIASES = {
@@ -99,10 +102,22 @@ def _convert(value: float, have: str, want: str) -> float | None:
 
     (size, source), (unit, target) = _split(have), _split(want)
     try:
-        quantity = units.Quantity(value * size, units.parse_units(source))
-        return float(quantity.to(units.parse_units(target)).magnitude) / unit
+        parts = [units.parse_units(text) for text in (source, target)]
+        if any(map(_turns_a_temperature, parts)):
+            return None
+        return float(units.Quantity(value * size, parts[0]).to(parts[1]).magnitude) / unit
     except (pint.PintError, AttributeError, TypeError, ValueError, AssertionError):
         return None
+
+
+def _turns_a_temperature(units: object) -> bool:
+    """Return whether units are an angle times a temperature, of which pint makes a temperature.
+
+    "degree Celsius" is read so. Temperature gradients, in K per degree, are none.
+    """
+    powers: Mapping[str, float] = getattr(units, "_units", {})
+    names = [name for name, power in powers.items() if power > 0]
+    return any(map(ANGLE.fullmatch, names)) and any(map(TEMPERATURE.search, names))
 
 
 def _split(text: str) -> tuple[float, str]:

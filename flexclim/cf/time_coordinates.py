@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import xarray as xr
 
 from flexclim.cf.times import has_duration_units, is_time, later_by
+from flexclim.errors import FlexclimError
 
 # Names in lower case, the most telling first.
 VALID_NAMES = "valid_time", "time", "time_counter", "xtime", "datetime", "date", "valid", "times"
@@ -99,6 +100,22 @@ def find_times(
     elif valid is not None and reference is None and _starts_at(valid, period, known):
         valid, reference = None, valid
     return TimeCoordinates(valid=valid, reference=reference, period=period)
+
+
+def check_no_time_zone(field: xr.DataArray | xr.Dataset) -> None:
+    """Check that no times are in a time zone, which the numbers of dates do not have.
+
+    Raises
+    ------
+    FlexclimError
+        If some are.
+    """
+    for name, coordinate in field.coords.items():
+        if zone := getattr(coordinate.dtype, "tz", None):
+            raise FlexclimError(
+                f"times of {name!r} are in the time zone {zone}. Convert them with "
+                f".assign_coords({name}=ds.indexes[{name!r}].tz_convert(None))."
+            )
 
 
 def undecoded_times(field: xr.DataArray, dims: Collection[Hashable]) -> list[str]:

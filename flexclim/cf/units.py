@@ -20,13 +20,11 @@ SPELLED = {
     "degree true": "degree",
     "degrees true": "degree",
     "degc": "degC",
-    "deg c": "degC",
-    "degrees c": "degC",
-    "deg k": "K",
-    "degk": "K",
     "mm/hr": "mm h-1",
     "inches": "inch",
 }
+# In words they would be angles times temperatures.
+DEGREES = re.compile(r"deg(?:ree)?s?\.? ?(?:of )?(c|k|f)(?:elsius|elvin|ahrenheit)?", re.IGNORECASE)
 TEMPERATURES = ("K", "kelvin", "degC", "degree_Celsius", "degrees_Celsius", "celsius", "degF")
 TemperatureKind = Literal["difference", "on_scale", "unknown"]
 # Cell methods, and words of names, of differences and measures of spread.
@@ -66,6 +64,8 @@ def cf_units(units: str) -> str:
     ['m s-1', 'kg m-2', '1', 'degree', 'code table']
     """
     plain = " ".join(units.split())
+    if found := DEGREES.fullmatch(plain.replace("_", " ") if "elvin" in plain else plain):
+        return {"c": "degC", "k": "K", "f": "degF"}[found[1].lower()]
     return SPELLED.get(plain.lower(), re.sub(r"\s*\*\*\s*", "", plain))
 
 

@@ -11,7 +11,12 @@ import xarray as xr
 from flexclim.cf.ensembles import REALIZATION, with_realization
 from flexclim.cf.fields import as_dataset, fields_on, warn_of_others
 from flexclim.cf.quantities import FieldProperties
-from flexclim.cf.time_coordinates import TimeCoordinates, find_times, undecoded_times
+from flexclim.cf.time_coordinates import (
+    TimeCoordinates,
+    check_no_time_zone,
+    find_times,
+    undecoded_times,
+)
 from flexclim.errors import FlexclimError, GridError
 from flexclim.grids.arguments import check_fields
 from flexclim.grids.attributes import remembered_kind, with_plain_attributes
@@ -233,10 +238,5 @@ def times_of(field: xr.DataArray, plane: Collection[Hashable]) -> TimeCoordinate
     FlexclimError
         If times are in a time zone.
     """
-    for name, coordinate in field.coords.items():
-        if zone := getattr(coordinate.dtype, "tz", None):
-            raise FlexclimError(
-                f"times of {name!r} are in the time zone {zone}. Convert them with "
-                f".assign_coords({name}=ds.indexes[{name!r}].tz_convert(None))."
-            )
+    check_no_time_zone(field)
     return find_times(field, [dim for dim in field.dims if dim not in (*plane, REALIZATION)])

@@ -1,5 +1,7 @@
 """Conversions between units against numbers from the definitions of the units."""
 
+import math
+
 import pytest
 import xarray as xr
 
@@ -14,6 +16,11 @@ from flexclim.cf.conversion import Conversion, conversion
         ("km/h", "m s-1", 1 / 3.6, 0),
         ("Celsius", "K", 1, 273.15),
         ("deg C", "K", 1, 273.15),
+        ("degrees Celsius", "K", 1, 273.15),
+        ("Degree celsius", "K", 1, 273.15),
+        ("degrees_Kelvin", "degC", 1, -273.15),
+        ("degrees Fahrenheit", "degC", 5 / 9, -160 / 9),
+        ("K degree-1", "K rad-1", 180 / math.pi, 0),
         ("degF", "K", 5 / 9, 459.67 * 5 / 9),
         ("Kelvin", "degC", 1, -273.15),
         ("gpdm", "m", 10, 0),
@@ -45,7 +52,15 @@ def test_amounts_of_water(have, want, scale):
 
 
 @pytest.mark.parametrize(
-    ("have", "want"), [("m", "K"), ("", "K"), ("code table 4.2", "m"), ("dBZ", "mm"), ("s", "1")]
+    ("have", "want"),
+    [
+        ("m", "K"),
+        ("", "K"),
+        ("code table 4.2", "m"),
+        ("dBZ", "mm"),
+        ("s", "1"),
+        ("degrees Celsius day-1", "K d-1"),
+    ],
 )
 def test_what_cannot_be_converted(have, want):
     assert conversion(have, want, water=True) is None

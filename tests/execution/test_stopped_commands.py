@@ -25,7 +25,7 @@ def test_worker_processes_end_with_a_stopped_command(tmp_path, toy_model, number
     field = xr.Dataset({"u10": (("time", "lat", "lon"), values, {"units": "m s-1"})}, coords)
     field.to_netcdf(tmp_path / "coarse.nc")
     toy_model.save(tmp_path / "toy")
-    options = ["-f", "4", "-n", "8", "--steps", "8", "-m", "toy", "--workers", "2"]
+    options = ["-f", "4", "-n", "8", "--steps", "2", "-m", "toy", "--workers", "2"]
     command = [sys.executable, "-m", "flexclim", "downscale", "coarse.nc", "fine.zarr", *options]
     with (tmp_path / "err.txt").open("w") as err:
         run = subprocess.Popen(

@@ -96,7 +96,8 @@ def climatology_of(
     series = time_series(field, role)
     times, step = series[TIME], step_seconds(series)
     _warn_of_parts(times, role)
-    neighbours = np.abs(np.diff(seconds_of(times.values)) - step) < 1
+    # Months have 28 to 31 days.
+    neighbours = np.abs(np.diff(seconds_of(times.values)) - step) < 0.1 * step
     seasons, years = seasons_of(times), season_years(times)
     chosen = [(np.ones(times.size, bool), times.dt.year.values)]
     chosen += [(seasons == number, years) for number in range(4)]

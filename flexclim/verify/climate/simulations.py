@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
+from flexclim.cf.conversion import conversion
 from flexclim.cf.units import cf_units
 from flexclim.errors import AlignmentError, FlexclimError
 from flexclim.grids.attributes import with_plain_attributes
@@ -65,13 +66,26 @@ def comparable(fields: Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
 
     Rates and daily amounts, in mass or in depth, are the same there. Other units are converted
     where maps are joined.
+
+    Raises
+    ------
+    AlignmentError
+        If amounts of precipitation are those of different spans, such as hours and days.
     """
     numbers = {source: as_numbers(one, source) for source, one in fields.items()}
-    units = {cf_units(str(one.attrs.get("units", ""))) for one in numbers.values()}
-    if len(units) == 1 or not all(map(is_total_precipitation, numbers.values())):
+    if len(numbers) == 1 or not all(map(is_total_precipitation, numbers.values())):
         return numbers
-    steps = [step_seconds(time_series(one, source)) for source, one in numbers.items()]
-    if any(abs(step - DAY) > 1 for step in steps):
+    units = {source: cf_units(str(one.attrs.get("units", ""))) for source, one in numbers.items()}
+    steps = {source: step_seconds(time_series(one, source)) for source, one in numbers.items()}
+    amounts = {s: step for s, step in steps.items() if conversion(units[s], "mm", water=True)}
+    if amounts and max(amounts.values()) > 1.2 * min(amounts.values()):
+        longest, shortest = (pick(amounts, key=amounts.__getitem__) for pick in (max, min))
+        raise AlignmentError(
+            f"amounts of {longest!r} are those of {amounts[longest] / 3600:g} h, of {shortest!r} "
+            f"of {amounts[shortest] / 3600:g} h. Sum or average them to the same time step first, "
+            "for example with .resample(time='1D').sum()."
+        )
+    if len(set(units.values())) == 1 or any(abs(step - DAY) > 1 for step in steps.values()):
         return numbers
     return {source: millimetres_a_day(one, source) for source, one in numbers.items()}
 

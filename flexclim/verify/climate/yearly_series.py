@@ -11,7 +11,7 @@ import xarray as xr
 from flexclim.cf.auxiliary_variables import auxiliary_variables
 from flexclim.cf.ensembles import REALIZATION
 from flexclim.cf.quantities import temperature_difference
-from flexclim.cf.time_coordinates import find_times
+from flexclim.cf.time_coordinates import check_no_time_zone, find_times
 from flexclim.cf.times import calendar_of, is_time, seconds_of
 from flexclim.cf.units import TEMPERATURES, cf_units
 from flexclim.errors import FlexclimError
@@ -54,6 +54,7 @@ def time_series(obj: object, role: str = "field") -> xr.DataArray:
     field = as_numbers(obj, role)  # type: ignore[arg-type]
     check_continuous(field)
     check_not_empty(field)
+    check_no_time_zone(field)
     name = find_times(field).valid
     if name is None or field[name].ndim != 1 or not is_time(field[name]):
         raise FlexclimError(
@@ -187,13 +188,14 @@ def daily(field: xr.DataArray) -> xr.DataArray:
         )
     dates = days[TIME]
     first, last = (int(dates.dt.year.values[place]) for place in (0, -1))
+    begin, end = f"{first:04d}-01-01", f"{last + 1:04d}-01-01"
+    if dates.dtype != object:  # in their own resolution, as nanoseconds end in 2262
+        return days.reindex(
+            {TIME: np.arange(begin, end, dtype="datetime64[D]").astype(dates.dtype)}
+        )
+    calendar = calendar_of(dates)
     whole = xr.date_range(
-        f"{first:04d}-01-01",
-        f"{last + 1:04d}-01-01",
-        freq="D",
-        calendar=calendar_of(dates),
-        use_cftime=dates.dtype == object,
-        inclusive="left",
+        begin, end, freq="D", calendar=calendar, use_cftime=True, inclusive="left"
     )
     return days.reindex({TIME: whole})
 

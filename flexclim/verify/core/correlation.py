@@ -30,7 +30,8 @@ def correlation(left: np.ndarray, right: np.ndarray, known: np.ndarray) -> np.nd
         filled = np.where(known, values, 0.0).astype(float)
         around = np.where(known, filled - (filled * share).sum(axis=-1, keepdims=True), 0.0)
         # Rounding of the mean of equal values must not count as variation.
-        around[np.abs(around).max(axis=-1) <= 1e-13 * np.abs(filled).max(axis=-1)] = 0.0
+        largest, scale = (np.abs(one).max(axis=-1, initial=0) for one in (around, filled))
+        around[largest <= 1e-13 * scale] = 0.0
         return around
 
     first, second = centred(left), centred(right)

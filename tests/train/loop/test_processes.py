@@ -17,7 +17,7 @@ from flexclim.train.loop.logs import read_log
 from flexclim.train.loop.processes import join_ranks
 
 SHORT = "trainer.batch=4", "network.dropout=0.1", "ensemble.steps=2", "ensemble.spectrum=0.1"
-LONG = "trainer.steps=60", "trainer.save_every=1", "trainer.validate_every=100"
+LONG = "trainer.steps=24", "trainer.save_every=1", "trainer.validate_every=100"
 
 
 def test_one_process_is_a_rank(monkeypatch):
@@ -108,7 +108,7 @@ def test_a_warning_and_a_dead_rank_change_nothing(folder, launch, same):
     process.send_signal(signal.SIGUSR1)
     assert process.wait(100) != 0
     stopped = checkpoint_files.step_of(checkpoint_files.newest(folder / "warned"))
-    assert 3 <= stopped < 62
+    assert 3 <= stopped < 26
     assert f"stopped at step {stopped}" in (folder / "warned.txt").read_text()
     assert launch("warned", *LONG, ranks=2, options=caught).wait(300) == 0
 
@@ -116,7 +116,7 @@ def test_a_warning_and_a_dead_rank_change_nothing(folder, launch, same):
     wait_until(lambda: reached(folder / "killed", 5), process)
     os.kill(workers(process.pid)[1], signal.SIGKILL)
     assert process.wait(300) == 0
-    assert not reached(folder / "killed", 63)
+    assert not reached(folder / "killed", 27)
 
     whole = weights(folder, "whole")
     assert same(whole, weights(folder, "warned"))

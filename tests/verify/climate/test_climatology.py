@@ -37,6 +37,18 @@ def test_the_winter_of_a_year_has_its_december(days):
     assert float(found.interannual.sel(season="DJF")) == pytest.approx(31 / 2**0.5)
 
 
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+@pytest.mark.parametrize("middle", [True, False])
+def test_months_follow_each_other(days, calendar, middle):
+    months = days(20, calendar=calendar)
+    months = months[months.day == 1]
+    values = np.random.default_rng(0).normal(size=months.size).cumsum()
+    times = months[:-1] + (months[1:] - months[:-1]) / 2 if middle else months[:-1]
+    field = xr.DataArray(values[:-1], {"time": times}, name="tas")
+    found = CLIMATE(field, [0.5]).autocorrelation.sel(season="year")
+    assert float(found) == pytest.approx(np.corrcoef(values[:-2], values[1:-1])[0, 1])
+
+
 def test_members_are_pooled_and_their_own_variability_averaged(daily_field):
     field = daily_field(2, members=3)
     found = CLIMATE(field, [0.3])

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -8,6 +9,8 @@ from flexclim.verify.climate.simulations import (
     joined_variables,
     two_periods,
 )
+
+HOUR = np.timedelta64(1, "h")
 
 
 def test_fields_are_sorted_by_variable(daily_field):
@@ -30,6 +33,15 @@ def test_rates_and_daily_amounts_of_rain_are_compared(daily_field):
     assert comparable({"a": rate, "b": rate})["a"].attrs["units"] == "kg m-2 s-1"
     monthly = amount.resample(time="MS").sum().assign_attrs(units="m")
     assert comparable({"a": rate, "b": monthly})["b"].attrs["units"] == "m"
+
+
+def test_amounts_of_hours_and_of_days_are_not_compared(daily_field):
+    day = daily_field(1, name="pr").assign_attrs(units="mm")
+    hour = day.isel(time=slice(48)).assign_coords(time=day.time.values[0] + np.arange(48) * HOUR)
+    with pytest.raises(AlignmentError, match="of 'ERA5' are those of 24 h, of 'GCM' of 1 h"):
+        comparable({"GCM": hour, "ERA5": day})
+    rate = hour.assign_attrs(units="mm h-1")
+    assert comparable({"GCM": rate, "ERA5": day})["GCM"].attrs["units"] == "mm h-1"
 
 
 def test_parts_are_named_by_variable():

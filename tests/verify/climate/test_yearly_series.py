@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -54,6 +55,17 @@ def test_missing_days_are_filled_with_nan(daily_field, calendar):
     known[30:32], known[300:] = False, False
     np.testing.assert_array_equal(found.notnull().all(["lat", "lon"]), known)
     np.testing.assert_array_equal(found[known], field[known])
+
+
+def test_days_after_2262_and_in_a_time_zone():
+    days = np.arange("2291-01-01", "2292-11-01", dtype="datetime64[D]").astype("datetime64[s]")
+    field = xr.DataArray(np.ones(days.size), {"time": days}, name="tas")
+    found = daily(time_series(field))
+    assert found.sizes["time"] == 365 + 366
+    assert int(found.sum()) == days.size
+    zoned = pd.date_range("2001", "2002", tz="Europe/Lisbon")
+    with pytest.raises(FlexclimError, match="are in the time zone Europe/Lisbon"):
+        time_series(xr.DataArray(np.ones(zoned.size), {"time": zoned}))
 
 
 def test_days_may_be_at_noon(daily_field):
