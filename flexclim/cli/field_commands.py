@@ -71,6 +71,7 @@ def downscale(
     non_negative: options.NonNegative = None,
     grid: options.GridKind = None,
     static: options.StaticFields = None,
+    label: options.Labels = None,
     noise: Annotated[
         Literal["independent", "frozen", "ar1"], typer.Option(help="Noise of successive times.")
     ] = "independent",
@@ -125,6 +126,7 @@ def downscale(
       flexclim downscale levels.nc rain.nc --to orography.nc -m my-prognosis-model
       flexclim downscale NZ/NZ_domain submission --layout cordex-ml-bench -m runs/nz/model
       flexclim downscale daily.nc six_hourly.nc --time-factor 4 --model runs/wind_days/model
+      flexclim downscale gfs_2026.nc fine.zarr -f 4 --label fv3=1
       flexclim downscale coarse.nc fine.zarr -f 4 --dry-run
     """  # noqa: D301
     arguments = dict(locals())
@@ -157,6 +159,7 @@ def forecast(
     non_negative: options.NonNegative = None,
     grid: options.GridKind = None,
     static: options.StaticFields = None,
+    label: options.Labels = None,
     overlap: options.Overlap = None,
     batch: options.Batch = None,
     device: options.Device = None,
@@ -221,6 +224,7 @@ def _write(
     if arguments["static"]:
         arguments["static"] = open_input(arguments["static"])
     fields = open_input(source)
+    fields = _labelled(fields, options.numbered(arguments.pop("label")), arguments["model"])
     with connected(scheduler, workers):
         if only_estimate is not None:
             typer.echo(repr(only_estimate(fields, **stored, **arguments)))
@@ -236,6 +240,26 @@ def _write(
     typer.echo("\n".join(map(str, written)))
 
 
+def _labelled(fields: xr.Dataset, labels: dict[str, float], model: str | None) -> xr.Dataset:
+    """Return fields with the numbers that a model is conditioned on; exit with 2 if none is."""
+    if not labels:
+        return fields
+    from flexclim.models.catalogue import list_bundled
+    from flexclim.models.model import load_model
+
+    models = [load_model(name) for name in ([model] if model else list_bundled())]
+    known = {part.name for one in models for part in one.settings.labels if part.coordinate}
+    for name in labels:
+        if name not in known or name in fields.variables:
+            problem = f"the input has its own {name!r}"
+            if name not in known:
+                problem = f"no model is conditioned on {name!r}, but on {sorted(known)}"
+                if model:
+                    problem = f"{model} is not conditioned on {name!r}"
+            raise typer.BadParameter(f"{problem}. Leave it out.", param_hint="--label")
+    return fields.assign_coords(labels)
+
+
 def _write_benchmark(arguments: dict[str, Any]) -> None:
     """Write the predictions of a benchmark and print their paths."""
     from flexclim.cli.benchmark_predictions import write_ml_bench
@@ -245,7 +269,7 @@ def _write_benchmark(arguments: dict[str, Any]) -> None:
 
     unused = {"split": None, "keep_bits": None, "zarr_format": None, "dry_run": False,
               "lapse_rate": None, "variables": None, "factor": None,
-              "constraints": None}  # fmt: skip
+              "constraints": None, "label": None}  # fmt: skip
     if given := [name for name, default in unused.items() if arguments.pop(name) != default]:
         raise typer.BadParameter(f"--{given[0].replace('_', '-')} does not go with --layout.")
     options.need_folder(arguments["target"])

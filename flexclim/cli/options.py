@@ -116,6 +116,12 @@ GridKind = Annotated[
 StaticFields = Annotated[
     str | None, typer.Option(help="File of static fields that the model needs, e.g. orography.")
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", help="A number that the model is conditioned on, e.g. fv3=1; repeat for others."
+    ),
+]
 Overlap = Annotated[
     int | None,
     typer.Option(
@@ -188,6 +194,26 @@ def listed(text: str, option: str) -> list[str]:
     if not parts:
         raise typer.BadParameter("the list is empty. Give at least one.", param_hint=option)
     return parts
+
+
+def numbered(labels: list[str] | None) -> dict[str, float]:
+    """Return the numbers of labels such as ``fv3=1``, by name; exit with 2 at any other text.
+
+    >>> numbered(["fv3=1", "reynolds = 1.2e3"]), numbered(None)
+    ({'fv3': 1.0, 'reynolds': 1200.0}, {})
+    """
+    found: dict[str, float] = {}
+    for label in labels or []:
+        name, _, number = map(str.strip, label.partition("="))
+        try:
+            found[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise typer.BadParameter(
+                f"{label!r} is no name and number. Give one such as fv3=1.", param_hint="--label"
+            )
+    return found
 
 
 def need_folder(path: str | Path) -> None:

@@ -57,6 +57,26 @@ def test_constraints_can_be_left_out(monkeypatch, coarse, tmp_path):
     assert [one["constraints"] for one in calls] == [False, ["wind_speed", "dew_point"]]
 
 
+def test_numbers_that_a_model_is_conditioned_on(monkeypatch, capsys, coarse, model, tmp_path):
+    calls = []
+    monkeypatch.setattr(flexclim, "downscale_to_zarr", lambda *given, **_: calls.append(given[0]))
+    command = "downscale", coarse, tmp_path / "a.zarr", "-f", 4, "--label"
+    assert run(*command, "reynolds=1.2e3") == 0
+    assert float(calls[0].reynolds) == 1200
+    for label, said in (
+        ("reynolds=fast", "is no name and number"),
+        ("=3", "is no name and number"),
+        ("raynolds=3", "no model is conditioned on 'raynolds', but on"),
+        ("u10=3", "no model is conditioned on 'u10'"),
+    ):
+        assert run(*command, label) == 2
+        assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert run(*command, "reynolds=3", "-m", model) == 2
+    assert "is not conditioned on 'reynolds'" in " ".join(
+        capsys.readouterr().err.replace("│", " ").split()
+    )
+
+
 def test_a_dry_run_writes_nothing(capsys, coarse, model, tmp_path):
     target = tmp_path / "fine.zarr"
     assert run("downscale", coarse, target, "-f", 4, "-n", 2, "-m", model, "--dry-run") == 0
