@@ -29,6 +29,7 @@ from benchmarks.skill.fields import BOX, Fields, Split, spread_out, times
 LATITUDES = slice(60, -59)
 QUARTER = {"latitude": 120, "longitude": 360}
 WIND = ["u10", "v10"]
+FV3_SINCE = np.datetime64("2019-06-12T12")
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +64,7 @@ def gfs_2014(folder: Path) -> Split:
 def gfs_quarter(folder: Path) -> Split:
     """Read boxes of GFS wind of 0.25 degree."""
     wind = xr.open_dataset(folder / "gfs_wind_0p25_202512.nc")[WIND]
-    wind = wind.sel(latitude=slice(60, -59.75)).astype(np.float32).load()
+    wind = with_core(wind.sel(latitude=slice(60, -59.75)).astype(np.float32).load())
     boxes = [
         wind.isel({dim: slice(n * size, (n + 1) * size) for dim, size in QUARTER.items()})
         for n in range(4)
@@ -77,7 +78,8 @@ def gfs_quarter(folder: Path) -> Split:
 def gfs_japan(folder: Path) -> Split:
     """Read GFS wind of 0.25 degree around Japan."""
     wind = xr.open_dataset(folder / "gfs_wind_0p25_japan_2026.nc")[WIND]
-    wind = wind.isel(latitude=slice(104), longitude=slice(120)).astype(np.float32).load()
+    wind = wind.isel(latitude=slice(104), longitude=slice(120)).astype(np.float32)
+    wind = with_core(wind.load())
     train = wind.sel(time=slice("2026-07-01", "2026-08-02"))
     return Split(times(wind.sel(time=slice("2026-08-07", "2026-08-08"))), [train], fixed=True)
 
@@ -113,4 +115,9 @@ def arome(folder: Path) -> Split:
 
 def one_degree(path: Path) -> xr.Dataset:
     """Open wind of 1 degree."""
-    return xr.open_dataset(path)[WIND].sel(latitude=LATITUDES).astype(np.float32)
+    return with_core(xr.open_dataset(path)[WIND].sel(latitude=LATITUDES).astype(np.float32))
+
+
+def with_core(wind: xr.Dataset) -> xr.Dataset:
+    """Add which dynamical core GFS had, which flex-wind is conditioned on: 1 for FV3, 0 before."""
+    return wind.assign_coords(fv3=("time", (wind.time.values >= FV3_SINCE).astype(np.float64)))

@@ -23,7 +23,7 @@ def info(
       flexclim info fine.zarr
       flexclim info flex-nano
     """  # noqa: D301
-    from flexclim.models.card import INDENT, WIDTH
+    from flexclim.models.card import WIDTH
     from flexclim.models.model import read_model
     from flexclim.stores import datasets as io
 
@@ -35,7 +35,7 @@ def info(
     else:
         model = read_model(thing)
         width = min(shutil.get_terminal_size().columns, WIDTH)
-        typer.echo(f"{model.card.text(width)}\n{'sha256':{INDENT}}{model.sha256}")
+        typer.echo(model.text(width))
 
 
 def check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
@@ -236,8 +236,7 @@ class ModelCard(StrictSettings):
 
     def text(self, width: int = WIDTH) -> str:
         """Format the card for a terminal with ``width`` columns."""
-        rows = self.rows().items()
-        return "\n".join(_row(name, value, width) for name, value in rows if value)
+        return text_of_rows(self.rows(), width)
 
     def _repr_html_(self) -> str:
         return self.html(f"Card of {self.name}")
@@ -286,6 +285,11 @@ class ModelCard(StrictSettings):
 def _nearest(factors: Iterable[int], factor: int) -> int:
     """Return the factor with the nearest ratio."""
     return min(factors, key=lambda other: abs(math.log(other / factor)))
+
+
+def text_of_rows(rows: Mapping[str, str | list[str]], width: int) -> str:
+    """Format rows for a terminal, without those that are empty."""
+    return "\n".join(_row(name, value, width) for name, value in rows.items() if value)
 
 
 def _row(name: str, value: str | list[str], width: int) -> str:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from flexclim import files
 from flexclim.errors import ModelError, suggest_options
-from flexclim.models.card import ModelCard
+from flexclim.models.card import WIDTH, ModelCard, text_of_rows
 from flexclim.models.catalogue import exists, find_model, portable_path
 from flexclim.models.model_file import (
     MODEL_FILE,
@@ -77,6 +77,15 @@ class Model:
 
     def _repr_html_(self) -> str:
         return self.card.html(f"flexclim model {self.name}")
+
+    def text(self, width: int = WIDTH) -> str:
+        """Format the card, what conditions the network, and the hash for a terminal."""
+        names = [part.name for part in self.settings.labels if part.coordinate]
+        shell = " ".join(f"--label {name}=..." for name in names)
+        optional = "; it may be left out" * self.settings.label_optional
+        numbers = f"{', '.join(names)}: a coordinate of the input, or {shell}"
+        rows = {"conditioned": f"on {numbers}{optional}" * bool(names), "sha256": self.sha256}
+        return f"{self.card.text(width)}\n{text_of_rows(rows, width)}"
 
     @property
     def name(self) -> str:

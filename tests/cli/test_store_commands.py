@@ -64,6 +64,12 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(capsys, tmp_path, coar
     assert not (tmp_path / "typo.zarr").exists()
 
 
+def test_info_says_what_conditions_a_model(capsys):
+    assert run("info", "flex-turbulence") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "conditioned on reynolds: a coordinate of the input, or --label reynolds=..." in told
+
+
 def test_info_shows_healpix(capsys, tmp_path):
     crs = {"grid_mapping_name": "healpix", "healpix_nside": 4, "healpix_order": "nested"}
     cells = xr.Dataset({"t": ("cell", np.zeros(192), {"grid_mapping": "crs"}), "crs": ((), 0, crs)})
