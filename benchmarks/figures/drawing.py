@@ -34,7 +34,8 @@ def draw(shown: Shown) -> Figure:
             mesh = draw_field(axes, field, title=f"{what}: {title}", **style)
             row_axes.append(axes)
         bar = maps.colorbar(mesh, ax=row_axes)
-        bar.set_label(f"{shown.truth.name}, {shown.truth.attrs.get('units', '')}")
+        units = shown.truth.attrs.get("units", "")
+        bar.set_label(f"{shown.truth.name}, {units}".removesuffix(", "))
     left, right = plots.subplots(1, 2)
     spectra(shown, left)
     ranks(shown, right)
@@ -62,14 +63,18 @@ def colours(shown: Shown, truth: xr.DataArray) -> dict[str, Any]:
 
 def spectra(shown: Shown, axes: Axes) -> None:
     for part, colour in COLOURS.items():
-        power = verify.spectrum(getattr(shown, part), kind=shown.spectrum)
+        field = getattr(shown, part).where(shown.truth.notnull())
+        power = verify.spectrum(field, kind=shown.spectrum, fill=shown.fill)
         power = power.isel(wavenumber=power["wavenumber"].values <= power.attrs["nyquist"])
         label = shown.rival if part == "simple" else part
-        axes.loglog(power["wavelength"] / 1000, power, color=colour, label=label)
+        unit = power["wavelength"].attrs["units"]
+        wavelength = power["wavelength"] / (1000 if unit == "m" else 1)
+        axes.loglog(wavelength, power, color=colour, label=label)
+        axes.set_xlabel("wavelength, km" if unit == "m" else f"wavelength, {unit}")
         if part == "truth":
             axes.set_ylim(float(power.min()) / 30, float(power.max()) * 3)
     axes.invert_xaxis()
-    axes.set(xlabel="wavelength, km", ylabel="power", title="Power spectra")
+    axes.set(ylabel="power", title="Power spectra")
     axes.legend(frameon=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -33,6 +34,11 @@ class Shown:
     step: int = 1
     spectrum: Kind = "radial"
 
+    @property
+    def fill(self) -> Literal["mean"] | None:
+        """What spectra have in place of missing values of the truth."""
+        return "mean" if bool(self.truth.isnull().any()) else None
+
     def window(self, time: int, place: tuple[int, int], index: int | str) -> xr.DataArray:
         """Cut what one map shows: of ``given``, ``truth`` or the member of a number."""
         field = self.members[index] if isinstance(index, int) else getattr(self, index)
@@ -57,7 +63,9 @@ class Shown:
     def scores(self) -> dict[str, float]:
         """Return what the table below the picture holds."""
         rmse, mae = verify.rmse(self.simple, self.truth), verify.mae(self.simple, self.truth)
-        distance = verify.log_spectral_distance(self.members, self.truth, kind=self.spectrum)
+        distance = verify.log_spectral_distance(
+            self.members, self.truth, kind=self.spectrum, fill=self.fill
+        )
         return {
             f"RMSE of the ensemble mean relative to {self.rival}'s": float(
                 verify.rmse(self.members, self.truth) / rmse
