@@ -56,7 +56,8 @@ class Shown:
             for row in range(0, plane.shape[0] - WINDOW + 1, WINDOW):
                 for column in range(0, plane.shape[1] - WINDOW + 1, WINDOW):
                     part = plane[row : row + WINDOW, column : column + WINDOW]
-                    found.append((float(np.nanmean(part)), time, (row, column)))
+                    if np.isfinite(part).any():
+                        found.append((float(np.nanmean(part)), time, (row, column)))
         found.sort()
         return found[len(found) // 2][1:], found[-1][1:]
 

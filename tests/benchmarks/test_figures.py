@@ -51,6 +51,9 @@ def shown():
 def test_the_worst_place_is_found_and_drawn(shown, tmp_path):
     usual, worst = shown.places()
     assert worst == (1, (48, 0))
+    gap = replace(shown, truth=shown.truth.where(shown.truth.latitude > 12))
+    assert {place for _, place in gap.places()} <= {(0, 0), (0, 48)}
+    assert not np.isnan(list(gap.scores().values())).any()
     assert usual != worst
     window = shown.window(*worst, "given")
     assert window.sizes == {"latitude": 12, "longitude": 12}
