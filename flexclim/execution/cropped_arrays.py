@@ -17,7 +17,20 @@ Span = tuple[int, int]
 Crop = Callable[[Span, Span], da.Array]
 
 
-class CroppedArray(da.Array):
+class _SameType(type(da.Array)):  # type: ignore[misc]
+    """The type of a class that counts as dask's own where types are compared.
+
+    xarray refuses to compute arrays of several chunked types together.
+    """
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is da.Array
+
+    def __hash__(cls) -> int:
+        return hash(da.Array)
+
+
+class CroppedArray(da.Array, metaclass=_SameType):
     """A dask array (..., y, x) whose slices along y and x are computed on their own.
 
     Operations other than slices return plain dask arrays.

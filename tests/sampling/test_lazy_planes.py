@@ -67,6 +67,15 @@ def test_slices_equal_the_whole(coarse, model):
         )
 
 
+def test_other_lazy_arrays_are_computed_with_them(model):
+    fine = lazy(CELLS, model)
+    assert isinstance(fine.data, CroppedArray)
+    truth = xr.zeros_like(fine.isel(realization=0, drop=True), dtype="float32").chunk()
+    both = xr.Dataset({"fine": fine, "truth": truth}).compute()
+    error = flexclim.verify.crps(fine, truth, dim=(), estimator="ecdf")
+    np.testing.assert_allclose(error, abs(both.fine[0]), rtol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("coarse", [CELLS, REGION], ids=["cells", "region"])
 def test_static_fields_and_amplitudes_of_noise_are_those_of_the_whole(coarse, make_toy):
